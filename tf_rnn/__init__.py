@@ -1,0 +1,37 @@
+"""Unrolled recurrent networks as lists of tensors, and how wide to unroll them.
+
+Everything that needs TensorFlow is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_rnn import cells as cells
+    from tf_rnn import tasks as tasks
+    from tf_rnn.graph import StepGraph as StepGraph
+    from tf_rnn.graph import UnrolledGraph as UnrolledGraph
+    from tf_rnn.graph import unroll as unroll
+
+_MODULES = ("cells", "tasks")
+_NAMES = {
+    "StepGraph": "graph",
+    "UnrolledGraph": "graph",
+    "unroll": "graph",
+}
+
+__all__ = ["StepGraph", "UnrolledGraph", "cells", "tasks", "unroll"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"tf_rnn.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"tf_rnn.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'tf_rnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,196 @@
+"""What every cell is: one time step, linear in inputs and state before it is nonlinear.
+
+A step is taken in three parts, so that an n-wide graph can take each where it is cheapest:
+
+    projected = X_t W_x + b          for many time steps in one product: `project`
+    recurrent = H_{t-1} W_s          one product a step, the only one that has to wait
+    P_t, S_t  = f(projected, recurrent, S_{t-1})      element by element: `combine`
+
+W_x and W_s are the upper and lower rows of one variable W, rows being examples, so that
+projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells.initial import RECURRENT, gate_kernel
+from tf_rnn.config import OptionError, require_choice, require_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Weights(NamedTuple):
+    """One read of a cell's variables.
+
+    Attributes:
+        input_kernel: W_x, [input_size, num_gates * state_size].
+        recurrent_kernel: W_s, [state_size, num_gates * state_size].
+        biases: The bias of `project`, [num_gates * state_size], then whatever others the cell has.
+    """
+
+    input_kernel: Any
+    recurrent_kernel: Any
+    biases: tuple[Any, ...]
+
+
+class Cell(abc.ABC):
+    """One time step of a recurrent network: a duck-typed TensorFlow v1 RNN cell.
+
+    Args:
+        state_size: Number of units d, at least 1.
+        recurrent_init: "orthogonal", "glorot" or "identity", for each gate's rows of W that meet
+            the state.
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+
+    name: ClassVar[str]
+    num_gates: ClassVar[int]
+
+    def __init__(self, state_size: int, recurrent_init: str = "orthogonal") -> None:
+        self._units = require_whole("state_size", state_size)
+        self._recurrent_init = require_choice("recurrent_init", recurrent_init, RECURRENT)
+        self._variables: tuple[Any, ...] = ()
+        self._input_size = 0
+        self._scope = ""
+
+    @property
+    def layers(self) -> tuple[Cell, ...]:
+        """The cells of one layer each, from the inputs upwards: this one alone."""
+        return (self,)
+
+    def split_state(self, state: Any) -> tuple[Any, ...]:
+        """The states of `layers`, from the state of the whole."""
+        return (state,)
+
+    def join_states(self, states: Iterable[Any]) -> Any:
+        """The state of the whole, from the states of `layers`."""
+        (state,) = states
+        return state
+
+    @property
+    def state_size(self) -> Any:
+        """Size of the state, in the structure of the state."""
+        return self._units
+
+    @property
+    def output_size(self) -> int:
+        """Number of units d."""
+        return self._units
+
+    @property
+    def built(self) -> bool:
+        """Whether the variables exist."""
+        return bool(self._variables)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """W [input_size + state_size, num_gates * state_size], then the biases."""
+        return self._variables
+
+    @property
+    def scope(self) -> str:
+        """The variable scope that the cell's variables live in."""
+        return self._scope
+
+    def build(self, input_size: int, dtype: Any = tf.float32, seed: int | None = None) -> None:
+        """Makes the variables in the current `tf.Graph`; a second call only checks the size.
+
+        Args:
+            input_size: Number of inputs at each step; 0 for none.
+            dtype: float32 or float64.
+            seed: The initial weights are a function of it and of the variables' names.
+
+        Raises:
+            OptionError: If the cell was built for another input size.
+            ValueError: If it was built in another `tf.Graph`.
+        """
+        if self.built:
+            self._check_built(input_size)
+            return
+        self._input_size = require_whole("input_size", input_size, at_least=0)
+        with tf.variable_scope(None, default_name=self.name) as scope:
+            self._scope = scope.name
+            columns = self.num_gates * self._units
+            kernel = tf.get_variable(
+                "W",
+                [input_size + self._units, columns],
+                dtype,
+                gate_kernel(
+                    f"{scope.name}/W",
+                    input_size,
+                    self._units,
+                    self.num_gates,
+                    self._recurrent_init,
+                    seed,
+                ),
+                use_resource=True,
+            )
+            self._variables = (kernel, *self._make_biases(dtype))
+
+    def _check_built(self, input_size: int) -> None:
+        if input_size != self._input_size:
+            raise OptionError(
+                "input_size", f"must be {self._input_size}, as the cell was built, got {input_size}"
+            )
+        if self._variables[0].graph is not tf.get_default_graph():
+            raise ValueError("the cell's variables are in another tf.Graph; make a new cell for this one")
+
+    def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
+        size = [self.num_gates * self._units]
+        return (tf.get_variable("b", size, dtype, tf.zeros_initializer(), use_resource=True),)
+
+    def read(self) -> Weights:
+        """Reads each variable once."""
+        kernel, *biases = (variable.read_value() for variable in self._variables)
+        return Weights(kernel[: self._input_size], kernel[self._input_size :], tuple(biases))
+
+    def zero_state(self, batch_size: int, dtype: Any = tf.float32) -> Any:
+        """S_{-1} = 0: tensors [batch_size, state_size] in the structure of the state."""
+        return tf.nest.map_structure(lambda size: tf.zeros([batch_size, size], dtype), self.state_size)
+
+    def hidden(self, state: Any) -> Any:
+        """The part of the state that is multiplied by W_s, [batch_size, state_size]."""
+        return state
+
+    def project(self, weights: Weights, inputs: Any) -> Any:
+        """X W_x + b for any number of rows: [rows, input_size] -> [rows, num_gates * state_size]."""
+        return tf.matmul(inputs, weights.input_kernel) + weights.biases[0]
+
+    @abc.abstractmethod
+    def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
+        """The part of a step that works element by element.
+
+        Args:
+            weights: One read of the variables.
+            projected: X_t W_x + b, [batch_size, num_gates * state_size].
+            recurrent: H_{t-1} W_s, [batch_size, num_gates * state_size].
+            state: S_{t-1}.
+
+        Returns:
+            The output [batch_size, state_size] and the state S_t.
+        """
+
+    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:  # noqa: ARG002
+        """dL/d(recurrent) of a chunk of steps, [steps * batch_size, num_gates * state_size].
+
+        Args:
+            projected: dL/d(projected) of the chunk, the shape of the result.
+            recurrents: dL/d(recurrent) of each step, in order.
+
+        Returns:
+            `projected` itself for a cell that adds the two, which saves putting the list together.
+        """
+        return projected
+
+    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        """One step: ([batch_size, input_size], S_{t-1}) -> (output [batch_size, state_size], S_t)."""
+        self.build(int(inputs.shape[-1]), inputs.dtype)
+        weights = self.read()
+        recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
+        return self.combine(weights, self.project(weights, inputs), recurrent, state)

@@ -1,0 +1,74 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells.base import Cell, Weights
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM carries: `hidden` H_t (also its output) and `cell` C_t, [batch_size, state_size]."""
+
+    hidden: Any
+    cell: Any
+
+
+class LSTMCell(Cell):
+    """Long short-term memory with a forget gate.
+
+        (i || f || o || g) = (X_t || H_{t-1}) W + b
+        C_t = sigmoid(f) * C_{t-1} + sigmoid(i) * tanh(g)
+        H_t = sigmoid(o) * tanh(C_t);   the output is H_t
+
+    The three gates stand side by side, so that one sigmoid serves them all.
+
+    Variables: W [input_size + state_size, 4 * state_size], b [4 * state_size].
+
+    Args:
+        state_size: Number of units d, at least 1.
+        forget_bias: Initial value of the forget gate's bias. 1 lets the cell keep what it holds from
+            the start (Gers et al. 2000; Jozefowicz et al. 2015); it is part of b, not added to it.
+        recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
+
+    Raises:
+        OptionError: If an option is not allowed.
+
+    Source: Hochreiter & Schmidhuber 1997; Gers et al. 2000; Zaremba et al. 2014, eq. 3-6.
+    """
+
+    name = "lstm"
+    num_gates = 4
+
+    def __init__(
+        self, state_size: int, forget_bias: float = 1.0, recurrent_init: str = "orthogonal"
+    ) -> None:
+        super().__init__(state_size, recurrent_init)
+        self._forget_bias = float(forget_bias)
+
+    @property
+    def state_size(self) -> LSTMState:
+        """LSTMState(state_size, state_size)."""
+        return LSTMState(self._units, self._units)
+
+    def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
+        d = self._units
+        values = [0.0] * d + [self._forget_bias] * d + [0.0] * (2 * d)
+        start = tf.constant_initializer(values)
+        return (tf.get_variable("b", [4 * d], dtype, start, use_resource=True),)
+
+    def hidden(self, state: LSTMState) -> Any:
+        """H_t."""
+        return state.hidden
+
+    def combine(
+        self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
+    ) -> tuple[Any, LSTMState]:
+        """Gates, cell and output; see `Cell.combine`."""
+        d = self._units
+        gates, candidate = tf.split(projected + recurrent, [3 * d, d], axis=1)
+        write, keep, show = tf.split(tf.sigmoid(gates), 3, axis=1)
+        cell = keep * state.cell + write * tf.tanh(candidate)
+        hidden = show * tf.tanh(cell)
+        return hidden, LSTMState(hidden, cell)

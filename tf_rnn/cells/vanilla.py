@@ -1,0 +1,53 @@
+"""The vanilla recurrent step (Elman 1990)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells.base import Cell, Weights
+from tf_rnn.config import require_choice
+
+ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu}
+
+
+class VanillaCell(Cell):
+    """One fully connected layer over the inputs and its own last output.
+
+        S_t = f((X_t || S_{t-1}) W + b_s),   f = tanh or ReLU;   the output is S_t
+
+    which is f(X_t U + S_{t-1} W' + b_s) with U the upper and W' the lower rows of W.
+
+    Variables: W [input_size + state_size, state_size], b_s [state_size].
+
+    Args:
+        state_size: Number of units d, at least 1.
+        activation: "tanh" or "relu".
+        recurrent_init: Initial rows of W that meet the state: "orthogonal" (all singular values 1,
+            so that nothing grows or decays at first, Saxe et al. 2014), "glorot", or "identity"
+            (with "relu", Le et al. 2015).
+
+    Raises:
+        OptionError: If an option is not allowed.
+
+    Source: Elman 1990; the concatenated form as in Goodfellow et al. 2016, section 10.2.
+    """
+
+    name = "vanilla"
+    num_gates = 1
+
+    def __init__(
+        self, state_size: int, activation: str = "tanh", recurrent_init: str = "orthogonal"
+    ) -> None:
+        super().__init__(state_size, recurrent_init)
+        self._activation = ACTIVATIONS[require_choice("activation", activation, ACTIVATIONS)]
+
+    def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
+        return (
+            tf.get_variable("b_s", [self._units], dtype, tf.zeros_initializer(), use_resource=True),
+        )
+
+    def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
+        """S_t = f(projected + recurrent); see `Cell.combine`."""
+        state = self._activation(projected + recurrent)
+        return state, state

@@ -1,0 +1,135 @@
+"""What is shared by scripts, the command line, notebooks and saved results: options and their errors.
+
+The words that options allow stand here, so that they can be checked before TensorFlow is loaded; the
+registries that give them meaning (`CELLS`, `OPTIMIZERS`, ...) stand where the meaning is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+CELLS = ("vanilla", "gru", "lstm")
+INPUT_KINDS = ("classes", "real", "none")
+LOSSES = ("cross_entropy", "squared_error")
+LOSS_STEPS = ("all", "last")
+REDUCTIONS = ("mean", "sum")
+OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
+DTYPES = ("float32", "float64")
+STATES = ("carry", "reset")
+
+class OptionError(ValueError):
+    """A value that an option does not allow.
+
+    In Python the message begins with the option's name (`num_steps must be ...`); the command line
+    puts its own spelling of the same name before the same words (`--num-steps must be ...`).
+
+    Args:
+        option: The option's Python name, for instance `num_steps`.
+        problem: The rest of the sentence: what is allowed, and what was given.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(option, problem)
+        self.option = option
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.option} {self.problem}"
+
+
+def require_whole(option: str, value: Any, *, at_least: int = 1) -> int:
+    """Returns `value` as an int, or raises OptionError unless it is a whole number >= `at_least`."""
+    whole = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not whole or int(value) < at_least:
+        raise OptionError(option, f"must be a whole number of at least {at_least}, got {value!r}")
+    return int(value)
+
+
+def require_positive(option: str, value: Any) -> float:
+    """Returns `value` as a float, or raises OptionError unless it is finite and above 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise OptionError(option, f"must be a number above 0, got {value!r}")
+    return number
+
+
+def require_choice(option: str, value: Any, allowed: Collection[str]) -> str:
+    """Returns `value`, or raises OptionError unless it is one of the `allowed` words."""
+    if not isinstance(value, str) or value not in allowed:
+        raise OptionError(option, f"must be one of {', '.join(allowed)}; got {value!r}")
+    return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GraphOptions:
+    """Everything about a graph but its cell; see `UnrolledGraph` for what each option means.
+
+    Raises:
+        OptionError: If an option is not allowed, or two do not go together.
+    """
+
+    num_steps: int
+    batch_size: int
+    input_size: int
+    num_classes: int
+    input_kind: str = "classes"
+    embedding_size: int | None = None
+    loss: str = "cross_entropy"
+    loss_steps: str = "all"
+    reduction: str = "mean"
+    optimizer: str | None = "adagrad"
+    learning_rate: float = 0.1
+    clip_norm: float | None = None
+    dtype: str = "float32"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        require_whole("num_steps", self.num_steps)
+        require_whole("batch_size", self.batch_size)
+        require_whole("num_classes", self.num_classes)
+        require_choice("input_kind", self.input_kind, INPUT_KINDS)
+        require_choice("loss", self.loss, LOSSES)
+        require_choice("loss_steps", self.loss_steps, LOSS_STEPS)
+        require_choice("reduction", self.reduction, REDUCTIONS)
+        require_choice("dtype", self.dtype, DTYPES)
+        require_positive("learning_rate", self.learning_rate)
+        if self.optimizer is not None:
+            require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        if self.clip_norm is not None:
+            require_positive("clip_norm", self.clip_norm)
+        if self.seed is not None:
+            require_whole("seed", self.seed, at_least=0)
+        self._check_inputs()
+
+    def _check_inputs(self) -> None:
+        if self.input_kind == "none":
+            if self.input_size != 0:
+                raise OptionError(
+                    "input_size", f"must be 0 where input_kind is 'none', got {self.input_size!r}"
+                )
+        else:
+            require_whole("input_size", self.input_size)
+        if self.embedding_size is not None:
+            require_whole("embedding_size", self.embedding_size)
+            if self.input_kind != "classes":
+                raise OptionError(
+                    "embedding_size",
+                    f"must be None unless input_kind is 'classes', got {self.embedding_size!r}",
+                )
+
+    @property
+    def vector_size(self) -> int:
+        """Size of the vector that the cell reads at each step."""
+        return self.embedding_size or self.input_size
+
+    @property
+    def rows(self) -> int:
+        """Examples times steps: how many vectors one run of the graph reads."""
+        return self.batch_size * self.num_steps

@@ -1,0 +1,161 @@
+"""How the inputs of a step become the vectors that a cell reads.
+
+Each encoding answers two questions: which vectors are these inputs (`vectors`), and what is the
+cell's projection X W_x + b of many of them at once (`projector`), which is often cheaper than making
+the vectors first.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tf_rnn.cells import Cell, Weights
+    from tf_rnn.config import GraphOptions
+
+# Up to this many rows a one-hot matrix product sums gradients faster than scattering them does.
+ONE_HOT_ROWS = 512
+
+
+class Encoding(abc.ABC):
+    """Inputs of one step, [batch_size, ...], to vectors [batch_size, vector_size]."""
+
+    variables: tuple[Any, ...] = ()
+
+    def read(self) -> tuple[Any, ...]:
+        """Reads each variable once."""
+        return tuple(variable.read_value() for variable in self.variables)
+
+    @abc.abstractmethod
+    def placeholder(self, batch_size: int, num_steps: int) -> Any:
+        """What is fed, [batch_size, num_steps, ...]."""
+
+    @abc.abstractmethod
+    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:
+        """The vectors of any number of inputs; `values` is what `read` gave."""
+
+    @abc.abstractmethod
+    def projector(
+        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
+    ) -> Callable[[Any], Any]:
+        """Returns the function from a chunk's inputs to X W_x + b.
+
+        Args:
+            values: What `read` gave.
+            layer: The lowest layer.
+            weights: One read of its variables.
+            rows: How many inputs the whole graph has, over examples and steps.
+        """
+
+
+class OneHot(Encoding):
+    """Class indices as unit vectors: X W_x is a row of W_x."""
+
+    def __init__(self, options: GraphOptions) -> None:
+        self._size = options.input_size
+        self._dtype = tf.as_dtype(options.dtype)
+
+    def placeholder(self, batch_size: int, num_steps: int) -> Any:
+        """Class indices, int32 [batch_size, num_steps]."""
+        return tf.placeholder(tf.int32, [batch_size, num_steps], name="inputs")
+
+    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:  # noqa: ARG002
+        """Rows of the identity matrix."""
+        return tf.one_hot(inputs, self._size, dtype=self._dtype)
+
+    def projector(
+        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int  # noqa: ARG002
+    ) -> Callable[[Any], Any]:
+        """Rows of W_x + b, or rows of W_x, plus b, where there are more classes than inputs."""
+        if 2 * self._size <= rows:
+            table = weights.input_kernel + weights.biases[0]
+            return lambda inputs: look_up(table, inputs)
+        return lambda inputs: look_up(weights.input_kernel, inputs) + weights.biases[0]
+
+
+class Embedding(Encoding):
+    """Class indices as learnt vectors: rows of E [input_size, embedding_size]."""
+
+    def __init__(self, options: GraphOptions, initializer: Any) -> None:
+        self._size = options.input_size
+        shape = [options.input_size, options.embedding_size]
+        self.variables = (
+            tf.get_variable("E", shape, options.dtype, initializer, use_resource=True),
+        )
+
+    def placeholder(self, batch_size: int, num_steps: int) -> Any:
+        """Class indices, int32 [batch_size, num_steps]."""
+        return tf.placeholder(tf.int32, [batch_size, num_steps], name="inputs")
+
+    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:
+        """Rows of E."""
+        return look_up(values[0], inputs)
+
+    def projector(
+        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
+    ) -> Callable[[Any], Any]:
+        """Rows of E W_x + b where that table is smaller than what the graph looks up."""
+        if 2 * self._size <= rows:
+            table = layer.project(weights, values[0])
+            return lambda inputs: look_up(table, inputs)
+        return lambda inputs: layer.project(weights, self.vectors(values, inputs))
+
+
+class Real(Encoding):
+    """Real vectors as they are; of size 0 where a step has no input."""
+
+    def __init__(self, options: GraphOptions) -> None:
+        self._size = options.input_size
+        self._dtype = tf.as_dtype(options.dtype)
+
+    def placeholder(self, batch_size: int, num_steps: int) -> Any:
+        """Real values, [batch_size, num_steps, input_size]; no need to feed what is empty."""
+        shape = [batch_size, num_steps, self._size]
+        if self._size == 0:
+            return tf.placeholder_with_default(tf.zeros(shape, self._dtype), shape, name="inputs")
+        return tf.placeholder(self._dtype, shape, name="inputs")
+
+    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:  # noqa: ARG002
+        """The inputs themselves."""
+        return inputs
+
+    def projector(
+        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int  # noqa: ARG002
+    ) -> Callable[[Any], Any]:
+        """One matrix product a chunk."""
+        return lambda inputs: layer.project(weights, inputs)
+
+
+def make_encoding(options: GraphOptions, initializer: Any) -> Encoding:
+    """Returns the encoding that the options ask for; `initializer` is the embedding's."""
+    if options.input_kind != "classes":
+        return Real(options)
+    if options.embedding_size is None:
+        return OneHot(options)
+    return Embedding(options, initializer)
+
+
+def look_up(table: Any, indices: Any) -> Any:
+    """Rows of `table`, [rows, columns], at `indices` [n]: [n, columns].
+
+    The gradient of a small table is one product with the one-hot matrix of the indices, which is
+    much quicker than TensorFlow's scattered sum.
+    """
+    rows = int(table.shape[0])
+    if rows > ONE_HOT_ROWS:
+        return tf.gather(table, indices)
+
+    @tf.custom_gradient
+    def gather(table: Any) -> tuple[Any, Callable[[Any], Any]]:
+        def gradient(upstream: Any) -> Any:
+            one_hot = tf.one_hot(indices, rows, dtype=upstream.dtype)
+            return tf.matmul(one_hot, upstream, transpose_a=True)
+
+        return tf.gather(table, indices), gradient
+
+    return gather(table)

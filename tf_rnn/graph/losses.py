@@ -1,0 +1,99 @@
+"""What a step predicts and what a wrong prediction costs, for many rows at once."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tf_rnn.config import GraphOptions
+
+
+class Loss(abc.ABC):
+    """A loss on the readout H U + b_p, left unreduced."""
+
+    @abc.abstractmethod
+    def placeholder(self, options: GraphOptions) -> Any:
+        """Targets to be fed, [batch_size, num_steps, ...]."""
+
+    @abc.abstractmethod
+    def predict(self, logits: Any) -> Any:
+        """Predictions P_t of a readout [rows, num_classes], the same shape."""
+
+    @abc.abstractmethod
+    def losses(self, logits: Any, targets: Any) -> Any:
+        """The loss of each row, [rows]."""
+
+
+class CrossEntropy(Loss):
+    """-ln P_t[Y_t] in nats, P_t = softmax(H_t U + b_p)."""
+
+    def placeholder(self, options: GraphOptions) -> Any:
+        """Class indices, int32 [batch_size, num_steps]."""
+        return tf.placeholder(tf.int32, [options.batch_size, options.num_steps], name="targets")
+
+    def predict(self, logits: Any) -> Any:
+        """The softmax of each row."""
+        return tf.nn.softmax(logits)
+
+    def losses(self, logits: Any, targets: Any) -> Any:
+        """See `softmax_cross_entropy`."""
+        return softmax_cross_entropy(logits, targets)
+
+
+class SquaredError(Loss):
+    """The mean over outputs of (P_t - Y_t)^2, P_t = H_t U + b_p."""
+
+    def placeholder(self, options: GraphOptions) -> Any:
+        """Real values, [batch_size, num_steps, num_classes]."""
+        shape = [options.batch_size, options.num_steps, options.num_classes]
+        return tf.placeholder(options.dtype, shape, name="targets")
+
+    def predict(self, logits: Any) -> Any:
+        """The readout itself."""
+        return tf.identity(logits)
+
+    def losses(self, logits: Any, targets: Any) -> Any:
+        """The mean squared difference of each row."""
+        return tf.reduce_mean(tf.squared_difference(logits, targets), axis=1)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
+
+
+def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
+    """-ln softmax(logits)[label] of each row, in nats.
+
+    With m = max_j logits_j and p = softmax(logits), max_j p_j = 1 / sum_j exp(logits_j - m), so
+
+        loss = m - ln(max_j p_j) - logits[label]
+
+    without a second exponential, and without the risk of ln 0: max_j p_j >= 1 / classes. The
+    gradient is p - onehot(label). TensorFlow's own operation gives the same numbers several times
+    slower for many classes.
+
+    Args:
+        logits: [rows, classes].
+        labels: int32 [rows], in [0, classes).
+
+    Returns:
+        [rows], in nats.
+    """
+
+    @tf.custom_gradient
+    def cross_entropy(logits: Any) -> tuple[Any, Callable[[Any], Any]]:
+        probabilities = tf.nn.softmax(logits)
+        positions = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
+
+        def gradient(upstream: Any) -> Any:
+            scaled = probabilities * upstream[:, tf.newaxis]
+            return tf.tensor_scatter_nd_sub(scaled, positions, upstream)
+
+        log_total = tf.reduce_max(logits, axis=1) - tf.log(tf.reduce_max(probabilities, axis=1))
+        return log_total - tf.gather_nd(logits, positions), gradient
+
+    return cross_entropy(logits)

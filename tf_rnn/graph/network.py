@@ -1,0 +1,96 @@
+"""What does not depend on time: the variables of embedding, cell and readout, and one read of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import Weights
+from tf_rnn.cells.initial import named_seed
+from tf_rnn.config import OptionError
+from tf_rnn.graph.encoding import Encoding, make_encoding
+from tf_rnn.graph.losses import LOSSES, Loss
+from tf_rnn.config import GraphOptions
+
+
+class Reading(NamedTuple):
+    """One read of every variable; all of a graph is computed from it.
+
+    What is fetched beside a training step thus comes from one set of values, those before the
+    update, however the operations of the run happen to be ordered.
+    """
+
+    embedding: tuple[Any, ...]
+    layers: tuple[Weights, ...]
+    U: Any
+    b_p: Any
+
+
+class Network:
+    """Embedding, cell and readout P_t = H_t U + b_p, without a time axis.
+
+    Networks made of the same cell share all variables: the cell keeps its own, the others are found
+    again by their names in the cell's scope.
+
+    Args:
+        cell: A cell of `tf_rnn.cells`, or any duck-typed v1 RNN cell.
+        options: The options of the graph.
+
+    Raises:
+        OptionError: If the sizes are not those that the cell was built with.
+    """
+
+    def __init__(self, cell: Any, options: GraphOptions) -> None:
+        self.cell = cell
+        self.loss: Loss = LOSSES[options.loss]
+        self.is_layered = hasattr(cell, "layers")
+        scope = "cell"
+        if self.is_layered:
+            cell.build(options.vector_size, options.dtype, options.seed)
+            scope = cell.scope
+        with tf.variable_scope(scope, reuse=tf.AUTO_REUSE, auxiliary_name_scope=False):
+            self.encoding: Encoding = make_encoding(
+                options, tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/E"))
+            )
+            self.U = self._readout(
+                "U",
+                [cell.output_size, options.num_classes],
+                tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/U")),
+                options,
+            )
+            self.b_p = self._readout("b_p", [options.num_classes], tf.zeros_initializer(), options)
+
+    @staticmethod
+    def _readout(name: str, shape: list[int], initializer: Any, options: GraphOptions) -> Any:
+        try:
+            return tf.get_variable(name, shape, options.dtype, initializer, use_resource=True)
+        except ValueError as error:
+            raise OptionError(
+                "num_classes",
+                f"must be what the cell's readout was made with, got {options.num_classes}",
+            ) from error
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """Embedding, cell, U, b_p; a foreign cell's own variables are not among them."""
+        cell = self.cell.variables if self.is_layered else ()
+        return (*self.encoding.variables, *cell, self.U, self.b_p)
+
+    def read(self) -> Reading:
+        """Reads each variable once."""
+        layers = tuple(layer.read() for layer in self.cell.layers) if self.is_layered else ()
+        return Reading(
+            self.encoding.read(), layers, self.U.read_value(), self.b_p.read_value()
+        )
+
+    def logits(self, reading: Reading, outputs: Any) -> Any:
+        """H U + b_p: [rows, state_size] -> [rows, num_classes]."""
+        return tf.matmul(outputs, reading.U) + reading.b_p
+
+
+def home_graph(cell: Any) -> Any:
+    """The `tf.Graph` to build on: the cell's if it has variables, else the default, else a new one."""
+    variables = getattr(cell, "variables", ())
+    if variables:
+        return variables[0].graph
+    return tf.Graph() if tf.executing_eagerly() else tf.get_default_graph()

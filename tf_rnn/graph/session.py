@@ -1,0 +1,56 @@
+"""Sessions with the settings that serve an unrolled graph."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from tf_rnn.config import GraphOptions
+
+# Below this many floating point operations a step, starting a thread costs more than it saves.
+TINY_STEP = 2_000_000
+
+
+def session_config(step_operations: float, threads: int | None = None) -> Any:
+    """Returns a `ConfigProto` for a graph whose single step takes `step_operations`.
+
+    A step's products are too small to be shared among threads: the parallelism of an unrolled graph
+    is between its operations (layers at different steps, forward and gradient products), so each
+    operation gets one thread, and operations run side by side. Where a step takes microseconds
+    even that costs more than it saves, and everything runs in one thread. Grappler, TensorFlow's
+    graph rewriter, takes many times longer over a wide graph than it saves.
+
+    Args:
+        step_operations: Floating point operations of one step of one layer.
+        threads: Upper limit on the threads used; None for the machine's cores.
+    """
+    config = tf.ConfigProto(intra_op_parallelism_threads=1)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    threads = threads or os.cpu_count() or 1
+    if threads == 1 or step_operations < TINY_STEP:
+        config.inter_op_parallelism_threads = 1
+        config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+    else:
+        config.inter_op_parallelism_threads = threads
+    return config
+
+
+def step_operations(cell: Any, options: GraphOptions) -> float:
+    """Floating point operations of the largest recurrent product of one step."""
+    layers = getattr(cell, "layers", (cell,))
+    return max(
+        2.0 * options.batch_size * layer.output_size**2 * getattr(layer, "num_gates", 1)
+        for layer in layers
+    )
+
+
+def open_session(graph: Any, operations: float, threads: int | None) -> Any:
+    """Returns a `tf.Session` of `graph` with all variables initialised; see `session_config`."""
+    with graph.as_default():
+        initializer = tf.global_variables_initializer()
+    session = tf.Session(graph=graph, config=session_config(operations, threads))
+    session.run(initializer)
+    return session

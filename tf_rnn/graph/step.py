@@ -1,0 +1,63 @@
+"""The single-step graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import GraphOptions
+from tf_rnn.graph.network import Network, home_graph
+from tf_rnn.graph.session import open_session, step_operations
+
+
+class StepGraph:
+    """G(X_t, S_{t-1}) -> (P_t, S_t), to be run once for each time step.
+
+    Attributes:
+        input: X_t, to feed, int32 [batch_size], or [batch_size, input_size].
+        init_state: S_{t-1}, to feed, in the structure of the cell's state; zero if not fed.
+        prediction: P_t, to fetch, [batch_size, num_classes].
+        state: S_t, to fetch.
+        tf_graph: The `tf.Graph` that all of this is in.
+
+    Args:
+        cell: A cell of `tf_rnn.cells`, or any duck-typed v1 RNN cell; variables are shared with all
+            graphs on the same cell.
+        batch_size: Examples side by side.
+        input_size: Number of input classes, or of real inputs; 0 for none.
+        num_classes: Number of classes predicted, or of real outputs.
+        **options: As for `UnrolledGraph`.
+
+    Raises:
+        OptionError: (a ValueError) If an option is not allowed, naming it and what is.
+    """
+
+    def __init__(
+        self, cell: Any, batch_size: int, input_size: int, num_classes: int, **options: Any
+    ) -> None:
+        self.options = GraphOptions(
+            num_steps=1,
+            batch_size=batch_size,
+            input_size=input_size,
+            num_classes=num_classes,
+            **(options | {"optimizer": None}),
+        )
+        self.cell = cell
+        self.tf_graph = home_graph(cell)
+        with self.tf_graph.as_default(), tf.name_scope("step"):
+            self.network = Network(cell, self.options)
+            reading = self.network.read()
+            packed = self.network.encoding.placeholder(batch_size, 1)
+            self.input: Any = packed[:, 0]
+            zero_state = cell.zero_state(batch_size, tf.as_dtype(self.options.dtype))
+            self.init_state: Any = tf.nest.map_structure(
+                lambda zeros: tf.placeholder_with_default(zeros, zeros.shape), zero_state
+            )
+            vectors = self.network.encoding.vectors(reading.embedding, self.input)
+            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+                output, self.state = cell(vectors, self.init_state)
+            self.prediction: Any = self.network.loss.predict(self.network.logits(reading, output))
+
+    def session(self, threads: int | None = None) -> Any:
+        """Returns an ordinary `tf.Session` of `tf_graph`, all variables initialised."""
+        return open_session(self.tf_graph, step_operations(self.cell, self.options), threads)

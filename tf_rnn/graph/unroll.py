@@ -1,0 +1,137 @@
+"""One time step laid side by side n times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tf_rnn.cells import Cell, Weights
+
+
+def unroll(cell: Any, inputs: list[Any], state: Any) -> tuple[list[Any], list[Any]]:
+    """Lays a cell side by side, once for each input: the definition, and the way for any cell.
+
+        for X_t in inputs:
+            output, state = cell(X_t, state)
+
+    which for three inputs is
+
+        output_0, S_0 = cell(X_0, S_init)
+        output_1, S_1 = cell(X_1, S_0)
+        output_2, S_2 = cell(X_2, S_1)
+
+    Args:
+        cell: Any v1 RNN cell.
+        inputs: n tensors [batch_size, input_size].
+        state: S_{-1}, in the structure of the cell's state.
+
+    Returns:
+        The outputs and the states, n each.
+    """
+    outputs, states = [], []
+    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+        for vectors in inputs:
+            output, state = cell(vectors, state)
+            outputs.append(output)
+            states.append(state)
+    return outputs, states
+
+
+class ChunkTrace(NamedTuple):
+    """What the gradient of one layer's recurrent weights needs of a chunk of steps.
+
+    Attributes:
+        before: H_{t-1} of each step.
+        projected: X W_x + b of the whole chunk, [steps * batch_size, columns].
+        recurrents: H_{t-1} W_s of each step.
+    """
+
+    before: list[Any]
+    projected: Any
+    recurrents: list[Any]
+
+
+class Unrolled(NamedTuple):
+    """An unrolled stack of layers.
+
+    Attributes:
+        outputs: The top layer's outputs, a tensor [steps * batch_size, state_size] a chunk, time
+            first.
+        states: The states of all layers after each step, n tuples.
+        traces: For each layer a list over chunks.
+    """
+
+    outputs: list[Any]
+    states: list[tuple[Any, ...]]
+    traces: list[list[ChunkTrace]]
+
+
+def unroll_layers(
+    layers: Sequence[Cell],
+    weights: Sequence[Weights],
+    project_inputs: Callable[[Any], Any],
+    chunks: list[list[Any]],
+    states: Sequence[Any],
+) -> Unrolled:
+    """Lays the layers side by side, taking everything that need not wait a chunk of steps at a time.
+
+    The inputs of a chunk are projected in one product; only H_{t-1} W_s and what follows is left to
+    the single step. The layers take turns at each chunk, so that a layer works on one chunk while
+    the layer above works on the chunk before.
+
+    Args:
+        layers: From the inputs upwards.
+        weights: One read of each layer's variables.
+        project_inputs: The lowest layer's inputs of a chunk -> X W_x + b.
+        chunks: The inputs of each step, in consecutive groups.
+        states: Initial states of the layers.
+
+    Returns:
+        See `Unrolled`.
+    """
+    current = list(states)
+    result = Unrolled([], [], [[] for _ in layers])
+    for inputs in chunks:
+        outputs = tf.concat(inputs, axis=0)
+        history = []
+        for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
+            project = project_inputs if number == 0 else _projection(layer, read)
+            trace, states_of_layer, steps = _run_chunk(
+                layer, read, project(outputs), current[number], len(inputs)
+            )
+            result.traces[number].append(trace)
+            history.append(states_of_layer)
+            current[number] = states_of_layer[-1]
+            outputs = tf.concat(steps, axis=0)
+        result.states.extend(zip(*history, strict=True))
+        result.outputs.append(outputs)
+    return result
+
+
+def _projection(layer: Cell, weights: Weights) -> Callable[[Any], Any]:
+    return lambda outputs: layer.project(weights, outputs)
+
+
+def _run_chunk(
+    layer: Cell, weights: Weights, projected: Any, state: Any, num_steps: int
+) -> tuple[ChunkTrace, list[Any], list[Any]]:
+    trace = ChunkTrace([], projected, [])
+    states, outputs = [], []
+    for step in tf.split(projected, num_steps, axis=0):
+        hidden = layer.hidden(state)
+        recurrent = tf.matmul(hidden, weights.recurrent_kernel)
+        output, state = layer.combine(weights, step, recurrent, state)
+        trace.before.append(hidden)
+        trace.recurrents.append(recurrent)
+        outputs.append(output)
+        states.append(state)
+    return trace, states, outputs
+
+
+def chunked(items: list[Any], size: int) -> list[list[Any]]:
+    """Cuts a list into groups of `size`, the last one shorter where it does not come out even."""
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,275 @@
+"""The n-wide graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.graph.gradients import layered_gradients, plain_gradients, true_gradients
+from tf_rnn.graph.network import Network, Reading, home_graph
+from tf_rnn.graph.optimizers import shared_optimizer
+from tf_rnn.graph.session import TINY_STEP, open_session, step_operations
+from tf_rnn.graph.unroll import Unrolled, chunked, unroll, unroll_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How many steps' inputs are projected, and states read out, in one product. All at once would make
+# each layer wait for the whole of the one below.
+CHUNK_STEPS = 10
+
+
+class UnrolledGraph:
+    """One time step laid side by side `num_steps` times, on one set of variables.
+
+        P_t, S_t = G(X_t, S_{t-1}),   t = 0 ... n-1,   S_{-1} = init_state
+        L_t = loss(P_t, Y_t),   total_loss = mean over examples and steps of L_t
+
+    Errors flow back through all n steps and stop at `init_state`: feeding the `final_state` of one
+    run to the next carries the state over the border, but not the gradient.
+
+    Attributes:
+        inputs: n tensors X_t, int32 [batch_size], or [batch_size, input_size].
+        targets: n tensors Y_t, int32 [batch_size], or [batch_size, num_classes].
+        states: n states S_t, in the structure of the cell's state, [batch_size, state_size].
+        predictions: n tensors P_t, [batch_size, num_classes].
+        losses: n tensors L_t, [batch_size], in nats or squared units.
+        init_state: S_{-1}, to feed; zero if not fed.
+        final_state: S_{n-1}, to fetch.
+        total_loss: Scalar.
+        gradients: (gradient, variable) pairs, before clipping; empty without an optimizer.
+        gradient_norm: Scalar, the norm of all gradients together, before clipping.
+        learning_rate: Scalar tensor, to feed where the rate changes.
+        train_step: The operation that updates the variables; None without an optimizer.
+        network: The variables, shared by all graphs on the same cell.
+        tf_graph: The `tf.Graph` that all of this is in.
+
+    Args:
+        cell: A cell of `tf_rnn.cells`, or any duck-typed v1 RNN cell. Graphs on the same cell share
+            all variables, the readout's and the optimizer's slots too, and stand in one `tf.Graph`.
+        num_steps: The width n.
+        batch_size: Examples side by side.
+        input_size: Number of input classes, or of real inputs at each step; 0 for none.
+        num_classes: Number of classes predicted, or of real outputs.
+        input_kind: "classes", "real" or "none".
+        embedding_size: Size of a learnt vector for each input class; None for unit vectors.
+        loss: "cross_entropy" of the softmax, or "squared_error" (the mean over outputs).
+        loss_steps: "all", or "last" for the loss of the last step alone.
+        reduction: "mean" over steps, or "sum" over steps as in Zaremba et al. 2014; always the mean
+            over examples.
+        optimizer: "sgd", "momentum", "adagrad", "adam", "rmsprop", or None for a graph that is only
+            run forward.
+        learning_rate: The optimizer's rate.
+        clip_norm: Upper limit on the norm of the gradient (Pascanu et al. 2013): the norm of the true
+            gradient, in which an embedding looked up twice counts once, as the sum.
+        dtype: "float32" or "float64".
+        seed: Initial weights are a function of it; None for fresh ones.
+
+    Raises:
+        OptionError: (a ValueError) If an option is not allowed, naming it and what is.
+
+    Source: the block-wise truncated backpropagation of Mikolov et al. 2010 and Zaremba et al. 2014;
+    TBPTT(n, n) in the words of Sutskever 2013, section 2.8.6.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        num_steps: int,
+        batch_size: int,
+        input_size: int,
+        num_classes: int,
+        **options: Any,
+    ) -> None:
+        self.cell = cell
+        self.options = GraphOptions(
+            num_steps=num_steps,
+            batch_size=batch_size,
+            input_size=input_size,
+            num_classes=num_classes,
+            **options,
+        )
+        self.tf_graph = home_graph(cell)
+        with self.tf_graph.as_default(), tf.name_scope(f"width_{num_steps}"):
+            self.network = Network(cell, self.options)
+            self._reading = self.network.read()
+            self._place_inputs()
+            self._unrolled = self._unroll()
+            self._place_losses()
+            self._place_training()
+
+    @property
+    def num_steps(self) -> int:
+        """The width n."""
+        return self.options.num_steps
+
+    @property
+    def batch_size(self) -> int:
+        """Examples side by side."""
+        return self.options.batch_size
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """The variables of embedding, cell and readout, in the order of `Network.variables`."""
+        return self.network.variables
+
+    def zero_state(self) -> Any:
+        """S_{-1} = 0 as NumPy arrays [batch_size, state_size], in the structure of the state."""
+        return tf.nest.map_structure(
+            lambda tensor: np.zeros(tensor.shape, self.options.dtype), self.init_state
+        )
+
+    def feed(self, inputs: Any, targets: Any, state: Any) -> dict[Any, Any]:
+        """Returns the feed dictionary of one block.
+
+        Args:
+            inputs: Class indices [batch_size, num_steps], or real values [batch_size, num_steps,
+                input_size]; None where there are none.
+            targets: Class indices [batch_size, num_steps], or real values [batch_size, num_steps,
+                num_classes]. Where only the last step has a loss, the others are not looked at.
+            state: What `final_state` gave, or `zero_state()`.
+
+        Raises:
+            OptionError: If a shape is another one, naming both.
+        """
+        fed = {self._packed_targets: _array("targets", targets, self._packed_targets)}
+        if self.options.input_size:
+            fed[self._packed_inputs] = _array("inputs", inputs, self._packed_inputs)
+        tf.nest.assert_same_structure(self.init_state, state)
+        tensors, arrays = tf.nest.flatten(self.init_state), tf.nest.flatten(state)
+        for tensor, array in zip(tensors, arrays, strict=True):
+            fed[tensor] = _array("state", array, tensor)
+        return fed
+
+    def runner(self, session: Any, *fetches: Any) -> Callable[[Any, Any, Any], Any]:
+        """Returns a function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
+
+        The quick way to run the same fetches many times; arguments are as for `feed`, but are not
+        checked beyond what TensorFlow checks. An operation's value is None.
+        """
+        fed = [self._packed_targets, *tf.nest.flatten(self.init_state)]
+        if self.options.input_size:
+            fed.insert(0, self._packed_inputs)
+        run = session.make_callable(list(fetches), feed_list=fed)
+
+        def run_block(inputs: Any, targets: Any, state: Any) -> Any:
+            given = [inputs] if self.options.input_size else []
+            return run(*given, targets, *tf.nest.flatten(state))
+
+        return run_block
+
+    def session(self, threads: int | None = None) -> Any:
+        """Returns an ordinary `tf.Session` of `tf_graph`, all variables initialised.
+
+        Args:
+            threads: Upper limit on the threads used; None for the machine's cores.
+        """
+        return open_session(self.tf_graph, self._step_operations, threads)
+
+    def forward(self, num_steps: int | None = None, batch_size: int | None = None) -> UnrolledGraph:
+        """Returns a graph of another size on the same variables, without a training step."""
+        options = dataclasses.replace(
+            self.options,
+            num_steps=self.num_steps if num_steps is None else num_steps,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            optimizer=None,
+        )
+        return UnrolledGraph(self.cell, **dataclasses.asdict(options))
+
+    def _place_inputs(self) -> None:
+        options = self.options
+        self._packed_inputs = self.network.encoding.placeholder(options.batch_size, options.num_steps)
+        self._packed_targets = self.network.loss.placeholder(options)
+        self.inputs: list[Any] = tf.unstack(self._packed_inputs, axis=1)
+        self.targets: list[Any] = tf.unstack(self._packed_targets, axis=1)
+        zero_state = self.cell.zero_state(options.batch_size, tf.as_dtype(options.dtype))
+        self.init_state: Any = tf.nest.map_structure(
+            lambda zeros: tf.placeholder_with_default(zeros, zeros.shape), zero_state
+        )
+
+    def _unroll(self) -> Unrolled:
+        unroller = self._unroll_layers if self.network.is_layered else self._unroll_foreign
+        return unroller(self._reading)
+
+    def _unroll_layers(self, reading: Reading) -> Unrolled:
+        layers = self.cell.layers
+        project = self.network.encoding.projector(
+            reading.embedding, layers[0], reading.layers[0], self.options.rows
+        )
+        unrolled = unroll_layers(
+            layers,
+            reading.layers,
+            project,
+            chunked(self.inputs, self._chunk_steps()),
+            self.cell.split_state(self.init_state),
+        )
+        self.states = [self.cell.join_states(states) for states in unrolled.states]
+        return unrolled
+
+    def _unroll_foreign(self, reading: Reading) -> Unrolled:
+        vectors = [self.network.encoding.vectors(reading.embedding, x) for x in self.inputs]
+        outputs, self.states = unroll(self.cell, vectors, self.init_state)
+        groups = chunked(outputs, self._chunk_steps())
+        return Unrolled([tf.concat(group, axis=0) for group in groups], [], [])
+
+    def _chunk_steps(self) -> int:
+        return self.num_steps if self._step_operations < TINY_STEP else CHUNK_STEPS
+
+    @property
+    def _step_operations(self) -> float:
+        return step_operations(self.network.cell, self.options)
+
+    def _place_losses(self) -> None:
+        self.final_state: Any = self.states[-1]
+        self.predictions: list[Any] = []
+        self.losses: list[Any] = []
+        rows_of_loss = []
+        groups = chunked(self.targets, self._chunk_steps())
+        for outputs, targets in zip(self._unrolled.outputs, groups, strict=True):
+            logits = self.network.logits(self._reading, outputs)
+            rows = self.network.loss.losses(logits, tf.concat(targets, axis=0))
+            self.predictions += tf.split(self.network.loss.predict(logits), len(targets), axis=0)
+            self.losses += tf.split(rows, len(targets), axis=0)
+            rows_of_loss.append(rows)
+        if self.options.loss_steps == "last":
+            rows_of_loss = self.losses[-1:]
+        total = tf.add_n([tf.reduce_sum(rows) for rows in rows_of_loss])
+        count = sum(int(rows.shape[0]) for rows in rows_of_loss)
+        divisor = {"mean": count, "sum": self.batch_size}[self.options.reduction]
+        self.total_loss: Any = total / divisor
+
+    def _place_training(self) -> None:
+        self.train_step: Any = None
+        self.learning_rate: Any = None
+        self.gradients: list[Any] = []
+        self.gradient_norm: Any = None
+        name = self.options.optimizer
+        if name is None:
+            return
+        shared = shared_optimizer(name, self.options.learning_rate, self.options.dtype)
+        self.learning_rate = shared.learning_rate
+        self.gradients = true_gradients(self._all_gradients(), name)
+        gradients = [gradient for gradient, _ in self.gradients]
+        self.gradient_norm = tf.global_norm(gradients)
+        if self.options.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(
+                gradients, self.options.clip_norm, use_norm=self.gradient_norm
+            )
+        variables = [variable for _, variable in self.gradients]
+        self.train_step = shared.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _all_gradients(self) -> list[Any]:
+        if not self.network.is_layered:
+            return plain_gradients(self.total_loss)
+        return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled)
+
+
+def _array(name: str, value: Any, placeholder: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if array.shape != tuple(placeholder.shape):
+        raise OptionError(name, f"must have shape {list(placeholder.shape)}, got {list(array.shape)}")
+    return array

@@ -1,0 +1,99 @@
+"""Effects of earlier bits on a probability: which are allowed, and which ones predictions show.
+
+The rule they belong to is P(Y_t = 1 | X) = 0.5 + sum_i effects_i X_{t - lags_i} for fair bits X_t.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.config import OptionError, require_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MAX_LAGS = 12  # expected losses enumerate 2**lags combinations of bits
+ROUNDING = 1e-9  # effects that were computed may miss a sum of 0.5 by this much
+
+
+def require_lags(lags: Any) -> tuple[int, ...]:
+    """Returns the lags, or raises OptionError unless they are 1 to 12 distinct numbers >= 1."""
+    values = tuple(require_whole("lags", lag) for lag in _require_sequence("lags", lags))
+    if not 1 <= len(values) <= MAX_LAGS:
+        raise OptionError("lags", f"must be from 1 to {MAX_LAGS} numbers, got {len(values)}")
+    if len(set(values)) < len(values):
+        raise OptionError("lags", f"must be distinct, got {list(values)}")
+    return values
+
+
+def require_effects(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
+    """Returns the effects, or raises OptionError unless there is one for each lag.
+
+    None may be 0, which would be no dependency, and no combination of bits may lead out of [0, 1].
+    """
+    values = tuple(_require_effect(effect) for effect in _require_sequence("effects", effects))
+    if len(values) != len(lags):
+        raise OptionError(
+            "effects", f"must be as many as lags, {len(lags)}, got {len(values)}: {list(values)}"
+        )
+    lowest = 0.5 + math.fsum(effect for effect in values if effect < 0)
+    highest = 0.5 + math.fsum(effect for effect in values if effect > 0)
+    if lowest < -ROUNDING or highest > 1 + ROUNDING:
+        raise OptionError(
+            "effects",
+            "must keep the probability 0.5 + (any sum of them) in [0, 1], "
+            f"got {list(values)}, which reach from {lowest:.4g} to {highest:.4g}",
+        )
+    return values
+
+
+def fit_effects(
+    bits: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]], lags: Sequence[int]
+) -> dict[int, float]:
+    """Fits P_t = c + sum_i e_i X_{t - lags_i} to predictions by least squares.
+
+    All lags are fitted together, over the times at which all their bits stand in the row. Unlike a
+    difference of two means, the fit leaves no chance correlation of the bits in the effects: from
+    predictions that are such a sum the effects come back without error.
+
+    Args:
+        bits: X, `[rows, length]`, time along a row.
+        probabilities: P, `[rows, length]`.
+        lags: Distances in time, at least 1. Those of `length` or more are left out.
+
+    Returns:
+        The effect e_i by lag; empty if the rows hold too little to tell the effects apart.
+    """
+    length = bits.shape[1]
+    visible = [lag for lag in lags if lag < length]
+    start = max(visible, default=0)
+    fitted = probabilities[:, start:].astype(np.float64).ravel()
+    columns = [bits[:, start - lag : length - lag].ravel() for lag in visible]
+    design = np.stack([*columns, np.ones_like(fitted)], axis=1)
+    solution, _, rank, _ = np.linalg.lstsq(design, fitted, rcond=None)
+    if rank < design.shape[1]:
+        return {}
+    return {lag: float(effect) for lag, effect in zip(visible, solution[:-1], strict=True)}
+
+
+def _require_sequence(option: str, values: Any) -> tuple[Any, ...]:
+    """Returns the values as a tuple, or raises OptionError if they are no sequence of numbers."""
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise OptionError(option, f"must be a sequence of numbers, got {values!r}")
+    return tuple(values)
+
+
+def _require_effect(effect: Any) -> float:
+    """Returns one effect as a float, or raises OptionError unless it is finite and not 0."""
+    try:
+        value = float(effect)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value) or value == 0:
+        raise OptionError("effects", f"must be numbers other than 0, got {effect!r}")
+    return value
