@@ -11,18 +11,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_rnn import cells as cells
     from tf_rnn import tasks as tasks
+    from tf_rnn.config import OptionError as OptionError
     from tf_rnn.graph import StepGraph as StepGraph
     from tf_rnn.graph import UnrolledGraph as UnrolledGraph
     from tf_rnn.graph import unroll as unroll
+    from tf_rnn.inference import Stepper as Stepper
+    from tf_rnn.training import DivergedError as DivergedError
+    from tf_rnn.training import train as train
 
 _MODULES = ("cells", "tasks")
 _NAMES = {
+    "DivergedError": "training",
+    "OptionError": "config",
     "StepGraph": "graph",
+    "Stepper": "inference",
     "UnrolledGraph": "graph",
+    "train": "training",
     "unroll": "graph",
 }
 
-__all__ = ["StepGraph", "UnrolledGraph", "cells", "tasks", "unroll"]
+__all__ = [
+    "DivergedError",
+    "OptionError",
+    "StepGraph",
+    "Stepper",
+    "UnrolledGraph",
+    "cells",
+    "tasks",
+    "train",
+    "unroll",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,7 +42,7 @@ def _quiet_standard_error() -> Iterator[None]:
 def _import_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _quiet_standard_error():
-        import tensorflow  # noqa: PLC0415 (the import is what has to be quiet)
+        import tensorflow  # noqa: ICN001, PLC0415 (the import itself has to be quiet)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tensorflow.compat.v1
 

@@ -20,6 +20,8 @@ REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
 DTYPES = ("float32", "float64")
 STATES = ("carry", "reset")
+BUDGETS = ("tokens", "updates", "seconds", "epochs")
+
 
 class OptionError(ValueError):
     """A value that an option does not allow.

@@ -99,7 +99,7 @@ class Cell(abc.ABC):
         return self._scope
 
     def build(self, input_size: int, dtype: Any = tf.float32, seed: int | None = None) -> None:
-        """Makes the variables in the current `tf.Graph`; a second call only checks the size.
+        """Makes the variables in the current `tf.Graph`; a second call only checks.
 
         Args:
             input_size: Number of inputs at each step; 0 for none.
@@ -107,11 +107,11 @@ class Cell(abc.ABC):
             seed: The initial weights are a function of it and of the variables' names.
 
         Raises:
-            OptionError: If the cell was built for another input size.
+            OptionError: If the cell was built for another input size or dtype.
             ValueError: If it was built in another `tf.Graph`.
         """
         if self.built:
-            self._check_built(input_size)
+            self._check_built(input_size, tf.as_dtype(dtype))
             return
         self._input_size = require_whole("input_size", input_size, at_least=0)
         with tf.variable_scope(None, default_name=self.name) as scope:
@@ -133,12 +133,17 @@ class Cell(abc.ABC):
             )
             self._variables = (kernel, *self._make_biases(dtype))
 
-    def _check_built(self, input_size: int) -> None:
+    def _check_built(self, input_size: int, dtype: Any) -> None:
         if input_size != self._input_size:
             raise OptionError(
                 "input_size", f"must be {self._input_size}, as the cell was built, got {input_size}"
             )
-        if self._variables[0].graph is not tf.get_default_graph():
+        built = self._variables[0].dtype.base_dtype
+        if dtype != built:
+            raise OptionError("dtype", f"must be {built.name!r}, as the cell was built, got {dtype.name!r}")
+        with tf.init_scope():  # the body of a loop is a graph of its own, within the one meant
+            graph = tf.get_default_graph()
+        if self._variables[0].graph is not graph:
             raise ValueError("the cell's variables are in another tf.Graph; make a new cell for this one")
 
     def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
@@ -176,7 +181,7 @@ class Cell(abc.ABC):
             The output [batch_size, state_size] and the state S_t.
         """
 
-    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:  # noqa: ARG002
+    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:
         """dL/d(recurrent) of a chunk of steps, [steps * batch_size, num_gates * state_size].
 
         Args:

@@ -51,6 +51,6 @@ class GRUCell(Cell):
         state = candidate + keep * (state - candidate)
         return state, state
 
-    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:  # noqa: ARG002
+    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:
         """The reset gate stands between the two gradients; see `Cell.recurrent_gradient`."""
         return tf.concat(recurrents, axis=0)

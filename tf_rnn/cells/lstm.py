@@ -41,9 +41,7 @@ class LSTMCell(Cell):
     name = "lstm"
     num_gates = 4
 
-    def __init__(
-        self, state_size: int, forget_bias: float = 1.0, recurrent_init: str = "orthogonal"
-    ) -> None:
+    def __init__(self, state_size: int, forget_bias: float = 1.0, recurrent_init: str = "orthogonal") -> None:
         super().__init__(state_size, recurrent_init)
         self._forget_bias = float(forget_bias)
 

@@ -36,16 +36,12 @@ class VanillaCell(Cell):
     name = "vanilla"
     num_gates = 1
 
-    def __init__(
-        self, state_size: int, activation: str = "tanh", recurrent_init: str = "orthogonal"
-    ) -> None:
+    def __init__(self, state_size: int, activation: str = "tanh", recurrent_init: str = "orthogonal") -> None:
         super().__init__(state_size, recurrent_init)
         self._activation = ACTIVATIONS[require_choice("activation", activation, ACTIVATIONS)]
 
     def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
-        return (
-            tf.get_variable("b_s", [self._units], dtype, tf.zeros_initializer(), use_resource=True),
-        )
+        return (tf.get_variable("b_s", [self._units], dtype, tf.zeros_initializer(), use_resource=True),)
 
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
         """S_t = f(projected + recurrent); see `Cell.combine`."""

@@ -64,12 +64,12 @@ class OneHot(Encoding):
         """Class indices, int32 [batch_size, num_steps]."""
         return tf.placeholder(tf.int32, [batch_size, num_steps], name="inputs")
 
-    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:  # noqa: ARG002
+    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:
         """Rows of the identity matrix."""
         return tf.one_hot(inputs, self._size, dtype=self._dtype)
 
     def projector(
-        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int  # noqa: ARG002
+        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
     ) -> Callable[[Any], Any]:
         """Rows of W_x + b, or rows of W_x, plus b, where there are more classes than inputs."""
         if 2 * self._size <= rows:
@@ -120,12 +120,12 @@ class Real(Encoding):
             return tf.placeholder_with_default(tf.zeros(shape, self._dtype), shape, name="inputs")
         return tf.placeholder(self._dtype, shape, name="inputs")
 
-    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:  # noqa: ARG002
+    def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:
         """The inputs themselves."""
         return inputs
 
     def projector(
-        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int  # noqa: ARG002
+        self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
     ) -> Callable[[Any], Any]:
         """One matrix product a chunk."""
         return lambda inputs: layer.project(weights, inputs)

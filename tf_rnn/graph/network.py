@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import Weights
 from tf_rnn.cells.initial import named_seed
-from tf_rnn.config import OptionError
+from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.losses import LOSSES, Loss
-from tf_rnn.config import GraphOptions
 
 
 class Reading(NamedTuple):
@@ -48,8 +47,11 @@ class Network:
         if self.is_layered:
             cell.build(options.vector_size, options.dtype, options.seed)
             scope = cell.scope
-        with tf.variable_scope(scope, reuse=tf.AUTO_REUSE, auxiliary_name_scope=False):
-            self.encoding: Encoding = make_encoding(
+        self.scope = scope
+        # The scope itself, not its name, which would be looked for within the current scope.
+        shared = tf.VariableScope(tf.AUTO_REUSE, name=scope)
+        with tf.variable_scope(shared, auxiliary_name_scope=False):
+            self.encoding: Encoding = self._encoding(
                 options, tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/E"))
             )
             self.U = self._readout(
@@ -59,6 +61,16 @@ class Network:
                 options,
             )
             self.b_p = self._readout("b_p", [options.num_classes], tf.zeros_initializer(), options)
+
+    @staticmethod
+    def _encoding(options: GraphOptions, initializer: Any) -> Encoding:
+        try:
+            return make_encoding(options, initializer)
+        except ValueError as error:
+            raise OptionError(
+                "input_size",
+                f"must be what the cell's embedding was made with, got {options.input_size}",
+            ) from error
 
     @staticmethod
     def _readout(name: str, shape: list[int], initializer: Any, options: GraphOptions) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OPTIMIZERS = {
     "sgd": tf.train.GradientDescentOptimizer,
@@ -21,30 +24,32 @@ SPARSE_EXACT = ("sgd", "adagrad")
 _COLLECTION = "tf_rnn/optimizers"
 
 
-class SharedOptimizer(NamedTuple):
-    """An optimizer of one `tf.Graph`.
+class SharedOptimizer:
+    """An optimizer that keeps one set of slots for all graphs on the same variables.
 
-    Attributes:
-        key: The name and the learning rate it was asked for with.
-        optimizer: TensorFlow's optimizer, which keeps one set of slots for each variable.
-        learning_rate: Scalar tensor; feed it to change the rate of a run.
+    Each graph has a learning rate of its own.
+
+    Args:
+        name: A key of OPTIMIZERS.
     """
 
-    key: tuple[str, float, str]
-    optimizer: Any
-    learning_rate: Any
+    def __init__(self, name: str) -> None:
+        self._rate: Any = None
+        self._optimizer = OPTIMIZERS[name](learning_rate=lambda: self._rate)
+
+    def apply(self, pairs: Iterable[tuple[Any, Any]], learning_rate: Any) -> Any:
+        """Returns the operation that makes one step with these (gradient, variable) pairs."""
+        self._rate = learning_rate
+        return self._optimizer.apply_gradients(pairs)
 
 
-def shared_optimizer(name: str, learning_rate: float, dtype: Any) -> SharedOptimizer:
-    """Returns the current `tf.Graph`'s optimizer for these options, made at the first call.
+def shared_optimizer(name: str, scope: str) -> SharedOptimizer:
+    """Returns the optimizer of the variables in `scope`, made at the first call in a `tf.Graph`.
 
-    Graphs of several widths on the same variables thus share the optimizer's slots, too.
+    Graphs of several widths on the same variables thus share its slots, and other models in the same
+    `tf.Graph` do not share its count of steps.
     """
-    made: list[SharedOptimizer] = tf.get_collection_ref(_COLLECTION)
-    key = (name, float(learning_rate), tf.as_dtype(dtype).name)
-    for shared in made:
-        if shared.key == key:
-            return shared
-    rate = tf.placeholder_with_default(tf.constant(learning_rate, dtype), [], name="learning_rate")
-    made.append(SharedOptimizer(key, OPTIMIZERS[name](learning_rate=rate), rate))
-    return made[-1]
+    made: list[dict[tuple[str, str], SharedOptimizer]] = tf.get_collection_ref(_COLLECTION)
+    if not made:
+        made.append({})
+    return made[0].setdefault((name, scope), SharedOptimizer(name))

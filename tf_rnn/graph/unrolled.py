@@ -134,12 +134,12 @@ class UnrolledGraph:
             state: What `final_state` gave, or `zero_state()`.
 
         Raises:
-            OptionError: If a shape is another one, naming both.
+            OptionError: If a shape or the state's structure is another one, naming both.
         """
         fed = {self._packed_targets: _array("targets", targets, self._packed_targets)}
         if self.options.input_size:
             fed[self._packed_inputs] = _array("inputs", inputs, self._packed_inputs)
-        tf.nest.assert_same_structure(self.init_state, state)
+        _check_structure(state, self.init_state)
         tensors, arrays = tf.nest.flatten(self.init_state), tf.nest.flatten(state)
         for tensor, array in zip(tensors, arrays, strict=True):
             fed[tensor] = _array("state", array, tensor)
@@ -250,8 +250,8 @@ class UnrolledGraph:
         name = self.options.optimizer
         if name is None:
             return
-        shared = shared_optimizer(name, self.options.learning_rate, self.options.dtype)
-        self.learning_rate = shared.learning_rate
+        rate = tf.constant(self.options.learning_rate, self.options.dtype)
+        self.learning_rate = tf.placeholder_with_default(rate, [], name="learning_rate")
         self.gradients = true_gradients(self._all_gradients(), name)
         gradients = [gradient for gradient, _ in self.gradients]
         self.gradient_norm = tf.global_norm(gradients)
@@ -260,12 +260,27 @@ class UnrolledGraph:
                 gradients, self.options.clip_norm, use_norm=self.gradient_norm
             )
         variables = [variable for _, variable in self.gradients]
-        self.train_step = shared.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        pairs = list(zip(gradients, variables, strict=True))
+        optimizer = shared_optimizer(name, self.network.scope)
+        with tf.name_scope(f"{self.network.scope}/"):  # variables' names must not tell the width
+            self.train_step = optimizer.apply(pairs, self.learning_rate)
 
     def _all_gradients(self) -> list[Any]:
         if not self.network.is_layered:
             return plain_gradients(self.total_loss)
         return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled)
+
+
+def _check_structure(state: Any, tensors: Any) -> None:
+    try:
+        tf.nest.assert_same_structure(tensors, state)
+    except (TypeError, ValueError) as error:
+        wanted, given = (tf.nest.map_structure(_outline, it) for it in (tensors, state))
+        raise OptionError("state", f"must have the structure {wanted}, got {given}") from error
+
+
+def _outline(leaf: Any) -> Any:
+    return None if leaf is None else list(np.shape(leaf))
 
 
 def _array(name: str, value: Any, placeholder: Any) -> np.ndarray:

@@ -44,6 +44,7 @@ class Task(ABC):
         name: The word under which `TASKS` knows the task.
         defaults: The settings of training that suit it.
         input_kind: "classes", "real" or "none": what a graph is fed at every step.
+        token: What a person calls one step of the stream.
         input_size: The number of input classes, or of real values a step.
         num_classes: The number of target classes.
         lags: The distances in time over which targets depend on inputs, where they are known.
@@ -52,6 +53,7 @@ class Task(ABC):
     name: ClassVar[str]
     defaults: ClassVar[Defaults]
     input_kind: ClassVar[str] = "classes"
+    token: ClassVar[str] = "step"
 
     input_size: int
     num_classes: int
@@ -121,7 +123,7 @@ class Task(ABC):
         """Returns the lowest possible expected loss, nats, or None where it is not known."""
         return None
 
-    def floor(self, num_steps: int) -> float | None:  # noqa: ARG002 -- for tasks that know one
+    def floor(self, num_steps: int) -> float | None:
         """Returns the lowest expected loss if the state is reset to zero before each block.
 
         Args:
@@ -134,8 +136,8 @@ class Task(ABC):
 
     def dependency_scores(
         self,
-        inputs: NDArray[np.int32],  # noqa: ARG002 -- for tasks that know their lags
-        predictions: NDArray[np.floating[Any]],  # noqa: ARG002
+        inputs: NDArray[np.int32],
+        predictions: NDArray[np.floating[Any]],
     ) -> dict[int, float]:
         """Returns how much of the dependency at each lag predictions show: 1 learnt, 0 not at all.
 

@@ -32,9 +32,7 @@ def read_text(data: str | os.PathLike[str]) -> str:
     try:
         text = path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except OSError as error:
-        raise OptionError(
-            "data", f"could not be read from {str(path)!r}: {error.strerror}"
-        ) from error
+        raise OptionError("data", f"could not be read from {str(path)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise OptionError(

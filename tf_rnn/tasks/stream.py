@@ -92,9 +92,7 @@ def cut_blocks(
             f"cut into {batch_size} rows), got {num_steps}",
         )
     return (
-        Stream(
-            rows.inputs[:, start : start + num_steps], rows.targets[:, start : start + num_steps]
-        )
+        Stream(rows.inputs[:, start : start + num_steps], rows.targets[:, start : start + num_steps])
         for start in range(0, row_length - num_steps + 1, num_steps)
     )
 

@@ -47,13 +47,12 @@ class Text(Task):
     """
 
     name: ClassVar[str] = "text"
+    token: ClassVar[str] = "character"
     defaults: ClassVar[Defaults] = Defaults(
         batch_size=50, optimizer="adam", learning_rate=0.002, tokens=1_000_000
     )
 
-    def __init__(
-        self, data: str | os.PathLike[str] | None = None, valid_fraction: float = 0.1
-    ) -> None:
+    def __init__(self, data: str | os.PathLike[str] | None = None, valid_fraction: float = 0.1) -> None:
         self.valid_fraction = _require_fraction("valid_fraction", valid_fraction)
         text = python_documentation() if data is None else read_text(data)
         self.data = None if data is None else os.fspath(data)
@@ -102,9 +101,7 @@ class Text(Task):
         characters = []
         for index in indices:
             if not 0 <= index < len(self.vocabulary):
-                raise OptionError(
-                    "indices", f"must be from 0 to {len(self.vocabulary) - 1}, got {index}"
-                )
+                raise OptionError("indices", f"must be from 0 to {len(self.vocabulary) - 1}, got {index}")
             characters.append(self.vocabulary[index])
         return "".join(characters)
 

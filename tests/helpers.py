@@ -1,0 +1,152 @@
+"""What the tests of cells and graphs share: cells with their references, random weights, comparing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import references as ref
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.session import session_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A cell and its step in NumPy."""
+
+    make: Callable[[], Any]
+    step: ref.Step
+
+
+CASES = {
+    "tanh": Case(lambda: VanillaCell(7), ref.tanh_step),
+    "relu": Case(lambda: VanillaCell(7, activation="relu"), ref.relu_step),
+    "gru": Case(lambda: GRUCell(6), ref.gru_step),
+    "lstm": Case(lambda: LSTMCell(4), ref.lstm_step),
+    "stacked": Case(
+        lambda: StackedCell([LSTMCell(4), VanillaCell(7, activation="relu"), GRUCell(3)]),
+        ref.stacked_step((ref.lstm_step, 2), (ref.relu_step, 2), (ref.gru_step, 3)),
+    ),
+}
+
+
+def assert_close(found: Any, expected: Any, tolerance: float, what: Any = "") -> None:
+    """Fails unless shapes are equal, and values up to `tolerance` (absolute; 0 for exactly)."""
+    flat, flat_expected = tf.nest.flatten(found), tf.nest.flatten(expected)
+    assert len(flat) == len(flat_expected), f"{what}: {len(flat)} arrays, not {len(flat_expected)}"
+    for number, (one, other) in enumerate(zip(flat, flat_expected, strict=True)):
+        a, b = np.asarray(one), np.asarray(other)
+        name = f"{what}, array {number}"
+        assert a.shape == b.shape, f"{name}: shape {a.shape}, not {b.shape}"
+        if a.size == 0:
+            continue
+        difference = np.abs(a.astype(float) - b.astype(float))
+        worst = np.unravel_index(np.argmax(difference), a.shape)  # a nan counts as the largest
+        at = [int(i) for i in worst]
+        assert difference[worst] <= tolerance, f"{name}, at {at}: {a[worst]!r}, not {b[worst]!r}"
+
+
+def random_state(generator: np.random.Generator, state: Any) -> Any:
+    """Random arrays in the structure and shapes of `state`."""
+    return tf.nest.map_structure(lambda leaf: generator.normal(size=tuple(leaf.shape)), state)
+
+
+def random_values(
+    generator: np.random.Generator, variables: Sequence[Any], scale: float = 0.6
+) -> list[NDArray[Any]]:
+    """A value for each variable, all elements (those of biases too) random."""
+    return [scale * generator.normal(size=tuple(variable.shape)) for variable in variables]
+
+
+def new_session(graph: Any = None) -> Any:
+    """A session of the default graph, or another, that runs it as it is, in one thread."""
+    return tf.Session(graph=graph, config=session_config(0))
+
+
+def assign(session: Any, variables: Sequence[Any], values: Sequence[NDArray[Any]]) -> None:
+    """Gives variables their values, without adding an operation to the graph."""
+    initializers = [variable.initializer for variable in variables]
+    fed = {op.inputs[1]: value for op, value in zip(initializers, values, strict=True)}
+    session.run(initializers, fed)
+
+
+def dense(gradients: Sequence[Any]) -> list[Any]:
+    """Gradients with embeddings' written out."""
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def gradients_of(graph: UnrolledGraph) -> list[Any]:
+    """The graph's own gradients, dense, in the order of `graph.variables`."""
+    assert [variable.name for _, variable in graph.gradients] == [v.name for v in graph.variables]
+    with graph.tf_graph.as_default():
+        return dense([gradient for gradient, _ in graph.gradients])
+
+
+def random_block(
+    generator: np.random.Generator, graph: UnrolledGraph
+) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """Random inputs and targets that suit the graph's options."""
+    options = graph.options
+    shape = (options.batch_size, options.num_steps)
+    inputs: NDArray[Any] | None = None
+    if options.input_kind == "classes":
+        inputs = generator.integers(options.input_size, size=shape)
+    elif options.input_kind == "real":
+        inputs = generator.normal(size=(*shape, options.input_size))
+    if options.loss == "cross_entropy":
+        return inputs, generator.integers(options.num_classes, size=shape)
+    return inputs, generator.normal(size=(*shape, options.num_classes))
+
+
+def input_vectors(
+    graph: UnrolledGraph, inputs: NDArray[Any] | None, values: Sequence[NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """What the cell reads at each step, in NumPy; `values` are those of `graph.variables`."""
+    options = graph.options
+    if inputs is None:
+        return [np.zeros((options.batch_size, 0))] * options.num_steps
+    if options.input_kind == "real":
+        return [inputs[:, t] for t in range(options.num_steps)]
+    table = np.eye(options.input_size) if options.embedding_size is None else values[0]
+    return [table[inputs[:, t]] for t in range(options.num_steps)]
+
+
+def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
+    """Loss and gradients of the same network by `tf.gradients` over plain TensorFlow operations.
+
+    Step after step by calling the cell, each use of a variable a read of its own, on the tensors
+    that `graph.feed` feeds.
+    """
+    options, network = graph.options, graph.network
+    with graph.tf_graph.as_default():
+        if options.input_kind != "classes":
+            vectors = graph.inputs
+        elif options.embedding_size is None:
+            vectors = [tf.one_hot(x, options.input_size, dtype=options.dtype) for x in graph.inputs]
+        else:
+            vectors = [tf.gather(network.variables[0], x) for x in graph.inputs]
+        state, losses = graph.init_state, []
+        for x, y in zip(vectors, graph.targets, strict=True):
+            output, state = graph.cell(x, state)
+            logits = tf.matmul(output, network.U) + network.b_p
+            if options.loss == "cross_entropy":
+                losses.append(
+                    tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+                )
+            else:
+                losses.append(tf.reduce_sum((logits - y) ** 2, axis=1) / options.num_classes)
+        if options.loss_steps == "last":
+            losses = losses[-1:]
+        total = tf.add_n([tf.reduce_mean(loss) for loss in losses])
+        if options.reduction == "mean":
+            total /= len(losses)
+        return total, dense(tf.gradients(total, list(graph.variables)))

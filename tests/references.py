@@ -1,0 +1,167 @@
+"""The formulas again, in NumPy: every cell gate by gate, losses, optimizers, numeric gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    # (values of the cell's variables, inputs, state) -> (output, state)
+    Step = Callable[[Sequence[NDArray[Any]], NDArray[Any], Any], tuple[NDArray[Any], Any]]
+
+
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    return 1 / (1 + np.exp(-x))
+
+
+def columns(array: NDArray[Any], gates: int) -> list[NDArray[Any]]:
+    """The gates' columns of a kernel, or their parts of a bias."""
+    return np.split(array, gates, axis=-1)
+
+
+def tanh_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    W, b_s = values
+    new = np.tanh(np.concatenate([inputs, state], axis=1) @ W + b_s)
+    return new, new
+
+
+def relu_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    W, b_s = values
+    new = np.maximum(np.concatenate([inputs, state], axis=1) @ W + b_s, 0)
+    return new, new
+
+
+def gru_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    W, b, b_n = values
+    (U_r, U_z, U_n), (W_r, W_z, W_n) = (columns(W[: inputs.shape[1]], 3), columns(W[inputs.shape[1] :], 3))
+    b_r, b_z, b_x = columns(b, 3)
+    reset = sigmoid(inputs @ U_r + state @ W_r + b_r)
+    keep = sigmoid(inputs @ U_z + state @ W_z + b_z)
+    candidate = np.tanh(inputs @ U_n + b_x + reset * (state @ W_n + b_n))
+    new = keep * state + (1 - keep) * candidate
+    return new, new
+
+
+def lstm_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: Any
+) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]]]:
+    W, b = values
+    hidden, cell = state
+    both = np.concatenate([inputs, hidden], axis=1)
+    (W_i, W_f, W_o, W_g), (b_i, b_f, b_o, b_g) = columns(W, 4), columns(b, 4)
+    write = sigmoid(both @ W_i + b_i)
+    keep = sigmoid(both @ W_f + b_f)
+    show = sigmoid(both @ W_o + b_o)
+    new_cell = keep * cell + write * np.tanh(both @ W_g + b_g)
+    new_hidden = show * np.tanh(new_cell)
+    return new_hidden, (new_hidden, new_cell)
+
+
+def stacked_step(*layers: tuple[Step, int]) -> Step:
+    """The step of layers, each given as its step and its number of variables."""
+
+    def step(
+        values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: Any
+    ) -> tuple[NDArray[Any], Any]:
+        start, states = 0, []
+        for (layer, count), layer_state in zip(layers, state, strict=True):
+            inputs, new = layer(values[start : start + count], inputs, layer_state)
+            states.append(new)
+            start += count
+        return inputs, tuple(states)
+
+    return step
+
+
+def run_steps(
+    step: Step, values: Sequence[NDArray[Any]], inputs: Iterable[NDArray[Any]], state: Any
+) -> tuple[list[NDArray[Any]], list[Any]]:
+    """One step after another: the outputs and the states."""
+    outputs, states = [], []
+    for vectors in inputs:
+        output, state = step(values, vectors, state)
+        outputs.append(output)
+        states.append(state)
+    return outputs, states
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """ln sum_j exp(logits_j) - logits[label] of each row."""
+    top = logits.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
+    return np.asarray(log_total - logits[np.arange(len(labels)), labels])
+
+
+def squared_error(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(((outputs - targets) ** 2).sum(axis=1) / outputs.shape[1])
+
+
+def numeric_gradient(
+    function: Callable[[], float], array: NDArray[Any], step: float = 1e-6
+) -> NDArray[Any]:
+    """Central differences of a function of `array`, which is changed in place and put back."""
+    gradient = np.empty_like(array)
+    for position in np.ndindex(array.shape):
+        kept = array[position]
+        array[position] = kept + step
+        above = function()
+        array[position] = kept - step
+        below = function()
+        array[position] = kept
+        gradient[position] = (above - below) / (2 * step)
+    return gradient
+
+
+class Optimizer:
+    """TensorFlow's v1 update rules on dense arrays, with their default constants."""
+
+    def __init__(self, name: str, learning_rate: float, values: Sequence[NDArray[Any]]) -> None:
+        self.values = [value.copy() for value in values]
+        self.learning_rate = learning_rate
+        self._rule = getattr(self, f"_{name}")
+        start = {"adagrad": 0.1, "rmsprop": 1.0}.get(name, 0.0)
+        self._second = [np.full_like(value, start) for value in values]
+        self._first = [np.zeros_like(value) for value in values]
+        self._count = 0
+
+    def update(self, gradients: Sequence[NDArray[Any]]) -> None:
+        self._count += 1
+        for number, gradient in enumerate(gradients):
+            self.values[number] = self.values[number] - self._rule(number, gradient)
+
+    def _sgd(self, number: int, g: NDArray[Any]) -> Any:
+        return self.learning_rate * g
+
+    def _momentum(self, number: int, g: NDArray[Any]) -> Any:
+        self._first[number] = 0.9 * self._first[number] + g
+        return self.learning_rate * self._first[number]
+
+    def _adagrad(self, number: int, g: NDArray[Any]) -> Any:
+        self._second[number] = self._second[number] + g**2
+        return self.learning_rate * g / np.sqrt(self._second[number])
+
+    def _rmsprop(self, number: int, g: NDArray[Any]) -> Any:
+        self._second[number] = 0.9 * self._second[number] + 0.1 * g**2
+        return self.learning_rate * g / np.sqrt(self._second[number] + 1e-10)
+
+    def _adam(self, number: int, g: NDArray[Any]) -> Any:
+        self._first[number] = 0.9 * self._first[number] + 0.1 * g
+        self._second[number] = 0.999 * self._second[number] + 0.001 * g**2
+        bias = np.sqrt(1 - 0.999**self._count) / (1 - 0.9**self._count)
+        return self.learning_rate * bias * self._first[number] / (np.sqrt(self._second[number]) + 1e-8)

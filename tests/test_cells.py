@@ -1,0 +1,362 @@
+"""The cells against NumPy, numeric gradients, Keras and TensorFlow's own unrolling; their errors."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from helpers import CASES, assert_close, assign, new_session, random_state, random_values
+from references import numeric_gradient, run_steps
+
+from tf_rnn import config
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import (
+    CELLS,
+    Cell,
+    GRUCell,
+    LSTMCell,
+    LSTMState,
+    StackedCell,
+    VanillaCell,
+)
+from tf_rnn.config import OptionError
+from tf_rnn.graph import unroll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERY_CELL = pytest.mark.parametrize("name", list(CASES))
+
+
+@EVERY_CELL
+@pytest.mark.parametrize(("batch_size", "input_size"), [(3, 5), (1, 5), (3, 1), (3, 0), (1, 0)])
+def test_a_step_is_that_of_the_formulas(name: str, batch_size: int, input_size: int) -> None:
+    generator = np.random.default_rng(11)
+    with tf.Graph().as_default(), new_session() as session:
+        cell = CASES[name].make()
+        inputs = tf.placeholder(tf.float64, [batch_size, input_size])
+        zero_state = cell.zero_state(batch_size, tf.float64)
+        output, state = cell(inputs, zero_state)
+        values = random_values(generator, cell.variables)
+        assign(session, cell.variables, values)
+        x, before = generator.normal(size=inputs.shape), random_state(generator, zero_state)
+        fed = dict(zip(tf.nest.flatten(zero_state), tf.nest.flatten(before), strict=True))
+        found = session.run((output, state), {inputs: x, **fed})
+        assert_close(found, CASES[name].step(values, x, before), 1e-12, name)
+        tf.nest.assert_same_structure(found[1], cell.state_size)
+        assert found[0].shape == (batch_size, cell.output_size)
+        zeros = session.run(zero_state)
+        tf.nest.assert_same_structure(zeros, cell.state_size)
+        assert_close(zeros, [np.zeros(a.shape) for a in tf.nest.flatten(before)], 0, "zero state")
+
+
+@EVERY_CELL
+def test_gradients_are_the_numeric_ones(name: str) -> None:
+    generator = np.random.default_rng(23)
+    batch_size, num_steps, input_size = 3, 4, 5
+    with tf.Graph().as_default(), new_session() as session:
+        cell = CASES[name].make()
+        inputs = tf.placeholder(tf.float64, [num_steps, batch_size, input_size])
+        init_state = cell.zero_state(batch_size, tf.float64)
+        outputs, states = unroll(cell, tf.unstack(inputs), init_state)
+        shown = tf.nest.flatten([outputs, states[-1]])
+        weighted = [tf.reduce_sum(tensor * generator.normal(size=tensor.shape)) for tensor in shown]
+        scalar = tf.add_n(weighted)
+        wanted = [inputs, *tf.nest.flatten(init_state), *cell.variables]
+        gradients = tf.gradients(scalar, wanted)
+
+        values = random_values(generator, cell.variables, 0.4)
+        before = tf.nest.flatten(random_state(generator, init_state))
+        arrays = [generator.normal(size=inputs.shape), *before, *values]
+        tensors = [inputs, *tf.nest.flatten(init_state)]
+
+        def run(fetch: Any) -> Any:
+            assign(session, cell.variables, values)
+            return session.run(fetch, dict(zip(tensors, arrays, strict=False)))
+
+        found = run(gradients)
+        for tensor, gradient, array in zip(wanted, found, arrays, strict=True):
+            expected = numeric_gradient(lambda: float(run(scalar)), array)
+            assert np.abs(expected).max() > 1e-3, f"nothing to compare for {tensor.name}"
+            assert_close(gradient, expected, 1e-7, f"{name}, {tensor.name}")
+
+
+def as_ours(name: str, weights: list[Any]) -> list[Any]:
+    """Keras' weights in the order of our gates (Keras: LSTM i, f, c, o; GRU z, r, h)."""
+    kernel, recurrent, bias = weights
+    W = np.concatenate([kernel, recurrent])
+    if name == "lstm":
+        order = [0, 1, 3, 2]
+        gates, biases = np.split(W, 4, axis=1), np.split(bias, 4)
+        return [np.concatenate([part[i] for i in order], axis=-1) for part in (gates, biases)]
+    if name == "gru":
+        gates = np.split(W, 3, axis=1)
+        (z, r, h), (_z, _r, _h) = np.split(bias[0], 3), np.split(bias[1], 3)
+        return [
+            np.concatenate([gates[1], gates[0], gates[2]], axis=1),
+            np.concatenate([r + _r, z + _z, h]),
+            _h,
+        ]
+    return [W, bias]
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gru", "lstm"])
+def test_a_keras_layer_with_the_same_weights_gives_the_same(name: str) -> None:
+    layers = importlib.import_module("keras").layers
+    generator = np.random.default_rng(37)
+    batch_size, num_steps, input_size = 3, 4, 5
+    cell = CASES[name].make()
+    options = {"return_sequences": True, "return_state": True, "dtype": "float64"}
+    layer = {
+        "tanh": lambda: layers.SimpleRNN(7, **options),
+        "relu": lambda: layers.SimpleRNN(7, activation="relu", **options),
+        "gru": lambda: layers.GRU(6, reset_after=True, **options),
+        "lstm": lambda: layers.LSTM(4, **options),
+    }[name]()
+    layer.build((batch_size, num_steps, input_size))
+    weights = random_values(generator, layer.trainable_weights)
+    layer.set_weights(weights)
+    x = generator.normal(size=(batch_size, num_steps, input_size))
+    before = random_state(generator, cell.zero_state(batch_size))
+    result = layer(x, initial_state=[np.asarray(part) for part in tf.nest.flatten(before)])
+    expected = [np.asarray(part) for part in result]
+
+    with tf.Graph().as_default(), new_session() as session:
+        outputs, states = unroll(cell, tf.unstack(tf.constant(x), axis=1), before)
+        assign(session, cell.variables, as_ours(name, weights))
+        found = session.run([tf.stack(outputs, axis=1), *tf.nest.flatten(states[-1])])
+    assert_close(found, expected, 1e-10, name)
+
+
+@pytest.mark.parametrize(("activation", "f"), [("tanh", np.tanh), ("relu", lambda x: x * (x > 0))])
+def test_concatenated_and_split_form_are_one_function(
+    activation: str, f: Callable[[Any], Any]
+) -> None:
+    generator = np.random.default_rng(41)
+    x, S = generator.normal(size=(3, 5)), generator.normal(size=(3, 7))
+    with tf.Graph().as_default(), new_session() as session:
+        cell = VanillaCell(7, activation)
+        output, _ = cell(tf.constant(x), tf.constant(S))
+        values = random_values(generator, cell.variables)
+        assign(session, cell.variables, values)
+        found = session.run(output)
+    (W, b), (U, W_s) = values, (values[0][:5], values[0][5:])
+    assert_close(found, f(np.concatenate([x, S], axis=1) @ W + b), 1e-14, "concatenated")
+    assert_close(found, f(x @ U + S @ W_s + b), 1e-14, "split")
+
+
+@EVERY_CELL
+@pytest.mark.parametrize(
+    ("built", "with_state"), [(True, True), (False, False)], ids=["built-state", "lazy-zero"]
+)
+def test_tensorflows_own_unrolling_gives_the_same(
+    name: str, built: bool, with_state: bool
+) -> None:
+    generator = np.random.default_rng(43)
+    x = generator.normal(size=(3, 4, 5))
+
+    def run_static(cell: Any, state: Any) -> tuple[Any, Any]:
+        steps = tf.unstack(tf.constant(x), axis=1)
+        outputs, last = tf.nn.static_rnn(cell, steps, state, dtype=tf.float64)
+        return tf.stack(outputs, axis=1), last
+
+    def run_dynamic(cell: Any, state: Any) -> tuple[Any, Any]:
+        return tf.nn.dynamic_rnn(cell, tf.constant(x), initial_state=state, dtype=tf.float64)
+
+    def run_ours(cell: Any, state: Any) -> tuple[Any, Any]:
+        first = cell.zero_state(3, tf.float64) if state is None else state
+        outputs, states = unroll(cell, tf.unstack(tf.constant(x), axis=1), first)
+        return tf.stack(outputs, axis=1), states[-1]
+
+    before = random_state(generator, CASES[name].make().zero_state(3)) if with_state else None
+    values: list[Any] = []
+    results = []
+    for run in (run_ours, run_static, run_dynamic):
+        with tf.Graph().as_default(), new_session() as session:
+            cell = CASES[name].make()
+            if built:
+                cell.build(5, tf.float64)
+            state = tf.nest.map_structure(tf.constant, before) if with_state else None
+            outputs, last = run(cell, state)
+            tf.nest.assert_same_structure(last, cell.state_size)
+            tensors = [outputs, *tf.nest.flatten(last)]
+            scalar = tf.add_n([tf.reduce_sum(tf.sin(3 * tensor)) for tensor in tensors])
+            gradients = tf.gradients(scalar, list(cell.variables))
+            values = values or random_values(generator, cell.variables, 0.4)
+            assign(session, cell.variables, values)
+            results.append(session.run([*tensors, *gradients]))
+            assert len(tf.global_variables()) == len(values), tf.global_variables()
+    zero = tf.nest.map_structure(np.zeros_like, random_state(generator, cell.zero_state(3)))
+    start = before if with_state else zero
+    outputs_in_numpy, _ = run_steps(CASES[name].step, values, np.moveaxis(x, 1, 0), start)
+    assert_close(results[0][0], np.stack(outputs_in_numpy, axis=1), 1e-12, "NumPy")
+    assert_close(results[1], results[0], 1e-12, "static_rnn")
+    assert_close(results[2], results[0], 1e-12, "dynamic_rnn")
+
+
+def initial_values(
+    make: Callable[[], Any], seed: int | None = 5, input_size: int = 5, ops_before: int = 0
+) -> list[Any]:
+    with tf.Graph().as_default(), new_session() as session:
+        for _ in range(ops_before):
+            tf.random_normal([2])
+        cell = make()
+        cell.build(input_size, tf.float64, seed)
+        session.run(tf.global_variables_initializer())
+        values: list[Any] = session.run(list(cell.variables))
+        return values
+
+
+@EVERY_CELL
+def test_initial_values_are_functions_of_seed_and_name(name: str) -> None:
+    make = CASES[name].make
+    first = initial_values(make)
+    assert_close(initial_values(make, ops_before=3), first, 0, "operations made before")
+    other = initial_values(make, seed=6)
+    assert np.abs(other[0] - first[0]).min() > 0, "another seed gave some of the same weights"
+
+
+def test_every_variable_has_a_seed_of_its_own() -> None:
+    # Two layers of one shape: equal seeds would show as equal weights.
+    one, other = initial_values(lambda: StackedCell([VanillaCell(5), VanillaCell(5)]))[::2]
+    assert np.abs(one - other).min() > 0
+    gates = np.split(initial_values(lambda: LSTMCell(5))[0], 4, axis=1)
+    for number, gate in enumerate(gates):
+        for another in gates[:number]:
+            assert np.abs(gate - another).min() > 0, "two gates start from the same weights"
+    without_seed = [initial_values(lambda: GRUCell(3), seed=None)[0] for _ in range(2)]
+    assert np.abs(without_seed[0] - without_seed[1]).min() > 0
+
+
+@pytest.mark.parametrize("make", [VanillaCell, GRUCell, LSTMCell])
+@pytest.mark.parametrize(("input_size", "d"), [(5, 7), (1, 1), (0, 7)])
+def test_every_gate_starts_from_an_orthogonal_block(make: Any, input_size: int, d: int) -> None:
+    W, *_ = initial_values(lambda: make(d), input_size=input_size)
+    assert W.shape == (input_size + d, make.num_gates * d)
+    for block in np.split(W[input_size:], make.num_gates, axis=1):
+        assert_close(block @ block.T, np.eye(d), 1e-12, "W_s W_s^T")
+
+
+@pytest.mark.parametrize("make", [VanillaCell, GRUCell, LSTMCell])
+def test_other_initial_blocks(make: Any) -> None:
+    W, *_ = initial_values(lambda: make(7, recurrent_init="identity"))
+    for block in np.split(W[5:], make.num_gates, axis=1):
+        assert_close(block, np.eye(7), 0, "identity")
+    W, *_ = initial_values(lambda: make(60, recurrent_init="glorot"), input_size=40)
+    inputs, recurrent = W[:40], W[40:]
+    # Uniform in +-limit: within it, and with thousands of draws close to it on both sides. The limit
+    # is that of one gate's block, not of all gates together.
+    for block, size in [(inputs, 40), (recurrent, 60)]:
+        limit = np.sqrt(6 / (size + 60))
+        assert 0.99 * limit < block.max() <= limit, f"{block.max()}, not just below {limit}"
+        assert -limit <= block.min() < -0.99 * limit, f"{block.min()}, not just above {-limit}"
+
+
+def test_initial_biases() -> None:
+    assert_close(initial_values(lambda: VanillaCell(3))[1:], [np.zeros(3)], 0)
+    assert_close(initial_values(lambda: GRUCell(3))[1:], [np.zeros(9), np.zeros(3)], 0)
+    for cell, forget in [(LSTMCell(2), 1), (LSTMCell(2, forget_bias=-2.5), -2.5)]:
+        expected = np.array([0, 0, forget, forget, 0, 0, 0, 0])
+        assert_close(initial_values(lambda cell=cell: cell)[1:], [expected], 0, forget)
+
+
+def test_variables_have_the_documented_names_and_shapes() -> None:
+    def described(cell: Any) -> list[Any]:
+        with tf.Graph().as_default():
+            assert not cell.built
+            assert cell.variables == ()
+            cell.build(5)
+            assert cell.built
+            return [(v.op.name, v.shape.as_list(), v.dtype.base_dtype) for v in cell.variables]
+
+    f = tf.float32
+    vanilla = [("vanilla/W", [8, 3], f), ("vanilla/b_s", [3], f)]
+    assert described(VanillaCell(3)) == vanilla
+    gru = [("gru/W", [8, 9], f), ("gru/b", [9], f), ("gru/b_n", [3], f)]
+    assert described(GRUCell(3)) == gru
+    assert described(LSTMCell(3)) == [("lstm/W", [8, 12], f), ("lstm/b", [12], f)]
+    stacked = StackedCell([VanillaCell(3), StackedCell([VanillaCell(1), GRUCell(2)])])
+    assert described(stacked) == [
+        *vanilla,
+        ("vanilla_1/W", [4, 1], f),
+        ("vanilla_1/b_s", [1], f),
+        ("gru/W", [3, 6], f),
+        ("gru/b", [6], f),
+        ("gru/b_n", [2], f),
+    ]
+    assert stacked.state_size == (3, 1, 2)
+    assert stacked.output_size == 2
+    assert LSTMCell(3).state_size == LSTMState(hidden=3, cell=3)
+
+
+def test_registry_has_the_words_of_config() -> None:
+    assert tuple(CELLS) == config.CELLS
+    assert {name: cell.name for name, cell in CELLS.items()} == {name: name for name in CELLS}
+    assert CELLS["lstm"] is LSTMCell
+    assert all(issubclass(cell, Cell) for cell in CELLS.values())
+
+
+ONE = VanillaCell(2)
+WHOLE = "state_size must be a whole number of at least 1, got "
+INITS = "recurrent_init must be one of orthogonal, glorot, identity; got "
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: VanillaCell(0), WHOLE + "0"),
+        (lambda: GRUCell(-1), WHOLE + "-1"),
+        (lambda: LSTMCell(2.5), WHOLE + "2.5"),  # type: ignore[arg-type]
+        (lambda: LSTMCell(True), WHOLE + "True"),
+        (lambda: VanillaCell("3"), WHOLE + "'3'"),  # type: ignore[arg-type]
+        (lambda: VanillaCell(2, "sigmoid"), "activation must be one of tanh, relu; got 'sigmoid'"),
+        (lambda: VanillaCell(2, recurrent_init="eye"), INITS + "'eye'"),
+        (lambda: GRUCell(2, "zeros"), INITS + "'zeros'"),
+        (lambda: LSTMCell(2, recurrent_init=None), INITS + "None"),  # type: ignore[arg-type]
+        (lambda: StackedCell([]), "cells must be a list of at least one cell, got []"),
+        (lambda: StackedCell([2]), "cells must be a list of at least one cell, got [2]"),  # type: ignore[list-item]
+        (
+            lambda: StackedCell([ONE, GRUCell(3), ONE]),
+            "cells must be different objects; the same cell stands twice",
+        ),
+        (
+            lambda: StackedCell([ONE, StackedCell([GRUCell(3), ONE])]),
+            "cells must be different objects; the same cell stands twice",
+        ),
+    ],
+)
+def test_option_errors(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+@EVERY_CELL
+def test_a_cell_is_built_once(name: str) -> None:
+    with tf.Graph().as_default():
+        cell = CASES[name].make()
+        cell.build(5, tf.float64)
+        variables = cell.variables
+        cell.build(5, tf.float64)
+        assert len(tf.global_variables()) == len(variables)
+        assert all(a is b for a, b in zip(cell.variables, variables, strict=True))
+        size = r"^input_size must be 5, as the cell was built, got 6$"
+        with pytest.raises(OptionError, match=size):
+            cell.build(6, tf.float64)
+        with pytest.raises(OptionError, match=size):
+            cell(tf.zeros([3, 6], tf.float64), cell.zero_state(3, tf.float64))
+        dtype = r"^dtype must be 'float64', as the cell was built, got 'float32'$"
+        with pytest.raises(OptionError, match=dtype):
+            cell.build(5, "float32")
+    other = r"^the cell's variables are in another tf\.Graph; make a new cell for this one$"
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=other):
+        cell.build(5, tf.float64)
+
+
+@pytest.mark.parametrize("size", [-1, 1.5])
+def test_input_size_is_whole(size: Any) -> None:
+    message = f"^input_size must be a whole number of at least 0, got {re.escape(str(size))}$"
+    with tf.Graph().as_default(), pytest.raises(OptionError, match=message):
+        GRUCell(3).build(size)

@@ -1,0 +1,233 @@
+"""An n-wide graph's values against NumPy, and its gradients against those of a naive graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import (
+    CASES,
+    assert_close,
+    assign,
+    gradients_of,
+    input_vectors,
+    naive_gradients,
+    new_session,
+    random_block,
+    random_state,
+    random_values,
+)
+from references import cross_entropy, run_steps, softmax, squared_error
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.graph import UnrolledGraph
+
+# 3 examples and 7 steps are 21 rows: tables of up to 10 classes are projected whole, and those of
+# more than 512 are scattered.
+INPUTS: dict[str, dict[str, Any]] = {
+    "few classes": {"input_size": 2},
+    "many classes": {"input_size": 11},
+    "scattered classes": {"input_size": 520},
+    "few embedded": {"input_size": 4, "embedding_size": 5},
+    "many embedded": {"input_size": 11, "embedding_size": 5},
+    "scattered embedded": {"input_size": 520, "embedding_size": 5},
+    "real": {"input_size": 5, "input_kind": "real"},
+    "none": {"input_size": 0, "input_kind": "none"},
+}
+LOSSES = list(itertools.product(["cross_entropy", "squared_error"], ["all", "last"], ["mean", "sum"]))
+# Every cell meets every kind of inputs, and each cell and each kind most of the losses.
+COVERING = [
+    (cell, kind, LOSSES[(row + column) % len(LOSSES)])
+    for row, cell in enumerate(CASES)
+    for column, kind in enumerate(INPUTS)
+]
+
+
+@dataclasses.dataclass
+class Run:
+    """A graph at random weights, and a random block to feed it."""
+
+    graph: UnrolledGraph
+    values: list[Any]
+    inputs: Any
+    targets: Any
+    state: Any
+
+    @property
+    def fed(self) -> dict[Any, Any]:
+        return self.graph.feed(self.inputs, self.targets, self.state)
+
+    def fetch(self, fetches: Any) -> Any:
+        with new_session(self.graph.tf_graph) as session:
+            assign(session, self.graph.variables, self.values)
+            return session.run(fetches, self.fed)
+
+
+def make_run(cell: Any, num_steps: int, batch_size: int, **options: Any) -> Run:
+    generator = np.random.default_rng(53)
+    with tf.Graph().as_default():
+        options = {"dtype": "float64", "num_classes": 4} | options
+        graph = UnrolledGraph(cell, num_steps, batch_size, **options)
+        values = random_values(generator, graph.variables)
+        inputs, targets = random_block(generator, graph)
+        return Run(graph, values, inputs, targets, random_state(generator, graph.init_state))
+
+
+def assert_gradients_agree(run: Run, tolerance: float = 1e-10) -> None:
+    """Loss and gradients are the naive graph's, the norm is NumPy's."""
+    naive_loss, naive = naive_gradients(run.graph)
+    ours = [run.graph.total_loss, run.graph.gradient_norm, gradients_of(run.graph)]
+    (loss, norm, found), (expected_loss, expected) = run.fetch([ours, [naive_loss, naive]])
+    assert_close(loss, expected_loss, tolerance, "loss")
+    for variable, one, other in zip(run.graph.variables, found, expected, strict=True):
+        assert np.abs(other).max() > 1e-4, f"nothing to compare for {variable.name}"
+        assert_close(one, other, tolerance, variable.name)
+    whole = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in expected))
+    assert_close(norm, whole, tolerance, "norm")
+
+
+def assert_values_agree(run: Run, step: Any) -> None:
+    """States, predictions, losses and total loss are NumPy's."""
+    graph, options = run.graph, run.graph.options
+    cell_values = run.values[len(graph.network.encoding.variables) : -2]
+    vectors = input_vectors(graph, run.inputs, run.values)
+    outputs, states = run_steps(step, cell_values, vectors, run.state)
+    logits = [output @ run.values[-2] + run.values[-1] for output in outputs]
+    loss, predict = {
+        "cross_entropy": (cross_entropy, softmax),
+        "squared_error": (squared_error, lambda readout: readout),
+    }[options.loss]
+    losses = [loss(row, run.targets[:, t]) for t, row in enumerate(logits)]
+    shown = losses if options.loss_steps == "all" else losses[-1:]
+    total = np.sum(shown) / options.batch_size
+    total /= len(shown) if options.reduction == "mean" else 1
+    fetches = [graph.states, graph.predictions, graph.losses, graph.total_loss, graph.final_state]
+    found = run.fetch(fetches)
+    assert_close(found[0], states, 1e-12, "states")
+    assert_close(found[1], [predict(row) for row in logits], 1e-12, "predictions")
+    assert_close(found[2], losses, 1e-12, "losses")
+    assert_close(found[3], total, 1e-12, "total loss")
+    assert_close(found[4], found[0][-1], 0, "final state")
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "losses"), COVERING, ids=lambda part: part if isinstance(part, str) else "-".join(part)
+)
+def test_values_and_gradients_of_every_kind(
+    monkeypatch: pytest.MonkeyPatch, cell: str, kind: str, losses: tuple[str, str, str]
+) -> None:
+    monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", 3)  # chunks of 3, 3 and 1
+    options = dict(zip(("loss", "loss_steps", "reduction"), losses, strict=True))
+    run = make_run(CASES[cell].make(), 7, 3, **INPUTS[kind], **options)
+    assert len(run.graph._unrolled.outputs) == 3
+    assert_values_agree(run, CASES[cell].step)
+    assert_gradients_agree(run)
+
+
+@pytest.mark.parametrize("cell", list(CASES))
+@pytest.mark.parametrize(("num_steps", "batch_size"), [(4, 3), (1, 3), (4, 1), (1, 1)])
+def test_values_and_gradients_in_one_chunk(cell: str, num_steps: int, batch_size: int) -> None:
+    run = make_run(CASES[cell].make(), num_steps, batch_size, input_size=5, input_kind="real")
+    assert len(run.graph._unrolled.outputs) == 1
+    assert_values_agree(run, CASES[cell].step)
+    assert_gradients_agree(run)
+
+
+@pytest.mark.parametrize("embedding_size", [None, 3])
+def test_a_large_table_that_is_projected_whole(embedding_size: int | None) -> None:
+    # 2 * 513 classes are no more than 1026 rows, and more than the 512 that a product is good for.
+    run = make_run(VanillaCell(2), 6, 171, input_size=513, embedding_size=embedding_size)
+    run.inputs[:, 1:] %= 7  # most rows of the table several times
+    assert_gradients_agree(run)
+
+
+def test_gradients_in_float32() -> None:
+    cell = StackedCell([LSTMCell(4), GRUCell(3)])
+    run = make_run(cell, 5, 3, input_size=4, embedding_size=6, dtype="float32")
+    assert {gradient.dtype for gradient, _ in run.graph.gradients} == {tf.float32}
+    assert_gradients_agree(run, 2e-6)
+
+
+@pytest.mark.parametrize("chunk_steps", [1, 2, 4, 5])
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_steps: int) -> None:
+    monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", chunk_steps)
+    run = make_run(CASES["stacked"].make(), 4, 3, input_size=5)
+    assert len(run.graph._unrolled.outputs) == -(-4 // chunk_steps)
+    assert_values_agree(run, CASES["stacked"].step)
+    assert_gradients_agree(run)
+
+
+def test_steps_are_chunked_only_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A step of 2 * 3 * 7^2 * 4 = 1176 operations.
+    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", 2)
+    for limit, chunks in [(1177, 1), (1176, 3)]:
+        monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", limit)
+        run = make_run(StackedCell([LSTMCell(7), VanillaCell(8)]), 5, 3, input_size=2)
+        assert len(run.graph._unrolled.outputs) == chunks, limit
+
+
+@pytest.mark.parametrize("cell", list(CASES))
+def test_two_blocks_are_one_of_twice_the_width_but_for_the_border(cell: str) -> None:
+    n = 3
+    generator = np.random.default_rng(59)
+    options: dict[str, Any] = {"reduction": "sum", "dtype": "float64"}
+    with tf.Graph().as_default(), new_session() as session:
+        made = CASES[cell].make()
+        wide = UnrolledGraph(made, 2 * n, 3, 5, 4, **options)
+        block = UnrolledGraph(made, n, 3, 5, 4, **options)
+        assign(session, wide.variables, random_values(generator, wide.variables))
+        inputs, targets = random_block(generator, wide)
+        first = random_state(generator, wide.init_state)
+
+        def fetches(graph: UnrolledGraph) -> list[Any]:
+            values = [graph.losses, graph.predictions, graph.states]
+            return [*values, graph.total_loss, gradients_of(graph)]
+
+        whole = session.run(fetches(wide), wide.feed(inputs, targets, first))
+        feed_1 = block.feed(inputs[:, :n], targets[:, :n], first)  # type: ignore[index]
+        one = session.run(fetches(block), feed_1)
+        feed_2 = block.feed(inputs[:, n:], targets[:, n:], one[2][-1])  # type: ignore[index]
+        two = session.run(fetches(block), feed_2)
+        for name, a, b, c in zip(("losses", "predictions", "states"), whole, one, two, strict=False):
+            assert_close(b + c, a, 0, name)
+        assert_close(one[3] + two[3], whole[3], 1e-14, "total loss")  # the sum's order differs
+
+        # What flows over the border: dL_2/dS of the state carried in, times dS/dW of the first block.
+        states = tf.nest.flatten(block.init_state)
+        at_border = session.run(tf.gradients(block.total_loss, states), feed_2)
+        carried = tf.gradients(
+            tf.nest.flatten(block.final_state),
+            list(block.variables),
+            grad_ys=[tf.constant(gradient) for gradient in at_border],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        expected = session.run(carried, feed_1)
+        found = [a - b - c for a, b, c in zip(whole[4], one[4], two[4], strict=True)]
+        assert_close(found, expected, 1e-12, "gradient over the border")
+        for variable, gradient in zip(block.variables[:-2], expected, strict=False):
+            assert np.abs(gradient).max() > 1e-3, f"nothing flows to {variable.name}"
+
+
+@pytest.mark.parametrize("embedding_size", [None, 5])
+def test_gradients_are_the_numeric_ones(embedding_size: int | None) -> None:
+    cell = StackedCell([GRUCell(2), LSTMCell(3)])
+    run = make_run(cell, 4, 3, input_size=4, embedding_size=embedding_size, num_classes=2)
+    generator = np.random.default_rng(61)
+    with new_session(run.graph.tf_graph) as session:
+        assign(session, run.graph.variables, run.values)
+        gradients = session.run(gradients_of(run.graph), run.fed)
+        for _ in range(5):  # along random directions of all weights together
+            direction = random_values(generator, run.graph.variables, 1)
+            losses = []
+            for sign in (1, -1):
+                moved = [v + sign * 1e-6 * d for v, d in zip(run.values, direction, strict=True)]
+                assign(session, run.graph.variables, moved)
+                losses.append(session.run(run.graph.total_loss, run.fed))
+            slope = sum(np.sum(g * d) for g, d in zip(gradients, direction, strict=True))
+            assert_close((losses[0] - losses[1]) / 2e-6, slope, 1e-8, "slope")

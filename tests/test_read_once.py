@@ -1,0 +1,103 @@
+"""What is fetched beside a training step belongs to the weights before the update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import CASES, assert_close, assign, new_session, random_block, random_values
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import LSTMCell, StackedCell, VanillaCell
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.optimizers import OPTIMIZERS
+
+
+def ancestors(tensors: list[Any]) -> set[Any]:
+    """All operations that have to run before these tensors or operations are there."""
+    waiting = [getattr(tensor, "op", tensor) for tensor in tensors]
+    found: set[Any] = set()
+    while waiting:
+        op = waiting.pop()
+        if op not in found:
+            found.add(op)
+            waiting += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+    return found
+
+
+def reads(tensors: list[Any], variable: Any) -> int:
+    return sum(
+        op.type in {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
+        and op.inputs[0] is variable.handle
+        for op in ancestors(tensors)
+    )
+
+
+@pytest.mark.parametrize("cell", list(CASES))
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_each_variable_is_read_once(cell: str, optimizer: str) -> None:
+    kinds: list[dict[str, Any]] = [
+        {"input_size": 2},
+        {"input_size": 40, "embedding_size": 3, "clip_norm": 0.5},
+        {"input_size": 520, "embedding_size": 3},
+    ]
+    options = kinds[list(OPTIMIZERS).index(optimizer) % len(kinds)]
+    graph = UnrolledGraph(CASES[cell].make(), 4, 3, num_classes=2, optimizer=optimizer, **options)
+    with graph.tf_graph.as_default():
+        fetched = [
+            graph.total_loss,
+            graph.train_step,
+            graph.gradient_norm,
+            *tf.nest.flatten([graph.losses, graph.predictions, graph.states]),
+            *(tf.convert_to_tensor(gradient) for gradient, _ in graph.gradients),
+        ]
+    for variable in graph.variables:
+        assert reads(fetched, variable) == 1, variable.name
+        assert reads([graph.total_loss], variable) == 1, variable.name
+
+
+def test_reading_twice_would_be_noticed() -> None:
+    with tf.Graph().as_default():
+        variable = tf.get_variable("v", [3], use_resource=True)
+        once = variable.read_value()
+        assert reads([once * once], variable) == 1
+        assert reads([once * variable], variable) == 2
+        assert reads([tf.gather(variable, [0]) * once], variable) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("clip_norm", [None, 0.5])
+def test_fetches_beside_a_training_step_are_those_before_it(
+    optimizer: str, clip_norm: float | None
+) -> None:
+    generator = np.random.default_rng(73)
+    cell = StackedCell([LSTMCell(4), VanillaCell(5)])
+    graph = UnrolledGraph(
+        cell, 3, 2, 5, 4, optimizer=optimizer, learning_rate=0.05, clip_norm=clip_norm, seed=0
+    )
+    values = [graph.total_loss, graph.predictions, graph.final_state, graph.gradient_norm]
+    values += [[gradient for gradient, _ in graph.gradients]]
+    threads = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=4)
+    threads.graph_options.rewrite_options.disable_meta_optimizer = True
+    state, changes = graph.zero_state(), []
+    with (
+        tf.Session(graph=graph.tf_graph, config=threads) as together,
+        graph.session() as apart,
+        graph.tf_graph.as_default(),
+    ):
+        together.run(tf.global_variables_initializer())
+        start = random_values(generator, graph.variables)
+        for session in (together, apart):
+            assign(session, graph.variables, start)
+        for run in range(200):
+            fed = graph.feed(*random_block(generator, graph), state)
+            expected = apart.run(values, fed)
+            found = together.run([*values, graph.train_step], fed)
+            assert_close(found[:-1], expected, 0, f"run {run}")
+            apart.run(graph.train_step, fed)
+            changes.append(abs(apart.run(graph.total_loss, fed) - expected[0]))
+            state = expected[2]
+        assert_close(together.run(graph.variables), apart.run(graph.variables), 0, "weights")
+    # The update shows in the loss nearly every time, so that reading after it would have, too.
+    assert np.median(changes) > 1e-3, changes

@@ -1,0 +1,189 @@
+"""Variables do not depend on a graph's size: graphs that share them, and checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from helpers import CASES, assert_close, assign, new_session, random_block, random_state, random_values
+from references import Optimizer
+
+from tf_rnn import config
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.graph import StepGraph, UnrolledGraph
+from tf_rnn.graph.optimizers import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FLOAT64: dict[str, Any] = {"dtype": "float64"}
+
+
+def described(num_steps: int, batch_size: int, make: Any, **options: Any) -> list[Any]:
+    with tf.Graph().as_default():
+        UnrolledGraph(make(), num_steps, batch_size, **options)
+        return [(v.op.name, v.shape.as_list()) for v in tf.global_variables()]
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_variables_do_not_depend_on_width_or_batch_size(optimizer: str) -> None:
+    options: dict[str, Any] = {"input_size": 9, "num_classes": 2, "optimizer": optimizer}
+    for kind in ({}, {"embedding_size": 4}, {"input_kind": "real"}):
+        make = CASES["gru"].make
+        first = described(4, 3, make, **options, **kind)
+        # 2 * 9 classes are more than 12 rows, no more than 30.
+        for num_steps, batch_size in [(1, 3), (10, 3)]:
+            assert described(num_steps, batch_size, make, **options, **kind) == first
+
+
+def test_variables_of_the_network_have_the_documented_names() -> None:
+    found = described(4, 3, lambda: VanillaCell(7), input_size=5, num_classes=2, optimizer=None)
+    vanilla = [("vanilla/W", [12, 7]), ("vanilla/b_s", [7])]
+    readout = [("vanilla/U", [7, 2]), ("vanilla/b_p", [2])]
+    assert found == vanilla + readout
+    options: dict[str, Any] = {"input_size": 5, "num_classes": 2, "embedding_size": 3}
+    found = described(4, 3, lambda: LSTMCell(7), **options, optimizer="adam")
+    values = [("lstm/W", [10, 28]), ("lstm/b", [28]), ("lstm/E", [5, 3])]
+    values += [("lstm/U", [7, 2]), ("lstm/b_p", [2])]
+    assert found[:5] == values
+    slots = {f"{name}/Adam{end}": shape for name, shape in values for end in ("", "_1")}
+    assert dict(found[5:]) == slots | {"lstm/beta1_power": [], "lstm/beta2_power": []}
+
+
+def test_graphs_on_one_cell_have_one_set_of_variables() -> None:
+    cell = StackedCell([LSTMCell(4), GRUCell(3)])
+    options: dict[str, Any] = {"embedding_size": 6, "optimizer": "adam"}
+    first = UnrolledGraph(cell, 4, 3, 5, 2, **options)
+    with first.tf_graph.as_default():
+        count = len(tf.global_variables())
+        others = [
+            UnrolledGraph(cell, 1, 3, 5, 2, **options),
+            UnrolledGraph(cell, 7, 2, 5, 2, **options),
+            UnrolledGraph(cell, 2, 2, 5, 2, **(options | {"learning_rate": 0.7, "clip_norm": 0.3})),
+            StepGraph(cell, 1, 5, 2, **options),
+            first.forward(num_steps=9),
+        ]
+        with tf.variable_scope("elsewhere"):
+            others.append(UnrolledGraph(cell, 3, 3, 5, 2, **options))
+        assert len(tf.global_variables()) == count, tf.global_variables()[count:]
+    for other in others:
+        assert other.tf_graph is first.tf_graph
+        pairs = zip(other.network.variables, first.network.variables, strict=True)
+        assert all(one is another for one, another in pairs)
+    assert len(tf.get_collection("trainable_variables")) == 0, "variables outside the graph"
+
+
+def test_cells_made_in_a_scope_keep_their_readout_there() -> None:
+    with tf.Graph().as_default():
+        cell = VanillaCell(7)
+        with tf.variable_scope("model"):
+            inside = UnrolledGraph(cell, 4, 3, 5, 2, optimizer=None)
+        outside = UnrolledGraph(cell, 2, 3, 5, 2, optimizer=None)
+        names = ["model/vanilla/W", "model/vanilla/b_s", "model/vanilla/U", "model/vanilla/b_p"]
+        assert [variable.op.name for variable in inside.variables] == names
+        assert [variable.op.name for variable in tf.global_variables()] == names
+        assert outside.variables == inside.variables
+
+
+def test_two_cells_in_one_graph_share_nothing() -> None:
+    with tf.Graph().as_default():
+        one, other = (UnrolledGraph(VanillaCell(7), 4, 3, 5, 2, seed=1) for _ in range(2))
+        assert not set(map(id, one.variables)) & set(map(id, other.variables))
+        with one.session() as session:
+            (W, *_, U, _), (other_W, *_, other_U, _) = session.run([one.variables, other.variables])
+        assert np.abs(W - other_W).min() > 0
+        assert np.abs(U - other_U).min() > 0
+
+
+def test_the_whole_network_starts_the_same_at_every_width() -> None:
+    def start(seed: int | None, num_steps: int, batch_size: int) -> list[Any]:
+        options: dict[str, Any] = {"embedding_size": 6, "seed": seed}
+        graph = UnrolledGraph(CASES["stacked"].make(), num_steps, batch_size, 5, 2, **options)
+        with graph.session() as session:
+            values: list[Any] = session.run(graph.variables)
+            return values
+
+    first = start(3, 4, 3)
+    assert_close(start(3, 1, 5), first, 0, "another size")
+    for other in (start(4, 4, 3), start(None, 4, 3)):
+        for value, another in zip(first, other, strict=True):
+            if value.ndim == 2:  # biases are constants
+                assert np.abs(value - another).max() > 1e-3
+
+
+def train_alternately(optimizer: str, rates: tuple[float, float]) -> tuple[list[Any], list[Any]]:
+    """Weights after training with two widths by turns, and by NumPy with one set of slots."""
+    generator = np.random.default_rng(67)
+    with tf.Graph().as_default(), new_session() as session:
+        cell = GRUCell(3)
+        graphs = [
+            UnrolledGraph(cell, n, 3, 5, 2, optimizer=optimizer, learning_rate=rate, **FLOAT64)
+            for n, rate in zip((2, 4), rates, strict=True)
+        ]
+        bystander = UnrolledGraph(GRUCell(3), 2, 3, 5, 2, optimizer=optimizer, **FLOAT64)
+        session.run(tf.global_variables_initializer())
+        values = random_values(generator, cell.variables + graphs[0].variables[-2:])
+        assign(session, graphs[0].variables, values)
+        reference = Optimizer(optimizer, rates[0], values)
+        for turn in range(6):
+            graph = graphs[turn % 2]
+            inputs, targets = random_block(generator, graph)
+            fed = graph.feed(inputs, targets, graph.zero_state())
+            gradients, _ = session.run([[g for g, _ in graph.gradients], graph.train_step], fed)
+            reference.learning_rate = rates[turn % 2]
+            reference.update(gradients)
+            inputs, targets = random_block(generator, bystander)
+            fed = bystander.feed(inputs, targets, bystander.zero_state())
+            session.run(bystander.train_step, fed)  # another model, with a count of its own
+        return session.run(graphs[0].variables), reference.values
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.1, 0.03)])
+def test_widths_share_slots_and_models_do_not(
+    optimizer: str, rates: tuple[float, float]
+) -> None:
+    found, expected = train_alternately(optimizer, rates)
+    assert_close(found, expected, 1e-12, optimizer)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+@pytest.mark.parametrize("cell", ["tanh", "stacked"])
+def test_a_checkpoint_of_one_size_restores_in_another(
+    tmp_path: Path, optimizer: str, cell: str
+) -> None:
+    options: dict[str, Any] = {"optimizer": optimizer, "embedding_size": 6, "num_classes": 2}
+    generator = np.random.default_rng(71)
+    small = UnrolledGraph(CASES[cell].make(), 2, 3, 5, **options, **FLOAT64)
+    # The same size as the graph that will restore, in the graph that saves.
+    large = UnrolledGraph(small.cell, 5, 4, 5, **options, **FLOAT64)
+    block = random_block(generator, large)
+    state = random_state(generator, large.init_state)
+    fetches = ["total_loss", "predictions", "final_state", "train_step"]
+
+    def continued(session: Any, graph: UnrolledGraph) -> list[Any]:
+        fed = graph.feed(*block, state)
+        runs = [session.run([getattr(graph, name) for name in fetches], fed) for _ in range(3)]
+        return [run[:-1] for run in runs]
+
+    with small.tf_graph.as_default(), small.session() as session:
+        for _ in range(3):
+            fed = small.feed(*random_block(generator, small), small.zero_state())
+            session.run(small.train_step, fed)
+        path = tf.train.Saver().save(session, str(tmp_path / "weights"))
+        expected = continued(session, large)
+    again = UnrolledGraph(CASES[cell].make(), 5, 4, 5, **options, **FLOAT64)
+    assert again.tf_graph is not small.tf_graph
+    with again.tf_graph.as_default(), again.session() as session:
+        fresh = session.run(again.total_loss, again.feed(*block, state))
+        tf.train.Saver().restore(session, path)
+        found = continued(session, again)
+    assert abs(fresh - expected[0][0]) > 1e-6, "nothing was restored that mattered"
+    assert abs(expected[2][0] - expected[0][0]) > 1e-6, "training changed nothing"
+    assert_close(found, expected, 0, "losses, predictions and states, before and while training")
+
+
+def test_registry_has_the_words_of_config() -> None:
+    assert tuple(OPTIMIZERS) == config.OPTIMIZERS

@@ -1,0 +1,57 @@
+"""`python -m tf_rnn COMMAND ...`: reads the command line and hands over to the command."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tf_rnn.cli import compare
+from tf_rnn.cli.options import BAD_INPUT, Parser
+from tf_rnn.comparison import WorkerDiedError
+from tf_rnn.config import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {command.NAME: command for command in (compare,)}
+INTERRUPTED = 130
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command line.
+
+    Args:
+        words: The arguments; None for those of this process.
+
+    Returns:
+        The exit status: 0 done, 1 a worker process died, 2 bad input, 130 interrupted.
+    """
+    words = sys.argv[1:] if words is None else list(words)
+    parser = Parser(prog="tf_rnn", description="How wide should the graph of a recurrent network be?")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.add_options(subparsers.add_parser(name, help=command.HELP, description=command.HELP))
+    arguments = parser.parse_args(words)
+    try:
+        COMMANDS[arguments.command].run(arguments, words)
+    except OptionError as error:
+        option = "--" + error.option.replace("_", "-")
+        return _fail(f"{arguments.command}: error: {option} {error.problem}", BAD_INPUT)
+    except WorkerDiedError as error:
+        return _fail(f"{arguments.command}: error: {error}", 1)
+    except KeyboardInterrupt:
+        return _fail(
+            f"{arguments.command}: interrupted; what is finished is kept, "
+            "the same command goes on from there",
+            INTERRUPTED,
+        )
+    return 0
+
+
+def _fail(line: str, status: int) -> int:
+    print(f"tf_rnn {line}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""What a width costs: building, the first run, every further run, memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import operator
+import statistics
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph.session import session_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Stream, Task
+
+BUILDS = 3
+ROUNDS = 5
+TRACES = 3
+SECONDS_PER_ROUND = 0.08
+MAXIMUM_RUNS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one width costs, medians.
+
+    Attributes:
+        num_steps: The width.
+        parameters: Trained numbers, the same at every width.
+        operations: Operations in the graph.
+        build_seconds: From the cell to the finished graph.
+        first_run_seconds: The first training step, in which TensorFlow prepares the graph.
+        step_milliseconds: Every further training step.
+        tokens_per_second: Examples times steps in a second of training steps.
+        graph_bytes: The most memory that one training step holds at a time, in one thread, without
+            the variables.
+    """
+
+    num_steps: int
+    parameters: int
+    operations: int
+    build_seconds: float
+    first_run_seconds: float
+    step_milliseconds: float
+    tokens_per_second: float
+    graph_bytes: int
+
+
+class _Built(NamedTuple):
+    graph: UnrolledGraph
+    session: Any
+    run: Callable[[], Any]
+    build_seconds: float
+    first_run_seconds: float
+
+
+def measure_costs(
+    make_graph: Callable[[int], UnrolledGraph], task: Task, widths: Sequence[int]
+) -> list[Cost]:
+    """Measures what training steps of several widths cost, so that they can be compared.
+
+    Widths take turns (each is built once, then each once more, and so on; then each runs a while,
+    and so on), so that whatever else the machine does meets all of them. Nothing else should run.
+
+    Args:
+        make_graph: Makes a new cell and a graph of a width, with an optimizer, in a `tf.Graph` of
+            its own.
+        task: Where the blocks to run come from.
+        widths: At least one.
+
+    Returns:
+        One `Cost` for each width, in order.
+    """
+    _close(_build(make_graph, task, widths[0]))  # pays for what TensorFlow loads at first use
+    builds: dict[int, list[_Built]] = {width: [] for width in widths}
+    for number in range(BUILDS):
+        for width in widths:
+            built = _build(make_graph, task, width)
+            builds[width].append(built)
+            if number < BUILDS - 1:
+                _close(built)
+    times = _interleaved_times({width: made[-1].run for width, made in builds.items()})
+    costs = [_cost(width, builds[width], times[width], task) for width in widths]
+    for made in builds.values():
+        _close(made[-1])
+    return costs
+
+
+def _build(make_graph: Callable[[int], UnrolledGraph], task: Task, width: int) -> _Built:
+    started = time.perf_counter()
+    graph = make_graph(width)
+    build_seconds = time.perf_counter() - started
+    session = graph.session()
+    run_block = graph.runner(session, graph.total_loss, graph.final_state, graph.train_step)
+    inputs, targets = _first_block(graph, task)
+    state = graph.zero_state()
+
+    def run() -> Any:
+        return run_block(inputs, targets, state)
+
+    started = time.perf_counter()
+    run()
+    return _Built(graph, session, run, build_seconds, time.perf_counter() - started)
+
+
+def _first_block(graph: UnrolledGraph, task: Task) -> Stream:
+    return next(task.blocks(graph.batch_size, graph.num_steps))
+
+
+def _close(built: _Built) -> None:
+    built.session.close()
+
+
+def _interleaved_times(runs: dict[int, Callable[[], Any]]) -> dict[int, list[float]]:
+    counts = {width: _runs_per_round(run) for width, run in runs.items()}
+    times: dict[int, list[float]] = {width: [] for width in runs}
+    for _ in range(ROUNDS):
+        for width, run in runs.items():
+            times[width] += [_seconds(run) for _ in range(counts[width])]
+    return times
+
+
+def _runs_per_round(run: Callable[[], Any]) -> int:
+    once = min(_seconds(run) for _ in range(3))
+    return max(1, min(MAXIMUM_RUNS, int(SECONDS_PER_ROUND / once)))
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _cost(width: int, builds: list[_Built], times: list[float], task: Task) -> Cost:
+    graph = builds[-1].graph
+    step_seconds = statistics.median(times)
+    return Cost(
+        num_steps=width,
+        parameters=sum(variable.shape.num_elements() for variable in graph.variables),
+        operations=len(graph.tf_graph.get_operations()),
+        build_seconds=statistics.median(built.build_seconds for built in builds),
+        first_run_seconds=statistics.median(built.first_run_seconds for built in builds),
+        step_milliseconds=1000 * step_seconds,
+        tokens_per_second=graph.options.rows / step_seconds,
+        graph_bytes=peak_bytes(graph, *_first_block(graph, task)),
+    )
+
+
+def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
+    """The most memory, in bytes, that one training step holds at a time.
+
+    TensorFlow's trace of a run lists when each tensor's memory was taken and given back; the peak
+    is the highest sum on the way. The run uses one thread, since the order in which threads happen
+    to take turns changes the peak. The variables are not part of it.
+
+    Args:
+        graph: With an optimizer.
+        inputs: As for `UnrolledGraph.feed`.
+        targets: As for `UnrolledGraph.feed`.
+    """
+    config = session_config(step_operations=0, threads=1)
+    config.experimental.executor_type = ""  # the single-threaded executor keeps no trace
+    with graph.tf_graph.as_default(), tf.Session(config=config) as session:
+        session.run(tf.global_variables_initializer())
+        fetches = [graph.total_loss, graph.final_state, graph.train_step]
+        feed = graph.feed(inputs, targets, graph.zero_state())
+        return statistics.median_low(_traced_peak(session, fetches, feed) for _ in range(TRACES))
+
+
+def _traced_peak(session: Any, fetches: list[Any], feed: dict[Any, Any]) -> int:
+    metadata = tf.RunMetadata()
+    options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+    session.run(fetches, feed, options=options, run_metadata=metadata)
+    changes = [
+        (record.alloc_micros, record.alloc_bytes)
+        for device in metadata.step_stats.dev_stats
+        for node in device.node_stats
+        for memory in node.memory
+        for record in memory.allocation_records
+    ]
+    changes.sort(key=operator.itemgetter(0))
+    return int(max(itertools.accumulate(change for _, change in changes)))

@@ -1,0 +1,81 @@
+"""What a comparison shows while it runs."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from tf_rnn.comparison.settings import RunKey
+
+
+class Screen:
+    """Living lines on a terminal, one for each run under way; else a plain line for each that ends.
+
+    Args:
+        console: Where to write; standard error as a rule.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._lines: dict[RunKey, TaskID] = {}
+        self._ended: set[RunKey] = set()
+        self._lock = threading.Lock()
+        self._overall: TaskID | None = None
+        self._total = self._done = 0
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """Shows a line that stays."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def say_costs(self, widths: int) -> None:
+        """Says that costs are measured now."""
+        self.say(f"measuring what {widths} widths cost, one at a time, nothing else running")
+
+    def start_runs(self, total: int, done: int) -> None:
+        """Says how many runs there are, and how many of them are there already."""
+        self._total, self._done = total, done
+        if done:
+            self.say(f"{done} of {total} runs are already there")
+        self._overall = self._bars.add_task("all runs", total=total, completed=done, note="")
+
+    def show_run(self, key: RunKey, fraction: float, line: str) -> None:
+        """Shows how far a run is."""
+        with self._lock:
+            if key in self._ended:
+                return
+            if key not in self._lines:
+                self._lines[key] = self._bars.add_task(key.title, total=1.0, note="")
+            self._bars.update(self._lines[key], completed=fraction, note=line)
+
+    def finish_run(self, key: RunKey, record: dict[str, Any]) -> None:
+        """Says what a run gave."""
+        with self._lock:
+            self._ended.add(key)
+            if key in self._lines:
+                self._bars.remove_task(self._lines.pop(key))
+            self._done += 1
+            if self._overall is not None:
+                self._bars.update(self._overall, completed=self._done)
+        outcome = record["error"] or f"loss {record['loss']:.4f} after {record['seconds']:.1f} s"
+        self.say(f"[{self._done}/{self._total}] {key.title}: {outcome}")

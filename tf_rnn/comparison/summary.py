@@ -1,0 +1,99 @@
+"""Runs of one width and state put together: means, spreads, gaps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_rnn.comparison.results import Results
+    from tf_rnn.comparison.settings import RunKey
+    from tf_rnn.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """One line of the tables.
+
+    Attributes:
+        num_steps: The width.
+        state: "carry" or "reset".
+        runs: How many runs ended with a finite loss.
+        diverged: How many did not.
+        loss: Mean held-out loss of the runs, nats; nan without any.
+        spread: Standard deviation of the loss over seeds; nan with fewer than two runs.
+        resolution: Standard error of one run's held-out loss, from the number of tokens it counts.
+        updates: Training steps of a run, the mean.
+        dependency_scores: By lag, the mean over runs.
+        reach: By lag, the share of a block's errors that go back that far, (n - lag) / n.
+        gap_to_optimum: Loss above the lowest possible, or None where that is not known.
+        gap_to_floor: Loss above the lowest possible with a reset state, or None.
+        cost: What the width costs; see `tf_rnn.analysis.Cost`.
+    """
+
+    num_steps: int
+    state: str
+    runs: int
+    diverged: int
+    loss: float
+    spread: float
+    resolution: float
+    updates: float
+    dependency_scores: dict[int, float]
+    reach: dict[int, float]
+    gap_to_optimum: float | None
+    gap_to_floor: float | None
+    cost: dict[str, Any]
+
+    @property
+    def spread_error(self) -> float:
+        """Standard error of the mean loss over seeds; 0 where there is one run."""
+        return 0.0 if self.runs < 2 else self.spread / math.sqrt(self.runs)
+
+
+def summarise(results: Results, keys: list[RunKey], task: Task) -> list[Summary]:
+    """Returns a summary of each state and width that has runs among the keys, in that order."""
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for key in keys:
+        if key in results.runs:
+            groups.setdefault((key.state, key.num_steps), []).append(results.runs[key])
+    return [
+        _summary(state, width, runs, results.costs.get(width, {}), task)
+        for (state, width), runs in sorted(groups.items())
+    ]
+
+
+def _summary(state: str, width: int, runs: list[dict[str, Any]], cost: dict[str, Any], task: Task) -> Summary:
+    finished = [run for run in runs if run["loss"] is not None]
+    loss = mean([run["loss"] for run in finished])
+    floor = task.floor(width) if state == "reset" else None
+    return Summary(
+        num_steps=width,
+        state=state,
+        runs=len(finished),
+        diverged=len(runs) - len(finished),
+        loss=loss,
+        spread=statistics.stdev(run["loss"] for run in finished) if len(finished) > 1 else math.nan,
+        resolution=mean([run["standard_error"] for run in finished]),
+        updates=mean([run["updates"] for run in finished]),
+        dependency_scores={
+            lag: mean([run["dependency_scores"].get(str(lag), math.nan) for run in finished])
+            for lag in task.lags
+        },
+        reach={lag: max(0.0, (width - lag) / width) for lag in task.lags},
+        gap_to_optimum=gap(loss, task.optimum()),
+        gap_to_floor=gap(loss, floor),
+        cost=cost,
+    )
+
+
+def gap(loss: float, reference: float | None) -> float | None:
+    """How far a loss is above a reference; None where either is not known."""
+    return None if reference is None or not math.isfinite(loss) else loss - reference
+
+
+def mean(values: list[float]) -> float:
+    """The mean; nan of nothing."""
+    return statistics.fmean(values) if values else math.nan

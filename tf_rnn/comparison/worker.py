@@ -1,0 +1,136 @@
+"""What a worker process does: one training run, or the measurement of all costs.
+
+TensorFlow is imported inside the functions: the process that hands out the work only names them, and
+so starts, answers and draws without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+    from multiprocessing.synchronize import Event
+
+    from tf_rnn.comparison.settings import Comparison, RunKey
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Task
+    from tf_rnn.training import Progress
+
+EVALUATIONS = 5
+
+_channel: dict[str, Any] = {}
+
+
+class StoppedError(Exception):
+    """The comparison was interrupted; the run is given up."""
+
+
+def connect(messages: Queue[Any], stop: Event) -> None:
+    """Readies a worker process: progress goes to `messages`, `stop` ends its runs.
+
+    An interrupt from the keyboard reaches every process; the one that hands out the work answers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _channel.update(messages=messages, stop=stop)
+
+
+class ChannelListener:
+    """Passes a run's progress on to the process that shows it."""
+
+    def __init__(self, key: RunKey) -> None:
+        self._key = key
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        """Passes a report on, or gives up the run if the comparison was interrupted."""
+        if not _channel:
+            return
+        if _channel["stop"].is_set():
+            raise StoppedError
+        _channel["messages"].put((self._key, progress.fraction, progress.line))
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def train_run(comparison: Comparison, key: RunKey) -> dict[str, Any]:
+    """Trains one graph and returns what it learnt, as plain data ready for JSON.
+
+    A worker uses one thread: the workers share the cores, and results do not depend on how many
+    there are.
+    """
+    from tf_rnn.training import DivergedError, train  # noqa: PLC0415
+
+    task = comparison.make_task()
+    graph = make_graph(comparison, task, key.num_steps, key.seed)
+    amount = {comparison.budget: comparison.amount}
+    record: dict[str, Any] = key._asdict()
+    try:
+        with graph.session(threads=1) as session:
+            result = train(
+                graph,
+                task,
+                **amount,
+                state=key.state,
+                evaluations=EVALUATIONS,
+                session=session,
+                listener=ChannelListener(key),
+            )
+    except DivergedError as error:
+        return record | {"loss": None, "error": str(error)}
+    return record | {
+        "loss": result.evaluation.loss,
+        "error": None,
+        "standard_error": result.evaluation.standard_error,
+        "train_loss": result.curve[-1].train_loss,
+        "dependency_scores": {str(lag): score for lag, score in result.evaluation.dependency_scores.items()},
+        "updates": result.updates,
+        "tokens": result.tokens,
+        "seconds": result.seconds,
+        "curve": [_plain(point._asdict()) for point in result.curve],
+    }
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+
+
+def cost_runs(comparison: Comparison) -> list[dict[str, Any]]:
+    """Measures the costs of all widths of a comparison, as plain data ready for JSON."""
+    from tf_rnn.analysis import measure_costs  # noqa: PLC0415
+
+    task = comparison.make_task()
+    costs = measure_costs(
+        lambda width: make_graph(comparison, task, width, seed=0),
+        task,
+        sorted(set(comparison.num_steps)),
+    )
+    return [dataclasses.asdict(cost) for cost in costs]
+
+
+def make_graph(comparison: Comparison, task: Task, num_steps: int, seed: int) -> UnrolledGraph:
+    """The graph of one run, on a cell and in a `tf.Graph` of its own."""
+    from tf_rnn.cells import make_cell  # noqa: PLC0415
+    from tf_rnn.graph import UnrolledGraph  # noqa: PLC0415
+
+    return UnrolledGraph(
+        make_cell(comparison.cell, comparison.state_size, comparison.num_layers),
+        num_steps,
+        comparison.batch_size,
+        task.input_size,
+        task.num_classes,
+        input_kind=task.input_kind,
+        optimizer=comparison.optimizer,
+        learning_rate=comparison.learning_rate,
+        clip_norm=comparison.clip_norm,
+        seed=seed,
+    )

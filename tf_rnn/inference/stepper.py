@@ -1,0 +1,56 @@
+"""A trained network, one step at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from tf_rnn.graph import StepGraph
+
+
+class Stepper:
+    """Runs a single-step graph and keeps the state inside.
+
+        P_t, S_t = G(X_t, S_{t-1})
+
+    Args:
+        graph: A single-step graph.
+        session: An open session of it.
+
+    Attributes:
+        state: S_{t-1}, NumPy arrays in the structure of the cell's state.
+    """
+
+    def __init__(self, graph: StepGraph, session: Any) -> None:
+        self._graph = graph
+        self._has_input = graph.options.input_kind != "none"
+        fed = [graph.input] if self._has_input else []
+        self._run = session.make_callable(
+            [graph.prediction, graph.state], feed_list=[*fed, *tf.nest.flatten(graph.init_state)]
+        )
+        self.state: Any = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Sets the state to zero."""
+        self.state = tf.nest.map_structure(
+            lambda tensor: np.zeros(tensor.shape, self._graph.options.dtype), self._graph.init_state
+        )
+
+    def step(self, x: Any = None) -> np.ndarray:
+        """Takes one step.
+
+        Args:
+            x: X_t, class indices [batch_size], or real values [batch_size, input_size]; None where
+                there are no inputs.
+
+        Returns:
+            P_t, [batch_size, num_classes].
+        """
+        given = [x] if self._has_input else []
+        prediction, self.state = self._run(*given, *tf.nest.flatten(self.state))
+        return np.asarray(prediction)

@@ -1,0 +1,45 @@
+"""How long to train, in whichever unit the user counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from tf_rnn.config import BUDGETS, require_choice, require_positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """An amount of training.
+
+    Attributes:
+        kind: "epochs", "tokens" (examples times steps), "updates" (runs of the training step) or
+            "seconds" (of training, evaluation not counted).
+        amount: How many, above 0.
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+
+    kind: str
+    amount: float
+
+    def __post_init__(self) -> None:
+        require_choice("budget", self.kind, BUDGETS)
+        require_positive(self.kind, self.amount)
+
+    def updates(self, tokens_per_update: int, updates_per_epoch: int) -> float:
+        """The updates that the budget pays for, rounded down but at least 1; inf for "seconds"."""
+        counts = {
+            "epochs": self.amount * updates_per_epoch,
+            "tokens": self.amount / tokens_per_update,
+            "updates": self.amount,
+            "seconds": math.inf,
+        }
+        count = counts[self.kind]
+        return count if math.isinf(count) else max(1, math.floor(count))
+
+    @property
+    def seconds(self) -> float:
+        """The seconds that the budget pays for; inf for the other kinds."""
+        return self.amount if self.kind == "seconds" else math.inf

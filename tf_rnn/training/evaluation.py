@@ -1,0 +1,126 @@
+"""The loss on held-out data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import STATES, require_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Stream, Task
+
+# A row starts from a zero state, so rows are long: the first steps must weigh little.
+MAXIMUM_ROWS = 50
+MINIMUM_ROW_LENGTH = 1000
+CARRIED_STEPS = 50
+
+
+class Evaluation(NamedTuple):
+    """What a model does on held-out data.
+
+    Attributes:
+        loss: Mean over all tokens, in nats (or squared units).
+        standard_error: Of that mean, tokens taken as independent.
+        tokens: How many were counted: all of the split.
+        dependency_scores: For each lag that the task knows, the effect shown / the true effect.
+    """
+
+    loss: float
+    standard_error: float
+    tokens: int
+    dependency_scores: dict[int, float]
+
+
+class Evaluator:
+    """Measures the loss of a graph's variables on one split of a task.
+
+    The split is cut into few long rows that are read in order. With "carry" the state goes from
+    block to block, so that the result does not depend on the width of any graph; with "reset" it is
+    zero at the start of every block of the graph's own width, as it was in training. Every token
+    counts: rows that do not come out even are filled up, and the filling is not counted.
+
+    Args:
+        graph: Whose variables; the evaluation gets a forward graph of its own.
+        task: Whose data.
+        state: "carry" or "reset".
+        split: "train" or "valid".
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+
+    def __init__(self, graph: UnrolledGraph, task: Task, state: str = "carry", split: str = "valid") -> None:
+        self._resets = {"carry": False, "reset": True}[require_choice("state", state, STATES)]
+        self._task = task
+        stream = task.stream(split)
+        length = len(stream.targets)
+        num_rows = min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
+        row_length = math.ceil(length / num_rows)
+        num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, row_length)
+        self._length = length
+        self._row_length = row_length
+        self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
+        self._blocks = _filled(stream, num_rows, row_length, num_steps)
+        with self._graph.tf_graph.as_default():
+            self._losses = tf.stack(self._graph.losses, axis=1)
+            self._predictions = tf.stack(self._graph.predictions, axis=1)
+
+    def __call__(self, session: Any) -> Evaluation:
+        """Returns the evaluation of the variables' present values."""
+        losses, predictions = self._run(session)
+        counted = losses.ravel()[: self._length]
+        return Evaluation(
+            loss=float(counted.mean()),
+            standard_error=float(counted.std() / math.sqrt(self._length)),
+            tokens=self._length,
+            dependency_scores=self._scores(predictions),
+        )
+
+    def _run(self, session: Any) -> tuple[np.ndarray, np.ndarray]:
+        fetches = [self._losses, self._graph.final_state]
+        if self._task.lags:
+            fetches.append(self._predictions)
+        run = self._graph.runner(session, *fetches)
+        zero_state = state = self._graph.zero_state()
+        losses, predictions = [], []
+        for inputs, targets in self._blocks:
+            block_losses, state, *shown = run(inputs, targets, zero_state if self._resets else state)
+            losses.append(block_losses)
+            predictions.extend(shown)
+        joined = np.concatenate(losses, axis=1, dtype=np.float64)[:, : self._row_length]
+        return joined, np.concatenate(predictions, axis=1) if predictions else joined
+
+    def _scores(self, predictions: np.ndarray) -> dict[int, float]:
+        if not self._task.lags:
+            return {}
+        inputs = np.concatenate([block_inputs for block_inputs, _ in self._blocks], axis=1)
+        filled_rows = self._length // self._row_length
+        return self._task.dependency_scores(
+            inputs[:filled_rows, : self._row_length],
+            predictions[:filled_rows, : self._row_length, 1],
+        )
+
+
+def _filled(stream: Stream, num_rows: int, row_length: int, num_steps: int) -> list[Stream]:
+    """Blocks of a stream's rows, filled up with the last token to even lengths."""
+    padded_length = math.ceil(row_length / num_steps) * num_steps
+
+    def rows(values: np.ndarray) -> np.ndarray:
+        places = np.arange(num_rows)[:, np.newaxis] * row_length + np.arange(padded_length)
+        return np.asarray(values[np.minimum(places, len(values) - 1)])
+
+    cut = type(stream)(rows(stream.inputs), rows(stream.targets))
+    return list(_blocks(cut, num_steps))
+
+
+def _blocks(rows: Stream, num_steps: int) -> Iterator[Stream]:
+    for start in range(0, rows.targets.shape[1], num_steps):
+        window = slice(start, start + num_steps)
+        yield type(rows)(rows.inputs[:, window], rows.targets[:, window])

@@ -1,0 +1,163 @@
+"""The session loop: run the graph on a block, take its final state, feed it to the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tf_rnn.config import OptionError
+from tf_rnn.training.budget import Budget
+from tf_rnn.training.evaluation import Evaluation, Evaluator
+from tf_rnn.training.meter import CurvePoint, Meter, Update
+from tf_rnn.training.progress import Listener, ProgressLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Task
+
+
+class TrainingResult(NamedTuple):
+    """What a training run gave.
+
+    Attributes:
+        curve: Evaluations, the first before any update, the last after the last one.
+        evaluation: The last evaluation in full.
+        updates: Runs of the training step.
+        tokens: Examples times steps.
+        seconds: Of training, evaluation not counted.
+        final_state: What the last run left, in the structure of the cell's state.
+        weights: The trained variables by name, NumPy arrays.
+    """
+
+    curve: list[CurvePoint]
+    evaluation: Evaluation
+    updates: int
+    tokens: int
+    seconds: float
+    final_state: Any
+    weights: dict[str, np.ndarray]
+
+
+def train(
+    graph: UnrolledGraph,
+    task: Task,
+    *,
+    epochs: float | None = None,
+    tokens: float | None = None,
+    updates: float | None = None,
+    seconds: float | None = None,
+    state: str = "carry",
+    evaluations: int | None = None,
+    session: Any = None,
+    listener: Listener | None = None,
+) -> TrainingResult:
+    """Trains a graph on a task with the session loop of the notes.
+
+        state = graph.zero_state()
+        for inputs, targets in task.blocks(batch_size, num_steps):
+            loss, state, _ = session.run(
+                [graph.total_loss, graph.final_state, graph.train_step],
+                feed_dict=graph.feed(inputs, targets, state))
+
+    The state starts at zero in every epoch.
+
+    Args:
+        graph: With an optimizer.
+        task: Whose inputs and targets the graph takes.
+        epochs: How long to train; give this or one of the next three. Default: one epoch.
+        tokens: The same, in examples times steps.
+        updates: The same, in runs of the training step.
+        seconds: The same, in seconds of training, evaluation not counted.
+        state: "carry" feeds the final state of each block to the next; "reset" feeds zero.
+        evaluations: How many times to evaluate on held-out data, evenly spread, the last at the
+            end; None for once an epoch (for a budget of seconds: once).
+        session: An open session of the graph; None to open one for this call. An open one keeps its
+            variables' values, before and after.
+        listener: Told of the progress; None for a line on standard error.
+
+    Returns:
+        Curves, final evaluation and weights.
+
+    Raises:
+        OptionError: (a ValueError) If an option is not allowed, or does not suit the task.
+        DivergedError: If the training loss is not finite.
+    """
+    budget = _one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
+    if graph.train_step is None:
+        raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
+    check_fit(graph, task)
+    per_epoch = sum(1 for _ in task.blocks(graph.batch_size, graph.num_steps))
+    evaluator = Evaluator(graph, task, state)
+    with contextlib.ExitStack() as stack:
+        if session is None:
+            session = stack.enter_context(graph.session())
+        tell = stack.enter_context(ProgressLine() if listener is None else listener)
+        meter = Meter(graph, budget, per_epoch, evaluations)
+        evaluation = meter.evaluate(evaluator, session)
+        for update in session_loop(graph, task, session, state):
+            meter.count(update)
+            if meter.evaluation_is_due:
+                evaluation = meter.evaluate(evaluator, session)
+            if meter.report_is_due:
+                tell(meter.report())
+            if meter.is_spent:
+                break
+        return TrainingResult(
+            meter.curve,
+            evaluation,
+            meter.updates,
+            meter.tokens,
+            meter.curve[-1].seconds,
+            update.final_state,
+            {variable.op.name: session.run(variable) for variable in graph.variables},
+        )
+
+
+def session_loop(graph: UnrolledGraph, task: Task, session: Any, state: str) -> Iterator[Update]:
+    """Runs the training step on block after block, epoch after epoch, without end.
+
+    Args:
+        graph: With an optimizer.
+        task: Whose split "train" to read.
+        session: An open session of the graph.
+        state: "carry" or "reset".
+
+    Yields:
+        An `Update` after each run.
+    """
+    run = graph.runner(session, graph.total_loss, graph.final_state, graph.train_step)
+    next_state = NEXT_STATE[state]
+    zero_state = graph.zero_state()
+    for epoch in itertools.count():
+        current = zero_state
+        for inputs, targets in task.blocks(graph.batch_size, graph.num_steps, "train", epoch):
+            loss, final_state, _ = run(inputs, targets, current)
+            current = next_state(final_state, zero_state)
+            yield Update(epoch + 1, float(loss), final_state)
+
+
+NEXT_STATE: dict[str, Callable[[Any, Any], Any]] = {
+    "carry": lambda final_state, _: final_state,
+    "reset": lambda _, zero_state: zero_state,
+}
+
+
+def _one_budget(**amounts: float | None) -> Budget:
+    given = {kind: amount for kind, amount in amounts.items() if amount is not None}
+    if len(given) > 1:
+        raise OptionError(" and ".join(given), "must not be given together; give one of them")
+    ((kind, amount),) = given.items() or {"epochs": 1.0}.items()
+    return Budget(kind, amount)
+
+
+def check_fit(graph: UnrolledGraph, task: Task) -> None:
+    """Raises OptionError unless the graph takes the task's inputs and targets."""
+    for option in ("input_kind", "input_size", "num_classes"):
+        wanted, given = getattr(task, option), getattr(graph.options, option)
+        if wanted != given:
+            raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")

@@ -1,0 +1,191 @@
+"""Counts what a training run has used and says when it is time for what."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tf_rnn.config import require_whole
+from tf_rnn.training.progress import Progress
+
+if TYPE_CHECKING:
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.training.budget import Budget
+    from tf_rnn.training.evaluation import Evaluation, Evaluator
+
+REPORT_SECONDS = 0.1
+
+
+class DivergedError(ArithmeticError):
+    """The training loss is no longer a finite number.
+
+    Attributes:
+        update: The update, counted from 1, whose loss was not finite.
+    """
+
+    def __init__(self, loss: float, update: int, epoch: int) -> None:
+        super().__init__(loss, update, epoch)
+        self.loss, self.update, self.epoch = loss, update, epoch
+
+    def __str__(self) -> str:
+        return (
+            f"the loss is {self.loss} at update {self.update} (epoch {self.epoch}); "
+            "limit the gradient's norm with clip_norm, or lower learning_rate"
+        )
+
+
+class Update(NamedTuple):
+    """One run of the training step.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        loss: The block's total loss, before the update.
+        final_state: The state at the block's end.
+    """
+
+    epoch: int
+    loss: float
+    final_state: Any
+
+
+class CurvePoint(NamedTuple):
+    """One evaluation during training.
+
+    Attributes:
+        updates: Runs of the training step so far.
+        tokens: Examples times steps so far.
+        seconds: Of training so far, evaluation not counted.
+        train_loss: Mean training loss per step since the point before; nan at the start.
+        valid_loss: Loss on held-out data.
+    """
+
+    updates: int
+    tokens: int
+    seconds: float
+    train_loss: float
+    valid_loss: float
+
+
+class Average:
+    """A running mean that can be started anew."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets everything."""
+        self._sum, self.count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        """Counts a value in."""
+        self._sum += value
+        self.count += 1
+
+    @property
+    def mean(self) -> float:
+        """The mean; nan of nothing."""
+        return self._sum / self.count if self.count else math.nan
+
+
+class Meter:
+    """The clock and the counts of one call of `train`.
+
+    Args:
+        graph: What is trained.
+        budget: How long.
+        per_epoch: Updates in an epoch.
+        evaluations: How many, evenly spread over the budget; None for one an epoch.
+
+    Raises:
+        OptionError: If `evaluations` is no whole number of at least 1.
+    """
+
+    def __init__(self, graph: UnrolledGraph, budget: Budget, per_epoch: int, evaluations: int | None) -> None:
+        self._tokens_per_update = graph.options.rows
+        self._steps_per_loss = {"mean": 1, "sum": graph.num_steps}[graph.options.reduction]
+        self._total = budget.updates(self._tokens_per_update, per_epoch)
+        self._limit = budget.seconds
+        if evaluations is None:
+            evaluations = 1 if math.isinf(self._total) else math.ceil(self._total / per_epoch)
+        self._evaluations = require_whole("evaluations", evaluations)
+        self.updates, self.epoch = 0, 1
+        self.curve: list[CurvePoint] = []
+        self._since_curve, self._since_report = Average(), Average()
+        self._started = self._reported = time.perf_counter()
+        self._paused = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Examples times steps so far."""
+        return self.updates * self._tokens_per_update
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, evaluation not counted."""
+        return time.perf_counter() - self._started - self._paused
+
+    @property
+    def fraction(self) -> float:
+        """The part of the budget that is used up."""
+        if math.isinf(self._limit):
+            return self.updates / self._total
+        return self.seconds / self._limit
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget is used up."""
+        return self.fraction >= 1 and len(self.curve) > self._evaluations
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        """Whether the next of the evenly spread evaluations has been reached."""
+        return self.fraction >= len(self.curve) / self._evaluations
+
+    @property
+    def report_is_due(self) -> bool:
+        """Whether the last report is a while ago, or the end is reached."""
+        return time.perf_counter() - self._reported >= REPORT_SECONDS or self.is_spent
+
+    def count(self, update: Update) -> None:
+        """Counts an update in.
+
+        Raises:
+            DivergedError: If its loss is not finite.
+        """
+        self.updates += 1
+        self.epoch = update.epoch
+        if not math.isfinite(update.loss):
+            raise DivergedError(update.loss, self.updates, update.epoch)
+        loss = update.loss / self._steps_per_loss
+        self._since_curve.add(loss)
+        self._since_report.add(loss)
+
+    def evaluate(self, evaluator: Evaluator, session: Any) -> Evaluation:
+        """Evaluates with the clock stopped, and adds a point to the curve."""
+        seconds = self.seconds
+        paused = time.perf_counter()
+        evaluation = evaluator(session)
+        self.curve.append(
+            CurvePoint(self.updates, self.tokens, seconds, self._since_curve.mean, evaluation.loss)
+        )
+        self._since_curve.restart()
+        self._paused += time.perf_counter() - paused
+        return evaluation
+
+    def report(self) -> Progress:
+        """What has happened since the last report."""
+        now = time.perf_counter()
+        passed = now - self._reported
+        progress = Progress(
+            epoch=self.epoch,
+            updates=self.updates,
+            fraction=min(1.0, self.fraction),
+            loss=self._since_report.mean,
+            valid_loss=self.curve[-1].valid_loss,
+            tokens_per_second=self._since_report.count * self._tokens_per_update / passed,
+            seconds_left=self.seconds * max(0.0, 1 / self.fraction - 1),
+        )
+        self._since_report.restart()
+        self._reported = now
+        return progress
