@@ -10,13 +10,14 @@ import references as ref
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.session import session_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from tf_rnn.graph import UnrolledGraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,11 +138,9 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
         state, losses = graph.init_state, []
         for x, y in zip(vectors, graph.targets, strict=True):
             output, state = graph.cell(x, state)
-            logits = tf.matmul(output, network.U) + network.b_p
+            logits = network.readout.logits(network.readout.variables, output)
             if options.loss == "cross_entropy":
-                losses.append(
-                    tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
-                )
+                losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
             else:
                 losses.append(tf.reduce_sum((logits - y) ** 2, axis=1) / options.num_classes)
         if options.loss_steps == "last":

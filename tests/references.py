@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
-    return 1 / (1 + np.exp(-x))
+    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def columns(array: NDArray[Any], gates: int) -> list[NDArray[Any]]:
@@ -71,9 +71,7 @@ def lstm_step(
 def stacked_step(*layers: tuple[Step, int]) -> Step:
     """The step of layers, each given as its step and its number of variables."""
 
-    def step(
-        values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: Any
-    ) -> tuple[NDArray[Any], Any]:
+    def step(values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: Any) -> tuple[NDArray[Any], Any]:
         start, states = 0, []
         for (layer, count), layer_state in zip(layers, state, strict=True):
             inputs, new = layer(values[start : start + count], inputs, layer_state)
@@ -112,9 +110,7 @@ def squared_error(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(((outputs - targets) ** 2).sum(axis=1) / outputs.shape[1])
 
 
-def numeric_gradient(
-    function: Callable[[], float], array: NDArray[Any], step: float = 1e-6
-) -> NDArray[Any]:
+def numeric_gradient(function: Callable[[], float], array: NDArray[Any], step: float = 1e-6) -> NDArray[Any]:
     """Central differences of a function of `array`, which is changed in place and put back."""
     gradient = np.empty_like(array)
     for position in np.ndindex(array.shape):
@@ -128,6 +124,12 @@ def numeric_gradient(
     return gradient
 
 
+# TensorFlow keeps its optimizers' constants, and Adam's powers of them, in float32, whatever the
+# variables are.
+DECAY = np.float32(0.9)
+SLOW_DECAY = np.float32(0.999)
+
+
 class Optimizer:
     """TensorFlow's v1 update rules on dense arrays, with their default constants."""
 
@@ -138,18 +140,22 @@ class Optimizer:
         start = {"adagrad": 0.1, "rmsprop": 1.0}.get(name, 0.0)
         self._second = [np.full_like(value, start) for value in values]
         self._first = [np.zeros_like(value) for value in values]
-        self._count = 0
+        self._powers = (np.float32(1), np.float32(1))
 
     def update(self, gradients: Sequence[NDArray[Any]]) -> None:
-        self._count += 1
+        self._powers = (self._powers[0] * DECAY, self._powers[1] * SLOW_DECAY)
         for number, gradient in enumerate(gradients):
             self.values[number] = self.values[number] - self._rule(number, gradient)
+
+    def _average(self, averages: list[NDArray[Any]], number: int, new: Any, decay: Any) -> Any:
+        averages[number] = float(decay) * averages[number] + (1 - float(decay)) * new
+        return averages[number]
 
     def _sgd(self, number: int, g: NDArray[Any]) -> Any:
         return self.learning_rate * g
 
     def _momentum(self, number: int, g: NDArray[Any]) -> Any:
-        self._first[number] = 0.9 * self._first[number] + g
+        self._first[number] = float(DECAY) * self._first[number] + g
         return self.learning_rate * self._first[number]
 
     def _adagrad(self, number: int, g: NDArray[Any]) -> Any:
@@ -157,11 +163,12 @@ class Optimizer:
         return self.learning_rate * g / np.sqrt(self._second[number])
 
     def _rmsprop(self, number: int, g: NDArray[Any]) -> Any:
-        self._second[number] = 0.9 * self._second[number] + 0.1 * g**2
-        return self.learning_rate * g / np.sqrt(self._second[number] + 1e-10)
+        square = self._average(self._second, number, g**2, DECAY)
+        return self.learning_rate * g / np.sqrt(square + float(np.float32(1e-10)))
 
     def _adam(self, number: int, g: NDArray[Any]) -> Any:
-        self._first[number] = 0.9 * self._first[number] + 0.1 * g
-        self._second[number] = 0.999 * self._second[number] + 0.001 * g**2
-        bias = np.sqrt(1 - 0.999**self._count) / (1 - 0.9**self._count)
-        return self.learning_rate * bias * self._first[number] / (np.sqrt(self._second[number]) + 1e-8)
+        first = self._average(self._first, number, g, DECAY)
+        second = self._average(self._second, number, g**2, SLOW_DECAY)
+        power, slow_power = map(float, self._powers)
+        rate = self.learning_rate * np.sqrt(1 - slow_power) / (1 - power)
+        return rate * first / (np.sqrt(second) + float(np.float32(1e-8)))

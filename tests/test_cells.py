@@ -15,12 +15,12 @@ from tf_rnn import config
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import (
     CELLS,
-    Cell,
     GRUCell,
     LSTMCell,
     LSTMState,
     StackedCell,
     VanillaCell,
+    make_cell,
 )
 from tf_rnn.config import OptionError
 from tf_rnn.graph import unroll
@@ -132,9 +132,7 @@ def test_a_keras_layer_with_the_same_weights_gives_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize(("activation", "f"), [("tanh", np.tanh), ("relu", lambda x: x * (x > 0))])
-def test_concatenated_and_split_form_are_one_function(
-    activation: str, f: Callable[[Any], Any]
-) -> None:
+def test_concatenated_and_split_form_are_one_function(activation: str, f: Callable[[Any], Any]) -> None:
     generator = np.random.default_rng(41)
     x, S = generator.normal(size=(3, 5)), generator.normal(size=(3, 7))
     with tf.Graph().as_default(), new_session() as session:
@@ -152,9 +150,7 @@ def test_concatenated_and_split_form_are_one_function(
 @pytest.mark.parametrize(
     ("built", "with_state"), [(True, True), (False, False)], ids=["built-state", "lazy-zero"]
 )
-def test_tensorflows_own_unrolling_gives_the_same(
-    name: str, built: bool, with_state: bool
-) -> None:
+def test_tensorflows_own_unrolling_gives_the_same(name: str, built: bool, with_state: bool) -> None:
     generator = np.random.default_rng(43)
     x = generator.normal(size=(3, 4, 5))
 
@@ -164,7 +160,9 @@ def test_tensorflows_own_unrolling_gives_the_same(
         return tf.stack(outputs, axis=1), last
 
     def run_dynamic(cell: Any, state: Any) -> tuple[Any, Any]:
-        return tf.nn.dynamic_rnn(cell, tf.constant(x), initial_state=state, dtype=tf.float64)
+        inputs = tf.constant(x)
+        outputs, last = tf.nn.dynamic_rnn(cell, inputs, initial_state=state, dtype=tf.float64)
+        return outputs, last
 
     def run_ours(cell: Any, state: Any) -> tuple[Any, Any]:
         first = cell.zero_state(3, tf.float64) if state is None else state
@@ -258,9 +256,10 @@ def test_other_initial_blocks(make: Any) -> None:
 def test_initial_biases() -> None:
     assert_close(initial_values(lambda: VanillaCell(3))[1:], [np.zeros(3)], 0)
     assert_close(initial_values(lambda: GRUCell(3))[1:], [np.zeros(9), np.zeros(3)], 0)
-    for cell, forget in [(LSTMCell(2), 1), (LSTMCell(2, forget_bias=-2.5), -2.5)]:
-        expected = np.array([0, 0, forget, forget, 0, 0, 0, 0])
-        assert_close(initial_values(lambda cell=cell: cell)[1:], [expected], 0, forget)
+    expected = np.array([0, 0, 1, 1, 0, 0, 0, 0])
+    assert_close(initial_values(lambda: LSTMCell(2))[1:], [expected], 0, "default")
+    found = initial_values(lambda: LSTMCell(2, forget_bias=-2.5))[1:]
+    assert_close(found, [-2.5 * expected], 0, "forget_bias")
 
 
 def test_variables_have_the_documented_names_and_shapes() -> None:
@@ -296,7 +295,21 @@ def test_registry_has_the_words_of_config() -> None:
     assert tuple(CELLS) == config.CELLS
     assert {name: cell.name for name, cell in CELLS.items()} == {name: name for name in CELLS}
     assert CELLS["lstm"] is LSTMCell
-    assert all(issubclass(cell, Cell) for cell in CELLS.values())
+
+
+def test_making_a_cell_by_name() -> None:
+    for name, kind in CELLS.items():
+        cell = make_cell(name, 5)
+        assert type(cell) is kind
+        assert tf.nest.flatten(cell.state_size)[0] == 5
+    deep = make_cell("lstm", 5, num_layers=3)
+    assert [type(layer) for layer in deep.layers] == [LSTMCell] * 3
+    assert deep.state_size == (LSTMState(5, 5),) * 3
+    words = "cell must be one of vanilla, gru, lstm, influence; got 'rnn'"
+    with pytest.raises(OptionError, match=f"^{words}$"):
+        make_cell("rnn", 5)
+    with pytest.raises(OptionError, match=r"^num_layers must be a whole number of at least 1, got 0$"):
+        make_cell("gru", 5, num_layers=0)
 
 
 ONE = VanillaCell(2)

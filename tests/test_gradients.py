@@ -70,8 +70,8 @@ class Run:
 def make_run(cell: Any, num_steps: int, batch_size: int, **options: Any) -> Run:
     generator = np.random.default_rng(53)
     with tf.Graph().as_default():
-        options = {"dtype": "float64", "num_classes": 4} | options
-        graph = UnrolledGraph(cell, num_steps, batch_size, **options)
+        given: dict[str, Any] = {"dtype": "float64", "num_classes": 4} | options
+        graph = UnrolledGraph(cell, num_steps, batch_size, **given)
         values = random_values(generator, graph.variables)
         inputs, targets = random_block(generator, graph)
         return Run(graph, values, inputs, targets, random_state(generator, graph.init_state))
@@ -130,7 +130,7 @@ def test_values_and_gradients_of_every_kind(
 
 
 @pytest.mark.parametrize("cell", list(CASES))
-@pytest.mark.parametrize(("num_steps", "batch_size"), [(4, 3), (1, 3), (4, 1), (1, 1)])
+@pytest.mark.parametrize(("num_steps", "batch_size"), [(4, 3), (1, 1)])
 def test_values_and_gradients_in_one_chunk(cell: str, num_steps: int, batch_size: int) -> None:
     run = make_run(CASES[cell].make(), num_steps, batch_size, input_size=5, input_kind="real")
     assert len(run.graph._unrolled.outputs) == 1

@@ -58,7 +58,7 @@ def test_graphs_on_one_cell_have_one_set_of_variables() -> None:
     first = UnrolledGraph(cell, 4, 3, 5, 2, **options)
     with first.tf_graph.as_default():
         count = len(tf.global_variables())
-        others = [
+        others: list[Any] = [
             UnrolledGraph(cell, 1, 3, 5, 2, **options),
             UnrolledGraph(cell, 7, 2, 5, 2, **options),
             UnrolledGraph(cell, 2, 2, 5, 2, **(options | {"learning_rate": 0.7, "clip_norm": 0.3})),
@@ -142,18 +142,16 @@ def train_alternately(optimizer: str, rates: tuple[float, float]) -> tuple[list[
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 @pytest.mark.parametrize("rates", [(0.1, 0.1), (0.1, 0.03)])
-def test_widths_share_slots_and_models_do_not(
-    optimizer: str, rates: tuple[float, float]
-) -> None:
+def test_widths_share_slots_and_models_do_not(optimizer: str, rates: tuple[float, float]) -> None:
     found, expected = train_alternately(optimizer, rates)
     assert_close(found, expected, 1e-12, optimizer)
 
 
-@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
-@pytest.mark.parametrize("cell", ["tanh", "stacked"])
-def test_a_checkpoint_of_one_size_restores_in_another(
-    tmp_path: Path, optimizer: str, cell: str
-) -> None:
+@pytest.mark.parametrize(
+    ("cell", "optimizer"),
+    [*(("tanh", optimizer) for optimizer in OPTIMIZERS), ("stacked", "adam")],
+)
+def test_a_checkpoint_of_one_size_restores_in_another(tmp_path: Path, cell: str, optimizer: str) -> None:
     options: dict[str, Any] = {"optimizer": optimizer, "embedding_size": 6, "num_classes": 2}
     generator = np.random.default_rng(71)
     small = UnrolledGraph(CASES[cell].make(), 2, 3, 5, **options, **FLOAT64)

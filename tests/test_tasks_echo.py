@@ -206,6 +206,7 @@ def test_options_make_an_equal_task(effects: dict[int, float], seed: int) -> Non
     again = Echo(**json.loads(json.dumps(task.options())))
     assert again.options() == task.options()
     assert again.lags == tuple(effects)
+    assert again.distance == max(effects)
     np.testing.assert_array_equal(again.stream().targets, task.stream().targets)
 
 
@@ -263,16 +264,10 @@ def test_what_the_methods_refuse() -> None:
         task.stream("test")
     with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
         task.stream(epoch=-1)
-    with pytest.raises(
-        OptionError, match=r"^num_steps must be a whole number of at least 1, got 0"
-    ):
+    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0"):
         task.floor(0)
-    with pytest.raises(
-        OptionError, match=r"^inputs must be \[batch_size, length\], got shape \(20"
-    ):
+    with pytest.raises(OptionError, match=r"^inputs must be \[batch_size, length\], got shape \(20"):
         task.dependency_scores(task.stream().inputs, np.zeros(20))
-    message = (
-        r"^predictions must be P\(Y = 1\) in the shape of inputs, \(2, 10\), got \(2, 10, 2\)$"
-    )
+    message = r"^predictions must be P\(Y = 1\) in the shape of inputs, \(2, 10\), got \(2, 10, 2\)$"
     with pytest.raises(OptionError, match=message):
         task.dependency_scores(bits, np.zeros((2, 10, 2)))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from tf_rnn.config import OptionError
-from tf_rnn.tasks import TASKS, Echo, Text, make_task
+from tf_rnn.config import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError
+from tf_rnn.tasks import TASKS, Adding, Copy, Echo, Influence, Memory, Text, make_task
+from tf_rnn.tasks.generated import Generated
 
 
 def test_names_are_those_of_the_classes() -> None:
     assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
-    assert TASKS["echo"] is Echo
-    assert TASKS["text"] is Text
+    for task in (Adding, Copy, Echo, Influence, Memory, Text):
+        assert TASKS[task.name] is task
 
 
 @pytest.mark.parametrize("name", list(TASKS))
@@ -34,7 +38,8 @@ def test_options_reach_the_constructor() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"^task must be one of echo, text; got 'Echo'$"):
+    message = f"task must be one of {', '.join(TASKS)}; got 'Echo'"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         make_task("Echo")
     with pytest.raises(TypeError, match="unexpected keyword argument 'width'"):
         make_task("echo", width=3)
@@ -42,16 +47,70 @@ def test_what_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("echo", (200, "adagrad", 0.1, 5_000_000)), ("text", (50, "adam", 0.002, 1_000_000))],
+    [
+        ("echo", (200, "adagrad", 0.1, 5_000_000)),
+        ("memory", (100, "adam", 0.005, 5_000_000)),
+        ("copy", (50, "adam", 0.005, 20_000_000)),
+        ("adding", (50, "adam", 0.005, 5_000_000)),
+        ("influence", (1, "sgd", 0.001, 100_000)),
+        ("text", (50, "adam", 0.002, 1_000_000)),
+    ],
 )
 def test_defaults(name: str, expected: tuple[int, str, float, int]) -> None:
     found = TASKS[name].defaults
     assert (found.batch_size, found.optimizer, found.learning_rate, found.tokens) == expected
 
 
+@pytest.mark.parametrize("name", list(TASKS))
+def test_streams_are_what_the_attributes_say(name: str) -> None:
+    task = make_task(name)
+    inputs, targets = task.stream("valid")
+    assert task.loss in LOSSES
+    assert task.input_kind in INPUT_KINDS
+    assert task.loss_steps in LOSS_STEPS
+    assert task.unit == {"cross_entropy": "nats", "squared_error": "squared error"}[task.loss]
+    assert len(inputs) == len(targets)
+    assert len(targets) % task.period == 0
+    if task.input_kind == "classes":
+        assert (inputs.ndim, inputs.dtype) == (1, np.dtype(np.int32))
+        assert 0 <= inputs.min() <= inputs.max() < task.input_size
+    else:
+        assert (inputs.shape[1:], inputs.dtype) == ((task.input_size,), np.dtype(np.float32))
+        assert np.isfinite(inputs).all()
+    if task.loss == "cross_entropy":
+        assert (targets.ndim, targets.dtype) == (1, np.dtype(np.int32))
+        assert targets.max() < task.num_classes
+        assert targets.min() == {"all": 0, "marked": -1}[task.loss_steps]
+    else:
+        assert (targets.shape[1:], targets.dtype) == ((task.num_classes,), np.dtype(np.float32))
+        assert np.isnan(targets).any() == (task.loss_steps == "marked")
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if issubclass(TASKS[name], Generated)])
+def test_drawn_data_are_fixed_by_seed_split_and_epoch(name: str) -> None:
+    sizes = {"length": 1000, "valid_length": 1000}
+    task = make_task(name, seed=3, **sizes)
+    again = make_task(name, **task.options())
+    other = make_task(name, seed=4, **sizes)
+    for found, expected in zip(again.stream("valid", 2), task.stream("valid", 2), strict=True):
+        np.testing.assert_array_equal(found, expected, strict=True)
+    streams = [task.stream(), task.stream("valid"), task.stream(epoch=1), other.stream()]
+    for a, b in itertools.combinations(streams, 2):
+        assert not np.array_equal(a.inputs, b.inputs)
+        assert not np.array_equal(a.targets, b.targets, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_reset_states_do_no_better_than_the_optimum(name: str) -> None:
+    task = make_task(name)
+    for num_steps in (1, 7, 50, 100):
+        floor, optimum = task.floor(num_steps), task.optimum()
+        assert floor is None or (optimum is not None and floor >= optimum), (floor, optimum)
+
+
 def test_tasks_need_no_tensorflow() -> None:
     code = (
-        "import sys, tf_rnn.tasks; tf_rnn.tasks.Text(); tf_rnn.tasks.Echo().baselines(); "
+        "import sys; from tf_rnn.tasks import TASKS; [task().baselines() for task in TASKS.values()]; "
         "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -50,8 +50,7 @@ def test_epochs_are_the_same_text_and_cannot_be_written_to(tmp_path: Path) -> No
 def test_blocks_continue_each_other(tmp_path: Path) -> None:
     task = Text(write(tmp_path, "abcdefghijklmnopq"), valid_fraction=0.12)
     blocks = [
-        ["".join(task.decode(row)) for row in inputs]
-        for inputs, _ in task.blocks(batch_size=2, num_steps=3)
+        ["".join(task.decode(row)) for row in inputs] for inputs, _ in task.blocks(batch_size=2, num_steps=3)
     ]
     assert blocks == [["abc", "hij"], ["def", "klm"]]
 
@@ -123,10 +122,7 @@ def test_options_make_an_equal_task(tmp_path: Path, as_type: type) -> None:
         ),
         (
             b"\xef\xbb\xbfab\xc3",
-            (
-                "must be UTF-8 text, but {path!r} has the byte 0xc3 at position 5: "
-                "unexpected end of data"
-            ),
+            ("must be UTF-8 text, but {path!r} has the byte 0xc3 at position 5: unexpected end of data"),
         ),
         (
             b"abcdefghijklm",

@@ -35,9 +35,7 @@ def test_lists_have_the_documented_shapes(cell: str, num_steps: int, batch_size:
     ]
     for number, (options, shape, dtype) in enumerate(kinds):
         loss, target_shape, target_dtype = losses[number % 2]
-        graph = UnrolledGraph(
-            CASES[cell].make(), num_steps, batch_size, num_classes=2, loss=loss, **options
-        )
+        graph = UnrolledGraph(CASES[cell].make(), num_steps, batch_size, num_classes=2, loss=loss, **options)
         lists = [graph.inputs, graph.targets, graph.states, graph.predictions, graph.losses]
         assert [len(one) for one in lists] == [num_steps] * 5
         assert all(isinstance(one, list) for one in lists)
@@ -296,7 +294,11 @@ def test_a_foreign_cell_with_variables_trains() -> None:
         variables = sorted(tf.global_variables(), key=lambda variable: str(variable.op.name))
         assert [variable.op.name for variable in variables] == ["a", "cell/U", "cell/b_p"]
         with graph.session() as session:
-            assign(session, variables, [part.reshape(v.shape) for part, v in zip(weights, variables, strict=True)])
+            assign(
+                session,
+                variables,
+                [part.reshape(v.shape) for part, v in zip(weights, variables, strict=True)],
+            )
             fed = graph.feed(inputs, targets, np.zeros((3, 1)))
             assert_close(session.run(graph.total_loss, fed), loss(), 1e-13, "loss")
             pairs = sorted(graph.gradients, key=lambda pair: str(pair.variable.op.name))
@@ -319,6 +321,7 @@ WHOLE = "must be a whole number of at least"
 GOOD: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
 
 
+STEPS = "loss_steps must be one of all, last, marked, or a whole number from 1 to num_steps (4); got"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     *[
         ({name: value}, f"{name} {WHOLE} 1, got {value!r}")
@@ -331,7 +334,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "adamw"}, "optimizer must be one of sgd, momentum, adagrad, adam, rmsprop; got 'adamw'"),
     ({"input_kind": "words"}, "input_kind must be one of classes, real, none; got 'words'"),
     ({"loss": "mse"}, "loss must be one of cross_entropy, squared_error; got 'mse'"),
-    ({"loss_steps": 3}, "loss_steps must be one of all, last; got 3"),
+    *[
+        (
+            {"loss_steps": wrong},
+            f"{STEPS} {wrong!r}",
+        )
+        for wrong in (0, 5, -1, True, 2.5, "first", None)
+    ],
+    ({"readout": "softmax"}, "readout must be one of linear, none; got 'softmax'"),
     ({"reduction": None}, "reduction must be one of mean, sum; got None"),
     ({"dtype": "float16"}, "dtype must be one of float32, float64; got 'float16'"),
     ({"clip_norm": 0}, "clip_norm must be a number above 0, got 0"),
@@ -354,7 +364,7 @@ def assert_refused(make: Any, options: dict[str, Any], message: str) -> None:
     with tf.Graph().as_default() as graph:
         with pytest.raises(OptionError, match=f"^{re.escape(message)}$") as raised:
             make(cell, **options)
-        assert raised.value.option == message.split()[0]
+        assert raised.value.option == message.split(maxsplit=1)[0]
         assert not graph.get_operations(), "something was built before the options were checked"
     assert not cell.built
 
@@ -366,11 +376,27 @@ def test_option_errors(options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(o, message) for o, message in REFUSED if not {"num_steps", "optimizer"} & set(o)],
+    [
+        (options, message)
+        for options, message in REFUSED
+        if not {"num_steps", "optimizer", "loss_steps"} & set(options)
+    ],
 )
 def test_option_errors_of_a_single_step(options: dict[str, Any], message: str) -> None:
     given = {name: value for name, value in GOOD.items() if name != "num_steps"}
     assert_refused(StepGraph, given | options, message)
+
+
+@pytest.mark.parametrize("make", [UnrolledGraph, StepGraph])
+def test_without_a_readout_there_are_as_many_classes_as_units(make: Any) -> None:
+    given = GOOD | {"readout": "none"}
+    if make is StepGraph:
+        del given["num_steps"]
+    message = "^num_classes must be the cell's output size, 7, where readout is 'none', got 2$"
+    with pytest.raises(OptionError, match=message):
+        make(VanillaCell(7), **given)
+    network = make(VanillaCell(7), **(given | {"num_classes": 7})).network
+    assert [variable.op.name for variable in network.variables] == ["vanilla/W", "vanilla/b_s"]
 
 
 def test_an_unknown_option_is_a_type_error() -> None:
@@ -455,9 +481,7 @@ def test_feeding_a_structure_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "targets", "wrong"), [(5, 0, 5), (-1, 0, -1), (0, 2, 2)])
-def test_classes_that_do_not_exist_are_refused_by_the_session(
-    inputs: int, targets: int, wrong: int
-) -> None:
+def test_classes_that_do_not_exist_are_refused_by_the_session(inputs: int, targets: int, wrong: int) -> None:
     graph = UnrolledGraph(VanillaCell(7), **GOOD)
     block = np.zeros((3, 4), int)
     fed = graph.feed(block + inputs, block + targets, graph.zero_state())

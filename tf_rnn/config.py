@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-CELLS = ("vanilla", "gru", "lstm")
+CELLS = ("vanilla", "gru", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error")
-LOSS_STEPS = ("all", "last")
+LOSS_STEPS = ("all", "last", "marked")
+READOUTS = ("linear", "none")
 REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
 DTYPES = ("float32", "float64")
+STYLES = ("block", "sliding", "random", "adaptive", "full")
 STATES = ("carry", "reset")
 BUDGETS = ("tokens", "updates", "seconds", "epochs")
 
@@ -62,6 +64,17 @@ def require_positive(option: str, value: Any) -> float:
     return number
 
 
+def require_fraction(option: str, value: Any) -> float:
+    """Returns `value` as a float, or raises OptionError unless it is above 0 and below 1."""
+    try:
+        fraction = float(value)
+    except (TypeError, ValueError):
+        fraction = float("nan")
+    if not 0 < fraction < 1:
+        raise OptionError(option, f"must be a number above 0 and below 1, got {value!r}")
+    return fraction
+
+
 def require_choice(option: str, value: Any, allowed: Collection[str]) -> str:
     """Returns `value`, or raises OptionError unless it is one of the `allowed` words."""
     if not isinstance(value, str) or value not in allowed:
@@ -84,7 +97,8 @@ class GraphOptions:
     input_kind: str = "classes"
     embedding_size: int | None = None
     loss: str = "cross_entropy"
-    loss_steps: str = "all"
+    loss_steps: str | int = "all"
+    readout: str = "linear"
     reduction: str = "mean"
     optimizer: str | None = "adagrad"
     learning_rate: float = 0.1
@@ -98,7 +112,7 @@ class GraphOptions:
         require_whole("num_classes", self.num_classes)
         require_choice("input_kind", self.input_kind, INPUT_KINDS)
         require_choice("loss", self.loss, LOSSES)
-        require_choice("loss_steps", self.loss_steps, LOSS_STEPS)
+        require_choice("readout", self.readout, READOUTS)
         require_choice("reduction", self.reduction, REDUCTIONS)
         require_choice("dtype", self.dtype, DTYPES)
         require_positive("learning_rate", self.learning_rate)
@@ -108,7 +122,19 @@ class GraphOptions:
             require_positive("clip_norm", self.clip_norm)
         if self.seed is not None:
             require_whole("seed", self.seed, at_least=0)
+        self._check_loss_steps()
         self._check_inputs()
+
+    def _check_loss_steps(self) -> None:
+        counts = not isinstance(self.loss_steps, str | bool) and hasattr(self.loss_steps, "__index__")
+        if counts and 1 <= int(self.loss_steps) <= self.num_steps:
+            return
+        if self.loss_steps not in LOSS_STEPS:
+            raise OptionError(
+                "loss_steps",
+                f"must be one of {', '.join(LOSS_STEPS)}, or a whole number from 1 to num_steps "
+                f"({self.num_steps}); got {self.loss_steps!r}",
+            )
 
     def _check_inputs(self) -> None:
         if self.input_kind == "none":
@@ -132,6 +158,60 @@ class GraphOptions:
         return self.embedding_size or self.input_size
 
     @property
+    def newest(self) -> int:
+        """How many of the last steps have a loss that counts."""
+        if isinstance(self.loss_steps, str):
+            return {"all": self.num_steps, "marked": self.num_steps, "last": 1}[self.loss_steps]
+        return int(self.loss_steps)
+
+    @property
     def rows(self) -> int:
         """Examples times steps: how many vectors one run of the graph reads."""
         return self.batch_size * self.num_steps
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is trained on what: all that the commands have in common.
+
+    Attributes:
+        task: A name in `tf_rnn.tasks.TASKS`.
+        task_options: The task's own options.
+        cell: A name in `tf_rnn.cells.CELLS`.
+        state_size: Units of each layer.
+        num_layers: Layers upon each other.
+        batch_size: Examples side by side.
+        optimizer: By name.
+        learning_rate: The optimizer's rate.
+        clip_norm: Upper limit on the gradient's norm, or None.
+        style: The truncation style, a name in `tf_rnn.graph.styles.STYLES`.
+        stride: For the style "sliding": how many of a window's errors are new.
+        tolerance: For the style "adaptive": the share of the gradient that may be cut off.
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+
+    task: str
+    task_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    cell: str = "vanilla"
+    state_size: int = 16
+    num_layers: int = 1
+    batch_size: int = 200
+    optimizer: str = "adagrad"
+    learning_rate: float = 0.1
+    clip_norm: float | None = None
+    style: str = "block"
+    stride: int = 1
+    tolerance: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_choice("cell", self.cell, CELLS)
+        require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        require_choice("style", self.style, STYLES)
+        for option in ("state_size", "num_layers", "batch_size", "stride"):
+            require_whole(option, getattr(self, option))
+        require_positive("learning_rate", self.learning_rate)
+        require_fraction("tolerance", self.tolerance)
+        if self.clip_norm is not None:
+            require_positive("clip_norm", self.clip_norm)

@@ -1,7 +1,10 @@
 """One time step: S_t = f(X_t, S_{t-1})."""
 
+from typing import Any
+
 from tf_rnn.cells.base import Cell, Weights
 from tf_rnn.cells.gru import GRUCell
+from tf_rnn.cells.influence import InfluenceCell
 from tf_rnn.cells.lstm import LSTMCell, LSTMState
 from tf_rnn.cells.stacked import StackedCell
 from tf_rnn.cells.vanilla import VanillaCell
@@ -11,6 +14,7 @@ __all__ = [
     "CELLS",
     "Cell",
     "GRUCell",
+    "InfluenceCell",
     "LSTMCell",
     "LSTMState",
     "StackedCell",
@@ -19,10 +23,10 @@ __all__ = [
     "make_cell",
 ]
 
-CELLS: dict[str, type[Cell]] = {cell.name: cell for cell in (VanillaCell, GRUCell, LSTMCell)}
+CELLS: dict[str, Any] = {cell.name: cell for cell in (VanillaCell, GRUCell, LSTMCell, InfluenceCell)}
 
 
-def make_cell(name: str, state_size: int, num_layers: int = 1) -> Cell | StackedCell:
+def make_cell(name: str, state_size: int, num_layers: int = 1) -> Any:
     """Makes a cell by name.
 
     Args:

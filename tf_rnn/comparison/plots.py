@@ -63,7 +63,8 @@ def plot_loss(path: Path, summaries: Sequence[Summary], task: Task, title: str) 
         _floors(axes, widths, task)
     axes.set_ylabel(f"held-out loss (nats a {task.token})")
     axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(edgecolor="none", framealpha=0.9)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(edgecolor="none", framealpha=0.9)
     _save(figure, path)
 
 

@@ -19,18 +19,17 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
 
-NO_VERDICT = (
-    "No run ended with a finite loss: limit the gradient with --clip-norm, or lower --learning-rate."
-)
+NO_VERDICT = "No run ended with a finite loss: limit the gradient with --clip-norm, or lower --learning-rate."
 
 NOTES = """\
 **loss** is held out, in nats, the mean over seeds (initial weights) ± its standard deviation over
-them; **bits** is the same in bits. With the state carried, the evaluation carries it too and does not depend on the width; with the
-state reset, it resets it at every block, as in training. **over optimum** is the distance from the
-lowest loss that any predictor can have, **over floor** from the lowest that one can have whose state
-is reset. **lag learnt** is the effect of that lag's input on the predictions, divided by the true
-effect: 1 is learnt, 0 is not. **reach** is the share of a block's errors that flow back that
-far, (n - lag) / n. All widths share one learning rate; **updates** says how often each could use it.
+them; **bits** is the same in bits. With the state carried, the evaluation carries it too and does
+not depend on the width; with the state reset, it resets it at every block, as in training. **over
+optimum** is the distance from the lowest loss that any predictor can have, **over floor** from the
+lowest that one can have whose state is reset. **lag learnt** is the effect of that lag's input on
+the predictions, divided by the true effect: 1 is learnt, 0 is not. **reach** is the share of a
+block's errors that flow back that far, (n - lag) / n. All widths share one learning rate;
+**updates** says how often each could use it.
 
 Costs are medians of interleaved runs with nothing else running: **build** makes the graph, **first
 run** is the first training step, **step** every further one; **memory** is the most that one training

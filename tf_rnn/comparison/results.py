@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.comparison.settings import RunKey
-from tf_rnn.config import OptionError
+from tf_rnn.config import STATES, OptionError, require_choice, require_positive, require_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FILE = "results.json"
 CONFIG = "config.json"
-COST_KEYS: dict[str, type] = {
-    "num_steps": int,
-    "parameters": int,
-    "operations": int,
-    "build_seconds": float,
-    "first_run_seconds": float,
-    "step_milliseconds": float,
-    "tokens_per_second": float,
-    "graph_bytes": int,
+COST_KEYS: dict[str, Callable[[str, Any], float]] = {
+    "num_steps": require_whole,
+    "parameters": require_whole,
+    "operations": require_whole,
+    "build_seconds": require_positive,
+    "first_run_seconds": require_positive,
+    "step_milliseconds": require_positive,
+    "tokens_per_second": require_positive,
+    "graph_bytes": require_whole,
 }
 ELSEWHERE = "choose another folder"
 
@@ -68,7 +70,8 @@ class Results:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            value = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            text = (self.folder / name).read_text(encoding="utf-8")
+            value = json.loads(text, parse_constant=_refuse)
         except (ValueError, OSError) as error:
             raise self._damaged(name) from error
         if not isinstance(value, dict):
@@ -82,15 +85,17 @@ class Results:
     def _load(self) -> None:
         saved = self._read(FILE)
         try:
-            self._check_identity(dict(saved["config"]))
-            for cost in saved["costs"]:
-                self.costs[int(cost["num_steps"])] = checked_cost(cost)
-            for run in saved["runs"]:
-                self.add_run(checked_run(run))
+            config = dict(saved["config"])
+            costs = [checked_cost(cost) for cost in saved["costs"]]
+            runs = [checked_run(run) for run in saved["runs"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, OptionError):
-                raise
             raise self._damaged(FILE) from error
+        self._check_identity(config)
+        self.add_costs(costs)
+        for run in runs:
+            self.add_run(run)
+        if not {key.num_steps for key in self.runs} <= set(self.costs):
+            raise self._damaged(FILE)
 
     def _check_identity(self, saved: dict[str, Any]) -> None:
         for name in sorted({*saved, *self.identity}):
@@ -134,17 +139,23 @@ class Results:
 
 def checked_run(run: dict[str, Any]) -> dict[str, Any]:
     """Returns a run's record, or raises an error if what tables and plots need is not there."""
-    int(run["num_steps"]), int(run["seed"])
+    require_whole("num_steps", run["num_steps"])
+    require_choice("state", run["state"], STATES)
+    require_whole("seed", run["seed"], at_least=0)
     if run["loss"] is not None:
-        for name in ("loss", "standard_error", "updates", "seconds"):
-            float(run[name])
-        {int(lag): float(score) for lag, score in run["dependency_scores"].items()}
+        numbers = [run[name] for name in ("loss", "standard_error", "updates", "seconds")]
+        if not all(math.isfinite(value) for value in [*numbers, *run["dependency_scores"].values()]):
+            raise ValueError("a number is not finite")
     return run
 
 
 def checked_cost(cost: dict[str, Any]) -> dict[str, Any]:
     """Returns a width's costs, or raises an error if what tables and plots need is not there."""
-    return {name: COST_KEYS[name](cost[name]) for name in COST_KEYS}
+    return {name: require(name, cost[name]) for name, require in COST_KEYS.items()}
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is not in the JSON standard")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from queue import Empty
@@ -15,6 +17,8 @@ from tf_rnn.comparison.summary import gap, summarise
 from tf_rnn.comparison.verdict import Verdict, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tf_rnn.comparison.results import Results
     from tf_rnn.comparison.screen import Screen
     from tf_rnn.comparison.settings import Comparison, RunKey
@@ -110,6 +114,22 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
     )
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Holds Ctrl-C back, and keeps it from all processes that are started meanwhile.
+
+    A worker sets its own handling of it, but only once it has loaded the function that does.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 class _Workers:
     """Worker processes whose progress is shown, and which stop soon after an interrupt."""
 
@@ -128,7 +148,8 @@ class _Workers:
         return self
 
     def submit(self, work: Any, *arguments: Any) -> Future[Any]:
-        return self._executor.submit(work, *arguments)
+        with _interrupts_held():
+            return self._executor.submit(work, *arguments)
 
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         if kind is not None:

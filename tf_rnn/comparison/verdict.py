@@ -41,7 +41,8 @@ def decide(summaries: list[Summary]) -> Verdict | None:
 
     A cheap training step is one that takes little time; a wider graph needs fewer of them for the
     same tokens, and the sentence says what that comes to. Where states were both carried and reset,
-    the choice is among all of them.
+    the choice is among all of them. A width of which a run diverged is chosen only if there is no
+    other.
 
     Returns:
         The verdict, or None where no run ended with a finite loss.
@@ -49,10 +50,12 @@ def decide(summaries: list[Summary]) -> Verdict | None:
     finished = [summary for summary in summaries if summary.runs and summary.cost]
     if not finished:
         return None
-    best = min(finished, key=lambda summary: summary.loss)
-    equal = [summary for summary in finished if summary.loss - best.loss <= noise(best)]
+    steady = [summary for summary in finished if not summary.diverged] or finished
+    best = min(steady, key=lambda summary: summary.loss)
+    equal = [summary for summary in steady if summary.loss - best.loss <= noise(best)]
     chosen = min(equal, key=lambda summary: (summary.cost["step_milliseconds"], summary.loss))
-    parts = [_choice(chosen, best)]
+    lowest = min(summary.loss for summary in finished)
+    parts = [_choice(chosen, best, "of all" if best.loss == lowest else "where no run diverged")]
     peers = [summary for summary in finished if summary.state == chosen.state]
     narrower = [summary for summary in peers if summary.num_steps < chosen.num_steps]
     wider = [summary for summary in peers if summary.num_steps > chosen.num_steps]
@@ -68,8 +71,8 @@ def decide(summaries: list[Summary]) -> Verdict | None:
 STATE_WORDS = {"carry": "the state carried", "reset": "the state reset"}
 
 
-def _choice(chosen: Summary, best: Summary) -> str:
-    rank = "the lowest of all"
+def _choice(chosen: Summary, best: Summary, among: str) -> str:
+    rank = f"the lowest {among}"
     if chosen is not best:
         rank = (
             f"within the noise ({noise(best):.4f}) of the best, {best.loss:.4f} at "
@@ -77,8 +80,8 @@ def _choice(chosen: Summary, best: Summary) -> str:
         )
     return (
         f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss "
-        f"{chosen.loss:.4f} nats, {rank}, at {chosen.cost['step_milliseconds']:.3g} ms and "
-        f"{megabytes(chosen.cost['graph_bytes'])} a training step"
+        f"{chosen.loss:.4f} nats{_diverged(chosen)}, {rank}, at {chosen.cost['step_milliseconds']:.3g} ms "
+        f"and {megabytes(chosen.cost['graph_bytes'])} a training step"
     )
 
 
@@ -91,8 +94,14 @@ def _neighbour(word: str, other: Summary, chosen: Summary, noise_of_best: float)
         comparison = f"no different ({difference:+.4f} nats)"
     return (
         f"{word}, num_steps {other.num_steps} takes {step:.2f} of the time a step, {tokens:.2f} of the "
-        f"time for the same tokens, and is {comparison}"
+        f"time for the same tokens, and is {comparison}{_diverged(other)}"
     )
+
+
+def _diverged(summary: Summary) -> str:
+    if not summary.diverged:
+        return ""
+    return f" ({summary.diverged} of {summary.runs + summary.diverged} runs diverged)"
 
 
 def megabytes(number: float) -> str:

@@ -49,14 +49,17 @@ class ChannelListener:
 
     def __call__(self, progress: Progress) -> None:
         """Passes a report on, or gives up the run if the comparison was interrupted."""
-        if not _channel:
-            return
-        if _channel["stop"].is_set():
-            raise StoppedError
-        _channel["messages"].put((self._key, progress.fraction, progress.line))
+        if _channel:
+            _give_up_if_stopped()
+            _channel["messages"].put((self._key, progress.fraction, progress.line))
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def _give_up_if_stopped() -> None:
+    if _channel and _channel["stop"].is_set():
+        raise StoppedError
 
 
 def train_run(comparison: Comparison, key: RunKey) -> dict[str, Any]:
@@ -67,6 +70,7 @@ def train_run(comparison: Comparison, key: RunKey) -> dict[str, Any]:
     """
     from tf_rnn.training import DivergedError, train  # noqa: PLC0415
 
+    _give_up_if_stopped()
     task = comparison.make_task()
     graph = make_graph(comparison, task, key.num_steps, key.seed)
     amount = {comparison.budget: comparison.amount}
@@ -109,11 +113,12 @@ def cost_runs(comparison: Comparison) -> list[dict[str, Any]]:
     from tf_rnn.analysis import measure_costs  # noqa: PLC0415
 
     task = comparison.make_task()
-    costs = measure_costs(
-        lambda width: make_graph(comparison, task, width, seed=0),
-        task,
-        sorted(set(comparison.num_steps)),
-    )
+
+    def make(width: int) -> UnrolledGraph:
+        _give_up_if_stopped()
+        return make_graph(comparison, task, width, seed=0)
+
+    costs = measure_costs(make, task, sorted(set(comparison.num_steps)))
     return [dataclasses.asdict(cost) for cost in costs]
 
 

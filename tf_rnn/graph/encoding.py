@@ -84,9 +84,7 @@ class Embedding(Encoding):
     def __init__(self, options: GraphOptions, initializer: Any) -> None:
         self._size = options.input_size
         shape = [options.input_size, options.embedding_size]
-        self.variables = (
-            tf.get_variable("E", shape, options.dtype, initializer, use_resource=True),
-        )
+        self.variables = (tf.get_variable("E", shape, options.dtype, initializer, use_resource=True),)
 
     def placeholder(self, batch_size: int, num_steps: int) -> Any:
         """Class indices, int32 [batch_size, num_steps]."""

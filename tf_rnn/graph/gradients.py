@@ -54,7 +54,7 @@ def layered_gradients(
     layers = network.cell.layers
     wanted = {
         "embedding": list(reading.embedding),
-        "readout": [reading.U, reading.b_p],
+        "readout": list(reading.readout),
         "kernels": [weights.input_kernel for weights in reading.layers],
         "biases": [list(weights.biases) for weights in reading.layers],
         "projected": [[trace.projected for trace in traces] for traces in unrolled.traces],
@@ -98,9 +98,7 @@ def true_gradients(pairs: list[GradientAndVariable], optimizer: str) -> list[Gra
     optimizers that leave a row without a gradient alone, and is written out for the others, whose
     averages decay everywhere.
     """
-    return [
-        GradientAndVariable(_once(gradient, optimizer), variable) for gradient, variable in pairs
-    ]
+    return [GradientAndVariable(_once(gradient, optimizer), variable) for gradient, variable in pairs]
 
 
 def _once(gradient: Any, optimizer: str) -> Any:

@@ -28,6 +28,17 @@ class Loss(abc.ABC):
     def losses(self, logits: Any, targets: Any) -> Any:
         """The loss of each row, [rows]."""
 
+    @abc.abstractmethod
+    def marks(self, targets: Any) -> Any:
+        """Which rows have a target, booleans [rows]: not -1 for classes, not nan for real ones."""
+
+    def marked_losses(self, logits: Any, targets: Any) -> Any:
+        """The loss of each row, [rows]; 0 where there is no target."""
+        marks = self.marks(targets)
+        some_target = tf.where_v2(_columns_like(marks, targets), targets, tf.zeros_like(targets))
+        losses = self.losses(logits, some_target)
+        return tf.where_v2(marks, losses, tf.zeros_like(losses))
+
 
 class CrossEntropy(Loss):
     """-ln P_t[Y_t] in nats, P_t = softmax(H_t U + b_p)."""
@@ -39,6 +50,10 @@ class CrossEntropy(Loss):
     def predict(self, logits: Any) -> Any:
         """The softmax of each row."""
         return tf.nn.softmax(logits)
+
+    def marks(self, targets: Any) -> Any:
+        """Class indices that are not -1."""
+        return targets >= 0
 
     def losses(self, logits: Any, targets: Any) -> Any:
         """See `softmax_cross_entropy`."""
@@ -57,9 +72,18 @@ class SquaredError(Loss):
         """The readout itself."""
         return tf.identity(logits)
 
+    def marks(self, targets: Any) -> Any:
+        """Rows without a nan."""
+        return tf.logical_not(tf.reduce_any(tf.is_nan(targets), axis=1))
+
     def losses(self, logits: Any, targets: Any) -> Any:
         """The mean squared difference of each row."""
         return tf.reduce_mean(tf.squared_difference(logits, targets), axis=1)
+
+
+def _columns_like(marks: Any, targets: Any) -> Any:
+    """Booleans [rows], with as many axes as the targets."""
+    return tf.reshape(marks, [-1] + [1] * (targets.shape.ndims - 1))
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}

@@ -1,15 +1,18 @@
-"""What does not depend on time: the variables of embedding, cell and readout, and one read of them."""
+"""What does not depend on time: the variables of embedding, cell and readout, read once."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import Weights
 from tf_rnn.cells.initial import named_seed
 from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.losses import LOSSES, Loss
+from tf_rnn.graph.readout import READOUTS, Readout
+
+if TYPE_CHECKING:
+    from tf_rnn.cells import Weights
 
 
 class Reading(NamedTuple):
@@ -21,12 +24,11 @@ class Reading(NamedTuple):
 
     embedding: tuple[Any, ...]
     layers: tuple[Weights, ...]
-    U: Any
-    b_p: Any
+    readout: tuple[Any, ...]
 
 
 class Network:
-    """Embedding, cell and readout P_t = H_t U + b_p, without a time axis.
+    """Embedding, cell and readout, without a time axis.
 
     Networks made of the same cell share all variables: the cell keeps its own, the others are found
     again by their names in the cell's scope.
@@ -54,13 +56,7 @@ class Network:
             self.encoding: Encoding = self._encoding(
                 options, tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/E"))
             )
-            self.U = self._readout(
-                "U",
-                [cell.output_size, options.num_classes],
-                tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/U")),
-                options,
-            )
-            self.b_p = self._readout("b_p", [options.num_classes], tf.zeros_initializer(), options)
+            self.readout: Readout = READOUTS[options.readout](cell.output_size, options, scope)
 
     @staticmethod
     def _encoding(options: GraphOptions, initializer: Any) -> Encoding:
@@ -72,32 +68,20 @@ class Network:
                 f"must be what the cell's embedding was made with, got {options.input_size}",
             ) from error
 
-    @staticmethod
-    def _readout(name: str, shape: list[int], initializer: Any, options: GraphOptions) -> Any:
-        try:
-            return tf.get_variable(name, shape, options.dtype, initializer, use_resource=True)
-        except ValueError as error:
-            raise OptionError(
-                "num_classes",
-                f"must be what the cell's readout was made with, got {options.num_classes}",
-            ) from error
-
     @property
     def variables(self) -> tuple[Any, ...]:
-        """Embedding, cell, U, b_p; a foreign cell's own variables are not among them."""
+        """Embedding, cell, readout; a foreign cell's own variables are not among them."""
         cell = self.cell.variables if self.is_layered else ()
-        return (*self.encoding.variables, *cell, self.U, self.b_p)
+        return (*self.encoding.variables, *cell, *self.readout.variables)
 
     def read(self) -> Reading:
         """Reads each variable once."""
         layers = tuple(layer.read() for layer in self.cell.layers) if self.is_layered else ()
-        return Reading(
-            self.encoding.read(), layers, self.U.read_value(), self.b_p.read_value()
-        )
+        return Reading(self.encoding.read(), layers, self.readout.read())
 
     def logits(self, reading: Reading, outputs: Any) -> Any:
-        """H U + b_p: [rows, state_size] -> [rows, num_classes]."""
-        return tf.matmul(outputs, reading.U) + reading.b_p
+        """Outputs [rows, output_size] to what the loss is taken of, [rows, num_classes]."""
+        return self.readout.logits(reading.readout, outputs)
 
 
 def home_graph(cell: Any) -> Any:

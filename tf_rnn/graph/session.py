@@ -42,8 +42,7 @@ def step_operations(cell: Any, options: GraphOptions) -> float:
     """Floating point operations of the largest recurrent product of one step."""
     layers = getattr(cell, "layers", (cell,))
     return max(
-        2.0 * options.batch_size * layer.output_size**2 * getattr(layer, "num_gates", 1)
-        for layer in layers
+        2.0 * options.batch_size * layer.output_size**2 * getattr(layer, "num_gates", 1) for layer in layers
     )
 
 

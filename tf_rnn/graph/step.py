@@ -32,9 +32,7 @@ class StepGraph:
         OptionError: (a ValueError) If an option is not allowed, naming it and what is.
     """
 
-    def __init__(
-        self, cell: Any, batch_size: int, input_size: int, num_classes: int, **options: Any
-    ) -> None:
+    def __init__(self, cell: Any, batch_size: int, input_size: int, num_classes: int, **options: Any) -> None:
         self.options = GraphOptions(
             num_steps=1,
             batch_size=batch_size,

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from tf_rnn.cells import Cell, Weights
 
 
-def unroll(cell: Any, inputs: list[Any], state: Any) -> tuple[list[Any], list[Any]]:
+def as_it_is(_: int, state: Any) -> Any:
+    """Hands a state on to the next step without a change."""
+    return state
+
+
+def unroll(
+    cell: Any, inputs: list[Any], state: Any, hand_on: Callable[[int, Any], Any] = as_it_is
+) -> tuple[list[Any], list[Any]]:
     """Lays a cell side by side, once for each input: the definition, and the way for any cell.
 
         for X_t in inputs:
@@ -28,6 +35,8 @@ def unroll(cell: Any, inputs: list[Any], state: Any) -> tuple[list[Any], list[An
         cell: Any v1 RNN cell.
         inputs: n tensors [batch_size, input_size].
         state: S_{-1}, in the structure of the cell's state.
+        hand_on: What becomes of the state after step t on its way to step t + 1, a function of t and
+            the state.
 
     Returns:
         The outputs and the states, n each.
@@ -38,6 +47,7 @@ def unroll(cell: Any, inputs: list[Any], state: Any) -> tuple[list[Any], list[An
             output, state = cell(vectors, state)
             outputs.append(output)
             states.append(state)
+            state = hand_on(len(states) - 1, state)
     return outputs, states
 
 
@@ -76,6 +86,7 @@ def unroll_layers(
     project_inputs: Callable[[Any], Any],
     chunks: list[list[Any]],
     states: Sequence[Any],
+    hand_on: Callable[[int, Any], Any] = as_it_is,
 ) -> Unrolled:
     """Lays the layers side by side, taking everything that need not wait a chunk of steps at a time.
 
@@ -89,6 +100,8 @@ def unroll_layers(
         project_inputs: The lowest layer's inputs of a chunk -> X W_x + b.
         chunks: The inputs of each step, in consecutive groups.
         states: Initial states of the layers.
+        hand_on: What becomes of a layer's state after step t on its way to step t + 1, a function of
+            t and the state.
 
     Returns:
         See `Unrolled`.
@@ -97,16 +110,16 @@ def unroll_layers(
     result = Unrolled([], [], [[] for _ in layers])
     for inputs in chunks:
         outputs = tf.concat(inputs, axis=0)
+        first = len(result.states)
+        steps = range(first, first + len(inputs))
         history = []
         for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
             project = project_inputs if number == 0 else _projection(layer, read)
-            trace, states_of_layer, steps = _run_chunk(
-                layer, read, project(outputs), current[number], len(inputs)
-            )
-            result.traces[number].append(trace)
-            history.append(states_of_layer)
-            current[number] = states_of_layer[-1]
-            outputs = tf.concat(steps, axis=0)
+            chunk = _run_chunk(layer, read, project(outputs), current[number], steps, hand_on)
+            result.traces[number].append(chunk.trace)
+            history.append(chunk.states)
+            current[number] = chunk.handed_on
+            outputs = tf.concat(chunk.outputs, axis=0)
         result.states.extend(zip(*history, strict=True))
         result.outputs.append(outputs)
     return result
@@ -116,12 +129,24 @@ def _projection(layer: Cell, weights: Weights) -> Callable[[Any], Any]:
     return lambda outputs: layer.project(weights, outputs)
 
 
+class _Chunk(NamedTuple):
+    trace: ChunkTrace
+    states: list[Any]
+    outputs: list[Any]
+    handed_on: Any
+
+
 def _run_chunk(
-    layer: Cell, weights: Weights, projected: Any, state: Any, num_steps: int
-) -> tuple[ChunkTrace, list[Any], list[Any]]:
+    layer: Cell,
+    weights: Weights,
+    projected: Any,
+    state: Any,
+    steps: range,
+    hand_on: Callable[[int, Any], Any],
+) -> _Chunk:
     trace = ChunkTrace([], projected, [])
     states, outputs = [], []
-    for step in tf.split(projected, num_steps, axis=0):
+    for t, step in zip(steps, tf.split(projected, len(steps), axis=0), strict=True):
         hidden = layer.hidden(state)
         recurrent = tf.matmul(hidden, weights.recurrent_kernel)
         output, state = layer.combine(weights, step, recurrent, state)
@@ -129,7 +154,8 @@ def _run_chunk(
         trace.recurrents.append(recurrent)
         outputs.append(output)
         states.append(state)
-    return trace, states, outputs
+        state = hand_on(t, state)
+    return _Chunk(trace, states, outputs, state)
 
 
 def chunked(items: list[Any], size: int) -> list[list[Any]]:

@@ -13,7 +13,7 @@ from tf_rnn.graph.gradients import layered_gradients, plain_gradients, true_grad
 from tf_rnn.graph.network import Network, Reading, home_graph
 from tf_rnn.graph.optimizers import shared_optimizer
 from tf_rnn.graph.session import TINY_STEP, open_session, step_operations
-from tf_rnn.graph.unroll import Unrolled, chunked, unroll, unroll_layers
+from tf_rnn.graph.unroll import ChunkTrace, Unrolled, chunked, unroll, unroll_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,10 @@ class UnrolledGraph:
         input_kind: "classes", "real" or "none".
         embedding_size: Size of a learnt vector for each input class; None for unit vectors.
         loss: "cross_entropy" of the softmax, or "squared_error" (the mean over outputs).
-        loss_steps: "all", or "last" for the loss of the last step alone.
+        loss_steps: "all"; "last" for the loss of the last step alone; a number k for those of the
+            newest k; or "marked" for those of the steps that have a target (targets of -1, or nan
+            for real ones, are none).
+        readout: "linear" for H U + b_p, or "none" where the cell's output is the prediction itself.
         reduction: "mean" over steps, or "sum" over steps as in Zaremba et al. 2014; always the mean
             over examples.
         optimizer: "sgd", "momentum", "adagrad", "adam", "rmsprop", or None for a graph that is only
@@ -117,6 +120,25 @@ class UnrolledGraph:
         """The variables of embedding, cell and readout, in the order of `Network.variables`."""
         return self.network.variables
 
+    @property
+    def traces(self) -> list[list[ChunkTrace]]:
+        """What the gradient of each layer's recurrent weights was formed of; none of a foreign cell."""
+        return self._unrolled.traces
+
+    @property
+    def cell_inputs(self) -> list[list[Any]]:
+        """The vectors that each layer reads, n tensors [batch_size, ...] a layer."""
+        vectors = [self.network.encoding.vectors(self._reading.embedding, x) for x in self.inputs]
+        states = [self.cell.split_state(state) for state in self.states]
+        layers = self.cell.layers
+        outputs = [[layer.hidden(state[number]) for state in states] for number, layer in enumerate(layers)]
+        return [vectors, *outputs[:-1]]
+
+    @property
+    def loss_scale(self) -> float:
+        """What `total_loss` is multiplied by to give the mean of a step."""
+        return 1.0 if self.options.reduction == "mean" else 1 / self.options.newest
+
     def zero_state(self) -> Any:
         """S_{-1} = 0 as NumPy arrays [batch_size, state_size], in the structure of the state."""
         return tf.nest.map_structure(
@@ -145,20 +167,20 @@ class UnrolledGraph:
             fed[tensor] = _array("state", array, tensor)
         return fed
 
-    def runner(self, session: Any, *fetches: Any) -> Callable[[Any, Any, Any], Any]:
+    def runner(self, session: Any, *fetches: Any) -> Callable[..., Any]:
         """Returns a function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
         The quick way to run the same fetches many times; arguments are as for `feed`, but are not
         checked beyond what TensorFlow checks. An operation's value is None.
         """
-        fed = [self._packed_targets, *tf.nest.flatten(self.init_state)]
+        fed = [self._packed_targets, *tf.nest.flatten(self.init_state), *self._more_to_feed]
         if self.options.input_size:
             fed.insert(0, self._packed_inputs)
         run = session.make_callable(list(fetches), feed_list=fed)
 
-        def run_block(inputs: Any, targets: Any, state: Any) -> Any:
+        def run_block(inputs: Any, targets: Any, state: Any, *more: Any) -> Any:
             given = [inputs] if self.options.input_size else []
-            return run(*given, targets, *tf.nest.flatten(state))
+            return run(*given, targets, *tf.nest.flatten(state), *more)
 
         return run_block
 
@@ -176,12 +198,38 @@ class UnrolledGraph:
             self.options,
             num_steps=self.num_steps if num_steps is None else num_steps,
             batch_size=self.batch_size if batch_size is None else batch_size,
+            loss_steps="marked" if self.options.loss_steps == "marked" else "all",
             optimizer=None,
         )
-        return UnrolledGraph(self.cell, **dataclasses.asdict(options))
+        return self._sibling(options, UnrolledGraph)
+
+    def with_steps(
+        self,
+        num_steps: int,
+        loss_steps: str | int | None = None,
+        kind: type[UnrolledGraph] | None = None,
+    ) -> UnrolledGraph:
+        """Returns a graph of another width that trains the same variables with the same optimizer.
+
+        Args:
+            num_steps: Its width.
+            loss_steps: Which of its steps have a loss; None for what this graph has.
+            kind: Its class; None for a plain `UnrolledGraph`.
+        """
+        options = dataclasses.replace(
+            self.options,
+            num_steps=num_steps,
+            loss_steps=self.options.loss_steps if loss_steps is None else loss_steps,
+        )
+        return self._sibling(options, kind or UnrolledGraph)
+
+    def _sibling(self, options: GraphOptions, kind: type[UnrolledGraph]) -> UnrolledGraph:
+        with self.tf_graph.as_default():
+            return kind(self.cell, **dataclasses.asdict(options))
 
     def _place_inputs(self) -> None:
         options = self.options
+        self._more_to_feed: tuple[Any, ...] = ()
         self._packed_inputs = self.network.encoding.placeholder(options.batch_size, options.num_steps)
         self._packed_targets = self.network.loss.placeholder(options)
         self.inputs: list[Any] = tf.unstack(self._packed_inputs, axis=1)
@@ -206,15 +254,20 @@ class UnrolledGraph:
             project,
             chunked(self.inputs, self._chunk_steps()),
             self.cell.split_state(self.init_state),
+            self._hand_on,
         )
         self.states = [self.cell.join_states(states) for states in unrolled.states]
         return unrolled
 
     def _unroll_foreign(self, reading: Reading) -> Unrolled:
         vectors = [self.network.encoding.vectors(reading.embedding, x) for x in self.inputs]
-        outputs, self.states = unroll(self.cell, vectors, self.init_state)
+        outputs, self.states = unroll(self.cell, vectors, self.init_state, self._hand_on)
         groups = chunked(outputs, self._chunk_steps())
         return Unrolled([tf.concat(group, axis=0) for group in groups], [], [])
+
+    def _hand_on(self, t: int, state: Any) -> Any:
+        """What becomes of the state after step t on its way to step t + 1: nothing."""
+        return state
 
     def _chunk_steps(self) -> int:
         return self.num_steps if self._step_operations < TINY_STEP else CHUNK_STEPS
@@ -228,19 +281,31 @@ class UnrolledGraph:
         self.predictions: list[Any] = []
         self.losses: list[Any] = []
         rows_of_loss = []
+        loss = self.network.loss
+        rows_of = loss.marked_losses if self.options.loss_steps == "marked" else loss.losses
         groups = chunked(self.targets, self._chunk_steps())
         for outputs, targets in zip(self._unrolled.outputs, groups, strict=True):
             logits = self.network.logits(self._reading, outputs)
-            rows = self.network.loss.losses(logits, tf.concat(targets, axis=0))
-            self.predictions += tf.split(self.network.loss.predict(logits), len(targets), axis=0)
+            rows = rows_of(logits, tf.concat(targets, axis=0))
+            self.predictions += tf.split(loss.predict(logits), len(targets), axis=0)
             self.losses += tf.split(rows, len(targets), axis=0)
             rows_of_loss.append(rows)
-        if self.options.loss_steps == "last":
-            rows_of_loss = self.losses[-1:]
+        self.total_loss: Any = self._reduce(rows_of_loss)
+
+    def _reduce(self, rows_of_loss: list[Any]) -> Any:
+        """The losses of the chunks, [steps * batch_size] each, to one scalar."""
+        if self.options.newest < self.num_steps:
+            rows_of_loss = self.losses[-self.options.newest :]
         total = tf.add_n([tf.reduce_sum(rows) for rows in rows_of_loss])
-        count = sum(int(rows.shape[0]) for rows in rows_of_loss)
-        divisor = {"mean": count, "sum": self.batch_size}[self.options.reduction]
-        self.total_loss: Any = total / divisor
+        return total / {"mean": self._count, "sum": lambda: self.batch_size}[self.options.reduction]()
+
+    def _count(self) -> Any:
+        """How many losses there are in a run, over examples and steps; at least 1."""
+        if self.options.loss_steps != "marked":
+            return self.batch_size * self.options.newest
+        marks = [self.network.loss.marks(targets) for targets in self.targets]
+        counts = [tf.count_nonzero(mark, dtype=self.options.dtype) for mark in marks]
+        return tf.maximum(tf.add_n(counts), 1)
 
     def _place_training(self) -> None:
         self.train_step: Any = None

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.config import require_choice
+from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
+from tf_rnn.tasks.copy import Copy
 from tf_rnn.tasks.echo import Echo
+from tf_rnn.tasks.influence import Influence
+from tf_rnn.tasks.memory import Memory
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
 from tf_rnn.tasks.text import Text
 
@@ -16,8 +20,12 @@ if TYPE_CHECKING:
 __all__ = [
     "SPLITS",
     "TASKS",
+    "Adding",
+    "Copy",
     "Defaults",
     "Echo",
+    "Influence",
+    "Memory",
     "Stream",
     "Task",
     "Text",
@@ -26,7 +34,14 @@ __all__ = [
     "make_task",
 ]
 
-TASKS: dict[str, type[Task]] = {"echo": Echo, "text": Text}
+TASKS: dict[str, type[Task]] = {
+    "echo": Echo,
+    "memory": Memory,
+    "copy": Copy,
+    "adding": Adding,
+    "influence": Influence,
+    "text": Text,
+}
 
 
 def make_task(name: str, **options: Any) -> Task:

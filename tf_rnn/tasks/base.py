@@ -26,38 +26,72 @@ class Defaults:
         optimizer: The name of the optimizer.
         learning_rate: The optimizer's learning rate.
         tokens: The training budget of one run of a comparison, in tokens.
+        cell: The name of the cell.
+        state_size: Its number of units.
+        clip_norm: Upper limit on the gradient's norm, or None.
+        num_steps: Widths to compare.
+        longest: How many steps back to follow an error when looking where it goes.
     """
 
     batch_size: int
     optimizer: str
     learning_rate: float
     tokens: int
+    cell: str = "vanilla"
+    state_size: int = 16
+    clip_norm: float | None = None
+    num_steps: tuple[int, ...] = (1, 2, 3, 5, 10, 20, 40)
+    longest: int = 40
 
 
 class Task(ABC):
     """Something to learn: a target for every step of an endless or a finite sequence of inputs.
 
     A task knows nothing of graphs. It hands out tokens, in the order of time, and says what loss
-    (cross-entropy in nats per token) named predictors reach, where that can be derived.
+    named predictors reach, where that can be derived. Losses are means over the steps that have a
+    loss, in the task's `unit`.
+
+    A task may be made of examples of one length, its `period`, that follow one another in the
+    stream without a gap; whether a state is carried from one to the next is the trainer's business.
 
     Attributes:
         name: The word under which `TASKS` knows the task.
         defaults: The settings of training that suit it.
         input_kind: "classes", "real" or "none": what a graph is fed at every step.
         token: What a person calls one step of the stream.
+        loss: "cross_entropy" of classes, or "squared_error" of real values.
+        loss_steps: "all" where every step has a loss; "last" where the last step of a block alone
+            is to have one; or "marked" where only the steps with a target have one (the target of
+            the others is -1 for classes, nan for real values).
+        unit: What losses are counted in.
         input_size: The number of input classes, or of real values a step.
-        num_classes: The number of target classes.
-        lags: The distances in time over which targets depend on inputs, where they are known.
+        num_classes: The number of target classes, or of real targets a step.
+        lags: The distances in time over which targets depend on inputs and for which there are
+            `dependency_scores`.
+        distance: The largest distance in time from a target back to an input on which it depends,
+            or None where it is not known. A graph must be wider than this for the error of every
+            target to reach all that the target depends on.
+        readout: "linear", or "none" where the cell's output is the prediction itself.
+        warm_up: How many first tokens of a split say nothing of a model, since its state has not
+            settled yet; they are left out when it is evaluated.
+        period: The length of an example; 1 for a task that is not made of examples.
     """
 
     name: ClassVar[str]
     defaults: ClassVar[Defaults]
     input_kind: ClassVar[str] = "classes"
     token: ClassVar[str] = "step"
+    loss: ClassVar[str] = "cross_entropy"
+    loss_steps: ClassVar[str] = "all"
+    unit: ClassVar[str] = "nats"
+    readout: ClassVar[str] = "linear"
+    warm_up: ClassVar[int] = 0
 
     input_size: int
     num_classes: int
     lags: tuple[int, ...] = ()
+    distance: int | None = None
+    period: int = 1
 
     @abstractmethod
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
@@ -69,7 +103,8 @@ class Task(ABC):
                 give the same tokens.
 
         Returns:
-            Inputs `[length]` or `[length, input_size]`, and targets `[length]`.
+            Inputs `[length]` or `[length, input_size]`, and targets `[length]` or, real ones,
+            `[length, num_classes]`; `length` is a multiple of `period`.
 
         Raises:
             OptionError: `split` is no split, or `epoch` is no whole number of at least 0.
@@ -78,8 +113,8 @@ class Task(ABC):
     def rows(self, batch_size: int, split: str = "train", epoch: int = 0) -> Stream:
         """Returns the split as contiguous rows, in order.
 
-        The last `length % batch_size` tokens do not fill all rows and are dropped: with
-        `batch_size=1` nothing is.
+        Every row begins with an example and ends with one. The last examples (where `period` is 1,
+        tokens) that do not fill all rows are dropped: with `batch_size=1` nothing is.
 
         Args:
             batch_size: The number of rows.
@@ -87,17 +122,21 @@ class Task(ABC):
             epoch: As for `stream`.
 
         Returns:
-            Inputs and targets `[batch_size, length // batch_size]`; see `cut_rows`.
+            Inputs and targets `[batch_size, row_length, ...]`; see `cut_rows`.
 
         Raises:
-            OptionError: An option is not allowed, or the split has fewer tokens than rows.
+            OptionError: An option is not allowed, or the split has fewer examples than rows.
         """
-        return cut_rows(self.stream(split, epoch), batch_size, source=f"split {split!r}")
+        stream = self.stream(split, epoch)
+        return cut_rows(stream, batch_size, period=self.period, source=f"split {split!r}")
 
     def blocks(
         self, batch_size: int, num_steps: int, split: str = "train", epoch: int = 0
     ) -> Iterator[Stream]:
         """Returns the split in blocks; row r of block i + 1 continues row r of block i.
+
+        The first block begins with an example in every row; the others do where `num_steps` is a
+        multiple of `period`.
 
         Args:
             batch_size: The number of rows.
@@ -106,21 +145,22 @@ class Task(ABC):
             epoch: As for `stream`.
 
         Returns:
-            An iterator over inputs and targets `[batch_size, num_steps]`, which ends before a
-            ragged last block; see `cut_blocks`.
+            An iterator over inputs and targets `[batch_size, num_steps, ...]`, which ends before
+            a ragged last block; see `cut_blocks`.
 
         Raises:
             OptionError: At the call: an option is not allowed, or the split is too short for it.
         """
         stream = self.stream(split, epoch)
-        return cut_blocks(stream, batch_size, num_steps, source=f"split {split!r}")
+        source = f"split {split!r}"
+        return cut_blocks(stream, batch_size, num_steps, period=self.period, source=source)
 
     def baselines(self) -> dict[str, float]:
-        """Returns expected losses, nats, of reference predictors by name, in the order to draw."""
+        """Returns expected losses of reference predictors by name, in the order to draw."""
         return {}
 
     def optimum(self) -> float | None:
-        """Returns the lowest possible expected loss, nats, or None where it is not known."""
+        """Returns the lowest possible expected loss, or None where it is not known."""
         return None
 
     def floor(self, num_steps: int) -> float | None:
@@ -130,7 +170,7 @@ class Task(ABC):
             num_steps: The width of a block.
 
         Returns:
-            Nats per token, the mean over the steps of a block, or None where it is not known.
+            The mean over the steps of all blocks of long rows, or None where it is not known.
         """
         return None
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_choice, require_whole
-from tf_rnn.tasks.base import SPLITS, Defaults, Task
-from tf_rnn.tasks.effects import fit_effects, require_effects, require_lags
+from tf_rnn.config import require_whole
+from tf_rnn.tasks.base import Defaults
+from tf_rnn.tasks.effects import fit_effects, require_effects, require_lags, require_predictions
+from tf_rnn.tasks.generated import Generated
 from tf_rnn.tasks.stream import Stream
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Echo(Task):
+class Echo(Generated):
     """Targets that depend on the input some steps back, and on nothing else.
 
     The inputs X_t are fair bits, independent of one another. The targets Y_t are bits with
@@ -63,19 +64,14 @@ class Echo(Task):
     ) -> None:
         self.lags = require_lags(lags)
         self.effects = require_effects(effects, self.lags)
-        self.seed = require_whole("seed", seed, at_least=0)
-        self.length = require_whole("length", length)
-        self.valid_length = require_whole("valid_length", valid_length)
+        self.distance = max(self.lags)
         self.input_size = 2
         self.num_classes = 2
+        super().__init__(seed, length, valid_length)
 
-    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
-        """Returns `length` (or `valid_length`) bits and their targets; see `Task.stream`."""
-        number = SPLITS.index(require_choice("split", split, SPLITS))
-        epoch = require_whole("epoch", epoch, at_least=0)
-        length = (self.length, self.valid_length)[number]
+    def draw(self, rng: np.random.Generator, length: int) -> Stream:
+        """Draws bits and their targets, int32 `[length]` both."""
         history = max(self.lags)
-        rng = np.random.default_rng([self.seed, number, epoch])
         bits = rng.integers(0, 2, size=history + length, dtype=np.int32)
         probabilities = np.full(length, 0.5)
         for lag, effect in zip(self.lags, self.effects, strict=True):
@@ -156,13 +152,7 @@ class Echo(Task):
         Raises:
             OptionError: `inputs` is not two-dimensional, or `predictions` has another shape.
         """
-        if inputs.ndim != 2:
-            raise OptionError("inputs", f"must be [batch_size, length], got shape {inputs.shape}")
-        if predictions.shape != inputs.shape:
-            raise OptionError(
-                "predictions",
-                f"must be P(Y = 1) in the shape of inputs, {inputs.shape}, got {predictions.shape}",
-            )
+        require_predictions(inputs, predictions)
         shown = fit_effects(inputs, predictions, self.lags)
         true = dict(zip(self.lags, self.effects, strict=True))
         return {lag: effect / true[lag] for lag, effect in shown.items()}
@@ -172,9 +162,7 @@ class Echo(Task):
         return {
             "lags": list(self.lags),
             "effects": list(self.effects),
-            "seed": self.seed,
-            "length": self.length,
-            "valid_length": self.valid_length,
+            **super().options(),
         }
 
     def _probability_table(self) -> NDArray[np.float64]:

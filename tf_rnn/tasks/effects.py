@@ -52,6 +52,17 @@ def require_effects(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
     return values
 
 
+def require_predictions(inputs: NDArray[Any], predictions: NDArray[Any]) -> None:
+    """Raises OptionError unless inputs are [batch_size, length] and predictions go with them."""
+    if inputs.ndim != 2:
+        raise OptionError("inputs", f"must be [batch_size, length], got shape {inputs.shape}")
+    if predictions.shape != inputs.shape:
+        raise OptionError(
+            "predictions",
+            f"must be P(Y = 1) in the shape of inputs, {inputs.shape}, got {predictions.shape}",
+        )
+
+
 def fit_effects(
     bits: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]], lags: Sequence[int]
 ) -> dict[int, float]:

@@ -7,6 +7,8 @@ import math
 
 from tf_rnn.config import BUDGETS, require_choice, require_positive
 
+ROUNDING_DIGITS = 6  # 0.29 epochs of 100 updates are 29, not 28.999999999999996
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
@@ -37,7 +39,7 @@ class Budget:
             "seconds": math.inf,
         }
         count = counts[self.kind]
-        return count if math.isinf(count) else max(1, math.floor(count))
+        return count if math.isinf(count) else max(1, math.floor(round(count, ROUNDING_DIGITS)))
 
     @property
     def seconds(self) -> float:

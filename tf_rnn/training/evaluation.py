@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
     Attributes:
         loss: Mean over all tokens, in nats (or squared units).
         standard_error: Of that mean, tokens taken as independent.
-        tokens: How many were counted: all of the split.
+        tokens: How many were counted: all of the split that have a loss.
         dependency_scores: For each lag that the task knows, the effect shown / the true effect.
     """
 
@@ -44,7 +44,8 @@ class Evaluator:
     The split is cut into few long rows that are read in order. With "carry" the state goes from
     block to block, so that the result does not depend on the width of any graph; with "reset" it is
     zero at the start of every block of the graph's own width, as it was in training. Every token
-    counts: rows that do not come out even are filled up, and the filling is not counted.
+    that has a loss counts, but those that a task wants to warm up with: rows that do not come out even
+    are filled up, and the filling is not counted. Rows begin where an example of the task does.
 
     Args:
         graph: Whose variables; the evaluation gets a forward graph of its own.
@@ -61,10 +62,12 @@ class Evaluator:
         self._task = task
         stream = task.stream(split)
         length = len(stream.targets)
-        num_rows = min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
-        row_length = math.ceil(length / num_rows)
+        num_rows = 1 if task.warm_up else min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
+        row_length = math.ceil(length / num_rows / task.period) * task.period
         num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, row_length)
         self._length = length
+        self._counted = _has_loss(stream.targets, task.loss_steps)
+        self._counted[: task.warm_up] = False
         self._row_length = row_length
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
         self._blocks = _filled(stream, num_rows, row_length, num_steps)
@@ -75,11 +78,13 @@ class Evaluator:
     def __call__(self, session: Any) -> Evaluation:
         """Returns the evaluation of the variables' present values."""
         losses, predictions = self._run(session)
-        counted = losses.ravel()[: self._length]
+        counted = losses.ravel()[: self._length][self._counted]
+        with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged
+            loss, spread = float(counted.mean()), float(counted.std())
         return Evaluation(
-            loss=float(counted.mean()),
-            standard_error=float(counted.std() / math.sqrt(self._length)),
-            tokens=self._length,
+            loss=loss,
+            standard_error=spread / math.sqrt(len(counted)),
+            tokens=len(counted),
             dependency_scores=self._scores(predictions),
         )
 
@@ -106,6 +111,15 @@ class Evaluator:
             inputs[:filled_rows, : self._row_length],
             predictions[:filled_rows, : self._row_length, 1],
         )
+
+
+def _has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
+    """Which tokens have a loss, booleans [length]."""
+    if loss_steps != "marked":
+        return np.ones(len(targets), bool)
+    if targets.ndim == 1:
+        return np.asarray(targets >= 0)
+    return np.asarray(~np.isnan(targets).any(axis=1))
 
 
 def _filled(stream: Stream, num_rows: int, row_length: int, num_steps: int) -> list[Stream]:

@@ -6,11 +6,13 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tf_rnn.config import OptionError
+from tf_rnn.config import STATES, OptionError, require_choice
+from tf_rnn.graph.styles import Graphs, steps_per_epoch, steps_per_update
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import Evaluation, Evaluator
 from tf_rnn.training.meter import CurvePoint, Meter, Update
 from tf_rnn.training.progress import Listener, ProgressLine
+from tf_rnn.training.windows import GradientProbe, Runs, Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.tasks import Task
+    from tf_rnn.tasks import Stream, Task
 
 
 class TrainingResult(NamedTuple):
@@ -53,6 +55,7 @@ def train(
     seconds: float | None = None,
     state: str = "carry",
     evaluations: int | None = None,
+    truncation: Truncation | None = None,
     session: Any = None,
     listener: Listener | None = None,
 ) -> TrainingResult:
@@ -74,8 +77,10 @@ def train(
         updates: The same, in runs of the training step.
         seconds: The same, in seconds of training, evaluation not counted.
         state: "carry" feeds the final state of each block to the next; "reset" feeds zero.
-        evaluations: How many times to evaluate on held-out data, evenly spread, the last at the
-            end; None for once an epoch (for a budget of seconds: once).
+        evaluations: How many times to evaluate on held-out data, evenly spread, at most once an
+            update, the last at the end; None for once an epoch (for a budget of seconds: once).
+        truncation: Which errors go back how far, `Truncation("sliding", stride=1)` say; None for
+            blocks.
         session: An open session of the graph; None to open one for this call. An open one keeps its
             variables' values, before and after.
         listener: Told of the progress; None for a line on standard error.
@@ -85,21 +90,27 @@ def train(
 
     Raises:
         OptionError: (a ValueError) If an option is not allowed, or does not suit the task.
-        DivergedError: If the training loss is not finite.
+        DivergedError: If the loss, in training or on held-out data, is not finite.
     """
     budget = _one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
     if graph.train_step is None:
         raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
     check_fit(graph, task)
-    per_epoch = sum(1 for _ in task.blocks(graph.batch_size, graph.num_steps))
+    if truncation is None:
+        truncation = Truncation()
+    truncation.check(graph)
+    task.blocks(graph.batch_size, graph.num_steps)
+    length = task.rows(graph.batch_size).targets.shape[1]
+    sizes = (truncation.style, graph.num_steps, truncation.stride, length)
+    per_update, per_epoch = steps_per_update(*sizes), steps_per_epoch(*sizes) // steps_per_update(*sizes)
     evaluator = Evaluator(graph, task, state)
     with contextlib.ExitStack() as stack:
         if session is None:
             session = stack.enter_context(graph.session())
         tell = stack.enter_context(ProgressLine() if listener is None else listener)
-        meter = Meter(graph, budget, per_epoch, evaluations)
+        meter = Meter(budget, graph.batch_size * per_update, per_epoch, evaluations)
         evaluation = meter.evaluate(evaluator, session)
-        for update in session_loop(graph, task, session, state):
+        for update in session_loop(graph, task, session, state, truncation):
             meter.count(update)
             if meter.evaluation_is_due:
                 evaluation = meter.evaluate(evaluator, session)
@@ -118,27 +129,44 @@ def train(
         )
 
 
-def session_loop(graph: UnrolledGraph, task: Task, session: Any, state: str) -> Iterator[Update]:
-    """Runs the training step on block after block, epoch after epoch, without end.
+def session_loop(
+    graph: UnrolledGraph,
+    task: Task,
+    session: Any,
+    state: str = "carry",
+    truncation: Truncation | None = None,
+) -> Iterator[Update]:
+    """Runs the training step on window after window, epoch after epoch, without end.
 
     Args:
         graph: With an optimizer.
         task: Whose split "train" to read.
         session: An open session of the graph.
         state: "carry" or "reset".
+        truncation: Which errors go back how far; None for blocks.
 
     Yields:
         An `Update` after each run.
     """
-    run = graph.runner(session, graph.total_loss, graph.final_state, graph.train_step)
-    next_state = NEXT_STATE[state]
+    truncation = truncation or Truncation()
+    next_state = NEXT_STATE[require_choice("state", state, STATES)]
+    graphs, runs = Graphs(graph), Runs(session)
     zero_state = graph.zero_state()
+    probe = GradientProbe(graph, session) if truncation.style == "adaptive" else None
     for epoch in itertools.count():
+        rows = task.rows(graph.batch_size, "train", epoch)
         current = zero_state
-        for inputs, targets in task.blocks(graph.batch_size, graph.num_steps, "train", epoch):
-            loss, final_state, _ = run(inputs, targets, current)
-            current = next_state(final_state, zero_state)
-            yield Update(epoch + 1, float(loss), final_state)
+
+        def measure(start: int, rows: Stream = rows) -> np.ndarray:
+            assert probe is not None, "only the adaptive style measures"
+            return probe.norms(rows, start, current)  # noqa: B023 (the state as it is by then)
+
+        for window in truncation.windows(graphs, rows.targets.shape[1], epoch, measure):
+            loss, state_after, _ = runs(window, rows, current)
+            current = next_state(state_after, zero_state)
+            yield Update(
+                epoch + 1, float(loss) * window.loss_scale, state_after, window.new_steps * graph.batch_size
+            )
 
 
 NEXT_STATE: dict[str, Callable[[Any, Any], Any]] = {
@@ -157,7 +185,7 @@ def _one_budget(**amounts: float | None) -> Budget:
 
 def check_fit(graph: UnrolledGraph, task: Task) -> None:
     """Raises OptionError unless the graph takes the task's inputs and targets."""
-    for option in ("input_kind", "input_size", "num_classes"):
+    for option in ("input_kind", "input_size", "num_classes", "loss", "readout"):
         wanted, given = getattr(task, option), getattr(graph.options, option)
         if wanted != given:
             raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")

@@ -10,7 +10,6 @@ from tf_rnn.config import require_whole
 from tf_rnn.training.progress import Progress
 
 if TYPE_CHECKING:
-    from tf_rnn.graph import UnrolledGraph
     from tf_rnn.training.budget import Budget
     from tf_rnn.training.evaluation import Evaluation, Evaluator
 
@@ -18,10 +17,11 @@ REPORT_SECONDS = 0.1
 
 
 class DivergedError(ArithmeticError):
-    """The training loss is no longer a finite number.
+    """The loss, in training or on held-out data, is no longer a finite number.
 
     Attributes:
-        update: The update, counted from 1, whose loss was not finite.
+        update: The update, counted from 1, whose loss was not finite, or after which the held-out
+            loss was not.
     """
 
     def __init__(self, loss: float, update: int, epoch: int) -> None:
@@ -40,13 +40,15 @@ class Update(NamedTuple):
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        loss: The block's total loss, before the update.
-        final_state: The state at the block's end.
+        loss: The mean loss of a step, before the update.
+        final_state: The state that goes on to the next run.
+        tokens: Examples times steps whose errors were counted for the first time.
     """
 
     epoch: int
     loss: float
     final_state: Any
+    tokens: int
 
 
 class CurvePoint(NamedTuple):
@@ -92,33 +94,34 @@ class Meter:
     """The clock and the counts of one call of `train`.
 
     Args:
-        graph: What is trained.
         budget: How long.
+        tokens_per_update: Examples times steps of an update, as a rule.
         per_epoch: Updates in an epoch.
-        evaluations: How many, evenly spread over the budget; None for one an epoch.
+        evaluations: How many, evenly spread over the budget, at most one an update; None for one
+            an epoch.
 
     Raises:
         OptionError: If `evaluations` is no whole number of at least 1.
     """
 
-    def __init__(self, graph: UnrolledGraph, budget: Budget, per_epoch: int, evaluations: int | None) -> None:
-        self._tokens_per_update = graph.options.rows
-        self._steps_per_loss = {"mean": 1, "sum": graph.num_steps}[graph.options.reduction]
-        self._total = budget.updates(self._tokens_per_update, per_epoch)
+    def __init__(
+        self, budget: Budget, tokens_per_update: int, per_epoch: int, evaluations: int | None
+    ) -> None:
+        self._total = budget.updates(tokens_per_update, per_epoch)
+        self._counts_updates = budget.kind == "updates"
+        self._total_tokens = self._total * tokens_per_update
         self._limit = budget.seconds
         if evaluations is None:
             evaluations = 1 if math.isinf(self._total) else math.ceil(self._total / per_epoch)
         self._evaluations = require_whole("evaluations", evaluations)
-        self.updates, self.epoch = 0, 1
+        self._next_evaluation = 1
+        self.updates, self.tokens, self.epoch = 0, 0, 1
+        self.fraction = 0.0
         self.curve: list[CurvePoint] = []
         self._since_curve, self._since_report = Average(), Average()
         self._started = self._reported = time.perf_counter()
-        self._paused = 0.0
-
-    @property
-    def tokens(self) -> int:
-        """Examples times steps so far."""
-        return self.updates * self._tokens_per_update
+        self._paused = self._reported_seconds = 0.0
+        self._reported_tokens = 0
 
     @property
     def seconds(self) -> float:
@@ -126,21 +129,14 @@ class Meter:
         return time.perf_counter() - self._started - self._paused
 
     @property
-    def fraction(self) -> float:
-        """The part of the budget that is used up."""
-        if math.isinf(self._limit):
-            return self.updates / self._total
-        return self.seconds / self._limit
-
-    @property
     def is_spent(self) -> bool:
         """Whether the budget is used up."""
-        return self.fraction >= 1 and len(self.curve) > self._evaluations
+        return self.fraction >= 1
 
     @property
     def evaluation_is_due(self) -> bool:
         """Whether the next of the evenly spread evaluations has been reached."""
-        return self.fraction >= len(self.curve) / self._evaluations
+        return self.fraction >= self._next_evaluation / self._evaluations
 
     @property
     def report_is_due(self) -> bool:
@@ -148,24 +144,34 @@ class Meter:
         return time.perf_counter() - self._reported >= REPORT_SECONDS or self.is_spent
 
     def count(self, update: Update) -> None:
-        """Counts an update in.
+        """Counts an update in, and sees which part of the budget is used up now.
 
         Raises:
             DivergedError: If its loss is not finite.
         """
         self.updates += 1
+        self.tokens += update.tokens
         self.epoch = update.epoch
+        counted = self.updates / self._total if self._counts_updates else self.tokens / self._total_tokens
+        self.fraction = min(1.0, max(counted, self.seconds / self._limit))
         if not math.isfinite(update.loss):
             raise DivergedError(update.loss, self.updates, update.epoch)
-        loss = update.loss / self._steps_per_loss
-        self._since_curve.add(loss)
-        self._since_report.add(loss)
+        self._since_curve.add(update.loss)
+        self._since_report.add(update.loss)
 
     def evaluate(self, evaluator: Evaluator, session: Any) -> Evaluation:
-        """Evaluates with the clock stopped, and adds a point to the curve."""
+        """Evaluates with the clock stopped, and adds a point to the curve.
+
+        Raises:
+            DivergedError: If the held-out loss is not finite.
+        """
+        while self.evaluation_is_due:
+            self._next_evaluation += 1
         seconds = self.seconds
         paused = time.perf_counter()
         evaluation = evaluator(session)
+        if not math.isfinite(evaluation.loss):
+            raise DivergedError(evaluation.loss, self.updates, self.epoch)
         self.curve.append(
             CurvePoint(self.updates, self.tokens, seconds, self._since_curve.mean, evaluation.loss)
         )
@@ -175,17 +181,18 @@ class Meter:
 
     def report(self) -> Progress:
         """What has happened since the last report."""
-        now = time.perf_counter()
-        passed = now - self._reported
+        seconds = self.seconds
+        tokens = self.tokens - self._reported_tokens
         progress = Progress(
             epoch=self.epoch,
             updates=self.updates,
-            fraction=min(1.0, self.fraction),
+            fraction=self.fraction,
             loss=self._since_report.mean,
             valid_loss=self.curve[-1].valid_loss,
-            tokens_per_second=self._since_report.count * self._tokens_per_update / passed,
-            seconds_left=self.seconds * max(0.0, 1 / self.fraction - 1),
+            tokens_per_second=tokens / (seconds - self._reported_seconds),
+            seconds_left=seconds * (1 / self.fraction - 1),
         )
         self._since_report.restart()
-        self._reported = now
+        self._reported = time.perf_counter()
+        self._reported_seconds, self._reported_tokens = seconds, self.tokens
         return progress

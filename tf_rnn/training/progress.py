@@ -115,6 +115,7 @@ class ProgressLine:
 
 def short_count(number: float) -> str:
     """Three digits and a unit: 5320000 -> '5.32M'."""
+    number = float(f"{number:.3g}")  # 999.9 is 1k, not 1e+03
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= factor:
             return f"{number / factor:.3g}{unit}"

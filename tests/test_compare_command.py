@@ -1,0 +1,521 @@
+"""`python -m tf_rnn compare`, typed as a person types it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tf_rnn.__main__ import main
+from tf_rnn.comparison import Comparison, RunKey
+from tf_rnn.comparison.worker import make_graph, train_run
+from tf_rnn.config import CELLS
+from tf_rnn.tasks import TASKS, Echo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MODEL = ["--amount", "4000", "--batch-size", "20", "--state-size", "3"]
+WIDTHS, STATES, SEEDS = (1, 4), ("carry", "reset"), (0, 1)
+SWEEP = ["--num-steps", "1", "4", "--seeds", "2", *MODEL]
+FILES = ["config.json", "cost.png", "loss.png", "report.md", "results.csv", "results.json"]
+DEADLINE = 120.0
+
+
+def command(words: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "tf_rnn", *words]
+
+
+def compare(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(["compare", *words, "--out", str(folder)]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+        cwd=folder.parent,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    return done
+
+
+def load(folder: Path) -> dict[str, Any]:
+    value = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert isinstance(value, dict)
+    return value
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def losses(results: dict[str, Any]) -> dict[RunKey, float]:
+    return {RunKey(run["num_steps"], run["state"], run["seed"]): run["loss"] for run in results["runs"]}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sweep") / "out"
+
+
+@pytest.fixture(scope="module")
+def done(place: Path) -> subprocess.CompletedProcess[str]:
+    """One tiny sweep, which most tests look at."""
+    return compare(place, *SWEEP, "--workers", "2")
+
+
+@pytest.fixture(scope="module")
+def results(place: Path, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return load(place)
+
+
+def test_it_writes_its_files_and_names_them(place: Path, done: subprocess.CompletedProcess[str]) -> None:
+    assert sorted(path.name for path in place.iterdir()) == FILES
+    written = done.stdout.rstrip().splitlines()[-1].removeprefix("written: ").split(", ")
+    assert sorted(Path(path).name for path in written) == FILES[1:]
+    assert all(Path(path).is_file() for path in written)
+
+
+def test_it_prints_tables_and_the_verdict(
+    place: Path, done: subprocess.CompletedProcess[str], results: dict[str, Any]
+) -> None:
+    shown = " ".join(done.stdout.split())
+    assert "What each width learns" in shown
+    assert "What each width costs" in shown
+    assert results["verdict"]["sentence"] in shown
+    page = (place / "report.md").read_text(encoding="utf-8")
+    assert results["verdict"]["sentence"] in page
+    assert f"python -m tf_rnn compare {' '.join(SWEEP)} --workers 2 --out" in page
+
+
+def test_it_tells_every_run_as_it_ends(
+    done: subprocess.CompletedProcess[str], results: dict[str, Any]
+) -> None:
+    lines = done.stderr.splitlines()
+    assert lines[0] == "measuring what 2 widths cost, one at a time, nothing else running"
+    assert [line.split("]")[0] for line in lines[1:]] == [f"[{k}/8" for k in range(1, 9)]
+    for key, loss in losses(results).items():
+        assert sum(f"{key.title}: loss {loss:.4f} after" in line for line in lines) == 1, key.title
+
+
+KEYS: dict[str, type] = {
+    "num_steps": int,
+    "state": str,
+    "seed": int,
+    "loss": float,
+    "parameters": int,
+    "operations": int,
+    "build_seconds": float,
+    "first_run_seconds": float,
+    "step_milliseconds": float,
+    "tokens_per_second": float,
+    "graph_bytes": int,
+}
+
+
+def test_keys_that_other_programs_rely_on(results: dict[str, Any]) -> None:
+    assert (results["task"], results["cell"]) == ("echo", "vanilla")
+    assert results["budget"] == {"kind": "tokens", "amount": 4000}
+    for run in results["runs"]:
+        assert {name: type(run[name]) for name in KEYS} == KEYS
+        assert all(run[name] > 0 for name in KEYS if name not in ("state", "seed"))
+    assert type(results["verdict"]["num_steps"]) is int
+    assert results["verdict"]["num_steps"] in WIDTHS
+    assert type(results["verdict"]["sentence"]) is str
+
+
+def test_every_run_is_there_with_an_equal_budget(results: dict[str, Any]) -> None:
+    keys = [RunKey(width, state, seed) for width in WIDTHS for state in STATES for seed in SEEDS]
+    assert list(losses(results)) == keys
+    for run in results["runs"]:
+        assert (run["updates"], run["tokens"]) == (4000 // (20 * run["num_steps"]), 4000)
+        updates = [point["updates"] for point in run["curve"]]
+        assert updates == [run["updates"] * k // 5 for k in range(6)]
+        assert run["curve"][-1]["valid_loss"] == run["loss"]
+        assert run["curve"][0]["train_loss"] is None
+        assert set(run["dependency_scores"]) == {"3", "8"}
+
+
+def test_losses_stand_beside_what_the_task_allows(results: dict[str, Any]) -> None:
+    task = Echo()
+    assert results["baselines"] == task.baselines()
+    assert results["optimum"] == task.optimum()
+    assert results["floors"] == {"1": task.floor(1), "4": task.floor(4)}
+    for run in results["runs"]:
+        assert run["gap_to_optimum"] == run["loss"] - task.optimum()
+        floor = task.floor(run["num_steps"])
+        assert run["gap_to_floor"] == (run["loss"] - floor if run["state"] == "reset" else None)
+        assert run["share_of_errors"] == {"3": 0.25 if run["num_steps"] == 4 else 0.0, "8": 0.0}
+        assert run["loss"] > task.optimum()
+
+
+def test_all_widths_have_the_same_parameters(results: dict[str, Any]) -> None:
+    assert {run["parameters"] for run in results["runs"]} == {(2 + 3) * 3 + 3 + 3 * 2 + 2}
+
+
+def test_all_widths_start_from_the_same_weights(results: dict[str, Any]) -> None:
+    """Before any update the carried evaluation is the same to the last bit, for each seed another."""
+    first: dict[int, set[float]] = {}
+    for run in results["runs"]:
+        if run["state"] == "carry":
+            first.setdefault(run["seed"], set()).add(run["curve"][0]["valid_loss"])
+    assert [len(values) for values in first.values()] == [1, 1]
+    assert first[0] != first[1]
+
+
+def comparison_of(results: dict[str, Any]) -> Comparison:
+    return Comparison(**results["config"], num_steps=WIDTHS, state=STATES, seeds=len(SEEDS))
+
+
+def test_initial_weights_depend_on_the_seed_alone(results: dict[str, Any]) -> None:
+    comparison, task = comparison_of(results), Echo()
+
+    def weights(num_steps: int, seed: int) -> list[Any]:
+        graph = make_graph(comparison, task, num_steps, seed)
+        with graph.session() as session:
+            return list(session.run(list(graph.variables)))
+
+    narrow, wide, other = weights(1, 1), weights(4, 1), weights(1, 0)
+    for one, same in zip(narrow, wide, strict=True):
+        np.testing.assert_array_equal(one, same, strict=True)
+    assert any((one != another).any() for one, another in zip(narrow, other, strict=True))
+
+
+def test_a_run_computed_again_in_this_process_gives_the_same(results: dict[str, Any]) -> None:
+    for key in (RunKey(4, "carry", 1), RunKey(4, "reset", 0)):
+        record = train_run(comparison_of(results), key)
+        assert record["loss"] == losses(results)[key]
+        (saved,) = (
+            run for run in results["runs"] if (*key,) == (run["num_steps"], run["state"], run["seed"])
+        )
+        for name in ("train_loss", "standard_error", "dependency_scores", "updates", "error"):
+            assert record[name] == saved[name], name
+
+
+def test_csv_agrees_with_json(place: Path, results: dict[str, Any]) -> None:
+    with (place / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(results["runs"])
+    for row, run in zip(rows, results["runs"], strict=True):
+        assert {name: kind(row[name]) for name, kind in KEYS.items()} == {name: run[name] for name in KEYS}
+        assert float(row["dependency_score_3"]) == run["dependency_scores"]["3"]
+
+
+def test_repeated_it_computes_nothing_and_changes_nothing(
+    place: Path, done: subprocess.CompletedProcess[str]
+) -> None:
+    before = files(place)
+    again = compare(place, *SWEEP, "--workers", "2")
+    assert again.stderr == ""
+    assert again.stdout == done.stdout
+    after = files(place)
+    assert [name for name in FILES if after[name] != before[name]] == []
+
+
+def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
+    tmp_path: Path, results: dict[str, Any]
+) -> None:
+    folder = tmp_path / "out"
+    only = ["--state", "carry", "--seeds", "1", *MODEL, "--workers", "1"]
+    compare(folder, "--num-steps", "4", *only)
+    first = load(folder)
+    assert losses(first) == {RunKey(4, "carry", 0): losses(results)[RunKey(4, "carry", 0)]}
+    added = compare(folder, "--num-steps", "4", "1", *only)
+    lines = added.stderr.splitlines()
+    assert lines[1] == "1 of 2 runs are already there"
+    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 1, carry, seed 0"]
+    second = load(folder)
+    assert losses(second) == {key: losses(results)[key] for key in losses(second)}
+    assert list(losses(second)) == [RunKey(1, "carry", 0), RunKey(4, "carry", 0)]
+    kept = ("loss", "seconds", "curve")
+    (old,), new = first["runs"], second["runs"][1]
+    assert {name: new[name] for name in kept} == {name: old[name] for name in kept}
+
+
+@pytest.mark.parametrize("extra", [[], ["--data"]])
+def test_text(tmp_path: Path, extra: list[str]) -> None:
+    if extra:
+        path = tmp_path / "cats.txt"
+        path.write_text("A cat — ein Kätzchen — sat on a mat.\n" * 100, encoding="utf-8")
+        extra = ["--data", str(path)]
+    words = [
+        "--task",
+        "text",
+        *extra,
+        "--cell",
+        "gru",
+        "--num-steps",
+        "2",
+        "--seeds",
+        "1",
+        "--state",
+        "carry",
+    ]
+    done = compare(tmp_path / "out", *words, *MODEL, "--workers", "1")
+    assert "bits a" in done.stdout
+    assert "character" in done.stdout
+    results = load(tmp_path / "out")
+    assert (results["task"], results["cell"]) == ("text", "gru")
+    assert list(results["baselines"]) == ["uniform", "unigram"]
+    (run,) = results["runs"]
+    assert run["loss"] < results["baselines"]["uniform"] + 0.1
+    assert run["tokens"] == 4000
+    assert len(results["config"]["data_sha256"]) == 64
+    assert results["config"]["task_options"]["data"] == (extra[1] if extra else None)
+    bits = f"{run['loss'] / np.log(2):.3f}"
+    assert bits in done.stdout
+    assert f"| {bits} |" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def run_main(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """The command in this process: exit status, standard output, standard error."""
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "unknown task": (["--task", "ehco"], "argument --task: invalid choice: 'ehco'"),
+    "unknown cell": (["--cell", "elman"], "argument --cell: invalid choice: 'elman'"),
+    "unknown state": (["--state", "keep"], "argument --state: invalid choice: 'keep'"),
+    "unknown budget": (["--budget", "days"], "argument --budget: invalid choice: 'days'"),
+    "unknown optimizer": (["--optimizer", "lbfgs"], "argument --optimizer: invalid choice: 'lbfgs'"),
+    "width 0": (
+        ["--num-steps", "5", "0"],
+        "argument --num-steps: must be a whole number of at least 1, got '0'",
+    ),
+    "width -3": (
+        ["--num-steps", "-3"],
+        "argument --num-steps: must be a whole number of at least 1, got '-3'",
+    ),
+    "width 2.5": (
+        ["--num-steps", "2.5"],
+        "argument --num-steps: must be a whole number of at least 1, got '2.5'",
+    ),
+    "no width": (["--num-steps"], "argument --num-steps: expected at least one argument"),
+    "no seeds": (["--seeds", "0"], "argument --seeds: must be a whole number of at least 1, got '0'"),
+    "no workers": (["--workers", "0"], "argument --workers: must be a whole number of at least 1, got '0'"),
+    "no amount": (["--amount", "0"], "argument --amount: must be a number above 0, got '0'"),
+    "amount in words": (["--amount", "nan"], "argument --amount: must be a number above 0, got 'nan'"),
+    "rate below 0": (
+        ["--learning-rate", "-1"],
+        "argument --learning-rate: must be a number above 0, got '-1'",
+    ),
+    "batch larger than the data": (
+        ["--batch-size", "1000001"],
+        "--batch-size must be at most 1000000 for the 1000000 tokens of split 'train', got 1000001",
+    ),
+    "width larger than a row": (
+        ["--num-steps", "2", "5001"],
+        "--num-steps must be at most 5000 (the 1000000 tokens of split 'train' cut into 200 rows), got 5001",
+    ),
+    "lags 0": (["--lags", "0", "--effects", "0.5"], "--lags must be a whole number of at least 1, got 0"),
+    "lags that are no numbers": (["--lags", "x"], "argument --lags: invalid int value: 'x'"),
+    "more lags than effects": (
+        ["--lags", "2", "4", "6"],
+        "--effects must be as many as lags, 3, got 2: [0.5, -0.25]",
+    ),
+    "effects of nothing": (["--effects", "0", "0.1"], "--effects must be numbers other than 0, got 0.0"),
+    "data of another task": (["--data", "a.txt"], "--data must be left out unless --task is text"),
+    "lags of another task": (["--task", "text", "--lags", "3"], "--lags must be left out unless --task is "),
+    "no such file": (
+        ["--task", "text", "--data", "missing.txt"],
+        "--data must be a text file, but there is none at 'missing.txt'",
+    ),
+    "unknown option": (["--width", "5"], "unrecognized arguments: --width 5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_that_names_the_option(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, message = BAD[case]
+    for out in ([], ["--out", "results/mine"]):
+        status, shown, errors = run_main(["compare", *words, *out], capsys)
+        assert (status, shown) == (2, "")
+        (line,) = errors.splitlines()
+        assert line.startswith("tf_rnn"), line
+        assert f": error: {message}" in line
+        assert list(tmp_path.iterdir()) == [], "something was left behind"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [(["--task", "x"], TASKS), (["--cell", "x"], CELLS), (["--state", "x"], STATES)],
+)
+def test_what_is_allowed_is_told(
+    words: list[str], names: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, errors = run_main(["compare", *words], capsys)
+    assert [name for name in names if name not in errors.split("choose from")[1]] == []
+
+
+def test_data_that_are_no_text_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"caf\xe9 au lait")
+    words = ["compare", "--task", "text", "--data", str(path), "--out", str(tmp_path / "out")]
+    status, shown, errors = run_main(words, capsys)
+    assert (status, shown) == (2, "")
+    (line,) = errors.splitlines()
+    assert "error: --data must be UTF-8 text, but" in line
+    assert "has the byte 0xe9 at position 3" in line
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_command_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (([], "the following arguments are required: COMMAND"), (["comprae"], "'comprae'")):
+        status, shown, errors = run_main(words, capsys)
+        assert (status, shown, len(errors.splitlines())) == (2, "", 1)
+        assert message in errors
+
+
+def assert_out_is_refused(folder: Path, words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The command ends with one line about `--out`, which comes back; no file beside it changes."""
+    before = files(folder.parent if folder.is_file() else folder)
+    status, shown, errors = run_main(["compare", *words, "--out", str(folder)], capsys)
+    assert (status, shown) == (2, "")
+    (line,) = errors.splitlines()
+    assert line.startswith("tf_rnn compare: error: --out must "), line
+    assert files(folder.parent if folder.is_file() else folder) == before
+    return line
+
+
+def test_a_file_as_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine", encoding="utf-8")
+    line = assert_out_is_refused(path, SWEEP, capsys)
+    assert f"must be a folder that can be written, got {str(path)!r}" in line
+
+
+@pytest.fixture
+def copy(tmp_path: Path, place: Path, done: subprocess.CompletedProcess[str]) -> Path:
+    """The finished sweep once more, to spoil."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name, content in files(place).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_damaged_results_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copy / "results.json"
+    path.write_bytes(path.read_bytes()[:-200])
+    line = assert_out_is_refused(copy, SWEEP, capsys)
+    assert f"must hold undamaged results, {str(path)!r} cannot be read; choose another folder" in line
+
+
+def test_results_of_another_configuration_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = assert_out_is_refused(copy, [*SWEEP, "--cell", "lstm"], capsys)
+    assert f"in {str(copy)!r} cell is 'vanilla', here 'lstm'; choose another folder" in line
+
+
+def test_bad_input_at_the_command_line_ends_with_status_2(tmp_path: Path) -> None:
+    """One through the whole program: the status, one line, and nothing of Python in it."""
+    done = subprocess.run(
+        command(["compare", "--lags", "0", "--effects", "1"]),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    message = "tf_rnn compare: error: --lags must be a whole number of at least 1, got 0\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_bad_input_need_no_tensorflow() -> None:
+    code = (
+        "import sys\nfrom tf_rnn.__main__ import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as stop:\n    print('status', stop.code)\n"
+        "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
+    )
+    for words, status in ((["compare", "--help"], 0), (["compare", "--num-steps", "0"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+        )
+        assert done.stdout.splitlines()[-2:] == [f"status {status}", "[]"], done.stderr
+        assert (words[1] != "--help") or ("--num-steps" in done.stdout)
+
+
+def test_options_that_are_left_out_are_the_task_s(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown, _ = run_main(["compare", "--help"], capsys)
+    assert status == 0
+    for option in ("--task", "--num-steps", "--state", "--cell", "--seeds", "--budget", "--workers", "--out"):
+        assert option in shown, option
+
+
+# --- interrupts ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def started(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process group of its own, in which an interrupt means what it does at a terminal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        command(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    signal.signal(signal.SIGINT, before)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for_a_run(folder: Path) -> None:
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if (folder / "results.json").exists() and load(folder)["runs"]:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no run had ended after {DEADLINE} s")
+
+
+def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    words = ["--num-steps", "4", "--state", "carry", "--seeds", "12", *MODEL, "--workers", "2"]
+    with started(["compare", *words, "--out", str(folder)]) as process:
+        wait_for_a_run(folder)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors, errors
+    assert errors.splitlines()[-1] == (
+        "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
+    )
+    kept = load(folder)
+    assert 0 < len(kept["runs"]) < 12, "nothing was interrupted"
+    assert kept["verdict"] is None
+    assert sorted(files(folder)) == ["config.json", "results.json"]
+
+    done = compare(folder, *words)
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"{len(kept['runs'])} of 12 runs are already there"
+    assert len(lines) == 1 + 12 - len(kept["runs"])
+    completed = load(folder)
+    assert len(completed["runs"]) == 12
+    assert completed["verdict"]["num_steps"] == 4
+    assert completed["costs"] == kept["costs"]
+    by_seed = {run["seed"]: run for run in completed["runs"]}
+    for run in kept["runs"]:
+        assert by_seed[run["seed"]] == run

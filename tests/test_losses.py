@@ -1,0 +1,91 @@
+"""Losses of a readout against NumPy, at ordinary and at extreme values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_close, new_session
+from references import cross_entropy, numeric_gradient, softmax
+
+from tf_rnn import config
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph.losses import LOSSES, softmax_cross_entropy
+
+
+def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any]:
+    """Losses, and the gradient of their sum weighted by `upstream`."""
+    with tf.Graph().as_default(), new_session() as session:
+        tensor = tf.constant(logits)
+        losses = softmax_cross_entropy(tensor, tf.constant(labels, tf.int32))
+        (gradient,) = tf.gradients(losses, [tensor], grad_ys=[tf.constant(upstream, tensor.dtype)])
+        found: tuple[Any, Any] = session.run((losses, gradient))
+        return found
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(3, 5), (1, 5), (3, 1), (1, 1), (2, 600)])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_cross_entropy_is_log_sum_exp(rows: int, classes: int, scale: float) -> None:
+    generator = np.random.default_rng(83)
+    logits = scale * generator.normal(size=(rows, classes))
+    labels = generator.integers(classes, size=rows)
+    upstream = generator.normal(size=rows)
+    losses, gradient = run_cross_entropy(logits, labels, upstream)
+    assert_close(losses, cross_entropy(logits, labels), 1e-12 * scale, "losses")
+    assert losses.shape == (rows,)
+    expected = (softmax(logits) - np.eye(classes)[labels]) * upstream[:, np.newaxis]
+    assert_close(gradient, expected, 1e-14, "p - onehot")
+
+
+def test_gradient_of_cross_entropy_is_the_numeric_one() -> None:
+    generator = np.random.default_rng(89)
+    logits, labels = generator.normal(size=(3, 5)), np.array([4, 0, 0])
+    upstream = np.array([0.5, -2, 1])
+    _, gradient = run_cross_entropy(logits, labels, upstream)
+    expected = numeric_gradient(lambda: float(upstream @ cross_entropy(logits, labels)), logits)
+    assert_close(gradient, expected, 1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extreme_logits(dtype: Any) -> None:
+    far = 1e4
+    logits = np.array([[far, -far, 0], [far, -far, 0], [-far, -far, -far], [far, far, -far]], dtype)
+    labels = [0, 1, 2, 1]
+    losses, gradient = run_cross_entropy(logits, labels, np.ones(4))
+    assert losses.dtype == gradient.dtype == dtype
+    # ln 3 beside 1e4 is known to the spacing of numbers there.
+    tolerance = np.spacing(dtype(far))
+    expected = np.array([0, 2 * far, np.log(3), np.log(2)])
+    assert_close(losses, expected, tolerance, "losses")
+    third, half = 1 / 3, 1 / 2
+    rows = [[0, 0, 0], [1, -1, 0], [third, third, third - 1], [half, half - 1, 0]]
+    assert_close(gradient, np.array(rows), np.finfo(dtype).eps, "gradient")
+
+
+def test_cross_entropy_in_float32_loses_little() -> None:
+    generator = np.random.default_rng(97)
+    logits = 5 * generator.normal(size=(7, 600)).astype(np.float32)
+    labels = generator.integers(600, size=7)
+    losses, _ = run_cross_entropy(logits, labels, np.ones(7))
+    assert_close(losses, cross_entropy(logits.astype(float), labels), 1e-5)
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_predictions_and_losses_by_hand(name: str) -> None:
+    logits = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]))
+    with tf.Graph().as_default(), new_session() as session:
+        targets: Any = np.array([1, 2], np.int32)
+        expected: tuple[Any, Any] = (np.exp(logits), -np.log([0.25, 0.7]))
+        if name == "squared_error":
+            targets = logits + np.array([[0.3, 0, 0], [1, -1, 2]])
+            expected = (logits, np.array([0.09 / 3, 6 / 3]))
+        loss = LOSSES[name]
+        found = session.run(
+            (loss.predict(tf.constant(logits)), loss.losses(tf.constant(logits), tf.constant(targets)))
+        )
+    assert_close(found, expected, 1e-15, name)
+
+
+def test_registry_has_the_words_of_config() -> None:
+    assert tuple(LOSSES) == config.LOSSES

@@ -1,0 +1,156 @@
+"""Sessions of a graph: their settings, initial values, prepared runs, and graphs to run forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import CASES, assert_close, assign, random_block, random_state, random_values
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.config import GraphOptions
+from tf_rnn.graph import StepGraph, UnrolledGraph
+from tf_rnn.graph.session import TINY_STEP, session_config, step_operations
+
+SINGLE = "SINGLE_THREADED_EXECUTOR"
+
+
+@pytest.mark.parametrize(
+    ("operations", "threads", "expected_threads", "executor"),
+    [
+        (TINY_STEP - 1, None, 1, SINGLE),
+        (TINY_STEP - 1, 4, 1, SINGLE),
+        (TINY_STEP, None, 6, ""),
+        (TINY_STEP, 4, 4, ""),
+        (TINY_STEP, 1, 1, SINGLE),
+    ],
+)
+def test_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+    operations: int,
+    threads: int | None,
+    expected_threads: int,
+    executor: str,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    config = session_config(operations, threads)
+    assert config.inter_op_parallelism_threads == expected_threads
+    assert config.intra_op_parallelism_threads == 1
+    assert config.experimental.executor_type == executor
+    assert config.graph_options.rewrite_options.disable_meta_optimizer
+
+
+def test_one_core_needs_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores in (1, None):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert session_config(TINY_STEP).experimental.executor_type == SINGLE
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (VanillaCell(7), 2 * 3 * 7 * 7),
+        (GRUCell(7), 2 * 3 * 7 * 7 * 3),
+        (StackedCell([VanillaCell(9), LSTMCell(5), VanillaCell(2)]), 2 * 3 * 5 * 5 * 4),
+        (StackedCell([VanillaCell(11), LSTMCell(5)]), 2 * 3 * 11 * 11),
+    ],
+)
+def test_operations_are_those_of_the_largest_layer(cell: Any, expected: int) -> None:
+    options = GraphOptions(num_steps=10, batch_size=3, input_size=1000, num_classes=2)
+    assert step_operations(cell, options) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 10**9])
+def test_sessions_of_graphs_are_configured_and_initialised(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr("tf_rnn.graph.session.TINY_STEP", limit)
+    wide = UnrolledGraph(GRUCell(3), 4, 2, 5, 2, optimizer="adam")
+    step = StepGraph(wide.cell, 1, 5, 2)
+    for graph in (wide, step):
+        with graph.session(threads=3) as session:
+            assert isinstance(session, tf.Session)
+            assert session.graph is graph.tf_graph
+            assert session._config == session_config(limit if limit == 1 else 0, threads=3)
+            with graph.tf_graph.as_default():
+                assert session.run(tf.report_uninitialized_variables()).size == 0
+
+
+def test_sessions_keep_weights_of_their_own() -> None:
+    graph = UnrolledGraph(VanillaCell(3), 4, 2, 5, 2, seed=2)
+    fed = graph.feed(np.ones((2, 4)), np.ones((2, 4)), graph.zero_state())
+    with graph.session() as one, graph.session() as other:
+        before = other.run(graph.total_loss, fed)
+        one.run(graph.train_step, fed)
+        assert other.run(graph.total_loss, fed) == before
+        assert one.run(graph.total_loss, fed) < before
+
+
+@pytest.mark.parametrize("cell", list(CASES))
+@pytest.mark.parametrize("input_kind", ["classes", "real", "none"])
+def test_a_prepared_run_gives_what_a_run_gives(cell: str, input_kind: str) -> None:
+    generator = np.random.default_rng(113)
+    size = 0 if input_kind == "none" else 5
+    options: dict[str, Any] = {"input_kind": input_kind, "optimizer": "sgd", "dtype": "float64"}
+    graph = UnrolledGraph(CASES[cell].make(), 4, 3, size, 2, **options)
+    start = random_values(generator, graph.variables)
+    with graph.session() as session, graph.session() as other:
+        for each in (session, other):
+            assign(each, graph.variables, start)
+        fetches = [graph.total_loss, graph.final_state, graph.train_step, graph.predictions]
+        run = graph.runner(session, *fetches)
+        for _ in range(3):
+            inputs, targets = random_block(generator, graph)
+            state = random_state(generator, graph.init_state)
+            dtype = np.int32 if input_kind == "classes" else np.float64
+            exact = None if inputs is None else inputs.astype(dtype)
+            found = run(exact, targets.astype(np.int32), state)
+            expected = other.run(fetches, graph.feed(inputs, targets, state))
+            assert len(found) == 4
+            assert found[2] is None, found[2]
+            tf.nest.assert_same_structure(found[1], graph.init_state)
+            for number in (0, 1, 3):
+                assert_close(found[number], expected[number], 0, f"fetch {number}")
+
+
+def test_a_forward_graph_shares_everything_but_training() -> None:
+    generator = np.random.default_rng(127)
+    options: dict[str, Any] = {
+        "input_kind": "real",
+        "loss": "squared_error",
+        "reduction": "sum",
+        "dtype": "float64",
+        "clip_norm": 0.5,
+        "seed": 3,
+    }
+    graph = UnrolledGraph(GRUCell(3), 4, 2, 5, 1, **options)
+    for sizes, expected in [
+        ({}, (4, 2)),
+        ({"num_steps": 7}, (7, 2)),
+        ({"batch_size": 5}, (4, 5)),
+        ({"num_steps": 1, "batch_size": 1}, (1, 1)),
+    ]:
+        forward = graph.forward(**sizes)
+        assert (forward.num_steps, forward.batch_size) == expected
+        assert forward.train_step is None
+        assert forward.options.optimizer is None
+        assert forward.cell is graph.cell
+        assert forward.tf_graph is graph.tf_graph
+        assert all(a is b for a, b in zip(forward.variables, graph.variables, strict=True))
+        kept = {name: getattr(forward.options, name) for name in options}
+        assert kept == options
+    # A run forward is there to look at every step.
+    last = UnrolledGraph(GRUCell(3), 4, 2, 5, 1, loss_steps="last")
+    assert last.forward().options.loss_steps == "all"
+    same = graph.forward()
+    with graph.session() as session:
+        inputs, targets = random_block(generator, graph)
+        state = random_state(generator, graph.init_state)
+        losses = session.run(graph.total_loss, graph.feed(inputs, targets, state))
+        again = session.run(same.total_loss, same.feed(inputs, targets, state))
+        session.run(graph.train_step, graph.feed(inputs, targets, state))
+        trained = session.run(same.total_loss, same.feed(inputs, targets, state))
+    assert again == losses
+    assert abs(trained - again) > 1e-6

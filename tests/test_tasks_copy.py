@@ -1,0 +1,206 @@
+"""The copy task: its layout, its losses against simulation and brute force, and its errors."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf_rnn.config import OptionError
+from tf_rnn.tasks import Copy
+
+
+def test_layout_of_the_docstring() -> None:
+    task = Copy(delay=4, num_recalled=3, length=10)
+    inputs, targets = task.stream()
+    a, b, c = inputs[:3].tolist()
+    assert {a, b, c} <= set(range(8))
+    assert (task.blank, task.delimiter, task.period) == (8, 9, 10)
+    assert inputs.tolist() == [a, b, c, 8, 8, 8, 9, 8, 8, 8]
+    assert targets.tolist() == [8, 8, 8, 8, 8, 8, 8, a, b, c]
+
+
+def test_the_default_layout_is_that_of_the_source() -> None:
+    task = Copy()
+    assert (task.period, task.distance) == (30 + 20, 30 + 10)
+    assert (task.input_size, task.num_classes) == (10, 9)
+    inputs = task.stream("valid").inputs.reshape(-1, 50)
+    assert (inputs[:, :10] < 8).all()
+    assert (inputs[:, 10 : 10 + 29] == 8).all()
+    assert (inputs[:, 39] == 9).all()
+    assert (inputs[:, 40:] == 8).all()
+
+
+@given(
+    delay=st.integers(1, 30),
+    num_symbols=st.integers(2, 9),
+    num_recalled=st.integers(1, 12),
+    examples=st.integers(1, 5),
+)
+def test_any_layout(delay: int, num_symbols: int, num_recalled: int, examples: int) -> None:
+    period = delay + 2 * num_recalled
+    task = Copy(delay, num_symbols, num_recalled, length=examples * period)
+    assert (task.period, task.distance) == (period, delay + num_recalled)
+    inputs, targets = (array.reshape(examples, period) for array in task.stream())
+    assert inputs.dtype == targets.dtype == np.int32
+    symbols = inputs[:, :num_recalled]
+    assert set(symbols.ravel().tolist()) <= set(range(num_symbols))
+    for example in range(examples):
+        shown = symbols[example].tolist()
+        blank, delimiter = [num_symbols], [num_symbols + 1]
+        row = shown + (delay - 1) * blank + delimiter + num_recalled * blank
+        assert inputs[example].tolist() == row
+        assert targets[example].tolist() == (delay + num_recalled) * blank + shown
+
+
+def test_symbols_are_equally_frequent_and_independent_of_the_next() -> None:
+    task = Copy(delay=1, num_symbols=4, num_recalled=2, length=200_000)
+    symbols = task.stream().inputs.reshape(-1, 5)[:, :2]
+    shares = np.bincount(4 * symbols[:, 0] + symbols[:, 1], minlength=16) / len(symbols)
+    error = math.sqrt(1 / 16 * 15 / 16 / len(symbols))
+    assert np.abs(shares - 1 / 16).max() < 4 * error, shares
+
+
+@pytest.mark.parametrize("task", [Copy(), Copy(delay=7, num_symbols=3, num_recalled=4)])
+def test_memoryless_loss_agrees_with_simulation(task: Copy) -> None:
+    """Its probabilities are the frequencies, at each place of an example, in the other split."""
+    counts = np.zeros((task.period, task.num_classes))
+    places = np.tile(np.arange(task.period), task.length // task.period)
+    np.add.at(counts, (places, task.stream().targets), 1)
+    predicted = counts / counts.sum(axis=1, keepdims=True)
+    held_out = task.stream("valid").targets
+    losses = -np.log(predicted[places[: len(held_out)], held_out]).reshape(-1, task.period)
+    means = losses.mean(axis=1)
+    error = means.std() / math.sqrt(means.size)
+    ((name, expected),) = task.baselines().items()
+    assert name == "memoryless"
+    # Estimated frequencies cost about 1 / (2 examples) for each free probability.
+    fitted = task.num_recalled / task.period * (task.num_symbols - 1) / (2 * counts[0].sum())
+    assert abs(means.mean() - expected) < 4 * error + 2 * fitted, f"{means.mean()}, not {expected}"
+
+
+def test_memoryless_loss_in_the_words_of_the_source() -> None:
+    for delay in (1, 30, 500):
+        expected = {"memoryless": 10 * math.log(8) / (delay + 20)}
+        assert Copy(delay, length=1000, valid_length=1000).baselines() == pytest.approx(expected)
+    assert Copy().optimum() == 0
+
+
+def brute_force_floor(task: Copy, num_steps: int) -> float:
+    """The loss of the best predictor that sees only its block, by going through what it may see.
+
+    Blocks of `num_steps` are cut from a row that is long enough for every way to begin, over all
+    symbols of the examples that a block can reach.
+    """
+    size, recalled, period = task.num_symbols, task.num_recalled, task.period
+    count = (2 * period - 2 + num_steps) // period
+    blocks = math.lcm(num_steps, period) // num_steps
+    by_seen: dict[tuple[int, ...], list[int]] = {}
+    for symbols in itertools.product(range(size), repeat=count * recalled):
+        examples = np.reshape(symbols, (count, recalled))
+        inputs = np.full((count, period), size)
+        inputs[:, :recalled] = examples
+        inputs[:, recalled + task.delay - 1] = size + 1
+        targets = np.full((count, period), size)
+        targets[:, -recalled:] = examples
+        shown, wanted = inputs.ravel().tolist(), targets.ravel().tolist()
+        for block in range(blocks):
+            start = block * num_steps % period
+            for j in range(num_steps):
+                seen = tuple(shown[start : start + j + 1])
+                by_seen.setdefault(seen, []).append(wanted[start + j])
+    total = 0.0
+    for group in by_seen.values():
+        shares = [group.count(target) / len(group) for target in set(group)]
+        total -= len(group) * sum(p * math.log(p) for p in shares)
+    return total / sum(len(group) for group in by_seen.values())
+
+
+@pytest.mark.parametrize(
+    ("delay", "num_symbols", "num_recalled"), [(1, 2, 1), (1, 2, 2), (3, 2, 2), (2, 3, 1), (5, 2, 1)]
+)
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 5, 6, 7, 9])
+def test_floor_agrees_with_brute_force(
+    delay: int, num_symbols: int, num_recalled: int, num_steps: int
+) -> None:
+    task = Copy(delay, num_symbols, num_recalled)
+    expected = brute_force_floor(task, num_steps)
+    assert task.floor(num_steps) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_floor_of_some_widths() -> None:
+    task = Copy()
+    assert task.floor(50) == task.floor(100) == 0  # every block begins with an example
+    assert task.floor(25) == pytest.approx(task.baselines()["memoryless"])  # it holds the delimiter
+    assert task.floor(1) > task.baselines()["memoryless"]  # it does not know where it is
+    assert task.floor(10**4 + 1) < 0.01
+    assert Copy(delay=1).floor(1) == pytest.approx(Copy(delay=1).baselines()["memoryless"])
+
+
+@pytest.mark.parametrize(("length", "whole"), [(10, 10), (19, 10), (20, 20), (109, 100)])
+def test_lengths_are_whole_examples(length: int, whole: int) -> None:
+    task = Copy(delay=4, num_recalled=3, length=length, valid_length=length + 10)
+    assert len(task.stream().inputs) == task.length == whole
+    assert len(task.stream("valid").targets) == task.valid_length == whole + 10
+    assert task.options()["length"] == whole
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_rows_begin_with_an_example(batch_size: int) -> None:
+    task = Copy(delay=4, num_recalled=3, length=230)
+    inputs, targets = task.rows(batch_size)
+    assert inputs.shape == targets.shape == (batch_size, 23 // batch_size * 10)
+    np.testing.assert_array_equal(inputs[:, 6::10], task.delimiter)
+    np.testing.assert_array_equal(inputs[:, :3], targets[:, 7:10])
+    first = next(iter(task.blocks(batch_size, 7)))
+    np.testing.assert_array_equal(first.inputs, inputs[:, :7])
+
+
+@given(st.integers(1, 100), st.integers(2, 50), st.integers(1, 50), st.integers(0, 2**70))
+def test_options_make_an_equal_task(delay: int, num_symbols: int, num_recalled: int, seed: int) -> None:
+    task = Copy(delay, num_symbols, num_recalled, seed, length=500, valid_length=300)
+    options = json.loads(json.dumps(task.options()))
+    again = Copy(**options)
+    assert again.options() == options
+    assert list(options) == ["delay", "num_symbols", "num_recalled", "seed", "length", "valid_length"]
+    np.testing.assert_array_equal(again.stream("valid", 1).targets, task.stream("valid", 1).targets)
+    assert task.lags == ()
+    assert task.dependency_scores(np.zeros((1, 3), np.int32), np.zeros((1, 3))) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"delay": 0}, "delay must be a whole number of at least 1, got 0"),
+        ({"delay": 1.5}, "delay must be a whole number of at least 1, got 1.5"),
+        ({"num_symbols": 1}, "num_symbols must be a whole number of at least 2, got 1"),
+        ({"num_recalled": 0}, "num_recalled must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"length": 0}, "length must be a whole number of at least 1, got 0"),
+        ({"length": 49}, "length must be at least 50, the length of one example, got 49"),
+        ({"valid_length": 7}, "valid_length must be at least 50, the length of one example, got 7"),
+    ],
+)
+def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        Copy(**options)
+
+
+def test_what_the_methods_refuse() -> None:
+    task = Copy(length=100)
+    with pytest.raises(OptionError, match=r"^split must be one of train, valid; got 'test'$"):
+        task.stream("test")
+    with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
+        task.stream(epoch=-1)
+    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0$"):
+        task.floor(0)
+    message = "batch_size must be at most 2 for the 2 examples of 50 steps of split 'train', got 3"
+    with pytest.raises(OptionError, match=f"^{message}$"):
+        task.rows(3)

@@ -1,0 +1,316 @@
+"""`train` is the loop of the notes: the same losses, states and weights, to the last bit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import pickle
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import pytest
+
+from tf_rnn import cells
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import OptionError
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.tasks import Echo
+from tf_rnn.training import DivergedError, Evaluator, Progress, Silence, meter, session_loop, train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# 5 blocks an epoch of 3 rows times 4 steps; 2 tokens stay over.
+TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=62, valid_length=9)
+UPDATES = 12  # into the third epoch
+CELLS: dict[str, Any] = {"vanilla": lambda: cells.VanillaCell(6), "lstm": lambda: cells.LSTMCell(5)}
+
+
+def make_graph(cell: str = "vanilla", **options: Any) -> UnrolledGraph:
+    return UnrolledGraph(CELLS[cell](), 4, 3, 2, 2, **({"seed": 7} | options))
+
+
+class Trained(NamedTuple):
+    epochs: list[int]
+    losses: list[float]
+    final_states: list[Any]
+    weights: list[Any]
+
+
+def epochs_of_blocks(epochs: Iterator[int]) -> Iterator[tuple[int, list[Any]]]:
+    for epoch in epochs:
+        yield epoch, list(TASK.blocks(3, 4, epoch=epoch))
+
+
+def hand_written(
+    graph: UnrolledGraph, session: Any, *, resets: bool, carries_over: bool = False, fresh: bool = True
+) -> Trained:
+    """The loop of the notes; the last two arguments are the mistakes that one could make in it."""
+    numbers, losses, final_states = [], [], []
+    state = graph.zero_state()
+    for epoch, blocks in epochs_of_blocks(itertools.count() if fresh else itertools.repeat(0)):
+        if not carries_over:
+            state = graph.zero_state()
+        for inputs, targets in blocks:
+            if resets:
+                state = graph.zero_state()
+            loss, state, _ = session.run(
+                [graph.total_loss, graph.final_state, graph.train_step],
+                feed_dict=graph.feed(inputs, targets, state),
+            )
+            numbers.append(epoch + 1)
+            losses.append(float(loss))
+            final_states.append(state)
+            if len(losses) == UPDATES:
+                return Trained(numbers, losses, final_states, session.run(list(graph.variables)))
+    raise AssertionError("the blocks came to an end")
+
+
+def by_hand(cell: str, **options: bool) -> Trained:
+    graph = make_graph(cell)
+    with graph.session(threads=1) as session:
+        return hand_written(graph, session, **options)
+
+
+def assert_equal(found: Any, expected: Any) -> None:
+    flat, flat_expected = tf.nest.flatten(found), tf.nest.flatten(expected)
+    for one, other in zip(flat, flat_expected, strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_session_loop_is_the_loop_of_the_notes(cell: str, state: str) -> None:
+    expected = by_hand(cell, resets=state == "reset")
+    graph = make_graph(cell)
+    with graph.session(threads=1) as session:
+        updates = list(itertools.islice(session_loop(graph, TASK, session, state), UPDATES))
+        weights = session.run(list(graph.variables))
+    assert [update.epoch for update in updates] == expected.epochs == [1] * 5 + [2] * 5 + [3] * 2
+    assert [update.loss for update in updates] == expected.losses
+    assert_equal([update.final_state for update in updates], expected.final_states)
+    assert_equal(weights, expected.weights)
+
+
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_train_is_the_loop_of_the_notes(state: str) -> None:
+    expected = by_hand("lstm", resets=state == "reset")
+    graph = make_graph("lstm")
+    with graph.session(threads=1) as session:
+        result = train(
+            graph,
+            TASK,
+            updates=UPDATES,
+            state=state,
+            evaluations=UPDATES,
+            session=session,
+            listener=Silence(),
+        )
+    assert [point.train_loss for point in result.curve[1:]] == expected.losses
+    assert_equal(result.final_state, expected.final_states[-1])
+    assert type(result.final_state) is cells.LSTMState
+    assert list(result.weights) == [variable.op.name for variable in graph.variables]
+    assert_equal(list(result.weights.values()), expected.weights)
+    assert (result.updates, result.tokens) == (UPDATES, 12 * UPDATES)
+
+
+def test_the_wrong_loops_would_be_noticed() -> None:
+    """State kept over the epoch's border, old data, the other state: each changes the losses."""
+    right = by_hand("vanilla", resets=False).losses
+    reset = by_hand("vanilla", resets=True).losses
+    kept = by_hand("vanilla", resets=False, carries_over=True).losses
+    stale = by_hand("vanilla", resets=False, fresh=False).losses
+    assert reset[0] == right[0]
+    assert reset[1] != right[1], f"{reset[1]} with a state of zero, {right[1]} with the one before"
+    assert kept[:5] == stale[:5] == right[:5]
+    assert kept[5] != right[5], f"{kept[5]} with the last epoch's state, {right[5]} without"
+    assert stale[5] != right[5], f"{stale[5]} on the last epoch's data, {right[5]} on fresh ones"
+
+
+def test_evaluations_leave_training_as_it_is() -> None:
+    weights = []
+    for evaluations in (1, UPDATES):
+        graph = make_graph()
+        with graph.session(threads=1) as session:
+            result = train(
+                graph,
+                TASK,
+                updates=UPDATES,
+                evaluations=evaluations,
+                session=session,
+                listener=Silence(),
+            )
+        weights.append(list(result.weights.values()))
+    assert_equal(*weights)
+
+
+def test_an_open_session_keeps_its_values_before_and_after() -> None:
+    expected, graph = make_graph(), make_graph()
+    with expected.session(threads=1) as session:
+        hand_written(expected, session, resets=False)
+        second = hand_written(expected, session, resets=False)
+    with graph.session(threads=1) as session:
+        options = {"updates": UPDATES, "evaluations": UPDATES, "session": session}
+        train(graph, TASK, listener=Silence(), **options)
+        result = train(graph, TASK, listener=Silence(), **options)
+        assert_equal(session.run(list(graph.variables)), list(result.weights.values()))
+    assert [point.train_loss for point in result.curve[1:]] == second.losses
+    assert_equal(list(result.weights.values()), second.weights)
+
+
+def test_without_a_session_training_starts_from_the_initial_weights() -> None:
+    graph = make_graph()
+    first, second = (train(graph, TASK, updates=3, listener=Silence()) for _ in range(2))
+    assert first.curve[0].valid_loss == second.curve[0].valid_loss
+    assert_equal(list(first.weights.values()), list(second.weights.values()))
+
+
+def test_the_curve_is_what_the_evaluator_says() -> None:
+    graph = make_graph()
+    evaluator = Evaluator(graph, TASK, "reset")
+    with graph.session(threads=1) as session:
+        before = evaluator(session)
+        result = train(graph, TASK, updates=3, state="reset", session=session, listener=Silence())
+        after = evaluator(session)
+    assert result.curve[0].valid_loss == before.loss
+    assert result.evaluation == after
+    assert result.curve[-1].valid_loss == after.loss != before.loss
+
+
+def test_reduction_sum_reports_the_loss_of_a_step() -> None:
+    shown = [
+        train(make_graph(reduction=reduction), TASK, updates=1, listener=Silence()).curve[-1].train_loss
+        for reduction in ("mean", "sum")
+    ]
+    assert shown[1] == pytest.approx(shown[0], rel=1e-6)
+
+
+class Notebook:
+    """A listener that writes everything down."""
+
+    def __init__(self) -> None:
+        self.reports: list[Progress] = []
+        self.calls: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.calls.append("enter")
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        assert self.calls == ["enter"]
+        self.reports.append(progress)
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self.calls.append("exit" if error is None else f"exit after {type(error).__name__}")
+
+
+def test_the_listener_gets_every_report_that_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
+    notes = Notebook()
+    result = train(make_graph(), TASK, updates=8, evaluations=4, listener=notes)
+    assert notes.calls == ["enter", "exit"]
+    assert [report.updates for report in notes.reports] == list(range(1, 9))
+    assert [report.epoch for report in notes.reports] == [1] * 5 + [2] * 3
+    assert [report.fraction for report in notes.reports] == [k / 8 for k in range(1, 9)]
+    losses = by_hand("vanilla", resets=False).losses[:8]
+    assert [report.loss for report in notes.reports] == losses
+    evaluated = [0, 2, 2, 4, 4, 6, 6, 8]
+    by_updates = {point.updates: point.valid_loss for point in result.curve}
+    assert [report.valid_loss for report in notes.reports] == [by_updates[k] for k in evaluated]
+    assert all(report.tokens_per_second > 0 for report in notes.reports)
+    assert notes.reports[-1].seconds_left == 0
+    assert all(report.seconds_left > 0 for report in notes.reports[:-1])
+
+
+def test_a_short_run_reports_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "REPORT_SECONDS", 1e9)
+    notes = Notebook()
+    train(make_graph(), TASK, updates=3, listener=notes)
+    assert [(report.updates, report.fraction) for report in notes.reports] == [(3, 1.0)]
+
+
+def explosive(**options: Any) -> UnrolledGraph:
+    """A graph whose weights are no longer finite after one update."""
+    return make_graph(optimizer="sgd", learning_rate=3e38, **options)
+
+
+def test_a_loss_that_is_not_finite_names_the_update() -> None:
+    message = (
+        "the loss is inf at update 2 (epoch 1); "
+        "limit the gradient's norm with clip_norm, or lower learning_rate"
+    )
+    notes = Notebook()
+    with pytest.raises(DivergedError, match=f"^{re.escape(message)}$") as caught:
+        train(explosive(), TASK, updates=UPDATES, evaluations=1, listener=notes)
+    assert (caught.value.update, caught.value.epoch) == (2, 1)
+    assert caught.value.loss == math.inf
+    assert notes.calls == ["enter", "exit after DivergedError"]
+
+
+def test_a_held_out_loss_that_is_not_finite_names_the_update() -> None:
+    """The last update may spoil the weights: then no training loss tells."""
+    with pytest.raises(DivergedError, match=r"^the loss is inf at update 1 \(epoch 1\); limit"):
+        train(explosive(), TASK, updates=1, listener=Silence())
+
+
+def test_the_update_counts_over_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = make_graph()
+    with graph.session() as session:
+        loop = session_loop(graph, TASK, session, "carry")
+        updates = [*itertools.islice(loop, 6), next(loop)._replace(loss=math.inf)]
+    monkeypatch.setattr("tf_rnn.training.loop.session_loop", lambda *_: iter(updates))
+    with pytest.raises(DivergedError, match=r"^the loss is inf at update 7 \(epoch 2\); limit"):
+        train(make_graph(), TASK, updates=UPDATES, listener=Silence())
+
+
+def test_the_error_passes_from_process_to_process() -> None:
+    error = pickle.loads(pickle.dumps(DivergedError(math.inf, 12, 3)))
+    assert str(error) == str(DivergedError(math.inf, 12, 3))
+    assert (error.loss, error.update, error.epoch) == (math.inf, 12, 3)
+
+
+def test_a_limited_gradient_does_not_diverge() -> None:
+    graph = make_graph(optimizer="sgd", learning_rate=3e38, clip_norm=1e-38)
+    result = train(graph, TASK, updates=UPDATES, listener=Silence())
+    assert math.isfinite(result.evaluation.loss)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "message"),
+    [
+        ((3, 2), {}, "input_size must be 2 for the task echo, the graph has 3"),
+        ((2, 5), {}, "num_classes must be 2 for the task echo, the graph has 5"),
+        (
+            (2, 2),
+            {"input_kind": "real"},
+            "input_kind must be 'classes' for the task echo, the graph has 'real'",
+        ),
+        ((2, 2), {"optimizer": None}, "graph must have an optimizer to be trained, got optimizer=None"),
+    ],
+)
+def test_a_graph_that_does_not_fit_is_refused(
+    sizes: tuple[int, int], options: dict[str, Any], message: str
+) -> None:
+    graph = UnrolledGraph(cells.VanillaCell(6), 4, 3, *sizes, **options)
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        train(graph, TASK, updates=1, listener=Silence())
+
+
+def test_an_unknown_state_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"^state must be one of carry, reset; got 'keep'$"):
+        train(make_graph(), TASK, updates=1, state="keep", listener=Silence())
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    graph = UnrolledGraph(cells.VanillaCell(6), 4, 63, 2, 2)
+    message = "batch_size must be at most 62 for the 62 tokens of split 'train', got 63"
+    with pytest.raises(OptionError, match=f"^{message}$"):
+        train(graph, TASK, updates=1, listener=Silence())
+
+
+def test_a_width_larger_than_the_rows_is_refused() -> None:
+    graph = UnrolledGraph(cells.VanillaCell(6), 21, 3, 2, 2)
+    message = "num_steps must be at most 20 (the 62 tokens of split 'train' cut into 3 rows), got 21"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        train(graph, TASK, updates=1, listener=Silence())

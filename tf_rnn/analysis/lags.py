@@ -1,0 +1,197 @@
+"""Where the gradient goes: how much of it comes from how far back, and what truncation cuts off."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.analysis.contributions import contributions
+from tf_rnn.cells import VanillaCell
+from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.tasks import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Task
+
+MOST_POSITIONS = 100
+# A change of the norm by less than this factor over the whole width is no trend.
+STEADY_FACTOR = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LagAnalysis:
+    """What flows back how far, averaged over positions in time and examples.
+
+    Attributes:
+        lags: 0 to N - 1.
+        gradient_norm: Mean of || dL_t / dS_{t-k} || for each lag k.
+        decay: Factor by which the norm changes a step, fitted to all lags; nan where it is 0.
+        half_life: Steps in which the norm halves; negative where it grows; inf where it does neither.
+        trend: "vanishes", "explodes" or "holds".
+        bound: The largest singular value of the recurrent weights of a vanilla cell, which the decay
+            cannot exceed on average; None for other cells.
+        truncations: K = 1 to N.
+        relative_bias: For each K, the size of what truncation after K steps cuts off, relative to
+            the gradient over N steps.
+        cosine: For each K, the cosine between the two gradients.
+        block_bias: For each width n, the relative bias of blocks of n steps, whose errors go back 1 to
+            n steps, the mean of both.
+        positions: How many positions in time were averaged.
+    """
+
+    lags: list[int]
+    gradient_norm: list[float]
+    decay: float
+    half_life: float
+    trend: str
+    bound: float | None
+    truncations: list[int]
+    relative_bias: list[float]
+    cosine: list[float]
+    block_bias: list[float]
+    positions: int
+
+
+def measure_lags(
+    graph: UnrolledGraph, session: Any, task: Task, num_steps: int, split: str = "valid"
+) -> LagAnalysis:
+    """Measures the gradient by lag and the bias of truncation at the present weights.
+
+    Every block of `num_steps` steps gives one position: its last step's loss, followed back over the
+    block. The state is carried from block to block; where the task consists of examples, every
+    position is an example's last step, and the state starts at zero.
+
+    Args:
+        graph: Whose variables; a forward graph is made of it.
+        session: An open session of the graph.
+        task: Whose data.
+        num_steps: How far back to look, N.
+        split: "train" or "valid".
+
+    Returns:
+        See `LagAnalysis`.
+
+    Raises:
+        OptionError: If the data are too short.
+
+    Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
+    """
+    probe = graph.forward(num_steps=num_steps)
+    with probe.tf_graph.as_default():
+        norms = tf.reduce_mean(gradient_norms(probe), axis=1)
+        parts = contributions(probe)
+        products = tf.matmul(parts, parts, transpose_b=True)
+        run = probe.runner(session, norms, products, probe.final_state)
+    norm_sum = np.zeros(num_steps)
+    product_sum = np.zeros((num_steps, num_steps))
+    state, positions = probe.zero_state(), 0
+    for inputs, targets in itertools.islice(_positions(probe, task, split), MOST_POSITIONS):
+        block_norms, block_products, final_state = run(inputs, targets, state)
+        norm_sum += block_norms
+        product_sum += block_products
+        positions += 1
+        if task.period == 1:
+            state = final_state
+    return _analysis(norm_sum / positions, product_sum, _bound(graph, session), positions)
+
+
+def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[Stream]:
+    if task.period == 1:
+        yield from task.blocks(graph.batch_size, graph.num_steps, split)
+        return
+    for inputs, targets in task.blocks(graph.batch_size, task.period, split):
+        yield Stream(inputs[:, -graph.num_steps :], targets[:, -graph.num_steps :])
+
+
+def _analysis(norms: np.ndarray, products: np.ndarray, bound: float | None, positions: int) -> LagAnalysis:
+    n = len(norms)
+    bias, cosine, block_bias = truncation_bias(products)
+    decay = fitted_decay(norms)
+    return LagAnalysis(
+        lags=list(range(n)),
+        gradient_norm=norms.tolist(),
+        decay=decay,
+        half_life=half_life(decay),
+        trend=trend(decay, n),
+        bound=bound,
+        truncations=list(range(1, n + 1)),
+        relative_bias=bias.tolist(),
+        cosine=cosine.tolist(),
+        block_bias=block_bias.tolist(),
+        positions=positions,
+    )
+
+
+def truncation_bias(products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bias and cosine of truncated gradients, from the inner products of what each lag adds.
+
+    With c_k what lag k adds, g_K = c_0 + ... + c_{K-1}, and <.,.> summed over positions,
+
+        relative_bias(K) = ||g_K - g_N|| / ||g_N||,   cosine(K) = <g_K, g_N> / (||g_K|| ||g_N||)
+
+    and for blocks of n steps the mean gradient (g_1 + ... + g_n) / n stands in for g_K.
+
+    Args:
+        products: <c_i, c_j> summed over positions, [N, N].
+
+    Returns:
+        Relative bias and cosine for K = 1 to N, and the relative bias of blocks for n = 1 to N.
+    """
+    n = len(products)
+    kept = np.tril(np.ones((n, n)))  # row K - 1: lags below K
+    blocks = np.cumsum(kept, axis=0) / np.arange(1, n + 1)[:, np.newaxis]
+    whole = math.sqrt(products.sum())
+    return (
+        _norms(kept - 1, products) / whole,
+        kept @ products.sum(axis=1) / (_norms(kept, products) * whole),
+        _norms(blocks - 1, products) / whole,
+    )
+
+
+def _norms(weights: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """|| sum_k weights[r, k] c_k || for each row r."""
+    squares = np.einsum("ri,ij,rj->r", weights, products, weights)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+
+
+def fitted_decay(norms: np.ndarray) -> float:
+    """The factor d of the geometric sequence a d^k that fits the norms best, in their logarithms.
+
+    Lags whose norm is 0 are left out; nan where fewer than two are left.
+    """
+    lags = np.flatnonzero(norms > 0)
+    if len(lags) < 2:
+        return math.nan
+    slope = np.polyfit(lags, np.log(norms[lags]), 1)[0]
+    return float(np.exp(slope))
+
+
+def half_life(decay: float) -> float:
+    """The steps in which a norm with this decay halves; negative where it doubles instead."""
+    if decay == 1:
+        return math.inf
+    return math.log(0.5) / math.log(decay)
+
+
+def trend(decay: float, num_steps: int) -> str:
+    """In a word, what becomes of the gradient over a width."""
+    change = num_steps * math.log(decay) if decay > 0 else math.nan
+    if abs(change) < math.log(STEADY_FACTOR):
+        return "holds"
+    return "explodes" if change > 0 else "vanishes"
+
+
+def _bound(graph: UnrolledGraph, session: Any) -> float | None:
+    """The largest singular value of a vanilla cell's recurrent weights (Pascanu et al. 2013)."""
+    if not isinstance(graph.cell, VanillaCell):
+        return None
+    W = session.run(graph.cell.variables[0])
+    return float(np.linalg.norm(W[-graph.cell.output_size :], 2))

@@ -1,0 +1,67 @@
+"""What tasks have in common whose data are drawn at random: as much as one likes, and repeatable."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.config import OptionError, require_choice, require_whole
+from tf_rnn.tasks.base import SPLITS, Task
+
+if TYPE_CHECKING:
+    from tf_rnn.tasks.stream import Stream
+
+
+class Generated(Task):
+    """A task whose every seed, split and epoch has data of its own.
+
+    Args:
+        seed: The number from which all data follow, at least 0.
+        length: Tokens in an epoch of the split "train", at least one example. What is more than
+            whole examples is left out.
+        valid_length: Tokens in the split "valid", likewise.
+        period: The length of an example; 1 if there are none.
+
+    Raises:
+        OptionError: A value is not allowed.
+    """
+
+    def __init__(self, seed: int, length: int, valid_length: int, period: int = 1) -> None:
+        self.seed = require_whole("seed", seed, at_least=0)
+        self.period = period
+        self.length = self._whole_examples("length", length)
+        self.valid_length = self._whole_examples("valid_length", valid_length)
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, length: int) -> Stream:
+        """Draws data; the same state of `rng` gives the same.
+
+        Args:
+            rng: Where randomness comes from.
+            length: Tokens, a multiple of `period`.
+
+        Returns:
+            Inputs and targets, as `Task.stream` says.
+        """
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns `length` (or `valid_length`) tokens; see `Task.stream`."""
+        number = SPLITS.index(require_choice("split", split, SPLITS))
+        epoch = require_whole("epoch", epoch, at_least=0)
+        rng = np.random.default_rng([self.seed, number, epoch])
+        return self.draw(rng, (self.length, self.valid_length)[number])
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options that all these tasks have, ready for JSON."""
+        return {"seed": self.seed, "length": self.length, "valid_length": self.valid_length}
+
+    def _whole_examples(self, option: str, length: Any) -> int:
+        """Returns the length without what is more than whole examples, or raises OptionError."""
+        whole = require_whole(option, length)
+        if whole < self.period:
+            raise OptionError(
+                option, f"must be at least {self.period}, the length of one example, got {whole}"
+            )
+        return whole - whole % self.period

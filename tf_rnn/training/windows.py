@@ -1,0 +1,115 @@
+"""Runs the windows of a truncation style on the rows of a task."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import STYLES as STYLE_NAMES
+from tf_rnn.config import require_choice, require_fraction, require_whole
+from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, require_style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Stream
+
+PROBED_POSITIONS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Truncation:
+    """Which errors go back how far, and in which windows.
+
+    Attributes:
+        style: "block", "sliding", "random", "adaptive" or "full"; see `tf_rnn.graph.styles`.
+        stride: For "sliding": how many of a window's errors are new; 1 is "true" truncated
+            backpropagation.
+        tolerance: For "adaptive": the share of the gradient that may be cut off.
+        seed: For "random".
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+
+    style: str = "block"
+    stride: int = 1
+    tolerance: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_choice("style", self.style, STYLE_NAMES)
+        require_whole("stride", self.stride)
+        require_fraction("tolerance", self.tolerance)
+        require_whole("seed", self.seed, at_least=0)
+
+    def check(self, graph: UnrolledGraph) -> None:
+        """Raises OptionError unless it can be used on a graph."""
+        require_style(self.style, self.stride, graph)
+
+    def windows(
+        self, graphs: Graphs, length: int, epoch: int, measure: Callable[[int], np.ndarray]
+    ) -> Iterator[Window]:
+        """The windows of one epoch; see `tf_rnn.graph.styles.Course` for the arguments."""
+        rng = np.random.default_rng([self.seed, epoch])
+        return STYLES[self.style](Course(graphs, length, self.stride, self.tolerance, rng, measure))
+
+
+class Runs:
+    """Training steps of any windows, each kind prepared once.
+
+    Args:
+        session: An open session of the graphs.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._prepared: dict[tuple[int, int], Callable[..., Any]] = {}
+
+    def __call__(self, window: Window, rows: Stream, state: Any) -> Any:
+        """Returns the loss, the state for the next window, and None."""
+        graph = window.graph
+        key = (id(graph), id(window.next_state))
+        run = self._prepared.get(key)
+        if run is None:
+            run = graph.runner(self._session, graph.total_loss, window.next_state, graph.train_step)
+            self._prepared[key] = run
+        return run(*_cut(rows, window.start, graph.num_steps), state, *window.more)
+
+
+def _cut(rows: Stream, start: int, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps of the rows; beyond their end the last step again, which then does not count."""
+    stop = start + num_steps
+    if stop <= rows.targets.shape[1]:
+        return rows.inputs[:, start:stop], rows.targets[:, start:stop]
+    places = np.minimum(np.arange(start, stop), rows.targets.shape[1] - 1)
+    return rows.inputs[:, places], rows.targets[:, places]
+
+
+class GradientProbe:
+    """Measures the gradient by lag in the middle of training, over a graph's width.
+
+    Args:
+        graph: Over whose width.
+        session: An open session of it.
+    """
+
+    def __init__(self, graph: UnrolledGraph, session: Any) -> None:
+        self._num_steps = graph.num_steps
+        with graph.tf_graph.as_default():
+            norms = tf.reduce_mean(gradient_norms(graph), axis=1)
+        self._run = graph.runner(session, norms, graph.final_state)
+
+    def norms(self, rows: Stream, start: int, state: Any) -> np.ndarray:
+        """The mean norm by lag, [num_steps], over a few blocks from a step on, from a state."""
+        found = []
+        last = rows.targets.shape[1] - self._num_steps
+        for position in range(start, last + 1, self._num_steps)[:PROBED_POSITIONS]:
+            norms, state = self._run(*_cut(rows, position, self._num_steps), state)
+            found.append(norms)
+        return np.asarray(np.mean(found, axis=0))
