@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,16 +19,17 @@ import pytest
 
 from tf_rnn.__main__ import main
 from tf_rnn.comparison import Comparison, RunKey
-from tf_rnn.comparison.worker import make_graph, train_run
+from tf_rnn.comparison.worker import train_run
 from tf_rnn.config import CELLS
-from tf_rnn.tasks import TASKS, Echo
+from tf_rnn.graph import make_graph
+from tf_rnn.tasks import TASKS, Echo, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MODEL = ["--amount", "4000", "--batch-size", "20", "--state-size", "3"]
-WIDTHS, STATES, SEEDS = (1, 4), ("carry", "reset"), (0, 1)
-SWEEP = ["--num-steps", "1", "4", "--seeds", "2", *MODEL]
+WIDTHS, STATES, SEEDS = (2, 4), ("carry", "reset"), (0, 1)
+SWEEP = ["--num-steps", "2", "4", "--seeds", "2", *MODEL]
 FILES = ["config.json", "cost.png", "loss.png", "report.md", "results.csv", "results.json"]
 DEADLINE = 120.0
 
@@ -47,6 +49,22 @@ def compare(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     return done
+
+
+@contextlib.contextmanager
+def started(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process group of its own, in which an interrupt means what it does at a terminal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        command(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    signal.signal(signal.SIGINT, before)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -150,7 +168,7 @@ def test_losses_stand_beside_what_the_task_allows(results: dict[str, Any]) -> No
     task = Echo()
     assert results["baselines"] == task.baselines()
     assert results["optimum"] == task.optimum()
-    assert results["floors"] == {"1": task.floor(1), "4": task.floor(4)}
+    assert results["floors"] == {"2": task.floor(2), "4": task.floor(4)}
     for run in results["runs"]:
         assert run["gap_to_optimum"] == run["loss"] - task.optimum()
         floor = task.floor(run["num_steps"])
@@ -185,7 +203,7 @@ def test_initial_weights_depend_on_the_seed_alone(results: dict[str, Any]) -> No
         with graph.session() as session:
             return list(session.run(list(graph.variables)))
 
-    narrow, wide, other = weights(1, 1), weights(4, 1), weights(1, 0)
+    narrow, wide, other = weights(2, 1), weights(4, 1), weights(2, 0)
     for one, same in zip(narrow, wide, strict=True):
         np.testing.assert_array_equal(one, same, strict=True)
     assert any((one != another).any() for one, another in zip(narrow, other, strict=True))
@@ -195,9 +213,7 @@ def test_a_run_computed_again_in_this_process_gives_the_same(results: dict[str, 
     for key in (RunKey(4, "carry", 1), RunKey(4, "reset", 0)):
         record = train_run(comparison_of(results), key)
         assert record["loss"] == losses(results)[key]
-        (saved,) = (
-            run for run in results["runs"] if (*key,) == (run["num_steps"], run["state"], run["seed"])
-        )
+        saved = results["runs"][list(losses(results)).index(key)]
         for name in ("train_loss", "standard_error", "dependency_scores", "updates", "error"):
             assert record[name] == saved[name], name
 
@@ -230,51 +246,55 @@ def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
     compare(folder, "--num-steps", "4", *only)
     first = load(folder)
     assert losses(first) == {RunKey(4, "carry", 0): losses(results)[RunKey(4, "carry", 0)]}
-    added = compare(folder, "--num-steps", "4", "1", *only)
+    added = compare(folder, "--num-steps", "4", "2", *only)
     lines = added.stderr.splitlines()
     assert lines[1] == "1 of 2 runs are already there"
-    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 1, carry, seed 0"]
+    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 2, carry, seed 0"]
     second = load(folder)
     assert losses(second) == {key: losses(results)[key] for key in losses(second)}
-    assert list(losses(second)) == [RunKey(1, "carry", 0), RunKey(4, "carry", 0)]
+    assert list(losses(second)) == [RunKey(2, "carry", 0), RunKey(4, "carry", 0)]
     kept = ("loss", "seconds", "curve")
     (old,), new = first["runs"], second["runs"][1]
     assert {name: new[name] for name in kept} == {name: old[name] for name in kept}
 
 
-@pytest.mark.parametrize("extra", [[], ["--data"]])
-def test_text(tmp_path: Path, extra: list[str]) -> None:
-    if extra:
-        path = tmp_path / "cats.txt"
-        path.write_text("A cat — ein Kätzchen — sat on a mat.\n" * 100, encoding="utf-8")
-        extra = ["--data", str(path)]
-    words = [
-        "--task",
-        "text",
-        *extra,
-        "--cell",
-        "gru",
-        "--num-steps",
-        "2",
-        "--seeds",
-        "1",
-        "--state",
-        "carry",
-    ]
-    done = compare(tmp_path / "out", *words, *MODEL, "--workers", "1")
-    assert "bits a" in done.stdout
-    assert "character" in done.stdout
-    results = load(tmp_path / "out")
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """Folder and standard output of two sweeps over text, side by side to save time."""
+    place = tmp_path_factory.mktemp("texts")
+    path = place / "cats.txt"
+    path.write_text("A cat — ein Kätzchen — sat on a mat.\n" * 100, encoding="utf-8")
+    words = ["compare", "--task", "text", "--cell", "gru", "--num-steps", "2", "--seeds", "1"]
+    words += ["--state", "carry", *MODEL, "--workers", "1"]
+    sources: dict[str, list[str]] = {"documentation": [], "file": ["--data", str(path)]}
+    with contextlib.ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(started([*words, *extra, "--out", str(place / name)]))
+            for name, extra in sources.items()
+        }
+        shown = {name: process.communicate(timeout=DEADLINE) for name, process in processes.items()}
+    for name, process in processes.items():
+        assert (process.returncode, "Traceback" in shown[name][1]) == (0, False), shown[name][1]
+    return {name: (place / name, out) for name, (out, _) in shown.items()}
+
+
+@pytest.mark.parametrize("source", ["documentation", "file"])
+def test_text(texts: dict[str, tuple[Path, str]], source: str) -> None:
+    folder, shown = texts[source]
+    assert "bits a" in shown
+    assert "character" in shown
+    results = load(folder)
     assert (results["task"], results["cell"]) == ("text", "gru")
     assert list(results["baselines"]) == ["uniform", "unigram"]
     (run,) = results["runs"]
     assert run["loss"] < results["baselines"]["uniform"] + 0.1
     assert run["tokens"] == 4000
-    assert len(results["config"]["data_sha256"]) == 64
-    assert results["config"]["task_options"]["data"] == (extra[1] if extra else None)
-    bits = f"{run['loss'] / np.log(2):.3f}"
-    assert bits in done.stdout
-    assert f"| {bits} |" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    bits = f"{run['loss'] / math.log(2):.3f}"
+    assert bits in shown
+    assert f"| {bits} |" in (folder / "report.md").read_text(encoding="utf-8")
+    path = {"documentation": None, "file": str(folder.parent / "cats.txt")}[source]
+    assert results["config"]["task_options"]["data"] == path
+    assert results["config"]["data_sha256"] == Text(path).sha256
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -464,22 +484,6 @@ def test_options_that_are_left_out_are_the_task_s(capsys: pytest.CaptureFixture[
 
 
 # --- interrupts ----------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def started(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process group of its own, in which an interrupt means what it does at a terminal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        command(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    signal.signal(signal.SIGINT, before)
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def wait_for_a_run(folder: Path) -> None:

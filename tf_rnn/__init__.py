@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tf_rnn.graph import unroll as unroll
     from tf_rnn.inference import Stepper as Stepper
     from tf_rnn.training import DivergedError as DivergedError
+    from tf_rnn.training import Truncation as Truncation
     from tf_rnn.training import train as train
 
 _MODULES = ("cells", "tasks")
@@ -25,6 +26,7 @@ _NAMES = {
     "OptionError": "config",
     "StepGraph": "graph",
     "Stepper": "inference",
+    "Truncation": "training",
     "UnrolledGraph": "graph",
     "train": "training",
     "unroll": "graph",
@@ -35,6 +37,7 @@ __all__ = [
     "OptionError",
     "StepGraph",
     "Stepper",
+    "Truncation",
     "UnrolledGraph",
     "cells",
     "tasks",

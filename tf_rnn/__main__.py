@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tf_rnn.cli import compare
+from tf_rnn.cli import compare, lags, recommend
 from tf_rnn.cli.options import BAD_INPUT, Parser
 from tf_rnn.comparison import WorkerDiedError
 from tf_rnn.config import OptionError
@@ -13,7 +13,7 @@ from tf_rnn.config import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {command.NAME: command for command in (compare,)}
+COMMANDS = {command.NAME: command for command in (compare, lags, recommend)}
 INTERRUPTED = 130
 
 

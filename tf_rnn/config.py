@@ -21,6 +21,7 @@ REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
 DTYPES = ("float32", "float64")
 STYLES = ("block", "sliding", "random", "adaptive", "full")
+NEED_ALL_LOSSES = ("sliding", "random", "adaptive")
 STATES = ("carry", "reset")
 BUDGETS = ("tokens", "updates", "seconds", "epochs")
 

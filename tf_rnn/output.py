@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.config import OptionError
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 # Colours that differ in grey and to colour-blind eyes (Okabe & Ito 2008), with markers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
+
+CONFIG = "config.json"
+ELSEWHERE = "choose another folder"
 
 
 def make_folder(option: str, folder: Path) -> None:
@@ -31,6 +36,69 @@ def make_folder(option: str, folder: Path) -> None:
         raise OptionError(
             option, f"must be a folder that can be written, got {str(folder)!r} ({error.strerror})"
         ) from error
+
+
+def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Makes a folder for results of one configuration, and notes the configuration in it.
+
+    Args:
+        folder: Where; it may hold results of the same configuration already.
+        identity: The configuration.
+
+    Returns:
+        The configuration as JSON keeps it.
+
+    Raises:
+        OptionError: For `out`, if the folder cannot be written, or holds results of another
+            configuration, or damaged ones. Nothing is overwritten then.
+    """
+    kept: dict[str, Any] = json.loads(json.dumps(identity))
+    make_folder("out", folder)
+    if (folder / CONFIG).exists():
+        require_same(folder, read_json(folder / CONFIG), kept)
+    write_json(folder / CONFIG, kept)
+    return kept
+
+
+def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    """Raises OptionError for `out` unless two configurations are equal, naming what is not."""
+    for name in sorted({*there, *here}):
+        if there.get(name) != here.get(name):
+            raise OptionError(
+                "out",
+                f"must hold results of the same configuration; in {str(folder)!r} {name} is "
+                f"{there.get(name)!r}, here {here.get(name)!r}; {ELSEWHERE}",
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        OptionError: For `out`, if it cannot be read.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (ValueError, OSError) as error:
+        raise damaged(path) from error
+    if not isinstance(value, dict):
+        raise damaged(path)
+    return value
+
+
+def damaged(path: Path) -> OptionError:
+    """The error of a file that should hold results and does not."""
+    return OptionError("out", f"must hold undamaged results, {str(path)!r} cannot be read; {ELSEWHERE}")
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is not in the JSON standard")
+
+
+def folder_name(command: str, identity: dict[str, Any]) -> str:
+    """A folder name for results: readable, and different for another configuration."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
+    return f"{command}-{identity['task']}-{identity['cell']}-{identity['state_size']}-{digest}"
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -53,3 +121,17 @@ def write_figure(path: Path, figure: Any) -> None:
     partial = path.with_name(f".{path.name}.partial")
     figure.savefig(partial, format="png", dpi=130)
     partial.replace(path)
+
+
+def plain(value: Any) -> Any:
+    """The value as standard JSON can hold it: numbers that are not finite become None."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def loss_text(loss: float) -> str:
+    """A loss for a person to read: four decimals, or two digits where those would say nothing."""
+    return f"{loss:.4f}" if loss == 0 or 1e-3 <= abs(loss) < 1e4 else f"{loss:.2g}"

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tf_rnn.cli.options import (
-    add_model_options,
-    add_task_options,
+    add_setup_options,
     positive,
-    task_options,
+    setup_options,
     whole,
 )
 from tf_rnn.comparison import Comparison, Results, available_cores, sweep
+from tf_rnn.comparison.report import NO_VERDICT, write_report
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.tables import as_rich, cost_table, learning_table
 from tf_rnn.config import BUDGETS, STATES
+from tf_rnn.output import folder_name
 from tf_rnn.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 NAME = "compare"
 HELP = "what does each width learn, what does it cost, and which one to use"
 PLAIN_WIDTH = 120
-WIDTHS = (1, 2, 3, 5, 10, 20, 40)
 AMOUNTS = {"updates": 2000, "seconds": 5, "epochs": 5}
 
 
@@ -39,9 +39,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--num-steps",
         type=whole,
         nargs="+",
-        default=WIDTHS,
         metavar="N",
-        help=f"widths, default {' '.join(map(str, WIDTHS))}",
+        help="widths; default for echo 1 2 3 5 10 20 40",
     )
     group.add_argument(
         "--state",
@@ -61,8 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="how many of these for each run; default: the task's number of tokens, "
         + ", ".join(f"{amount} {kind}" for kind, amount in AMOUNTS.items()),
     )
-    add_task_options(parser)
-    add_model_options(parser)
+    add_setup_options(parser)
     group = parser.add_argument_group("how it runs")
     group.add_argument(
         "--workers", type=whole, metavar="N", help="processes side by side, default one a core"
@@ -90,13 +88,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     task = comparison.make_task()
     comparison.check_data(task)
     identity = comparison.identity(task)
-    folder = arguments.out or Path("results") / comparison.name(task)
+    folder = arguments.out or Path("results") / folder_name(NAME, identity)
     results = Results(folder, identity)
     with Screen(Console(stderr=True)) as screen:
         summaries, verdict = sweep(comparison, results, task, screen, arguments.workers or available_cores())
-    # Drawing takes a second to load, which --help and bad input need not wait for.
-    from tf_rnn.comparison.report import NO_VERDICT, write_report  # noqa: PLC0415
-
     files = write_report(comparison, results, summaries, verdict, task, words)
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(as_rich(learning_table(summaries, task)))
@@ -109,18 +104,10 @@ def _comparison(arguments: argparse.Namespace) -> Comparison:
     defaults = TASKS[arguments.task].defaults
     amounts: dict[str, Any] = AMOUNTS | {"tokens": defaults.tokens}
     return Comparison(
-        task=arguments.task,
-        task_options=task_options(arguments),
-        num_steps=tuple(arguments.num_steps),
+        **setup_options(arguments),
+        num_steps=tuple(arguments.num_steps or defaults.num_steps),
         state=tuple(arguments.state),
         seeds=arguments.seeds,
-        cell=arguments.cell,
-        state_size=arguments.state_size,
-        num_layers=arguments.num_layers,
-        batch_size=arguments.batch_size or defaults.batch_size,
-        optimizer=arguments.optimizer or defaults.optimizer,
-        learning_rate=arguments.learning_rate or defaults.learning_rate,
-        clip_norm=arguments.clip_norm,
         budget=arguments.budget,
         amount=arguments.amount or amounts[arguments.budget],
     )

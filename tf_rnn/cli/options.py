@@ -7,11 +7,19 @@ import inspect
 from pathlib import Path
 from typing import Any, Never
 
-from tf_rnn.config import CELLS, OPTIMIZERS, OptionError, require_positive, require_whole
+from tf_rnn.config import (
+    CELLS,
+    OPTIMIZERS,
+    STYLES,
+    OptionError,
+    require_fraction,
+    require_positive,
+    require_whole,
+)
 from tf_rnn.tasks import TASKS
 
 BAD_INPUT = 2
-TASK_OPTIONS = ("lags", "effects", "data")
+TASK_OPTIONS = ("lags", "effects", "lag", "delay", "span", "data")
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,28 +46,75 @@ def positive(text: str) -> float:
         raise argparse.ArgumentTypeError(error.problem) from error
 
 
-def add_task_options(parser: argparse.ArgumentParser) -> None:
-    """Adds `--task` and the options that belong to one task or another."""
+def share(text: str) -> float:
+    """A number above 0 and below 1, as argparse wants its types."""
+    try:
+        return require_fraction("value", text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(error.problem) from error
+
+
+def not_negative(text: str) -> float:
+    """0 or a number above it, as argparse wants its types."""
+    return 0.0 if text.strip() in {"0", "0.0"} else positive(text)
+
+
+def add_setup_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that make a `Setup`: task, network, training."""
     group = parser.add_argument_group("what is learnt")
     group.add_argument("--task", choices=TASKS, default="echo", help="default: echo")
     group.add_argument("--lags", type=int, nargs="+", metavar="K", help="echo: lags, default 3 8")
     group.add_argument(
         "--effects", type=float, nargs="+", metavar="E", help="echo: effects, default 0.5 -0.25"
     )
+    group.add_argument("--lag", type=int, metavar="K", help="memory: how long ago, default 10")
+    group.add_argument("--delay", type=int, metavar="T", help="copy: the wait, default 30")
+    group.add_argument("--span", type=int, metavar="T", help="adding: length of an example, default 50")
     group.add_argument(
         "--data",
         type=Path,
         metavar="FILE",
         help="text: a UTF-8 file; default: the documentation that ships with Python",
     )
+    group = parser.add_argument_group("the network and its training (defaults: what suits the task)")
+    group.add_argument("--cell", choices=CELLS)
+    group.add_argument("--state-size", type=whole, metavar="D", help="units of a layer")
+    group.add_argument("--num-layers", type=whole, default=1, metavar="N", help="default: 1")
+    group.add_argument("--batch-size", type=whole, metavar="N")
+    group.add_argument("--optimizer", choices=OPTIMIZERS)
+    group.add_argument("--learning-rate", type=positive, metavar="R", help="the same for all widths")
+    group.add_argument("--clip-norm", type=positive, metavar="G", help="upper limit on the gradient's norm")
+    group.add_argument(
+        "--style", choices=STYLES, default="block", help="which errors go back how far, default block"
+    )
+    group.add_argument(
+        "--stride", type=whole, default=1, metavar="K", help="sliding: new errors in a window, default 1"
+    )
 
 
-def task_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns the task's options that were given.
+def setup_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns the fields of a `Setup`, the task's defaults where nothing was given.
 
     Raises:
-        OptionError: If one belongs to another task.
+        OptionError: If an option belongs to another task.
     """
+    defaults = TASKS[arguments.task].defaults
+    return {
+        "task": arguments.task,
+        "task_options": _task_options(arguments),
+        "cell": arguments.cell or defaults.cell,
+        "state_size": arguments.state_size or defaults.state_size,
+        "num_layers": arguments.num_layers,
+        "batch_size": arguments.batch_size or defaults.batch_size,
+        "optimizer": arguments.optimizer or defaults.optimizer,
+        "learning_rate": arguments.learning_rate or defaults.learning_rate,
+        "clip_norm": arguments.clip_norm or defaults.clip_norm,
+        "style": arguments.style,
+        "stride": arguments.stride,
+    }
+
+
+def _task_options(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(arguments, name) for name in TASK_OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
@@ -69,17 +124,3 @@ def task_options(arguments: argparse.Namespace) -> dict[str, Any]:
     if "data" in given:
         given["data"] = str(given["data"])
     return given
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the cell and of training."""
-    group = parser.add_argument_group("the network and its training")
-    group.add_argument("--cell", choices=CELLS, default="vanilla", help="default: vanilla")
-    group.add_argument("--state-size", type=whole, default=16, metavar="D", help="default: 16")
-    group.add_argument("--num-layers", type=whole, default=1, metavar="N", help="default: 1")
-    group.add_argument("--batch-size", type=whole, metavar="N", help="default: the task's")
-    group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: the task's")
-    group.add_argument(
-        "--learning-rate", type=positive, metavar="R", help="default: the task's; one for all widths"
-    )
-    group.add_argument("--clip-norm", type=positive, metavar="G", help="upper limit on the gradient's norm")

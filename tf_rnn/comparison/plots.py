@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
+from tf_rnn.output import COLOURS, MARKERS, write_figure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.summary import Summary
     from tf_rnn.tasks import Task
 
-# Two colours and two markers that differ in grey and to colour-blind eyes (Okabe & Ito 2008).
 STYLES: dict[str, dict[str, Any]] = {
-    "carry": {"color": "#0072B2", "marker": "o", "label": "state carried"},
-    "reset": {"color": "#D55E00", "marker": "s", "label": "state reset at each block"},
+    "carry": {"color": COLOURS[0], "marker": MARKERS[0], "label": "state carried"},
+    "reset": {"color": COLOURS[1], "marker": MARKERS[1], "label": "state reset at each block"},
 }
+# Losses that differ by more than this factor are drawn on a logarithmic axis.
+LOG_FROM = 1000
 WIDTH_LABEL = "width: num_steps in the graph"
 REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "zorder": 1}
 
@@ -61,11 +64,14 @@ def plot_loss(path: Path, summaries: Sequence[Summary], task: Task, title: str) 
             )
     if any(summary.state == "reset" for summary in summaries):
         _floors(axes, widths, task)
-    axes.set_ylabel(f"held-out loss (nats a {task.token})")
+    losses = [summary.loss for summary in summaries if summary.runs]
+    if losses and min(losses) > 0 and max(losses) > LOG_FROM * min(losses):
+        axes.set_yscale("log")
+    axes.set_ylabel(f"held-out loss ({task.unit} a {task.token})")
     axes.set_title(title, loc="left", fontsize=11)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
-    _save(figure, path)
+    write_figure(path, figure)
 
 
 def _floors(axes: Any, widths: Sequence[int], task: Task) -> None:
@@ -111,7 +117,7 @@ def plot_cost(path: Path, summaries: Sequence[Summary], title: str) -> None:
         axes.set_ylim(bottom=0)
         if len(lines) > 1:
             axes.legend(frameon=False)
-    _save(figure, path)
+    write_figure(path, figure)
 
 
 def _width_axis(axes: Any, widths: Sequence[int]) -> None:
@@ -121,9 +127,3 @@ def _width_axis(axes: Any, widths: Sequence[int]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(WIDTH_LABEL)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=130)
-    partial.replace(path)

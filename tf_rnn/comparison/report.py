@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from tf_rnn.comparison.plots import plot_cost, plot_loss
-from tf_rnn.comparison.results import write_text
 from tf_rnn.comparison.tables import as_csv, as_markdown, cost_table, learning_table
+from tf_rnn.output import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.settings import Comparison
     from tf_rnn.comparison.summary import Summary
     from tf_rnn.comparison.verdict import Verdict
+    from tf_rnn.config import Setup
     from tf_rnn.tasks import Task
 
 NO_VERDICT = "No run ended with a finite loss: limit the gradient with --clip-norm, or lower --learning-rate."
 
 NOTES = """\
-**loss** is held out, in nats, the mean over seeds (initial weights) ± its standard deviation over
+**loss** is held out, in {unit}, the mean over seeds (initial weights) ± its standard deviation over
 them; **bits** is the same in bits. With the state carried, the evaluation carries it too and does
 not depend on the width; with the state reset, it resets it at every block, as in training. **over
 optimum** is the distance from the lowest loss that any predictor can have, **over floor** from the
@@ -36,17 +36,22 @@ run** is the first training step, **step** every further one; **memory** is the 
 step holds at a time."""
 
 
-def configuration_line(comparison: Comparison) -> str:
-    """The options that all runs share, in one line."""
-    layers = f"{comparison.num_layers} x " if comparison.num_layers > 1 else ""
-    clip = f", gradient norm at most {comparison.clip_norm:g}" if comparison.clip_norm else ""
-    seeds = f"{comparison.seeds} seed{'s' if comparison.seeds > 1 else ''}"
-    amount = f"{comparison.amount:,.10g}"
+def setup_line(setup: Setup, amount: str) -> str:
+    """What is trained on what, and for how long, in one line."""
+    layers = f"{setup.num_layers} x " if setup.num_layers > 1 else ""
+    clip = f", gradient norm at most {setup.clip_norm:g}" if setup.clip_norm else ""
+    stride = f" by {setup.stride}" if setup.style == "sliding" else ""
+    style = "" if setup.style == "block" else f", {setup.style}{stride}"
     return (
-        f"Task {comparison.task}, cell {comparison.cell} {layers}{comparison.state_size}, batch "
-        f"{comparison.batch_size}, {comparison.optimizer} {comparison.learning_rate:g}{clip}, "
-        f"{amount} {comparison.budget} a run, {seeds}"
+        f"Task {setup.task}, cell {setup.cell} {layers}{setup.state_size}, batch {setup.batch_size}, "
+        f"{setup.optimizer} {setup.learning_rate:g}{clip}{style}, {amount}"
     )
+
+
+def configuration_line(comparison: Comparison) -> str:
+    """The options that all runs of a comparison share, in one line."""
+    seeds = f"{comparison.seeds} seed{'s' if comparison.seeds > 1 else ''}"
+    return setup_line(comparison, f"{comparison.amount:,.10g} {comparison.budget} a run, {seeds}")
 
 
 def write_report(
@@ -70,13 +75,16 @@ def write_report(
     Returns:
         The files.
     """
+    # Drawing takes a second to load, which is not needed before there is something to draw.
+    from tf_rnn.comparison.plots import plot_cost, plot_loss  # noqa: PLC0415
+
     folder = results.folder
     line = configuration_line(comparison)
     plot_loss(folder / "loss.png", summaries, task, f"What each width learns\n{line}")
     plot_cost(folder / "cost.png", summaries, f"What each width costs\n{line}")
     runs = [results.runs[key] | results.costs[key.num_steps] for key in sorted(results.runs)]
     write_text(folder / "results.csv", as_csv(runs, task.lags))
-    baselines = "".join(f"- {name}: {loss:.4f} nats\n" for name, loss in task.baselines().items())
+    baselines = "".join(f"- {name}: {loss:.4f} {task.unit}\n" for name, loss in task.baselines().items())
     sections = [
         "# How wide should the graph be?",
         verdict.sentence if verdict else NO_VERDICT,
@@ -90,7 +98,7 @@ def write_report(
         as_markdown(cost_table(summaries)),
         "![Cost against width](cost.png)",
         "## How to read this",
-        NOTES,
+        NOTES.format(unit=task.unit),
     ]
     write_text(folder / "report.md", "\n\n".join(section.rstrip() for section in sections if section) + "\n")
     return [folder / name for name in ("report.md", "results.json", "results.csv", "loss.png", "cost.png")]

@@ -31,6 +31,7 @@ class Summary:
         gap_to_optimum: Loss above the lowest possible, or None where that is not known.
         gap_to_floor: Loss above the lowest possible with a reset state, or None.
         cost: What the width costs; see `tf_rnn.analysis.Cost`.
+        unit: What losses are counted in.
     """
 
     num_steps: int
@@ -46,6 +47,7 @@ class Summary:
     gap_to_optimum: float | None
     gap_to_floor: float | None
     cost: dict[str, Any]
+    unit: str = "nats"
 
     @property
     def spread_error(self) -> float:
@@ -86,6 +88,7 @@ def _summary(state: str, width: int, runs: list[dict[str, Any]], cost: dict[str,
         gap_to_optimum=gap(loss, task.optimum()),
         gap_to_floor=gap(loss, floor),
         cost=cost,
+        unit=task.unit,
     )
 
 

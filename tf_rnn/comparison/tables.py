@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from tf_rnn.comparison.verdict import megabytes
+from tf_rnn.output import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +42,11 @@ def learning_table(summaries: Sequence[Summary], task: Task) -> Table:
         "width": [str(summary.num_steps) for summary in summaries],
         "state": [summary.state for summary in summaries],
         "loss ± seeds": [_loss(summary) for summary in summaries],
-        f"bits a\n{task.token}": [number(summary.loss / LN2, ".3f") for summary in summaries],
-        "over\noptimum": [number(summary.gap_to_optimum, "+.4f") for summary in summaries],
-        "over\nfloor": [number(summary.gap_to_floor, "+.4f") for summary in summaries],
+        f"bits a\n{task.token}": [
+            number(summary.loss / LN2 if task.unit == "nats" else None, ".3f") for summary in summaries
+        ],
+        "over\noptimum": [_gap(summary.gap_to_optimum) for summary in summaries],
+        "over\nfloor": [_gap(summary.gap_to_floor) for summary in summaries],
     }
     for lag in task.lags:
         columns[f"lag {lag}\nlearnt"] = [
@@ -71,10 +74,15 @@ def cost_table(summaries: Sequence[Summary]) -> Table:
     return _table("What each width costs", columns)
 
 
+def _gap(gap: float | None) -> str:
+    return "–" if gap is None else f"{'+' if gap >= 0 else ''}{loss_text(gap)}"
+
+
 def _loss(summary: Summary) -> str:
-    spread = "" if math.isnan(summary.spread) else f" ± {summary.spread:.4f}"
+    spread = "" if math.isnan(summary.spread) else f" ± {loss_text(summary.spread)}"
     diverged = f" ({summary.diverged} diverged)" if summary.diverged else ""
-    return number(summary.loss, ".4f") + spread + diverged
+    loss = "–" if math.isnan(summary.loss) else loss_text(summary.loss)
+    return loss + spread + diverged
 
 
 def _table(title: str, columns: dict[str, list[str]]) -> Table:

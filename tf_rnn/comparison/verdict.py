@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from tf_rnn.output import loss_text
+
 if TYPE_CHECKING:
     from tf_rnn.comparison.summary import Summary
 
@@ -75,13 +77,14 @@ def _choice(chosen: Summary, best: Summary, among: str) -> str:
     rank = f"the lowest {among}"
     if chosen is not best:
         rank = (
-            f"within the noise ({noise(best):.4f}) of the best, {best.loss:.4f} at "
+            f"within the noise ({loss_text(noise(best))}) of the best, {loss_text(best.loss)} at "
             f"num_steps {best.num_steps} with {STATE_WORDS[best.state]}"
         )
+    loss = f"{loss_text(chosen.loss)} {chosen.unit}{_diverged(chosen)}"
     return (
-        f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss "
-        f"{chosen.loss:.4f} nats{_diverged(chosen)}, {rank}, at {chosen.cost['step_milliseconds']:.3g} ms "
-        f"and {megabytes(chosen.cost['graph_bytes'])} a training step"
+        f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss {loss}, {rank}, "
+        f"at {chosen.cost['step_milliseconds']:.3g} ms and {megabytes(chosen.cost['graph_bytes'])} a "
+        "training step"
     )
 
 
@@ -89,9 +92,9 @@ def _neighbour(word: str, other: Summary, chosen: Summary, noise_of_best: float)
     step = other.cost["step_milliseconds"] / chosen.cost["step_milliseconds"]
     tokens = chosen.cost["tokens_per_second"] / other.cost["tokens_per_second"]
     difference = other.loss - chosen.loss
-    comparison = f"{abs(difference):.4f} nats {'worse' if difference > 0 else 'better'}"
+    comparison = f"{loss_text(abs(difference))} {chosen.unit} {'worse' if difference > 0 else 'better'}"
     if abs(difference) <= noise_of_best:
-        comparison = f"no different ({difference:+.4f} nats)"
+        comparison = f"no different ({difference:+.4f} {chosen.unit})"
     return (
         f"{word}, num_steps {other.num_steps} takes {step:.2f} of the time a step, {tokens:.2f} of the "
         f"time for the same tokens, and is {comparison}{_diverged(other)}"

@@ -7,9 +7,10 @@ so starts, answers and draws without it.
 from __future__ import annotations
 
 import dataclasses
-import math
 import signal
 from typing import TYPE_CHECKING, Any, Self
+
+from tf_rnn.output import plain
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from tf_rnn.comparison.settings import Comparison, RunKey
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.tasks import Task
     from tf_rnn.training import Progress
 
 EVALUATIONS = 5
@@ -68,12 +68,14 @@ def train_run(comparison: Comparison, key: RunKey) -> dict[str, Any]:
     A worker uses one thread: the workers share the cores, and results do not depend on how many
     there are.
     """
-    from tf_rnn.training import DivergedError, train  # noqa: PLC0415
+    from tf_rnn.graph import make_graph  # noqa: PLC0415
+    from tf_rnn.training import DivergedError, Truncation, train  # noqa: PLC0415
 
     _give_up_if_stopped()
     task = comparison.make_task()
     graph = make_graph(comparison, task, key.num_steps, key.seed)
-    amount = {comparison.budget: comparison.amount}
+    truncation = Truncation(comparison.style, comparison.stride, comparison.tolerance, key.seed)
+    amount: dict[str, Any] = {comparison.budget: comparison.amount}
     record: dict[str, Any] = key._asdict()
     try:
         with graph.session(threads=1) as session:
@@ -83,6 +85,7 @@ def train_run(comparison: Comparison, key: RunKey) -> dict[str, Any]:
                 **amount,
                 state=key.state,
                 evaluations=EVALUATIONS,
+                truncation=truncation,
                 session=session,
                 listener=ChannelListener(key),
             )
@@ -97,20 +100,14 @@ def train_run(comparison: Comparison, key: RunKey) -> dict[str, Any]:
         "updates": result.updates,
         "tokens": result.tokens,
         "seconds": result.seconds,
-        "curve": [_plain(point._asdict()) for point in result.curve],
-    }
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
+        "curve": [plain(point._asdict()) for point in result.curve],
     }
 
 
 def cost_runs(comparison: Comparison) -> list[dict[str, Any]]:
     """Measures the costs of all widths of a comparison, as plain data ready for JSON."""
     from tf_rnn.analysis import measure_costs  # noqa: PLC0415
+    from tf_rnn.graph import make_graph  # noqa: PLC0415
 
     task = comparison.make_task()
 
@@ -120,22 +117,3 @@ def cost_runs(comparison: Comparison) -> list[dict[str, Any]]:
 
     costs = measure_costs(make, task, sorted(set(comparison.num_steps)))
     return [dataclasses.asdict(cost) for cost in costs]
-
-
-def make_graph(comparison: Comparison, task: Task, num_steps: int, seed: int) -> UnrolledGraph:
-    """The graph of one run, on a cell and in a `tf.Graph` of its own."""
-    from tf_rnn.cells import make_cell  # noqa: PLC0415
-    from tf_rnn.graph import UnrolledGraph  # noqa: PLC0415
-
-    return UnrolledGraph(
-        make_cell(comparison.cell, comparison.state_size, comparison.num_layers),
-        num_steps,
-        comparison.batch_size,
-        task.input_size,
-        task.num_classes,
-        input_kind=task.input_kind,
-        optimizer=comparison.optimizer,
-        learning_rate=comparison.learning_rate,
-        clip_norm=comparison.clip_norm,
-        seed=seed,
-    )

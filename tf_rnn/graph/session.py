@@ -40,10 +40,11 @@ def session_config(step_operations: float, threads: int | None = None) -> Any:
 
 def step_operations(cell: Any, options: GraphOptions) -> float:
     """Floating point operations of the largest recurrent product of one step."""
-    layers = getattr(cell, "layers", (cell,))
-    return max(
-        2.0 * options.batch_size * layer.output_size**2 * getattr(layer, "num_gates", 1) for layer in layers
-    )
+    largest = 0.0
+    for layer in getattr(cell, "layers", (cell,)):
+        columns: int = layer.output_size * getattr(layer, "num_gates", 1)
+        largest = max(largest, 2.0 * options.batch_size * layer.output_size * columns)
+    return largest
 
 
 def open_session(graph: Any, operations: float, threads: int | None) -> Any:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tf_rnn.config import OptionError
+from tf_rnn.config import NEED_ALL_LOSSES, OptionError
 from tf_rnn.graph.reweighted import ReweightedGraph
 
 if TYPE_CHECKING:
@@ -294,11 +294,8 @@ def require_style(style: str, stride: int, graph: UnrolledGraph) -> None:
     """
     if style == "sliding" and not 1 <= stride <= graph.num_steps:
         raise OptionError("stride", f"must be from 1 to num_steps ({graph.num_steps}), got {stride}")
-    if style in NEEDS_ALL_LOSSES and graph.options.loss_steps != "all":
+    if style in NEED_ALL_LOSSES and graph.options.loss_steps != "all":
         raise OptionError(
             "style",
             f"must be block or full where losses do not stand at every step, got {style!r}",
         )
-
-
-NEEDS_ALL_LOSSES = ("sliding", "random", "adaptive")

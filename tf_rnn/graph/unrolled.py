@@ -117,8 +117,13 @@ class UnrolledGraph:
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        """The variables of embedding, cell and readout, in the order of `Network.variables`."""
-        return self.network.variables
+        """The variables of embedding, cell and readout, in the order of `Network.variables`.
+
+        Those of a foreign cell are known where there is an optimizer: what it trains.
+        """
+        if self.network.is_layered or not self.gradients:
+            return self.network.variables
+        return tuple(variable for _, variable in self.gradients)
 
     @property
     def traces(self) -> list[list[ChunkTrace]]:
@@ -297,7 +302,7 @@ class UnrolledGraph:
         if self.options.newest < self.num_steps:
             rows_of_loss = self.losses[-self.options.newest :]
         total = tf.add_n([tf.reduce_sum(rows) for rows in rows_of_loss])
-        return total / {"mean": self._count, "sum": lambda: self.batch_size}[self.options.reduction]()
+        return total / (self._count() if self.options.reduction == "mean" else self.batch_size)
 
     def _count(self) -> Any:
         """How many losses there are in a run, over examples and steps; at least 1."""

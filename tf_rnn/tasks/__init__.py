@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.config import require_choice
+from tf_rnn.config import CELLS, NEED_ALL_LOSSES, OptionError, Setup, require_choice
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
@@ -29,9 +30,11 @@ __all__ = [
     "Stream",
     "Task",
     "Text",
+    "check_setup",
     "cut_blocks",
     "cut_rows",
     "make_task",
+    "setup_identity",
 ]
 
 TASKS: dict[str, type[Task]] = {
@@ -42,6 +45,10 @@ TASKS: dict[str, type[Task]] = {
     "influence": Influence,
     "text": Text,
 }
+
+
+# Their output is the prediction itself.
+CELLS_THAT_PREDICT = ("influence",)
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -60,3 +67,33 @@ def make_task(name: str, **options: Any) -> Task:
     """
     constructor: Callable[..., Task] = TASKS[require_choice("task", name, TASKS)]
     return constructor(**options)
+
+
+def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
+    """Raises OptionError unless a setup suits its task, and the task's data a width.
+
+    Args:
+        setup: What is to be trained.
+        task: The setup's task.
+        num_steps: The largest width.
+    """
+    predicts = setup.cell in CELLS_THAT_PREDICT
+    if predicts != (task.readout == "none"):
+        fitting = [cell for cell in CELLS if (cell in CELLS_THAT_PREDICT) != predicts]
+        raise OptionError(
+            "cell", f"must be {' or '.join(fitting)} for the task {task.name}, got {setup.cell!r}"
+        )
+    if setup.style in NEED_ALL_LOSSES and task.loss_steps != "all":
+        raise OptionError(
+            "style",
+            f"must be block or full for the task {task.name}, whose losses do not stand at every step; "
+            f"got {setup.style!r}",
+        )
+    task.blocks(setup.batch_size, num_steps)
+
+
+def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
+    """All that makes a setup's results what they are, ready for JSON: its options and its data."""
+    identity = dataclasses.asdict(setup) | {"task_options": task.options()}
+    data = getattr(task, "sha256", None)
+    return identity | ({"data_sha256": data} if data else {})

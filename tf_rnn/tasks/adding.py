@@ -47,7 +47,15 @@ class Adding(Generated):
 
     name: ClassVar[str] = "adding"
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=50, optimizer="adam", learning_rate=0.005, tokens=5_000_000
+        batch_size=50,
+        optimizer="adam",
+        learning_rate=0.005,
+        tokens=5_000_000,
+        cell="lstm",
+        state_size=64,
+        clip_norm=5.0,
+        num_steps=(10, 25, 50),
+        longest=50,
     )
     input_kind: ClassVar[str] = "real"
     loss: ClassVar[str] = "squared_error"

@@ -57,7 +57,15 @@ class Copy(Generated):
 
     name: ClassVar[str] = "copy"
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=50, optimizer="adam", learning_rate=0.005, tokens=20_000_000
+        batch_size=50,
+        optimizer="adam",
+        learning_rate=0.005,
+        tokens=20_000_000,
+        cell="lstm",
+        state_size=64,
+        clip_norm=5.0,
+        num_steps=(10, 25, 50),
+        longest=50,
     )
 
     distance: int

@@ -46,7 +46,15 @@ class Memory(Generated):
 
     name: ClassVar[str] = "memory"
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=100, optimizer="adam", learning_rate=0.005, tokens=5_000_000
+        batch_size=100,
+        optimizer="adam",
+        learning_rate=0.005,
+        tokens=5_000_000,
+        cell="lstm",
+        state_size=64,
+        clip_norm=5.0,
+        num_steps=(2, 5, 11, 20, 30),
+        longest=30,
     )
 
     def __init__(

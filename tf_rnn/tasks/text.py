@@ -49,7 +49,14 @@ class Text(Task):
     name: ClassVar[str] = "text"
     token: ClassVar[str] = "character"
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=50, optimizer="adam", learning_rate=0.002, tokens=1_000_000
+        batch_size=50,
+        optimizer="adam",
+        learning_rate=0.002,
+        tokens=1_000_000,
+        cell="lstm",
+        state_size=64,
+        num_steps=(1, 2, 5, 10, 20, 50),
+        longest=100,
     )
 
     def __init__(self, data: str | os.PathLike[str] | None = None, valid_fraction: float = 0.1) -> None:

@@ -5,6 +5,7 @@ from tf_rnn.training.evaluation import Evaluation, Evaluator
 from tf_rnn.training.loop import TrainingResult, session_loop, train
 from tf_rnn.training.meter import CurvePoint, DivergedError
 from tf_rnn.training.progress import Progress, ProgressLine, Silence
+from tf_rnn.training.windows import Truncation
 
 __all__ = [
     "Budget",
@@ -16,6 +17,7 @@ __all__ = [
     "ProgressLine",
     "Silence",
     "TrainingResult",
+    "Truncation",
     "session_loop",
     "train",
 ]

@@ -1,0 +1,92 @@
+"""What widths learn on the echo task, against the losses that follow from its definition.
+
+All runs have batches of 200, Adagrad with a rate of 0.1, epochs of 1,000,000 tokens and one thread:
+what a seed gives is the same every time.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from tf_rnn import cells
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.tasks import Echo
+from tf_rnn.training import Silence, TrainingResult, train
+
+pytestmark = pytest.mark.slow
+
+TASK = Echo()
+
+
+def learn(num_steps: int, state_size: int, *, epochs: int, seed: int, state: str = "carry") -> TrainingResult:
+    graph = UnrolledGraph(cells.VanillaCell(state_size), num_steps, 200, 2, 2, seed=seed)
+    with graph.session(threads=1) as session:
+        return train(graph, TASK, epochs=epochs, state=state, session=session, listener=Silence())
+
+
+def test_four_units_learn_the_short_lag_alone() -> None:
+    """Width 5 with the state carried: 4 units cannot hold the 8 bits that lag 8 asks for."""
+    results = [learn(5, 4, epochs=5, seed=seed) for seed in range(5)]
+    losses = [result.evaluation.loss for result in results]
+    mean = statistics.fmean(losses)
+    expected = TASK.baselines()["lag 3 alone"]
+    assert abs(mean - expected) < 0.004, f"{losses}, not {expected}"
+    assert abs(mean - 0.520) < 0.004, f"{losses}"
+    for loss, result in zip(losses, results, strict=True):
+        scores = result.evaluation.dependency_scores
+        assert scores[3] == pytest.approx(1, abs=0.1), f"{scores}"
+        assert abs(scores[8]) < 0.2, f"{scores}"
+        assert expected - 0.01 < loss < expected + 0.004, f"{loss}, not {expected}"
+
+
+def test_sixteen_units_learn_both_lags_at_width_10() -> None:
+    results = [learn(10, 16, epochs=10, seed=seed) for seed in (0, 1)]
+    losses = [result.evaluation.loss for result in results]
+    assert statistics.fmean(losses) < 0.460, f"{losses}"
+    for loss, result in zip(losses, results, strict=True):
+        assert loss > TASK.optimum() - 4 * result.evaluation.standard_error, f"{loss}: below the optimum"
+        scores = result.evaluation.dependency_scores
+        assert scores == pytest.approx({3: 1, 8: 1}, abs=0.15), f"{scores}"
+
+
+def test_a_carried_state_reaches_beyond_the_width() -> None:
+    """Lag 8 is learnt at width 5, where no error ever flows back 8 steps."""
+    evaluation = learn(5, 16, epochs=10, seed=0).evaluation
+    assert evaluation.loss < TASK.baselines()["lag 3 alone"] - 0.03, f"{evaluation.loss}"
+    assert evaluation.dependency_scores[8] > 0.5, f"{evaluation.dependency_scores}"
+
+
+@pytest.mark.parametrize("num_steps", [5, 10, 20])
+def test_a_reset_state_comes_close_to_the_floor(num_steps: int) -> None:
+    """What is learnt of lag 3 shows at those steps of a block alone that have it in sight."""
+    floor = TASK.floor(num_steps)
+    found = [learn(num_steps, 16, epochs=10, seed=seed, state="reset").evaluation for seed in (0, 1)]
+    losses = [evaluation.loss for evaluation in found]
+    assert statistics.fmean(losses) < floor + 0.006, f"{losses}, not {floor}"
+    for evaluation in found:
+        lowest = floor - 4 * evaluation.standard_error
+        assert evaluation.loss > lowest, f"{evaluation.loss}, but the floor is {floor}"
+        share = (num_steps - 3) / num_steps
+        assert evaluation.dependency_scores[3] == pytest.approx(share, abs=0.05)
+        assert evaluation.dependency_scores[8] < max(0, num_steps - 8) / num_steps + 0.05
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_width_1_with_a_carried_state_gets_worse_with_training(seed: int) -> None:
+    """The readout learns to use what the state holds; the gradient of one step destroys it again."""
+    curve = [point.valid_loss for point in learn(1, 16, epochs=5, seed=seed).curve]
+    assert min(curve) < curve[-1] - 0.02, f"{curve}"
+    assert min(curve) < TASK.baselines()["lag 3 alone"] + 0.01, f"{curve}"
+    assert min(curve) in curve[1:-1], f"{curve}"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_width_1_with_a_reset_state_learns_nothing(seed: int) -> None:
+    expected = TASK.baselines()["no dependency"]
+    assert TASK.floor(1) == expected
+    evaluation = learn(1, 16, epochs=2, seed=seed, state="reset").evaluation
+    tolerance = 4 * evaluation.standard_error
+    assert evaluation.loss == pytest.approx(expected, abs=tolerance), f"{tolerance}"
+    assert evaluation.dependency_scores == pytest.approx({3: 0, 8: 0}, abs=1e-2)

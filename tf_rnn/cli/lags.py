@@ -1,0 +1,95 @@
+"""`lags`: where the gradient goes, before and after training, and what truncation cuts off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tf_rnn.cli.options import add_setup_options, not_negative, setup_options, whole
+from tf_rnn.comparison.report import setup_line
+from tf_rnn.config import STATES, Setup
+from tf_rnn.output import claim_folder, folder_name
+from tf_rnn.tasks import TASKS, check_setup, make_task, setup_identity
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+NAME = "lags"
+HELP = "how far back the gradient reaches, and what each truncation cuts off"
+# Enough to have learnt something, of what a comparison trains.
+SHARE_OF_BUDGET = 0.2
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this command."""
+    group = parser.add_argument_group("what is measured")
+    group.add_argument(
+        "--num-steps",
+        type=whole,
+        metavar="N",
+        help="how far back to look, and the width to train at; default for echo 40",
+    )
+    group.add_argument(
+        "--tokens",
+        type=not_negative,
+        metavar="N",
+        help="how long to train, 0 for not at all; default a fifth of what compare trains",
+    )
+    group.add_argument(
+        "--state", choices=STATES, default="carry", help="in training, at a block's end; default carry"
+    )
+    group.add_argument("--seed", type=int, default=0, help="of the initial weights, default 0")
+    add_setup_options(parser)
+    group = parser.add_argument_group("where results go")
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="default results/lags-..., named after the options"
+    )
+
+
+def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+    """Runs the command.
+
+    Args:
+        arguments: What the parser made of `words`.
+        words: The command line, for the report.
+
+    Raises:
+        OptionError: If a value is not allowed.
+    """
+    setup = Setup(**setup_options(arguments))
+    task = make_task(setup.task, **setup.task_options)
+    defaults = TASKS[setup.task].defaults
+    num_steps = arguments.num_steps or defaults.longest
+    check_setup(setup, task, num_steps)
+    tokens = defaults.tokens * SHARE_OF_BUDGET if arguments.tokens is None else arguments.tokens
+    identity = setup_identity(setup, task) | {
+        "num_steps": num_steps,
+        "tokens": tokens,
+        "state": arguments.state,
+        "seed": arguments.seed,
+    }
+    folder = arguments.out or Path("results") / folder_name(NAME, identity)
+    claim_folder(folder, identity)
+    # TensorFlow takes seconds to load, which --help and bad input need not wait for.
+    from tf_rnn.analysis.report import describe, write_lags  # noqa: PLC0415
+    from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
+    from tf_rnn.training import ProgressLine  # noqa: PLC0415
+
+    study = study_lags(
+        setup,
+        task,
+        num_steps,
+        tokens=tokens,
+        state=arguments.state,
+        seed=arguments.seed,
+        listener=ProgressLine(),
+    )
+    files = write_lags(folder, study, identity, task, setup_line(setup, f"{tokens:,.10g} tokens"), words)
+    console = Console()
+    console.print(f"{describe('untrained', study.untrained)}.", highlight=False, soft_wrap=True)
+    if study.trained:
+        console.print(f"{describe('trained', study.trained)}.", highlight=False, soft_wrap=True)
+    console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)

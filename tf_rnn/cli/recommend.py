@@ -1,0 +1,127 @@
+"""`recommend`: trains briefly, measures, names a width and says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tf_rnn.cli.options import add_setup_options, positive, setup_options, share, whole
+from tf_rnn.comparison import Comparison, Results, available_cores, sweep
+from tf_rnn.comparison.report import setup_line
+from tf_rnn.comparison.screen import Screen
+from tf_rnn.comparison.verify import verification, widths_to_verify
+from tf_rnn.config import Setup
+from tf_rnn.output import claim_folder, folder_name
+from tf_rnn.tasks import TASKS, Task, check_setup, make_task, setup_identity
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+NAME = "recommend"
+HELP = "which width to use, from the gradients of networks that are trained briefly"
+SHARE_OF_BUDGET = 0.2
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this command."""
+    group = parser.add_argument_group("what is recommended")
+    group.add_argument(
+        "--num-steps",
+        type=whole,
+        metavar="N",
+        help="the widest graph to think of, at which networks are trained; default for echo 40",
+    )
+    group.add_argument(
+        "--tolerance",
+        type=share,
+        default=0.1,
+        metavar="P",
+        help="the part of the gradient that may be missing, default 0.1",
+    )
+    group.add_argument("--seeds", type=whole, default=3, metavar="N", help="networks to train, default 3")
+    group.add_argument(
+        "--tokens", type=positive, metavar="N", help="for each; default a fifth of what compare trains"
+    )
+    group.add_argument(
+        "--verify",
+        action="store_true",
+        help="train at the width, its half and its double as compare does, and say whether it held",
+    )
+    add_setup_options(parser)
+    group = parser.add_argument_group("how it runs")
+    group.add_argument(
+        "--workers", type=whole, metavar="N", help="processes to verify with, default one a core"
+    )
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="default results/recommend-..., named after the options"
+    )
+
+
+def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+    """Runs the command.
+
+    Args:
+        arguments: What the parser made of `words`.
+        words: The command line, for the report.
+
+    Raises:
+        OptionError: If a value is not allowed.
+    """
+    setup = Setup(**setup_options(arguments))
+    task = make_task(setup.task, **setup.task_options)
+    defaults = TASKS[setup.task].defaults
+    num_steps = arguments.num_steps or defaults.longest
+    check_setup(setup, task, num_steps)
+    tokens = arguments.tokens or defaults.tokens * SHARE_OF_BUDGET
+    identity = setup_identity(setup, task) | {
+        "num_steps": num_steps,
+        "tokens": tokens,
+        "seeds": arguments.seeds,
+        "tolerance": arguments.tolerance,
+    }
+    folder = arguments.out or Path("results") / folder_name(NAME, identity)
+    claim_folder(folder, identity)
+    # TensorFlow takes seconds to load, which --help and bad input need not wait for.
+    from tf_rnn.analysis.advice import advise, widths_to_price  # noqa: PLC0415
+    from tf_rnn.analysis.cost import measure_costs  # noqa: PLC0415
+    from tf_rnn.analysis.report import write_advice  # noqa: PLC0415
+    from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
+    from tf_rnn.graph import make_graph  # noqa: PLC0415
+    from tf_rnn.training import ProgressLine  # noqa: PLC0415
+
+    studies = [
+        study_lags(setup, task, num_steps, tokens=tokens, seed=seed, listener=ProgressLine())
+        for seed in range(arguments.seeds)
+    ]
+    analyses = [study.last for study in studies]
+    widths = widths_to_price(analyses, arguments.tolerance)
+    costs = measure_costs(lambda width: make_graph(setup, task, width, seed=0), task, widths)
+    advice = advise(analyses, costs, arguments.tolerance)
+    console = Console()
+    console.print(advice.reason, highlight=False, soft_wrap=True)
+    verified = _verify(arguments, setup, task, advice.num_steps, folder) if arguments.verify else None
+    if verified:
+        console.print(verified, highlight=False, soft_wrap=True)
+    line = setup_line(setup, f"{tokens:,.10g} tokens")
+    files = write_advice(folder, advice, studies, identity, line, words, verified)
+    console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+
+
+def _verify(arguments: argparse.Namespace, setup: Setup, task: Task, num_steps: int, folder: Path) -> str:
+    fields: dict[str, Any] = setup_options(arguments)
+    comparison = Comparison(
+        **fields,
+        num_steps=widths_to_verify(num_steps),
+        state=("carry",),
+        seeds=arguments.seeds,
+        budget="tokens",
+        amount=TASKS[setup.task].defaults.tokens,
+    )
+    comparison.check_data(task)
+    results = Results(folder / "verify", comparison.identity(task))
+    with Screen(Console(stderr=True)) as screen:
+        summaries, _ = sweep(comparison, results, task, screen, arguments.workers or available_cores())
+    return verification(summaries, num_steps)

@@ -1,0 +1,41 @@
+"""Graphs from a setup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tf_rnn.cells import make_cell
+from tf_rnn.graph.unrolled import UnrolledGraph
+
+if TYPE_CHECKING:
+    from tf_rnn.config import Setup
+    from tf_rnn.tasks import Task
+
+
+def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledGraph:
+    """Makes a graph on a new cell, in a `tf.Graph` of its own.
+
+    Args:
+        setup: The cell and the optimizer.
+        task: The setup's task.
+        num_steps: The width.
+        seed: Of the initial weights.
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+    return UnrolledGraph(
+        make_cell(setup.cell, setup.state_size, setup.num_layers),
+        num_steps,
+        setup.batch_size,
+        task.input_size,
+        task.num_classes,
+        input_kind=task.input_kind,
+        loss=task.loss,
+        loss_steps=task.loss_steps,
+        readout=task.readout,
+        optimizer=setup.optimizer,
+        learning_rate=setup.learning_rate,
+        clip_norm=setup.clip_norm,
+        seed=seed,
+    )
