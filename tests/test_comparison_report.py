@@ -279,7 +279,7 @@ def test_configuration_line(changes: dict[str, Any], expected: str) -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that were to be saved."""
     figures: list[Any] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, _: figures.append(figure))
+    monkeypatch.setattr(plots, "write_figure", lambda _, figure: figures.append(figure))
     return figures
 
 

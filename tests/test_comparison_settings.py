@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -9,10 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from comparison_helpers import OPTIONS, make_comparison
+from comparison_helpers import make_comparison
 
-from tf_rnn.comparison import RunKey
+from tf_rnn.comparison import Comparison, RunKey
 from tf_rnn.config import CELLS, OPTIMIZERS, OptionError
+from tf_rnn.output import folder_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,13 +102,14 @@ def identity(**changes: Any) -> dict[str, Any]:
 
 def name(**changes: Any) -> str:
     comparison = make_comparison(**changes)
-    return comparison.name(comparison.make_task())
+    return folder_name("compare", comparison.identity(comparison.make_task()))
 
 
 def test_the_identity_is_everything_but_the_runs() -> None:
     found = identity()
     assert json.loads(json.dumps(found)) == found
-    assert list(found) == [key for key in OPTIONS if key not in ("num_steps", "state", "seeds")]
+    options = {field.name for field in dataclasses.fields(Comparison)}
+    assert set(found) == options - {"num_steps", "state", "seeds"}
     assert found["task_options"] == {
         "lags": [2, 5],
         "effects": [0.3, -0.15],

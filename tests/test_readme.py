@@ -23,8 +23,6 @@ def test_continuous_integration_finds_the_test_command() -> None:
     assert "grep -m 1 -- '-m pytest$' README.md" in script
     (found,) = [line for line in README.splitlines() if line.endswith("-m pytest")]
     assert found.strip() == f"{SET_UP} -m pytest"
-        f"{SET_UP} -m pytest"
-    ]
 
 
 def test_the_example_runs_as_it_is(tmp_path: Path) -> None:

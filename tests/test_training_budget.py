@@ -148,7 +148,7 @@ def test_many_evaluations_fall_on_the_updates_that_they_should() -> None:
     made = Meter(Budget("updates", 100), TOKENS, per_epoch=100, evaluations=100)
     evaluate: Any = Mock(return_value=Evaluation(0.5, 0.0, 9, {}))
     for counted in range(1, 101):
-        made.count(Update(1, 0.5, None, TOKENS))
+        made.count(Update(1, 0.5, 1.0, None, TOKENS))
         assert made.evaluation_is_due
         made.evaluate(evaluate, None)
         assert not made.evaluation_is_due, f"due again after update {counted}"
@@ -162,7 +162,7 @@ def test_seconds_are_of_training_alone(clock: Clock) -> None:
     seen = []
     while not made.is_spent:
         clock.now += 3.0
-        made.count(Update(1, 0.5, None, TOKENS))
+        made.count(Update(1, 0.5, 1.0, None, TOKENS))
         if made.evaluation_is_due:
             made.evaluate(evaluate, None)
         seen.append((made.seconds, made.fraction))
@@ -175,12 +175,12 @@ def test_report_tells_pace_and_time_left_without_evaluations(clock: Clock) -> No
     made.evaluate(evaluator_that_takes(clock, 50.0, loss=0.75), None)
     for loss in (0.5, 0.25):
         clock.now += 3.0
-        made.count(Update(2, loss, None, TOKENS))
+        made.count(Update(2, loss, 1.0, None, TOKENS))
     made.evaluate(evaluator_that_takes(clock, 70.0, loss=0.625), None)
     report = made.report()
     assert report == (2, 2, 0.25, 0.375, 0.625, 2 * 12 / 6.0, 18.0)
     clock.now += 4.0
-    made.count(Update(2, 0.125, None, TOKENS))
+    made.count(Update(2, 0.125, 1.0, None, TOKENS))
     report = made.report()
     assert report[:-1] == (2, 3, 0.375, 0.125, 0.625, 12 / 4.0)
     assert report.seconds_left == pytest.approx(10.0 * 5 / 3)
@@ -192,7 +192,7 @@ def test_report_is_due_after_a_while_and_at_the_end(clock: Clock) -> None:
     due = []
     for passed in (0.0625, 0.0625, 0.0):
         clock.now += passed + 1e-3
-        made.count(Update(1, 0.5, None, TOKENS))
+        made.count(Update(1, 0.5, 1.0, None, TOKENS))
         due.append(made.report_is_due)
         if made.report_is_due:
             made.report()
@@ -203,7 +203,7 @@ def test_curve_has_the_mean_training_loss_since_the_point_before(clock: Clock) -
     made = Meter(Budget("updates", 5), TOKENS, per_epoch=5, evaluations=2)
     made.evaluate(evaluator_that_takes(clock, 0.0), None)
     for loss in (1.0, 0.5, 0.75, 0.25, 0.125):
-        made.count(Update(1, loss, None, TOKENS))
+        made.count(Update(1, loss, 1.0, None, TOKENS))
         if made.evaluation_is_due:
             made.evaluate(evaluator_that_takes(clock, 0.0), None)
     assert [point.train_loss for point in made.curve[1:]] == [0.75, 0.1875]

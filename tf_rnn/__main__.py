@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
         words: The arguments; None for those of this process.
 
     Returns:
-        The exit status: 0 done, 1 a worker process died, 2 bad input, 130 interrupted.
+        The exit status: 0 done, 1 training diverged or a worker process died, 2 bad input, 130 interrupted.
     """
     words = sys.argv[1:] if words is None else list(words)
     parser = Parser(prog="tf_rnn", description="How wide should the graph of a recurrent network be?")
@@ -39,6 +40,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(f"{arguments.command}: error: {option} {error.problem}", BAD_INPUT)
     except WorkerDiedError as error:
         return _fail(f"{arguments.command}: error: {error}", 1)
+    except ArithmeticError as error:
+        words_of_options = re.sub(r"\b(clip_norm|learning_rate)\b", _as_option, str(error))
+        return _fail(f"{arguments.command}: error: {words_of_options}", 1)
     except KeyboardInterrupt:
         return _fail(
             f"{arguments.command}: interrupted; what is finished is kept, "
@@ -46,6 +50,10 @@ def main(words: Sequence[str] | None = None) -> int:
             INTERRUPTED,
         )
     return 0
+
+
+def _as_option(name: re.Match[str]) -> str:
+    return "--" + name[0].replace("_", "-")
 
 
 def _fail(line: str, status: int) -> int:

@@ -17,6 +17,8 @@ INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error")
 LOSS_STEPS = ("all", "last", "marked")
 READOUTS = ("linear", "none")
+ACTIVATIONS = ("tanh", "relu")
+RECURRENT_INITS = ("orthogonal", "glorot", "identity")
 REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
 DTYPES = ("float32", "float64")
@@ -181,6 +183,7 @@ class Setup:
         cell: A name in `tf_rnn.cells.CELLS`.
         state_size: Units of each layer.
         num_layers: Layers upon each other.
+        cell_options: The cell's further options.
         batch_size: Examples side by side.
         optimizer: By name.
         learning_rate: The optimizer's rate.
@@ -198,6 +201,7 @@ class Setup:
     cell: str = "vanilla"
     state_size: int = 16
     num_layers: int = 1
+    cell_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch_size: int = 200
     optimizer: str = "adagrad"
     learning_rate: float = 0.1

@@ -207,9 +207,9 @@ def write_advice(
         _markdown(header, rows),
         "## How it was found",
         (
-            f"One network for each of {len(studies)} seeds was trained at width {len(biases[0])}, then errors "
-            "were followed back and each step's part of the gradient of the recurrent weights summed up. The "
-            "width is the smallest from which on what is missing stays below the tolerance, for the seed "
+            f"One network for each of {len(studies)} seeds was trained at width {len(biases[0])}; then "
+            "errors were followed back and each step's part of the recurrent weights' gradient summed up. "
+            "The width is the smallest from which on what is missing stays below the tolerance, for the seed "
             "that asks for most."
         ),
     ]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import RECURRENT, gate_kernel
-from tf_rnn.config import OptionError, require_choice, require_whole
+from tf_rnn.config import OptionError, require_choice, require_positive, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,8 @@ class Cell(abc.ABC):
         state_size: Number of units d, at least 1.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate's rows of W that meet
             the state.
+        recurrent_gain: What these rows are multiplied by; orthogonal ones then have this spectral
+            radius.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -52,9 +54,12 @@ class Cell(abc.ABC):
     name: ClassVar[str]
     num_gates: ClassVar[int]
 
-    def __init__(self, state_size: int, recurrent_init: str = "orthogonal") -> None:
+    def __init__(
+        self, state_size: int, recurrent_init: str = "orthogonal", recurrent_gain: float = 1.0
+    ) -> None:
         self._units = require_whole("state_size", state_size)
         self._recurrent_init = require_choice("recurrent_init", recurrent_init, RECURRENT)
+        self._recurrent_gain = require_positive("recurrent_gain", recurrent_gain)
         self._variables: tuple[Any, ...] = ()
         self._input_size = 0
         self._scope = ""
@@ -127,6 +132,7 @@ class Cell(abc.ABC):
                     self._units,
                     self.num_gates,
                     self._recurrent_init,
+                    self._recurrent_gain,
                     seed,
                 ),
                 use_resource=True,

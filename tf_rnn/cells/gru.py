@@ -24,6 +24,7 @@ class GRUCell(Cell):
     Args:
         state_size: Number of units d, at least 1.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
+        recurrent_gain: What the rows that meet the state are multiplied by.
 
     Raises:
         OptionError: If an option is not allowed.

@@ -39,7 +39,13 @@ RECURRENT = {"orthogonal": orthogonal, "glorot": glorot, "identity": identity}
 
 
 def gate_kernel(
-    name: str, input_size: int, state_size: int, num_gates: int, recurrent_init: str, seed: int | None
+    name: str,
+    input_size: int,
+    state_size: int,
+    num_gates: int,
+    recurrent_init: str,
+    recurrent_gain: float,
+    seed: int | None,
 ) -> Any:
     """Returns an initializer of the concatenated weights of a cell's gates.
 
@@ -52,6 +58,7 @@ def gate_kernel(
         state_size: Rows that meet the state, and columns of each gate.
         num_gates: How many blocks of `state_size` columns stand side by side.
         recurrent_init: A key of RECURRENT.
+        recurrent_gain: What the rows that meet the state are multiplied by.
         seed: Seed of the whole model, or None.
 
     Returns:
@@ -61,7 +68,7 @@ def gate_kernel(
 
     def block(gate: int, dtype: Any) -> Any:
         recurrent_seed = named_seed(seed, f"{name}/recurrent/{gate}")
-        recurrent = RECURRENT[recurrent_init](state_size, state_size, recurrent_seed, dtype)
+        recurrent = recurrent_gain * RECURRENT[recurrent_init](state_size, state_size, recurrent_seed, dtype)
         if input_size == 0:
             return recurrent
         inputs = glorot(input_size, state_size, named_seed(seed, f"{name}/input/{gate}"), dtype)

@@ -31,6 +31,7 @@ class LSTMCell(Cell):
         forget_bias: Initial value of the forget gate's bias. 1 lets the cell keep what it holds from
             the start (Gers et al. 2000; Jozefowicz et al. 2015); it is part of b, not added to it.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
+        recurrent_gain: What the rows that meet the state are multiplied by.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -41,8 +42,14 @@ class LSTMCell(Cell):
     name = "lstm"
     num_gates = 4
 
-    def __init__(self, state_size: int, forget_bias: float = 1.0, recurrent_init: str = "orthogonal") -> None:
-        super().__init__(state_size, recurrent_init)
+    def __init__(
+        self,
+        state_size: int,
+        forget_bias: float = 1.0,
+        recurrent_init: str = "orthogonal",
+        recurrent_gain: float = 1.0,
+    ) -> None:
+        super().__init__(state_size, recurrent_init, recurrent_gain)
         self._forget_bias = float(forget_bias)
 
     @property

@@ -26,6 +26,8 @@ class VanillaCell(Cell):
         recurrent_init: Initial rows of W that meet the state: "orthogonal" (all singular values 1,
             so that nothing grows or decays at first, Saxe et al. 2014), "glorot", or "identity"
             (with "relu", Le et al. 2015).
+        recurrent_gain: What these rows are multiplied by; with 1.5 and "orthogonal" the spectral
+            radius is 1.5, and gradients may explode.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -36,8 +38,14 @@ class VanillaCell(Cell):
     name = "vanilla"
     num_gates = 1
 
-    def __init__(self, state_size: int, activation: str = "tanh", recurrent_init: str = "orthogonal") -> None:
-        super().__init__(state_size, recurrent_init)
+    def __init__(
+        self,
+        state_size: int,
+        activation: str = "tanh",
+        recurrent_init: str = "orthogonal",
+        recurrent_gain: float = 1.0,
+    ) -> None:
+        super().__init__(state_size, recurrent_init, recurrent_gain)
         self._activation = ACTIVATIONS[require_choice("activation", activation, ACTIVATIONS)]
 
     def _make_biases(self, dtype: Any) -> tuple[Any, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import inspect
 from pathlib import Path
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.config import (
+    ACTIVATIONS,
     CELLS,
     OPTIMIZERS,
+    RECURRENT_INITS,
     STYLES,
     OptionError,
     require_fraction,
@@ -18,7 +20,11 @@ from tf_rnn.config import (
 )
 from tf_rnn.tasks import TASKS
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 BAD_INPUT = 2
+CELL_OPTIONS = ("activation", "recurrent_init", "recurrent_gain")
 TASK_OPTIONS = ("lags", "effects", "lag", "delay", "span", "data")
 
 
@@ -80,6 +86,14 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cell", choices=CELLS)
     group.add_argument("--state-size", type=whole, metavar="D", help="units of a layer")
     group.add_argument("--num-layers", type=whole, default=1, metavar="N", help="default: 1")
+    group.add_argument("--activation", choices=ACTIVATIONS, help="vanilla: default tanh")
+    group.add_argument("--recurrent-init", choices=RECURRENT_INITS, help="default orthogonal")
+    group.add_argument(
+        "--recurrent-gain",
+        type=positive,
+        metavar="G",
+        help="factor of the initial recurrent weights, default 1",
+    )
     group.add_argument("--batch-size", type=whole, metavar="N")
     group.add_argument("--optimizer", choices=OPTIMIZERS)
     group.add_argument("--learning-rate", type=positive, metavar="R", help="the same for all widths")
@@ -105,6 +119,7 @@ def setup_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "cell": arguments.cell or defaults.cell,
         "state_size": arguments.state_size or defaults.state_size,
         "num_layers": arguments.num_layers,
+        "cell_options": _given(arguments, CELL_OPTIONS),
         "batch_size": arguments.batch_size or defaults.batch_size,
         "optimizer": arguments.optimizer or defaults.optimizer,
         "learning_rate": arguments.learning_rate or defaults.learning_rate,
@@ -114,9 +129,13 @@ def setup_options(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    values = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _task_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(arguments, name) for name in TASK_OPTIONS}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = _given(arguments, TASK_OPTIONS)
     for name in given:
         takers = [task for task, kind in TASKS.items() if name in inspect.signature(kind).parameters]
         if arguments.task not in takers:

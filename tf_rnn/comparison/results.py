@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,10 @@ class Results:
         self.folder = folder
         self.runs: dict[RunKey, dict[str, Any]] = {}
         self.costs: dict[int, dict[str, Any]] = {}
-        self.identity = claim_folder(folder, identity)
-        if (folder / FILE).exists():
+        self.identity: dict[str, Any] = json.loads(json.dumps(identity))
+        if (folder / FILE).exists():  # looked at before anything is written
             self._load(folder / FILE)
+        claim_folder(folder, identity)
 
     def _load(self, path: Path) -> None:
         saved = read_json(path)

@@ -25,7 +25,7 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
         OptionError: If an option is not allowed.
     """
     return UnrolledGraph(
-        make_cell(setup.cell, setup.state_size, setup.num_layers),
+        make_cell(setup.cell, setup.state_size, setup.num_layers, **setup.cell_options),
         num_steps,
         setup.batch_size,
         task.input_size,

@@ -95,7 +95,8 @@ class Graphs:
             newest = num_steps if self.base.options.newest == self.base.num_steps else 1
         key = (num_steps, newest)
         if key not in self._made:
-            loss_steps = self.base.options.loss_steps if newest == num_steps else newest
+            marked = self.base.options.loss_steps == "marked"
+            loss_steps = ("marked" if marked else "all") if newest == num_steps else newest
             self._made[key] = self.base.with_steps(num_steps, loss_steps)
         return self._made[key]
 
@@ -134,7 +135,7 @@ def _slide(course: Course, width: int, stride: int, begin: int, most: float = ma
     The last of `most` windows hands on the state at its end, so that nothing is counted twice after
     it.
     """
-    graph, new_steps = course.graphs.of(width), width
+    graph, new_steps = course.graphs.of(width, newest=width), width
     for number, start in enumerate(range(begin, course.length - width + 1, stride), start=1):
         if number >= most:
             yield Window(graph, start, new_steps, width, graph.final_state, loss_scale=graph.loss_scale)
@@ -294,7 +295,7 @@ def require_style(style: str, stride: int, graph: UnrolledGraph) -> None:
     """
     if style == "sliding" and not 1 <= stride <= graph.num_steps:
         raise OptionError("stride", f"must be from 1 to num_steps ({graph.num_steps}), got {stride}")
-    if style in NEED_ALL_LOSSES and graph.options.loss_steps != "all":
+    if style in NEED_ALL_LOSSES and graph.options.loss_steps == "marked":
         raise OptionError(
             "style",
             f"must be block or full where losses do not stand at every step, got {style!r}",

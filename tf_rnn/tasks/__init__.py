@@ -77,13 +77,15 @@ def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
         task: The setup's task.
         num_steps: The largest width.
     """
+    if "activation" in setup.cell_options and setup.cell != "vanilla":
+        raise OptionError("activation", f"must be left out unless cell is vanilla, got {setup.cell!r}")
     predicts = setup.cell in CELLS_THAT_PREDICT
     if predicts != (task.readout == "none"):
         fitting = [cell for cell in CELLS if (cell in CELLS_THAT_PREDICT) != predicts]
         raise OptionError(
             "cell", f"must be {' or '.join(fitting)} for the task {task.name}, got {setup.cell!r}"
         )
-    if setup.style in NEED_ALL_LOSSES and task.loss_steps != "all":
+    if setup.style in NEED_ALL_LOSSES and task.loss_steps == "marked":
         raise OptionError(
             "style",
             f"must be block or full for the task {task.name}, whose losses do not stand at every step; "

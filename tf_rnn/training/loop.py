@@ -162,10 +162,14 @@ def session_loop(
             return probe.norms(rows, start, current)  # noqa: B023 (the state as it is by then)
 
         for window in truncation.windows(graphs, rows.targets.shape[1], epoch, measure):
-            loss, state_after, _ = runs(window, rows, current)
+            loss, gradient_norm, state_after, _ = runs(window, rows, current)
             current = next_state(state_after, zero_state)
             yield Update(
-                epoch + 1, float(loss) * window.loss_scale, state_after, window.new_steps * graph.batch_size
+                epoch=epoch + 1,
+                loss=float(loss) * window.loss_scale,
+                gradient_norm=float(gradient_norm),
+                final_state=state_after,
+                tokens=window.new_steps * graph.batch_size,
             )
 
 

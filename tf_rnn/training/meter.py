@@ -17,20 +17,26 @@ REPORT_SECONDS = 0.1
 
 
 class DivergedError(ArithmeticError):
-    """The loss, in training or on held-out data, is no longer a finite number.
+    """The loss is no longer a finite number.
 
     Attributes:
-        update: The update, counted from 1, whose loss was not finite, or after which the held-out
-            loss was not.
+        loss: What it is.
+        update: The update, counted from 1, whose loss was not finite.
+        epoch: Its epoch.
+        largest_norm: The largest norm of the gradient, before clipping, up to then.
     """
 
-    def __init__(self, loss: float, update: int, epoch: int) -> None:
-        super().__init__(loss, update, epoch)
-        self.loss, self.update, self.epoch = loss, update, epoch
+    def __init__(self, loss: float, update: int, epoch: int, largest_norm: float) -> None:
+        super().__init__(loss, update, epoch, largest_norm)
+        self.loss, self.update, self.epoch, self.largest_norm = loss, update, epoch, largest_norm
 
     def __str__(self) -> str:
+        when = f"at update {self.update} (epoch {self.epoch})" if self.update else "before any update"
+        norms = (
+            f", after gradients that grew to a norm of {self.largest_norm:.3g}" if self.largest_norm else ""
+        )
         return (
-            f"the loss is {self.loss} at update {self.update} (epoch {self.epoch}); "
+            f"the loss is {self.loss} {when}{norms}; "
             "limit the gradient's norm with clip_norm, or lower learning_rate"
         )
 
@@ -41,12 +47,14 @@ class Update(NamedTuple):
     Attributes:
         epoch: Number of the epoch, from 1.
         loss: The mean loss of a step, before the update.
+        gradient_norm: The norm of the gradient, before clipping.
         final_state: The state that goes on to the next run.
         tokens: Examples times steps whose errors were counted for the first time.
     """
 
     epoch: int
     loss: float
+    gradient_norm: float
     final_state: Any
     tokens: int
 
@@ -116,7 +124,7 @@ class Meter:
         self._evaluations = require_whole("evaluations", evaluations)
         self._next_evaluation = 1
         self.updates, self.tokens, self.epoch = 0, 0, 1
-        self.fraction = 0.0
+        self.fraction = self._largest_norm = 0.0
         self.curve: list[CurvePoint] = []
         self._since_curve, self._since_report = Average(), Average()
         self._started = self._reported = time.perf_counter()
@@ -152,10 +160,11 @@ class Meter:
         self.updates += 1
         self.tokens += update.tokens
         self.epoch = update.epoch
+        self._largest_norm = max(self._largest_norm, update.gradient_norm)  # a nan does not replace it
         counted = self.updates / self._total if self._counts_updates else self.tokens / self._total_tokens
         self.fraction = min(1.0, max(counted, self.seconds / self._limit))
         if not math.isfinite(update.loss):
-            raise DivergedError(update.loss, self.updates, update.epoch)
+            raise DivergedError(update.loss, self.updates, update.epoch, self._largest_norm)
         self._since_curve.add(update.loss)
         self._since_report.add(update.loss)
 
@@ -171,7 +180,7 @@ class Meter:
         paused = time.perf_counter()
         evaluation = evaluator(session)
         if not math.isfinite(evaluation.loss):
-            raise DivergedError(evaluation.loss, self.updates, self.epoch)
+            raise DivergedError(evaluation.loss, self.updates, self.epoch, self._largest_norm)
         self.curve.append(
             CurvePoint(self.updates, self.tokens, seconds, self._since_curve.mean, evaluation.loss)
         )

@@ -72,12 +72,14 @@ class Runs:
         self._prepared: dict[tuple[int, int], Callable[..., Any]] = {}
 
     def __call__(self, window: Window, rows: Stream, state: Any) -> Any:
-        """Returns the loss, the state for the next window, and None."""
+        """Returns the loss, the gradient's norm, the state for the next window, and None."""
         graph = window.graph
         key = (id(graph), id(window.next_state))
         run = self._prepared.get(key)
         if run is None:
-            run = graph.runner(self._session, graph.total_loss, window.next_state, graph.train_step)
+            run = graph.runner(
+                self._session, graph.total_loss, graph.gradient_norm, window.next_state, graph.train_step
+            )
             self._prepared[key] = run
         return run(*_cut(rows, window.start, graph.num_steps), state, *window.more)
 
