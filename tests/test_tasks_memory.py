@@ -1,8 +1,7 @@
-"""The memory task: its definition, its losses against simulation and brute force, and its errors."""
+"""The memory task: its definition, its losses against brute force, and its errors."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
@@ -17,87 +16,78 @@ from tf_rnn.config import OptionError
 from tf_rnn.tasks import Memory
 
 
-@given(lag=st.integers(1, 40), num_symbols=st.integers(2, 9), length=st.integers(1, 60))
-def test_targets_are_the_inputs_of_the_lag_before(lag: int, num_symbols: int, length: int) -> None:
-    inputs, targets = Memory(lag, num_symbols, length=length).stream()
-    assert inputs.shape == targets.shape == (length,)
+@given(lag=st.integers(1, 9), num_symbols=st.integers(2, 9), count=st.integers(1, 30))
+def test_the_symbol_at_the_start_is_the_target_at_the_end(lag: int, num_symbols: int, count: int) -> None:
+    task = Memory(lag, num_symbols, length=count * (lag + 1))
+    inputs, targets = (values.reshape(count, lag + 1) for values in task.stream())
     assert inputs.dtype == targets.dtype == np.int32
-    np.testing.assert_array_equal(targets[lag:], inputs[:-lag])
-    assert {*inputs.tolist(), *targets.tolist()} <= set(range(num_symbols))
+    np.testing.assert_array_equal(inputs[:, 0], targets[:, -1])
+    assert set(inputs[:, 0].tolist()) <= set(range(num_symbols))
+    assert set(inputs[:, 1:].ravel().tolist()) <= set(range(num_symbols, 2 * num_symbols))
+    assert (targets[:, :-1] == -1).all()
 
 
-def test_first_targets_are_symbols_before_the_stream() -> None:
-    task = Memory(lag=3, num_symbols=4, length=3)
-    drawn = np.stack([task.stream(epoch=epoch).targets for epoch in range(400)])
-    shares = np.bincount(drawn.ravel(), minlength=4) / drawn.size
-    error = math.sqrt(0.25 * 0.75 / drawn.size)
-    assert np.abs(shares - 0.25).max() < 4 * error, shares
+def test_one_example_as_it_is_drawn() -> None:
+    inputs, targets = Memory(lag=4, length=5).stream()
+    assert targets.tolist() == [-1, -1, -1, -1, inputs[0]]
 
 
-def test_symbols_are_equally_frequent_and_independent_of_the_next() -> None:
-    inputs = Memory(num_symbols=5, length=100_000).stream().inputs
-    pairs = np.bincount(5 * inputs[:-1] + inputs[1:], minlength=25) / (len(inputs) - 1)
-    error = math.sqrt(0.04 * 0.96 / len(inputs))
-    assert np.abs(pairs - 0.04).max() < 4 * error, pairs
+def test_distractors_are_equally_frequent_and_say_nothing_of_the_symbol() -> None:
+    inputs, targets = (values.reshape(-1, 3) for values in Memory(2, 3, length=90_000).stream())
+    pairs = np.bincount(3 * (inputs[:, 1] - 3) + targets[:, -1], minlength=9) / len(inputs)
+    error = math.sqrt(1 / 9 * 8 / 9 / len(inputs))
+    assert np.abs(pairs - 1 / 9).max() < 4 * error, pairs
+
+
+def test_symbols_are_equally_frequent() -> None:
+    targets = Memory(lag=1, num_symbols=5, length=100_000).stream().targets
+    shares = np.bincount(targets[targets >= 0], minlength=5) / 50_000
+    error = math.sqrt(0.2 * 0.8 / 50_000)
+    assert np.abs(shares - 0.2).max() < 4 * error, shares
 
 
 @pytest.mark.parametrize("num_symbols", [2, 7])
-def test_memoryless_loss_agrees_with_simulation(num_symbols: int) -> None:
-    task = Memory(lag=2, num_symbols=num_symbols, length=50_000)
+def test_baseline_is_the_loss_of_equal_probabilities(num_symbols: int) -> None:
+    assert Memory(num_symbols=num_symbols).baselines() == {"memoryless": math.log(num_symbols)}
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3, 6])
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 5, 7, 12])
+def test_floor_counts_the_examples_that_a_border_cuts(lag: int, num_steps: int) -> None:
+    task = Memory(lag, 3, length=(lag + 1) * num_steps * 4)
     inputs, targets = task.stream()
-    # The frequency of each target after each input: the best that the present alone can tell.
-    counts = np.bincount(num_symbols * inputs + targets, minlength=num_symbols**2)
-    table = counts.reshape(num_symbols, num_symbols) / np.bincount(inputs)[:, np.newaxis]
-    losses = -np.log(table[inputs, targets])
-    error = losses.std() / math.sqrt(losses.size)
-    fitted = num_symbols**2 / (2 * losses.size)  # frequencies of the data themselves fit too well
-    ((name, expected),) = task.baselines().items()
-    assert name == "memoryless"
-    assert abs(losses.mean() - expected) < 4 * error + fitted, f"{losses.mean()} +- {error}, not {expected}"
+    last_symbol, losses = None, []
+    for t, (symbol, target) in enumerate(zip(inputs.tolist(), targets.tolist(), strict=True)):
+        if t % num_steps == 0:
+            last_symbol = None
+        if symbol < 3:
+            last_symbol = symbol
+        if target >= 0:
+            losses.append(0.0 if last_symbol == target else math.log(3))
+    # Who has seen another symbol than the target's does not exist: it would have to come between.
+    assert task.floor(num_steps) == pytest.approx(np.mean(losses), abs=1e-12)
 
 
-def brute_force_floor(lag: int, num_symbols: int, num_steps: int) -> float:
-    """The loss of the best predictor that sees only its block, by going through all sequences."""
-    total = 0.0
-    for j in range(num_steps):
-        by_seen: dict[tuple[int, ...], list[int]] = {}
-        for symbols in itertools.product(range(num_symbols), repeat=lag + num_steps):
-            by_seen.setdefault(symbols[lag : lag + j + 1], []).append(symbols[j])
-        for group in by_seen.values():
-            shares = np.bincount(group) / len(group)
-            loss = -sum(p * math.log(p) for p in shares if p > 0)
-            total += loss * len(group) / num_symbols ** (lag + num_steps)
-    return total / num_steps
-
-
-@pytest.mark.parametrize(("lag", "num_symbols"), [(1, 3), (2, 2), (3, 2)])
-@pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 5])
-def test_floor_agrees_with_brute_force(lag: int, num_symbols: int, num_steps: int) -> None:
-    expected = brute_force_floor(lag, num_symbols, num_steps)
-    assert Memory(lag, num_symbols).floor(num_steps) == pytest.approx(expected, abs=1e-12)
-
-
-def test_floor_falls_from_memoryless_to_the_optimum() -> None:
+def test_floor_of_whole_examples_is_the_optimum_and_of_narrow_blocks_the_baseline() -> None:
     task = Memory(lag=6)
-    floors = [task.floor(n) for n in (1, 6, 7, 12, 50, 10**8)]
-    assert floors[0] == floors[1] == task.baselines()["memoryless"] == math.log(8)
-    assert floors[3] == pytest.approx(math.log(8) / 2)
-    assert all(a >= b for a, b in itertools.pairwise(floors))
-    assert floors[-1] == pytest.approx(task.optimum(), abs=1e-6)
-    assert task.optimum() == 0
+    assert task.floor(7) == task.floor(14) == task.optimum() == 0
+    assert task.floor(1) == task.floor(6) == task.baselines()["memoryless"] == math.log(8)
 
 
 def test_dependency_score_is_the_share_that_is_remembered() -> None:
-    task = Memory(lag=4, num_symbols=3, length=2 * 40)
+    task = Memory(lag=4, num_symbols=3, length=2 * 100)
     inputs, targets = task.rows(2)
     remembered = (targets == 1).astype(np.float32)
-    memoryless = np.full(inputs.shape, 1 / 3, np.float32)
+    noise = np.random.default_rng(0).random(inputs.shape)
     for share in (1.0, 0.25, 0.0):
-        predictions = share * remembered + (1 - share) * memoryless
+        predictions = np.where(targets >= 0, share * remembered + (1 - share) / 3, noise)
         assert task.dependency_scores(inputs, predictions) == pytest.approx({4: share}, abs=1e-6)
+        # A row that ends within an example has no use for its symbol.
+        found = task.dependency_scores(inputs[:, :-2], predictions[:, :-2])
+        assert found == pytest.approx({4: share}, abs=1e-6)
 
 
-def test_dependency_score_needs_symbols_early_enough() -> None:
+def test_dependency_score_needs_both_kinds_of_examples() -> None:
     task = Memory(lag=4, num_symbols=3, length=2 * 40)
     inputs = task.rows(2).inputs
     predictions = np.full(inputs.shape, 0.5)
@@ -108,18 +98,18 @@ def test_dependency_score_needs_symbols_early_enough() -> None:
 
 @given(st.integers(1, 10**6), st.integers(2, 50), st.integers(0, 2**70))
 def test_options_make_an_equal_task(lag: int, num_symbols: int, seed: int) -> None:
-    task = Memory(lag, num_symbols, seed, length=11, valid_length=5)
+    task = Memory(lag, num_symbols, seed, length=3 * (lag + 1) + 1, valid_length=lag + 1)
     options = json.loads(json.dumps(task.options()))
     assert options == {
         "lag": lag,
         "num_symbols": num_symbols,
         "seed": seed,
-        "length": 11,
-        "valid_length": 5,
+        "length": 3 * (lag + 1),
+        "valid_length": lag + 1,
     }
     assert Memory(**options).options() == options
-    assert (task.lags, task.distance, task.period) == ((lag,), lag, 1)
-    assert (task.input_size, task.num_classes) == (num_symbols, num_symbols)
+    assert (task.lags, task.distance, task.period) == ((lag,), lag, lag + 1)
+    assert (task.input_size, task.num_classes) == (2 * num_symbols, num_symbols)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +119,6 @@ def test_options_make_an_equal_task(lag: int, num_symbols: int, seed: int) -> No
         ({"lag": 2.5}, "lag must be a whole number of at least 1, got 2.5"),
         ({"num_symbols": 1}, "num_symbols must be a whole number of at least 2, got 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ({"length": 0}, "length must be a whole number of at least 1, got 0"),
-        ({"valid_length": 0}, "valid_length must be a whole number of at least 1, got 0"),
     ],
 )
 def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:
@@ -139,11 +127,7 @@ def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> 
 
 
 def test_what_the_methods_refuse() -> None:
-    task = Memory(length=20)
-    with pytest.raises(OptionError, match=r"^split must be one of train, valid; got 'test'$"):
-        task.stream("test")
-    with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
-        task.stream(epoch=-1)
+    task = Memory(lag=4, length=20)
     with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0$"):
         task.floor(0)
     with pytest.raises(OptionError, match=r"^inputs must be \[batch_size, length\], got shape \(20,\)$"):

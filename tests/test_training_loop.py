@@ -235,39 +235,92 @@ def explosive(**options: Any) -> UnrolledGraph:
     return make_graph(optimizer="sgd", learning_rate=3e38, **options)
 
 
-def test_a_loss_that_is_not_finite_names_the_update() -> None:
+ADVICE = "limit the gradient's norm with clip_norm, or lower learning_rate"
+
+
+def first_norm() -> float:
+    """The norm of the first update's gradient, which is that of `explosive` too."""
+    graph = make_graph()
+    with graph.session() as session:
+        return next(session_loop(graph, TASK, session)).gradient_norm
+
+
+def test_a_loss_that_is_not_finite_names_the_update_and_the_largest_norm() -> None:
+    graph = explosive()
+    with graph.session() as session:
+        norms = [update.gradient_norm for update in itertools.islice(session_loop(graph, TASK, session), 2)]
+    assert norms[0] == first_norm() < norms[1], norms
     message = (
-        "the loss is inf at update 2 (epoch 1); "
-        "limit the gradient's norm with clip_norm, or lower learning_rate"
+        "the loss is inf at update 2 (epoch 1), "
+        f"after gradients that grew to a norm of {norms[1]:.3g}; {ADVICE}"
     )
     notes = Notebook()
     with pytest.raises(DivergedError, match=f"^{re.escape(message)}$") as caught:
         train(explosive(), TASK, updates=UPDATES, evaluations=1, listener=notes)
     assert (caught.value.update, caught.value.epoch) == (2, 1)
-    assert caught.value.loss == math.inf
+    assert (caught.value.loss, caught.value.largest_norm) == (math.inf, norms[1])
     assert notes.calls == ["enter", "exit after DivergedError"]
 
 
 def test_a_held_out_loss_that_is_not_finite_names_the_update() -> None:
     """The last update may spoil the weights: then no training loss tells."""
-    with pytest.raises(DivergedError, match=r"^the loss is inf at update 1 \(epoch 1\); limit"):
+    message = (
+        f"the loss is inf at update 1 (epoch 1), after gradients that grew to a norm of {first_norm():.3g}"
+    )
+    with pytest.raises(DivergedError, match=f"^{re.escape(message)}; limit"):
         train(explosive(), TASK, updates=1, listener=Silence())
 
 
-def test_the_update_counts_over_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_spoilt_from_the_start_are_told() -> None:
+    """An open session may hold anything; there was no update and no gradient to speak of."""
     graph = make_graph()
     with graph.session() as session:
-        loop = session_loop(graph, TASK, session, "carry")
-        updates = [*itertools.islice(loop, 6), next(loop)._replace(loss=math.inf)]
+        graph.variables[0].load(np.full(graph.variables[0].shape, np.nan), session)
+        with pytest.raises(
+            DivergedError, match=f"^{re.escape(f'the loss is nan before any update; {ADVICE}')}$"
+        ):
+            train(graph, TASK, updates=1, session=session, listener=Silence())
+
+
+def test_the_update_counts_over_epochs_and_the_norm_is_the_largest_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    norms = [0.25, 6.5, 2.0, 0.5, 0.125, 0.75, math.nan]
+    graph = make_graph()
+    with graph.session() as session:
+        updates = list(itertools.islice(session_loop(graph, TASK, session, "carry"), len(norms)))
+    updates = [update._replace(gradient_norm=norm) for update, norm in zip(updates, norms, strict=True)]
+    updates[-1] = updates[-1]._replace(loss=math.inf)
     monkeypatch.setattr("tf_rnn.training.loop.session_loop", lambda *_: iter(updates))
-    with pytest.raises(DivergedError, match=r"^the loss is inf at update 7 \(epoch 2\); limit"):
+    message = "the loss is inf at update 7 (epoch 2), after gradients that grew to a norm of 6.5; limit"
+    with pytest.raises(DivergedError, match=f"^{re.escape(message)}"):
         train(make_graph(), TASK, updates=UPDATES, listener=Silence())
 
 
+def test_the_norm_is_that_before_clipping() -> None:
+    graph = make_graph(optimizer="sgd", learning_rate=1e-3, clip_norm=1e-3)
+    with graph.session() as session:
+        update = next(session_loop(graph, TASK, session))
+    assert update.gradient_norm == first_norm() > 1e-3, update.gradient_norm
+
+
 def test_the_error_passes_from_process_to_process() -> None:
-    error = pickle.loads(pickle.dumps(DivergedError(math.inf, 12, 3)))
-    assert str(error) == str(DivergedError(math.inf, 12, 3))
-    assert (error.loss, error.update, error.epoch) == (math.inf, 12, 3)
+    error = pickle.loads(pickle.dumps(DivergedError(math.inf, 12, 3, 4.5)))
+    assert str(error) == str(DivergedError(math.inf, 12, 3, 4.5))
+    assert (error.loss, error.update, error.epoch, error.largest_norm) == (math.inf, 12, 3, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("update", "norm", "words"),
+    [
+        (12, 1234.0, "at update 12 (epoch 3), after gradients that grew to a norm of 1.23e+03"),
+        (12, math.inf, "at update 12 (epoch 3), after gradients that grew to a norm of inf"),
+        (12, 0.0, "at update 12 (epoch 3)"),  # none was finite
+        (0, 0.0, "before any update"),
+    ],
+)
+def test_the_words_of_the_error(update: int, norm: float, words: str) -> None:
+    assert str(DivergedError(math.nan, update, 3, norm)) == f"the loss is nan {words}; {ADVICE}"
 
 
 def test_a_limited_gradient_does_not_diverge() -> None:

@@ -41,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except WorkerDiedError as error:
         return _fail(f"{arguments.command}: error: {error}", 1)
     except ArithmeticError as error:
-        words_of_options = re.sub(r"\b(clip_norm|learning_rate)\b", _as_option, str(error))
+        words_of_options = re.sub(r"\b(clip_norm|learning_rate|num_steps)\b", _as_option, str(error))
         return _fail(f"{arguments.command}: error: {words_of_options}", 1)
     except KeyboardInterrupt:
         return _fail(

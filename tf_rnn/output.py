@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Never
 from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # Colours that differ in grey and to colour-blind eyes (Okabe & Ito 2008), with markers.
@@ -108,19 +110,27 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def write_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG."""
+    with _replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=130)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place if nothing goes wrong, and else goes away."""
     partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=130)
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,19 @@ def needed_width(relative_bias: Sequence[float], tolerance: float) -> int:
     return max(too_much, default=0) + 1
 
 
-def widths_to_price(analyses: Sequence[LagAnalysis], tolerance: float) -> list[int]:
-    """The widths whose costs an advice names: what is needed, its half and double, the widest."""
+def widths_to_price(
+    analyses: Sequence[LagAnalysis], tolerance: float, longest: float = math.inf
+) -> list[int]:
+    """The widths whose costs an advice names: what is needed, its half and double, the widest.
+
+    Args:
+        analyses: One for each seed.
+        tolerance: The share of the gradient that may be cut off.
+        longest: The widest graph that the data are enough for.
+    """
     width = _width(analyses, tolerance)
-    return sorted({max(1, width // 2), width, 2 * width, len(analyses[0].lags)})
+    widths = {max(1, width // 2), width, 2 * width, len(analyses[0].lags)}
+    return sorted(one for one in widths if one <= longest)
 
 
 def _width(analyses: Sequence[LagAnalysis], tolerance: float) -> int:
@@ -99,7 +109,9 @@ def _why(
     width: int, widest: int, bias: Sequence[float], tolerance: float, analyses: Sequence[LagAnalysis]
 ) -> str:
     half_life = statistics.median(analysis.half_life for analysis in analyses)
-    halves = f", whose norm halves every {half_life:.1f} steps" if half_life > 0 else ", which does not decay"
+    halves = "" if math.isnan(half_life) else ", which does not decay"
+    if half_life > 0:
+        halves = f", whose norm halves every {half_life:.1f} steps"
     return (
         f"Use num_steps {width}: an error followed back over {width} steps misses "
         f"{bias[width - 1]:.0%} of its gradient over {widest} steps{halves}; "

@@ -72,7 +72,8 @@ def _outer(rows: Any, gradients: Any) -> Any:
 
 def _foreign(graph: UnrolledGraph) -> list[Any]:
     variables = [part for part in tf.trainable_variables() if part not in graph.network.variables]
-    truncated = [tf.zeros([sum(variable.shape.num_elements() for variable in variables)])]
+    size = sum(variable.shape.num_elements() for variable in variables)
+    truncated = [tf.zeros([size], graph.options.dtype)]
     for step in range(graph.num_steps):
         border = graph.states[graph.num_steps - 2 - step] if step < graph.num_steps - 1 else []
         gradients = tf.gradients(

@@ -81,6 +81,7 @@ def measure_lags(
 
     Raises:
         OptionError: If the data are too short.
+        OverflowError: If a gradient is too large to be told.
 
     Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
     """
@@ -100,14 +101,25 @@ def measure_lags(
         positions += 1
         if task.period == 1:
             state = final_state
+    _require_finite(norm_sum)
     return _analysis(norm_sum / positions, product_sum, _bound(graph, session), positions)
+
+
+def _require_finite(norms: np.ndarray) -> None:
+    lost = np.flatnonzero(~np.isfinite(norms))
+    if len(lost):
+        raise OverflowError(
+            f"the gradient's norm is {norms[lost[0]]} at lag {lost[0]} of {len(norms)}; "
+            "look less far back with num_steps"
+        )
 
 
 def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[Stream]:
     if task.period == 1:
         yield from task.blocks(graph.batch_size, graph.num_steps, split)
         return
-    for inputs, targets in task.blocks(graph.batch_size, task.period, split):
+    whole_examples = math.ceil(graph.num_steps / task.period) * task.period
+    for inputs, targets in task.blocks(graph.batch_size, whole_examples, split):
         yield Stream(inputs[:, -graph.num_steps :], targets[:, -graph.num_steps :])
 
 
@@ -148,12 +160,13 @@ def truncation_bias(products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     n = len(products)
     kept = np.tril(np.ones((n, n)))  # row K - 1: lags below K
     blocks = np.cumsum(kept, axis=0) / np.arange(1, n + 1)[:, np.newaxis]
-    whole = math.sqrt(products.sum())
-    return (
-        _norms(kept - 1, products) / whole,
-        kept @ products.sum(axis=1) / (_norms(kept, products) * whole),
-        _norms(blocks - 1, products) / whole,
-    )
+    whole = _norms(kept[-1:], products)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing to compare with
+        return (
+            _norms(kept - 1, products) / whole,
+            kept @ products.sum(axis=1) / (_norms(kept, products) * whole),
+            _norms(blocks - 1, products) / whole,
+        )
 
 
 def _norms(weights: np.ndarray, products: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ cannot grow faster on the way back (Pascanu et al. 2013)."""
 
 def describe(name: str, analysis: LagAnalysis) -> str:
     """One sentence on where the gradient goes."""
+    if math.isnan(analysis.decay):
+        return f"{name}: no decay can be fitted, fewer than two of {len(analysis.lags)} lags have a gradient"
     changes = {
         "vanishes": f"halves every {analysis.half_life:.1f} steps",
         "explodes": f"doubles every {-analysis.half_life:.1f} steps",

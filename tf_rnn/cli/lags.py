@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tf_rnn.cli.options import add_setup_options, not_negative, setup_options, whole
 from tf_rnn.comparison.report import setup_line
-from tf_rnn.config import STATES, Setup
+from tf_rnn.config import STATES, Setup, require_whole
 from tf_rnn.output import claim_folder, folder_name
 from tf_rnn.tasks import TASKS, check_setup, make_task, setup_identity
 
@@ -64,6 +64,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     defaults = TASKS[setup.task].defaults
     num_steps = arguments.num_steps or defaults.longest
     check_setup(setup, task, num_steps)
+    task.blocks(setup.batch_size, num_steps, "valid")
+    require_whole("seed", arguments.seed, at_least=0)
     tokens = defaults.tokens * SHARE_OF_BUDGET if arguments.tokens is None else arguments.tokens
     identity = setup_identity(setup, task) | {
         "num_steps": num_steps,

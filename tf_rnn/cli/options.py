@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BAD_INPUT = 2
-CELL_OPTIONS = ("activation", "recurrent_init", "recurrent_gain")
+CELL_OPTIONS = ("activation", "forget_bias", "recurrent_init", "recurrent_gain")
 TASK_OPTIONS = ("lags", "effects", "lag", "delay", "span", "data")
 
 
@@ -73,7 +73,7 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--effects", type=float, nargs="+", metavar="E", help="echo: effects, default 0.5 -0.25"
     )
-    group.add_argument("--lag", type=int, metavar="K", help="memory: how long ago, default 10")
+    group.add_argument("--lag", type=int, metavar="K", help="memory: how long ago, default 20")
     group.add_argument("--delay", type=int, metavar="T", help="copy: the wait, default 30")
     group.add_argument("--span", type=int, metavar="T", help="adding: length of an example, default 50")
     group.add_argument(
@@ -87,6 +87,9 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--state-size", type=whole, metavar="D", help="units of a layer")
     group.add_argument("--num-layers", type=whole, default=1, metavar="N", help="default: 1")
     group.add_argument("--activation", choices=ACTIVATIONS, help="vanilla: default tanh")
+    group.add_argument(
+        "--forget-bias", type=float, metavar="B", help="lstm: start of the forget gate's bias, default 1"
+    )
     group.add_argument("--recurrent-init", choices=RECURRENT_INITS, help="default orthogonal")
     group.add_argument(
         "--recurrent-gain",

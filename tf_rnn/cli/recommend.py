@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     defaults = TASKS[setup.task].defaults
     num_steps = arguments.num_steps or defaults.longest
     check_setup(setup, task, num_steps)
+    task.blocks(setup.batch_size, num_steps, "valid")
     tokens = arguments.tokens or defaults.tokens * SHARE_OF_BUDGET
     identity = setup_identity(setup, task) | {
         "num_steps": num_steps,
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         for seed in range(arguments.seeds)
     ]
     analyses = [study.last for study in studies]
-    widths = widths_to_price(analyses, arguments.tolerance)
+    widths = widths_to_price(analyses, arguments.tolerance, _longest(setup, task))
     costs = measure_costs(lambda width: make_graph(setup, task, width, seed=0), task, widths)
     advice = advise(analyses, costs, arguments.tolerance)
     console = Console()
@@ -110,11 +111,16 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
 
 
+def _longest(setup: Setup, task: Task) -> int:
+    """The widest graph that the data are enough for."""
+    return int(task.rows(setup.batch_size).targets.shape[1])
+
+
 def _verify(arguments: argparse.Namespace, setup: Setup, task: Task, num_steps: int, folder: Path) -> str:
     fields: dict[str, Any] = setup_options(arguments)
     comparison = Comparison(
         **fields,
-        num_steps=widths_to_verify(num_steps),
+        num_steps=widths_to_verify(num_steps, _longest(setup, task)),
         state=("carry",),
         seeds=arguments.seeds,
         budget="tokens",

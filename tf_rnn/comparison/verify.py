@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.verdict import noise
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.summary import Summary
 
 
-def widths_to_verify(num_steps: int) -> tuple[int, ...]:
-    """The width itself, its half and its double."""
-    return tuple(sorted({max(1, num_steps // 2), num_steps, 2 * num_steps}))
+def widths_to_verify(num_steps: int, longest: float = math.inf) -> tuple[int, ...]:
+    """The width itself, its half, and its double where the data are enough for that."""
+    widths = {max(1, num_steps // 2), num_steps, 2 * num_steps}
+    return tuple(sorted(width for width in widths if width <= longest))
 
 
 def verification(summaries: Sequence[Summary], num_steps: int) -> str:
@@ -26,7 +28,7 @@ def verification(summaries: Sequence[Summary], num_steps: int) -> str:
         num_steps: The width that was advised.
     """
     finished = [summary for summary in summaries if summary.runs]
-    losses = ", ".join(f"{loss_text(s.loss)} at {s.num_steps}" for s in finished)
+    losses = ", ".join(f"{loss_text(s.loss)} at {s.num_steps}" for s in finished) or "nowhere finite"
     advised = [summary for summary in finished if summary.num_steps == num_steps]
     if not advised:
         return f"Verified: no. Every run at num_steps {num_steps} diverged; held-out loss {losses}."

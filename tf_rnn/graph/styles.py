@@ -167,13 +167,15 @@ def random(course: Course) -> Iterator[Window]:
     Source: Tallec & Ollivier 2017, sections 4 and 5.
     """
     n = course.graphs.base.num_steps
+    divisor = float(n) if course.graphs.base.options.reduction == "mean" else 1.0
     start = 0
     while start < course.length:
         length, flow = draw_segment(course.rng, n, course.length - start)
         graph = course.graphs.reweighted(_ladder(n, length, course.length))
         weights = np.zeros(graph.num_steps)
         weights[: length - 1] = flow
-        yield Window(graph, start, length, length, graph.final_state, (weights, length, float(n)), n / length)
+        more = (weights, length, divisor)
+        yield Window(graph, start, length, length, graph.final_state, more, divisor / length)
         start += length
 
 

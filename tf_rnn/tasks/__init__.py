@@ -47,6 +47,7 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
+OPTIONS_OF_ONE_CELL = {"activation": "vanilla", "forget_bias": "lstm"}
 # Their output is the prediction itself.
 CELLS_THAT_PREDICT = ("influence",)
 
@@ -77,14 +78,21 @@ def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
         task: The setup's task.
         num_steps: The largest width.
     """
-    if "activation" in setup.cell_options and setup.cell != "vanilla":
-        raise OptionError("activation", f"must be left out unless cell is vanilla, got {setup.cell!r}")
+    for option, cell in OPTIONS_OF_ONE_CELL.items():
+        if option in setup.cell_options and setup.cell != cell:
+            raise OptionError(option, f"must be left out unless cell is {cell}, got {setup.cell!r}")
     predicts = setup.cell in CELLS_THAT_PREDICT
     if predicts != (task.readout == "none"):
         fitting = [cell for cell in CELLS if (cell in CELLS_THAT_PREDICT) != predicts]
         raise OptionError(
             "cell", f"must be {' or '.join(fitting)} for the task {task.name}, got {setup.cell!r}"
         )
+    layers = {"num_layers": setup.num_layers} if setup.num_layers > 1 else {}
+    for option, value in (layers | setup.cell_options).items():
+        if predicts:
+            raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
+    if setup.style == "sliding" and setup.stride > num_steps:
+        raise OptionError("stride", f"must be from 1 to num_steps ({num_steps}), got {setup.stride}")
     if setup.style in NEED_ALL_LOSSES and task.loss_steps == "marked":
         raise OptionError(
             "style",

@@ -57,13 +57,13 @@ class Copy(Generated):
 
     name: ClassVar[str] = "copy"
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=50,
+        batch_size=20,
         optimizer="adam",
-        learning_rate=0.005,
-        tokens=20_000_000,
+        learning_rate=0.01,
+        tokens=16_000_000,
         cell="lstm",
         state_size=64,
-        clip_norm=5.0,
+        clip_norm=1.0,
         num_steps=(10, 25, 50),
         longest=50,
     )

@@ -1,4 +1,4 @@
-"""The symbol seen a number of steps ago: how far back does a network remember?"""
+"""One symbol seen a number of steps ago: how long does a network remember?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn.config import require_whole
 from tf_rnn.tasks.base import Defaults
-from tf_rnn.tasks.effects import fit_effects, require_predictions
+from tf_rnn.tasks.effects import require_predictions
 from tf_rnn.tasks.generated import Generated
 from tf_rnn.tasks.stream import Stream
 
@@ -18,48 +18,54 @@ if TYPE_CHECKING:
 
 
 class Memory(Generated):
-    """Every target is the input `lag` steps before it.
+    """Examples of one symbol and `lag` distractors, at whose end the symbol is to be told.
 
-    The inputs X_t are symbols, each of V = `num_symbols` as likely as the others, independent of one
-    another. The targets are Y_t = X_{t - lag}. With a lag of 4:
+    The symbol is one of V = `num_symbols`, each as likely. The distractors are drawn from V classes
+    of their own, V to 2V - 1: they say nothing, but a network has to keep the symbol from them. The
+    last step of an example alone has a target. Examples follow one another in the stream. With V = 8
+    and a lag of 4:
 
-        time     0  1  2  3  4  5  6  7
-        inputs   5  0  3  3  7  1  0  2
-                 |           |
-                 +-----------+ lag
-                             v
-        targets  4  6  1  2  5  0  3  3
+        time      0   1   2   3   4  |  5   6   7   8   9
+        inputs    5  11   8  14  11  |  3   9  15  12   8
+                  |               |     |               |
+                  +----- lag -----+     +----- lag -----+
+                                  v                     v
+        targets                   5                     3
 
-    `lag` further symbols precede a stream and are not shown; the first targets are those. Unlike
-    one symbol among blanks, the symbols that come in between have to be held too, all `lag` of them.
+    The loss is the mean over the steps that have a target.
 
     Args:
         lag: The distance in time, at least 1.
         num_symbols: The number of symbols V, at least 2; they are the classes 0 to V - 1.
         seed: The number from which all data follow, at least 0.
-        length: Tokens in an epoch of the split "train".
-        valid_length: Tokens in the split "valid".
+        length: Tokens in an epoch of the split "train", at least `lag` + 1. What is more than whole
+            examples is left out.
+        valid_length: Tokens in the split "valid", likewise.
 
     Raises:
         OptionError: A value is not allowed.
+
+    Source: the latch problem of Bengio, Simard & Frasconi 1994, section II, with symbols for signs and
+    distractors for noise.
     """
 
     name: ClassVar[str] = "memory"
+    loss_steps: ClassVar[str] = "marked"
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=100,
+        batch_size=50,
         optimizer="adam",
         learning_rate=0.005,
         tokens=5_000_000,
         cell="lstm",
-        state_size=64,
-        clip_norm=5.0,
-        num_steps=(2, 5, 11, 20, 30),
-        longest=30,
+        state_size=32,
+        clip_norm=1.0,
+        num_steps=(5, 10, 21, 42),
+        longest=21,
     )
 
     def __init__(
         self,
-        lag: int = 10,
+        lag: int = 20,
         num_symbols: int = 8,
         seed: int = 0,
         length: int = 1_000_000,
@@ -69,14 +75,19 @@ class Memory(Generated):
         self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2)
         self.lags = (self.lag,)
         self.distance = self.lag
-        self.input_size = self.num_symbols
+        self.input_size = 2 * self.num_symbols
         self.num_classes = self.num_symbols
-        super().__init__(seed, length, valid_length)
+        super().__init__(seed, length, valid_length, period=self.lag + 1)
 
     def draw(self, rng: np.random.Generator, length: int) -> Stream:
-        """Draws symbols, and the same symbols `lag` steps later, int32 `[length]` both."""
-        symbols = rng.integers(0, self.num_symbols, size=self.lag + length, dtype=np.int32)
-        return Stream(symbols[self.lag :], symbols[:length])
+        """Draws examples, int32 `[length]` both; targets are -1 but at an example's end."""
+        count = length // self.period
+        symbols = rng.integers(0, self.num_symbols, size=count, dtype=np.int32)
+        shape = (count, self.period)
+        inputs = rng.integers(self.num_symbols, self.input_size, size=shape, dtype=np.int32)
+        targets = np.full(shape, -1, np.int32)
+        inputs[:, 0] = targets[:, -1] = symbols
+        return Stream(inputs.ravel(), targets.ravel())
 
     def baselines(self) -> dict[str, float]:
         """Returns the loss, ln V nats, of 1 / V for every symbol: nothing is remembered."""
@@ -89,46 +100,53 @@ class Memory(Generated):
     def floor(self, num_steps: int) -> float:
         """Returns the lowest expected loss if the state is reset to zero before each block.
 
-        Of the n steps of a block the first min(lag, n) have their symbol before it, which leaves
-        ln V; of the others the symbol has been seen:
+        The symbol of example i, which begins at step i (lag + 1) of a row, is known at the example's
+        end if no block begins in between; else it costs ln V:
 
-            F(n) = ln V min(lag, n) / n
+            F(n) = ln V * share of i for which (i (lag + 1) mod n) + lag >= n
+
+        which repeats after n examples.
 
         Args:
-            num_steps: The width n of a block.
+            num_steps: The width n of a block; rows begin with an example and a block.
 
         Returns:
-            Nats per token.
+            Nats per step that has a target.
 
         Raises:
             OptionError: `num_steps` is no whole number above 0.
         """
         num_steps = require_whole("num_steps", num_steps)
-        return math.log(self.num_symbols) * min(self.lag, num_steps) / num_steps
+        starts = np.arange(num_steps, dtype=np.int64) * (self.period % num_steps) % num_steps
+        return math.log(self.num_symbols) * float(np.mean(starts + self.lag >= num_steps))
 
     def dependency_scores(
         self,
         inputs: NDArray[np.int32],
         predictions: NDArray[np.floating[Any]],
     ) -> dict[int, float]:
-        """Returns by how much the probability of symbol 1 rises if it was seen `lag` steps before.
+        """Returns by how much the probability of symbol 1 rises if it was the symbol to remember.
 
-        The rise is the least-squares effect of [X_{t - lag} = 1] on P(Y_t = 1) (see `fit_effects`);
-        in the task it is 1. Symbol 1 stands for all of them.
+        The rise is the difference of the mean predictions P(Y_t = 1) at the ends of examples with
+        symbol 1 and with another; in the task it is 1. Symbol 1 stands for all of them.
 
         Args:
-            inputs: The symbols that were fed, `[batch_size, length]`.
+            inputs: What was fed, `[batch_size, length]`, rows beginning with an example.
             predictions: The predicted probabilities of symbol 1, P(Y_t = 1), `[batch_size, length]`.
 
         Returns:
-            The score by lag: 1 learnt, 0 not at all. Empty if `length` is not above the lag, or if
-            of symbol 1 and the others not both stand early enough in a row.
+            The score by lag: 1 learnt, 0 not at all. Empty if there is no whole example of symbol 1,
+            or none of another.
 
         Raises:
             OptionError: `inputs` is not two-dimensional, or `predictions` has another shape.
         """
         require_predictions(inputs, predictions)
-        return fit_effects((inputs == 1).astype(np.int32), predictions, self.lags)
+        told = predictions[:, self.lag :: self.period].astype(np.float64)
+        is_one = inputs[:, :: self.period][:, : told.shape[1]] == 1
+        if is_one.all() or not is_one.any():
+            return {}
+        return {self.lag: float(told[is_one].mean() - told[~is_one].mean())}
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON."""

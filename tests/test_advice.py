@@ -1,0 +1,232 @@
+"""From measurements to a width: the rule, its words, and whether it held."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from comparison_helpers import made_up_cost, made_up_summary
+
+from tf_rnn.analysis import Cost
+from tf_rnn.analysis.advice import Advice, advise, needed_width, widths_to_price
+from tf_rnn.analysis.lags import LagAnalysis
+from tf_rnn.comparison.verify import verification, widths_to_verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def made_up_analysis(relative_bias: Sequence[float], half_life: float = 2.5) -> LagAnalysis:
+    n = len(relative_bias)
+    return LagAnalysis(
+        lags=list(range(n)),
+        gradient_norm=[1.0] * n,
+        decay=0.5 ** (1 / half_life),
+        half_life=half_life,
+        trend="vanishes",
+        bound=None,
+        truncations=list(range(1, n + 1)),
+        relative_bias=list(relative_bias),
+        cosine=[1.0] * n,
+        block_bias=list(relative_bias),
+        positions=3,
+    )
+
+
+# Bias of truncation after K = 1 to 8 steps; the widths needed at a tolerance of 0.1.
+NEEDS_3 = [0.9, 0.4, 0.08, 0.06, 0.04, 0.03, 0.01, 0.0]
+NEEDS_4 = [0.7, 0.3, 0.2, 0.04, 0.02, 0.01, 0.01, 0.0]
+NEEDS_6 = [0.8, 0.6, 0.5, 0.3, 0.2, 0.05, 0.03, 0.0]
+NEEDS_8 = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.0]
+
+
+def advice_for(*biases: Sequence[float], tolerance: float = 0.1, half_lives: Sequence[float] = ()) -> Advice:
+    given = [*half_lives, *[2.5] * (len(biases) - len(half_lives))]
+    analyses = [made_up_analysis(bias, half) for bias, half in zip(biases, given, strict=True)]
+    costs = [Cost(**made_up_cost(width)) for width in widths_to_price(analyses, tolerance)]
+    return advise(analyses, costs, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("bias", "tolerance", "width"),
+    [
+        (NEEDS_3, 0.1, 3),
+        (NEEDS_4, 0.1, 4),
+        (NEEDS_6, 0.1, 6),
+        (NEEDS_8, 0.1, 8),
+        (NEEDS_3, 0.08, 3),  # no more than the tolerance: equal is enough
+        (NEEDS_3, 0.07, 4),
+        (NEEDS_3, 0.9, 1),
+        (NEEDS_3, 0.001, 8),
+        ([0.05, 0.3, 0.02, 0.0], 0.1, 3),  # small once is not small from there on
+        ([2.7, 1.2, 1.2, 0.4, 0.0], 0.5, 4),  # worse than nothing
+        ([0.0], 0.1, 1),
+    ],
+)
+def test_needed_width_is_the_smallest_from_which_on_the_bias_stays_small(
+    bias: list[float], tolerance: float, width: int
+) -> None:
+    assert needed_width(bias, tolerance) == width
+
+
+@pytest.mark.parametrize(
+    ("biases", "widths"),
+    [
+        ([NEEDS_3], [1, 3, 6, 8]),
+        ([NEEDS_3, NEEDS_4], [2, 4, 8]),  # the double is the widest
+        ([NEEDS_6, NEEDS_3], [3, 6, 8, 12]),
+        ([NEEDS_8], [4, 8, 16]),
+        ([[0.0, 0.0]], [1, 2]),  # 1, whose half would be 0
+    ],
+)
+def test_widths_to_price(biases: list[list[float]], widths: list[int]) -> None:
+    analyses = [made_up_analysis(bias) for bias in biases]
+    assert widths_to_price(analyses, 0.1) == widths
+
+
+def test_widths_that_the_data_do_not_allow_are_not_priced() -> None:
+    assert widths_to_price([made_up_analysis(NEEDS_6)], 0.1, longest=11) == [3, 6, 8]
+    assert widths_to_price([made_up_analysis(NEEDS_6)], 0.1, longest=12) == [3, 6, 8, 12]
+
+
+def test_the_advice_is_what_the_most_demanding_seed_needs() -> None:
+    advice = advice_for(NEEDS_3, NEEDS_4, NEEDS_3)
+    assert (advice.num_steps, advice.needed, advice.tolerance) == (4, [3, 4, 3], 0.1)
+    assert advice.sure
+    expected = [(a + b + a) / 3 for a, b in zip(NEEDS_3, NEEDS_4, strict=True)]
+    assert advice.relative_bias == pytest.approx(expected, rel=1e-15)
+    assert advice.step_milliseconds == made_up_cost(4)["step_milliseconds"] == 0.5
+    assert advice.costs == [made_up_cost(width) for width in (2, 4, 8)]
+
+
+def test_the_reason_has_the_numbers() -> None:
+    """Bias at 4: (0.06 + 0.04) / 2 = 5%; at 2: (0.4 + 0.3) / 2 = 35%; 0.5 of 0.75 ms, 4 of 8 widths' MB."""
+    assert advice_for(NEEDS_3, NEEDS_4, half_lives=[1.75, 3.0]).reason == (
+        "Use num_steps 4: an error followed back over 4 steps misses 5% of its gradient over 8 steps, "
+        "whose norm halves every 2.4 steps; over 2 steps it would miss 35% (at most 10% is asked for). "
+        "A training step takes 0.5 ms and 2 MB, 0.67 of the time and 0.50 of the memory at 8. "
+        "2 trained networks ask for 3, 4 steps."
+    )
+
+
+@pytest.mark.parametrize("half_life", [-3.0, -0.5])
+def test_a_gradient_that_grows_has_no_half_life(half_life: float) -> None:
+    reason = advice_for(NEEDS_3, half_lives=[half_life]).reason
+    assert "over 8 steps, which does not decay; over 1 steps" in reason
+
+
+def test_half_lives_that_are_not_known_are_not_told() -> None:
+    assert "of its gradient over 1 steps; over 1 steps" in advice_for([0.0], half_lives=[math.nan]).reason
+
+
+@pytest.mark.parametrize(
+    ("biases", "agree"),
+    [
+        ([NEEDS_4, NEEDS_6], True),  # a factor of 1.5
+        ([NEEDS_3, NEEDS_4], True),
+        ([NEEDS_3, NEEDS_6], False),
+        ([NEEDS_6, NEEDS_4, NEEDS_3], False),
+    ],
+)
+def test_seeds_agree_within_a_factor(biases: list[list[float]], agree: bool) -> None:
+    advice = advice_for(*biases)
+    assert advice.num_steps == 6 or biases == [NEEDS_3, NEEDS_4]
+    assert advice.sure == agree
+    assert ("they do not agree, so compare widths before relying on it." in advice.reason) == (not agree)
+
+
+def test_one_seed_says_that_it_is_one() -> None:
+    advice = advice_for(NEEDS_3)
+    assert advice.sure
+    assert advice.reason.endswith(
+        " One trained network asks for 3 steps; more seeds would tell how sure that is."
+    )
+
+
+def test_the_widest_is_never_known_to_be_enough() -> None:
+    advice = advice_for(NEEDS_8, NEEDS_6)
+    assert (advice.num_steps, advice.needed, advice.sure) == (8, [8, 6], False)
+    assert advice.reason.endswith(
+        " 2 trained networks ask for 8, 6 steps: nothing shorter than the 8 steps measured will do, and more "
+        "may be needed; measure again with a larger num_steps."
+    )
+    assert "A training step takes 0.75 ms and 4 MB, 1.00 of the time and 1.00 of the memory at 8." in (
+        advice.reason
+    )
+
+
+def test_the_advice_is_data() -> None:
+    plain = dataclasses.asdict(advice_for(NEEDS_3))
+    assert {"num_steps", "reason", "relative_bias", "step_milliseconds"} <= set(plain)
+
+
+# --- whether it held -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "widths"), [(1, (1, 2)), (2, (1, 2, 4)), (9, (4, 9, 18)), (10, (5, 10, 20))]
+)
+def test_widths_to_verify(num_steps: int, widths: tuple[int, ...]) -> None:
+    assert widths_to_verify(num_steps) == widths
+    assert widths_to_verify(num_steps, longest=num_steps) == widths[:-1]
+
+
+def verified(losses: dict[int, float], **changes: Any) -> str:
+    return verification([made_up_summary(width, loss, **changes) for width, loss in losses.items()], 6)
+
+
+@pytest.mark.parametrize(
+    ("losses", "answer", "over"),
+    [
+        ({3: 0.625, 6: 0.5, 12: 0.75}, "the advice held", "0.0000"),
+        ({3: 0.625, 6: 0.5, 12: 0.5}, "the advice held", "0.0000"),
+        ({3: 0.625, 6: 0.515625, 12: 0.5}, "the advice held", "0.0156"),  # exactly the noise
+        ({3: 0.625, 6: 0.53125, 12: 0.5}, "the advice did not hold", "0.0312"),
+        ({3: 0.25, 6: 0.5, 12: 0.5}, "the advice did not hold", "0.2500"),  # the half is better
+    ],
+)
+def test_verification_is_within_the_noise_of_the_best(
+    losses: dict[int, float], answer: str, over: str
+) -> None:
+    shown = ", ".join(f"{loss:.4f} at {width}" for width, loss in losses.items())
+    assert verified(losses, resolution=0.015625) == (
+        f"Verified: {answer}. Held-out loss {shown} (nats); the width advised is {over} above the best, "
+        "and 0.0156 is noise."
+    )
+
+
+def test_noise_is_that_of_the_best_width() -> None:
+    """Seeds that disagree at the width advised do not excuse it."""
+    advised = made_up_summary(6, 0.53125, spread=1.0, resolution=0.5)
+    assert verification([advised, made_up_summary(12, 0.5)], 6).startswith(
+        "Verified: the advice did not hold."
+    )
+    best = made_up_summary(12, 0.5, spread=0.0625, runs=4)  # 0.0625 / sqrt(4) = 0.03125
+    assert verification([advised, best], 6).startswith("Verified: the advice held.")
+
+
+def test_losses_are_told_in_the_unit_of_the_task() -> None:
+    assert "(squared error); the width advised is 3.2e-07 above the best, and 1e-07 is noise." in verified(
+        {3: 0.5, 6: 4.2e-7, 12: 1e-7}, unit="squared error", resolution=1e-7
+    )
+
+
+def test_a_width_that_diverged_was_no_good_advice() -> None:
+    diverged = {"runs": 0, "diverged": 3, "loss": math.nan}
+    summaries = [made_up_summary(3, 0.75), made_up_summary(6, **diverged), made_up_summary(12, 0.5)]
+    assert verification(summaries, 6) == (
+        "Verified: no. Every run at num_steps 6 diverged; held-out loss 0.7500 at 3, 0.5000 at 12."
+    )
+    everywhere = [made_up_summary(width, **diverged) for width in (3, 6, 12)]
+    assert verification(everywhere, 6) == (
+        "Verified: no. Every run at num_steps 6 diverged; held-out loss nowhere finite."
+    )
+
+
+def test_a_neighbour_that_diverged_is_left_out() -> None:
+    summaries = [made_up_summary(3, math.nan, runs=0, diverged=3), made_up_summary(6, 0.5)]
+    assert verification(summaries, 6).startswith(
+        "Verified: the advice held. Held-out loss 0.5000 at 6 (nats);"
+    )

@@ -1,0 +1,133 @@
+"""What the width does, on tasks made to show it; each claim against a named baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tf_rnn.analysis.lags import measure_lags
+from tf_rnn.config import Setup
+from tf_rnn.graph import make_graph
+from tf_rnn.tasks import TASKS, Task, make_task
+from tf_rnn.training import DivergedError, Silence, TrainingResult, Truncation, train
+
+if TYPE_CHECKING:
+    from tf_rnn.analysis.lags import LagAnalysis
+
+pytestmark = pytest.mark.slow
+
+
+def setup_of(task: Task, **options: Any) -> Setup:
+    """The task's defaults, and what is given instead."""
+    defaults = TASKS[task.name].defaults
+    names = ("cell", "state_size", "batch_size", "optimizer", "learning_rate", "clip_norm")
+    return Setup(task=task.name, **({name: getattr(defaults, name) for name in names} | options))
+
+
+def run(
+    task: Task,
+    num_steps: int,
+    tokens: float,
+    *,
+    state: str = "carry",
+    seed: int = 0,
+    truncation: Truncation | None = None,
+    **options: Any,
+) -> TrainingResult:
+    graph = make_graph(setup_of(task, **options), task, num_steps, seed)
+    with graph.session(threads=1) as session:
+        return train(
+            graph,
+            task,
+            tokens=tokens,
+            state=state,
+            evaluations=2,
+            session=session,
+            truncation=truncation,
+            listener=Silence(),
+        )
+
+
+def untrained_lags(task: Task, num_steps: int, seed: int, **options: Any) -> LagAnalysis:
+    graph = make_graph(setup_of(task, **options), task, num_steps, seed)
+    with graph.session(threads=1) as session:
+        return measure_lags(graph, session, task, num_steps)
+
+
+OPEN_GATES: dict[str, Any] = {"cell": "lstm", "cell_options": {"forget_bias": 4.0}}
+TANH: dict[str, Any] = {"cell": "vanilla"}
+
+
+def test_tanh_forgets_and_an_lstm_with_open_gates_remembers() -> None:
+    lag = 80
+    task = make_task("memory", lag=lag)
+    losses = {
+        name: [run(task, lag + 1, 4e6, state="reset", seed=seed, **cell).evaluation.loss for seed in range(3)]
+        for name, cell in (("tanh", TANH), ("lstm", OPEN_GATES))
+    }
+    memoryless = task.baselines()["memoryless"]
+    assert max(losses["lstm"]) < 0.01 * memoryless, losses
+    assert max(losses["tanh"]) > 0.5 * memoryless, losses
+    assert all(tanh > lstm for tanh, lstm in zip(losses["tanh"], losses["lstm"], strict=True)), losses
+    for seed in range(3):
+        tanh, lstm = (untrained_lags(task, lag + 1, seed, **cell) for cell in (TANH, OPEN_GATES))
+        assert tanh.trend == "vanishes"
+        assert 3 < tanh.half_life < 10, tanh.half_life
+        assert lstm.trend != "vanishes", (lstm.trend, lstm.decay)
+
+
+def test_copying_needs_a_graph_as_wide_as_the_delay() -> None:
+    task = make_task("copy", delay=30)
+    memoryless = task.baselines()["memoryless"]
+    wide = run(task, 50, 16e6, state="reset").evaluation.loss
+    assert wide < memoryless / 2, (wide, memoryless)
+    # With the state reset a narrower graph cannot: no predictor can.
+    narrow = run(task, 25, 4e6, state="reset").evaluation
+    floor = task.floor(25)
+    assert floor == pytest.approx(memoryless)
+    assert narrow.loss > memoryless - 4 * narrow.standard_error, (narrow.loss, memoryless)
+    # With the state carried it does markedly worse.
+    carried = run(task, 25, 16e6, state="carry").evaluation.loss
+    assert carried > wide + 0.1 * memoryless, (carried, wide)
+
+
+def test_adding_needs_a_graph_as_wide_as_the_span() -> None:
+    task = make_task("adding", span=50)
+    ((_, predicting_one),) = task.baselines().items()
+    wide = run(task, 50, 3e6, state="reset").evaluation.loss
+    assert wide < predicting_one / 50, (wide, predicting_one)
+    narrow = run(task, 25, 3e6, state="reset").evaluation
+    floor = task.floor(25)
+    assert floor is not None
+    assert narrow.loss > floor - 4 * narrow.standard_error, (narrow.loss, floor)
+    assert narrow.loss > predicting_one / 4
+    carried = run(task, 25, 3e6, state="carry").evaluation.loss
+    assert carried > 5 * wide, (carried, wide)
+
+
+@pytest.mark.parametrize("num_steps", [5, 10])
+def test_sliding_by_one_learns_more_from_the_same_errors_than_blocks(num_steps: int) -> None:
+    task = make_task("echo")
+    for seed in range(2):
+        block = run(task, num_steps, 2e6, seed=seed)
+        sliding = run(task, num_steps, 2e6, seed=seed, truncation=Truncation("sliding", stride=1))
+        assert sliding.tokens == pytest.approx(block.tokens, rel=0.01)
+        assert sliding.updates > 4 * block.updates
+        difference = block.evaluation.loss - sliding.evaluation.loss
+        assert difference > 2 * block.evaluation.standard_error, (block.evaluation, sliding.evaluation)
+
+
+def test_random_truncation_trains_where_blocks_of_the_same_mean_length_diverge() -> None:
+    task = make_task("influence")
+    with pytest.raises(DivergedError):
+        run(task, 10, 1e5, learning_rate=1e-4)
+    found = run(task, 10, 1e5, learning_rate=1e-4, truncation=Truncation("random"))
+    assert found.evaluation.loss < 1e-6, found.evaluation
+
+
+@pytest.mark.parametrize(("num_steps", "converges"), [(40, False), (41, True), (50, True)])
+def test_influence_changes_sides_at_width_41(num_steps: int, *, converges: bool) -> None:
+    loss = run(make_task("influence"), num_steps, 1e5).evaluation.loss
+    assert (loss < 1e-3) == converges, loss
+    assert (loss > 1e6) != converges, loss
