@@ -36,7 +36,7 @@ class Cost:
         build_seconds: From the cell to the finished graph.
         first_run_seconds: The first training step, in which TensorFlow prepares the graph.
         step_milliseconds: Every further training step.
-        tokens_per_second: Examples times steps in a second of training steps.
+        tokens_per_second: Examples times new steps in a second of training steps.
         graph_bytes: The most memory that one training step holds at a time, in one thread, without
             the variables.
     """
@@ -60,7 +60,10 @@ class _Built(NamedTuple):
 
 
 def measure_costs(
-    make_graph: Callable[[int], UnrolledGraph], task: Task, widths: Sequence[int]
+    make_graph: Callable[[int], UnrolledGraph],
+    task: Task,
+    widths: Sequence[int],
+    new_steps: Callable[[int], int] = int,
 ) -> list[Cost]:
     """Measures what training steps of several widths cost, so that they can be compared.
 
@@ -72,6 +75,8 @@ def measure_costs(
             its own.
         task: Where the blocks to run come from.
         widths: At least one.
+        new_steps: How many steps of a width a training step counts for the first time: all of them,
+            or what a truncation style says (`steps_per_update`).
 
     Returns:
         One `Cost` for each width, in order.
@@ -85,7 +90,7 @@ def measure_costs(
             if number < BUILDS - 1:
                 _close(built)
     times = _interleaved_times({width: made[-1].run for width, made in builds.items()})
-    costs = [_cost(width, builds[width], times[width], task) for width in widths]
+    costs = [_cost(width, builds[width], times[width], task, new_steps(width)) for width in widths]
     for made in builds.values():
         _close(made[-1])
     return costs
@@ -136,7 +141,7 @@ def _seconds(run: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _cost(width: int, builds: list[_Built], times: list[float], task: Task) -> Cost:
+def _cost(width: int, builds: list[_Built], times: list[float], task: Task, new_steps: int) -> Cost:
     graph = builds[-1].graph
     step_seconds = statistics.median(times)
     return Cost(
@@ -146,7 +151,7 @@ def _cost(width: int, builds: list[_Built], times: list[float], task: Task) -> C
         build_seconds=statistics.median(built.build_seconds for built in builds),
         first_run_seconds=statistics.median(built.first_run_seconds for built in builds),
         step_milliseconds=1000 * step_seconds,
-        tokens_per_second=graph.options.rows / step_seconds,
+        tokens_per_second=graph.batch_size * new_steps / step_seconds,
         graph_bytes=peak_bytes(graph, *_first_block(graph, task)),
     )
 

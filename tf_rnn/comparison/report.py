@@ -27,8 +27,8 @@ them; **bits** is the same in bits. With the state carried, the evaluation carri
 not depend on the width; with the state reset, it resets it at every block, as in training. **over
 optimum** is the distance from the lowest loss that any predictor can have, **over floor** from the
 lowest that one can have whose state is reset. **lag learnt** is the effect of that lag's input on
-the predictions, divided by the true effect: 1 is learnt, 0 is not. **reach** is the share of a
-block's errors that flow back that far, (n - lag) / n. All widths share one learning rate;
+the predictions, divided by the true effect: 1 is learnt, 0 is not. **reach** is the share of the
+errors that flow back that far, in blocks of n steps (n - lag) / n. All widths share one learning rate;
 **updates** says how often each could use it.
 
 Costs are medians of interleaved runs with nothing else running: **build** makes the graph, **first

@@ -7,6 +7,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.comparison.reach import share_of_errors
+
 if TYPE_CHECKING:
     from tf_rnn.comparison.results import Results
     from tf_rnn.comparison.settings import RunKey
@@ -27,7 +29,7 @@ class Summary:
         resolution: Standard error of one run's held-out loss, from the number of tokens it counts.
         updates: Training steps of a run, the mean.
         dependency_scores: By lag, the mean over runs.
-        reach: By lag, the share of a block's errors that go back that far, (n - lag) / n.
+        reach: By lag, the share of errors that go back that far; see `share_of_errors`.
         gap_to_optimum: Loss above the lowest possible, or None where that is not known.
         gap_to_floor: Loss above the lowest possible with a reset state, or None.
         cost: What the width costs; see `tf_rnn.analysis.Cost`.
@@ -43,7 +45,7 @@ class Summary:
     resolution: float
     updates: float
     dependency_scores: dict[int, float]
-    reach: dict[int, float]
+    reach: dict[int, float | None]
     gap_to_optimum: float | None
     gap_to_floor: float | None
     cost: dict[str, Any]
@@ -61,13 +63,21 @@ def summarise(results: Results, keys: list[RunKey], task: Task) -> list[Summary]
     for key in keys:
         if key in results.runs:
             groups.setdefault((key.state, key.num_steps), []).append(results.runs[key])
+    reach = {width: share_of_errors(task, results.identity, width) for _, width in groups}
     return [
-        _summary(state, width, runs, results.costs.get(width, {}), task)
+        _summary(state, width, runs, results.costs.get(width, {}), task, reach[width])
         for (state, width), runs in sorted(groups.items())
     ]
 
 
-def _summary(state: str, width: int, runs: list[dict[str, Any]], cost: dict[str, Any], task: Task) -> Summary:
+def _summary(
+    state: str,
+    width: int,
+    runs: list[dict[str, Any]],
+    cost: dict[str, Any],
+    task: Task,
+    reach: dict[int, float | None],
+) -> Summary:
     finished = [run for run in runs if run["loss"] is not None]
     loss = mean([run["loss"] for run in finished])
     floor = task.floor(width) if state == "reset" else None
@@ -84,7 +94,7 @@ def _summary(state: str, width: int, runs: list[dict[str, Any]], cost: dict[str,
             lag: mean([run["dependency_scores"].get(str(lag), math.nan) for run in finished])
             for lag in task.lags
         },
-        reach={lag: max(0.0, (width - lag) / width) for lag in task.lags},
+        reach=reach,
         gap_to_optimum=gap(loss, task.optimum()),
         gap_to_floor=gap(loss, floor),
         cost=cost,

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Self
 
 from tf_rnn.comparison import worker
+from tf_rnn.comparison.reach import share_of_errors
 from tf_rnn.comparison.summary import gap, summarise
 from tf_rnn.comparison.verdict import Verdict, decide
 
@@ -100,12 +101,16 @@ def _train_missing(
 
 def save(results: Results, task: Task, verdict: Verdict | None) -> None:
     """Writes the results, with what follows from the task's definition beside each run."""
+    shares = {
+        width: {str(lag): share for lag, share in share_of_errors(task, results.identity, width).items()}
+        for width in {key.num_steps for key in results.runs}
+    }
     for run in results.runs.values():
         width = run["num_steps"]
         loss = float("nan") if run["loss"] is None else run["loss"]
         run["gap_to_optimum"] = gap(loss, task.optimum())
         run["gap_to_floor"] = gap(loss, task.floor(width)) if run["state"] == "reset" else None
-        run["share_of_errors"] = {str(lag): max(0.0, (width - lag) / width) for lag in task.lags}
+        run["share_of_errors"] = shares[width]
     results.save(
         baselines=task.baselines(),
         optimum=task.optimum(),

@@ -52,7 +52,7 @@ def learning_table(summaries: Sequence[Summary], task: Task) -> Table:
         columns[f"lag {lag}\nlearnt"] = [
             number(summary.dependency_scores[lag], ".2f") for summary in summaries
         ]
-        columns[f"reach\n{lag}"] = [f"{summary.reach[lag]:.0%}" for summary in summaries]
+        columns[f"reach\n{lag}"] = [number(summary.reach[lag], ".0%") for summary in summaries]
     columns["updates"] = [number(summary.updates, ",.0f") for summary in summaries]
     return _table("What each width learns", columns)
 

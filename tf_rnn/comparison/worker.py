@@ -108,6 +108,7 @@ def cost_runs(comparison: Comparison) -> list[dict[str, Any]]:
     """Measures the costs of all widths of a comparison, as plain data ready for JSON."""
     from tf_rnn.analysis import measure_costs  # noqa: PLC0415
     from tf_rnn.graph import make_graph  # noqa: PLC0415
+    from tf_rnn.graph.styles import steps_per_update  # noqa: PLC0415
 
     task = comparison.make_task()
 
@@ -115,5 +116,8 @@ def cost_runs(comparison: Comparison) -> list[dict[str, Any]]:
         _give_up_if_stopped()
         return make_graph(comparison, task, width, seed=0)
 
-    costs = measure_costs(make, task, sorted(set(comparison.num_steps)))
+    def new_steps(width: int) -> int:
+        return steps_per_update(comparison.style, width, comparison.stride, width)
+
+    costs = measure_costs(make, task, sorted(set(comparison.num_steps)), new_steps)
     return [dataclasses.asdict(cost) for cost in costs]

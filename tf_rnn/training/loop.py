@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.tasks import Stream, Task
+    from tf_rnn.tasks import Task
 
 
 class TrainingResult(NamedTuple):
@@ -152,16 +152,17 @@ def session_loop(
     next_state = NEXT_STATE[require_choice("state", state, STATES)]
     graphs, runs = Graphs(graph), Runs(session)
     zero_state = graph.zero_state()
-    probe = GradientProbe(graph, session) if truncation.style == "adaptive" else None
+    probe = GradientProbe(graph, session)
     for epoch in itertools.count():
         rows = task.rows(graph.batch_size, "train", epoch)
         current = zero_state
-
-        def measure(start: int, rows: Stream = rows) -> np.ndarray:
-            assert probe is not None, "only the adaptive style measures"
-            return probe.norms(rows, start, current)  # noqa: B023 (the state as it is by then)
-
-        for window in truncation.windows(graphs, rows.targets.shape[1], epoch, measure):
+        windows = truncation.windows(
+            graphs,
+            rows.targets.shape[1],
+            epoch,
+            measure=lambda start: probe.norms(rows, start, current),  # noqa: B023 (this epoch's, by then)
+        )
+        for window in windows:
             loss, gradient_norm, state_after, _ = runs(window, rows, current)
             current = next_state(state_after, zero_state)
             yield Update(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,16 +103,21 @@ class GradientProbe:
     """
 
     def __init__(self, graph: UnrolledGraph, session: Any) -> None:
-        self._num_steps = graph.num_steps
-        with graph.tf_graph.as_default():
-            norms = tf.reduce_mean(gradient_norms(graph), axis=1)
-        self._run = graph.runner(session, norms, graph.final_state)
+        self._graph, self._session = graph, session
+
+    @functools.cached_property
+    def _run(self) -> Callable[..., Any]:
+        """Most runs never measure: the operations are made for the first that does."""
+        with self._graph.tf_graph.as_default():
+            norms = tf.reduce_mean(gradient_norms(self._graph), axis=1)
+        return self._graph.runner(self._session, norms, self._graph.final_state)
 
     def norms(self, rows: Stream, start: int, state: Any) -> np.ndarray:
         """The mean norm by lag, [num_steps], over a few blocks from a step on, from a state."""
         found = []
-        last = rows.targets.shape[1] - self._num_steps
-        for position in range(start, last + 1, self._num_steps)[:PROBED_POSITIONS]:
-            norms, state = self._run(*_cut(rows, position, self._num_steps), state)
+        width = self._graph.num_steps
+        last = rows.targets.shape[1] - width
+        for position in range(start, last + 1, width)[:PROBED_POSITIONS]:
+            norms, state = self._run(*_cut(rows, position, width), state)
             found.append(norms)
         return np.asarray(np.mean(found, axis=0))
