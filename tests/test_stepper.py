@@ -10,6 +10,7 @@ from helpers import CASES, assert_close
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
+from tf_rnn.config import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import Stepper
 
@@ -121,3 +122,13 @@ def test_probabilities_of_classes() -> None:
         prediction = Stepper(step, session).step(np.array([0, 3, 1]))
     assert prediction.shape == (BATCH_SIZE, NUM_CLASSES)
     assert_close(prediction.sum(axis=1), np.ones(BATCH_SIZE), 1e-12)
+
+
+@pytest.mark.parametrize("wrong", [-1, INPUT_SIZE])
+def test_a_class_that_is_none_is_refused(wrong: int) -> None:
+    _, graph = make_graphs(cells.VanillaCell(2))
+    with graph.session() as session:
+        stepper = Stepper(graph, session)
+        with pytest.raises(OptionError, match=f"^x must hold classes from 0 to 3, got {wrong}$"):
+            stepper.step([0, wrong, 1])
+        assert not np.any(stepper.state), stepper.state

@@ -202,7 +202,7 @@ def adaptive(course: Course) -> Iterator[Window]:
 
     From time to time the gradient's norm by lag is measured over the first graph's width N, and K is
     the smallest number of steps beyond which no more than `tolerance` of it lies (`needed_steps`).
-    Windows of 2 K steps, at most N, then slide by K, so that every error goes back over at least K
+    Windows of 2 K steps, at most N (which is at least 2), then slide by K, so that every error goes back over at least K
     steps. K is rounded up to a power of 2 or three quarters of one, so that few graphs are made.
 
     Source: Aicher, Foti & Fox 2019, algorithm 1, with the measured share in place of their bound.
@@ -212,7 +212,7 @@ def adaptive(course: Course) -> Iterator[Window]:
     while start + widest <= course.length:
         needed = needed_steps(course.measure(start), course.tolerance)
         reach = max(1, min(_round_up(needed), widest // 2))
-        for window in _slide(course, 2 * reach, reach, start, MEASURE_EVERY):
+        for window in _slide(course, min(2 * reach, widest), reach, start, MEASURE_EVERY):
             yield window
             start = window.start + window.advance
 
@@ -297,6 +297,8 @@ def require_style(style: str, stride: int, graph: UnrolledGraph) -> None:
     """
     if style == "sliding" and not 1 <= stride <= graph.num_steps:
         raise OptionError("stride", f"must be from 1 to num_steps ({graph.num_steps}), got {stride}")
+    if style == "adaptive" and graph.num_steps < 2:
+        raise OptionError("num_steps", "must be at least 2 for the style adaptive, got 1")
     if style in NEED_ALL_LOSSES and graph.options.loss_steps == "marked":
         raise OptionError(
             "style",

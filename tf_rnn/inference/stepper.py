@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
     from tf_rnn.graph import StepGraph
@@ -50,7 +51,19 @@ class Stepper:
 
         Returns:
             P_t, [batch_size, num_classes].
+
+        Raises:
+            OptionError: If a class is not one of the inputs'.
         """
+        if self._graph.options.input_kind == "classes":
+            _require_classes(x, self._graph.options.input_size)
         given = [x] if self._has_input else []
         prediction, self.state = self._run(*given, *tf.nest.flatten(self.state))
         return np.asarray(prediction)
+
+
+def _require_classes(x: Any, input_size: int) -> None:
+    """Raises OptionError unless all are classes; a one-hot vector would hide it."""
+    outside = [index for index in np.ravel(x) if not 0 <= index < input_size]
+    if outside:
+        raise OptionError("x", f"must hold classes from 0 to {input_size - 1}, got {outside[0]}")

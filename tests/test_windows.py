@@ -1,0 +1,401 @@
+"""Truncation styles in training: options, windows cut from rows, counts, losses, repeatability."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
+from tf_rnn.config import STYLES as STYLE_NAMES
+from tf_rnn.config import OptionError
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, steps_per_epoch, steps_per_update
+from tf_rnn.tasks import Adding, Echo, Influence, Stream
+from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train, windows
+from tf_rnn.training.windows import GradientProbe, Runs, _cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tf_rnn.training import TrainingResult
+
+# 3 rows of 20 steps; 2 tokens stay over.
+TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=62, valid_length=9)
+BATCH, STEPS, LENGTH = 3, 4, 20
+EVERY_STYLE = pytest.mark.parametrize("style", STYLE_NAMES)
+
+
+def make_graph(num_steps: int = STEPS, cell: Any = None, **options: Any) -> UnrolledGraph:
+    return UnrolledGraph(cell or VanillaCell(5), num_steps, BATCH, 2, 2, **({"seed": 7} | options))
+
+
+def run(truncation: Truncation, graph: UnrolledGraph | None = None, **budget: Any) -> TrainingResult:
+    graph = graph or make_graph()
+    with graph.session(threads=1) as session:
+        return train(graph, TASK, session=session, truncation=truncation, listener=Silence(), **budget)
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"style": "tbptt"}, "style must be one of block, sliding, random, adaptive, full; got 'tbptt'"),
+        ({"stride": 0}, "stride must be a whole number of at least 1, got 0"),
+        ({"stride": 1.5}, "stride must be a whole number of at least 1, got 1.5"),
+        ({"tolerance": 0}, "tolerance must be a number above 0 and below 1, got 0"),
+        ({"tolerance": 1.0}, "tolerance must be a number above 0 and below 1, got 1.0"),
+        ({"tolerance": "x"}, "tolerance must be a number above 0 and below 1, got 'x'"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        Truncation(**options)
+
+
+def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
+    graph = make_graph()
+    Truncation("sliding", stride=4).check(graph)
+    Truncation("block", stride=5).check(graph)
+    message = r"^stride must be from 1 to num_steps \(4\), got 5$"
+    with pytest.raises(OptionError, match=message):
+        Truncation("sliding", stride=5).check(graph)
+    with pytest.raises(OptionError, match=message):
+        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
+
+
+@EVERY_STYLE
+def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str) -> None:
+    task = Adding(span=5, length=60, valid_length=20)
+    graph = UnrolledGraph(
+        VanillaCell(4), 5, 3, 2, 1, input_kind="real", loss="squared_error", loss_steps="marked"
+    )
+    if style in ("block", "full"):
+        result = train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
+        assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
+        return
+    message = f"^style must be block or full where losses do not stand at every step, got '{style}'$"
+    with pytest.raises(OptionError, match=message):
+        train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
+
+
+# --- windows cut from rows -----------------------------------------------------------------------
+
+
+ROWS = Stream(np.arange(14).reshape(2, 7), 100 + np.arange(14).reshape(2, 7))
+
+
+@pytest.mark.parametrize(
+    ("start", "num_steps", "places"),
+    [
+        (0, 3, [0, 1, 2]),
+        (4, 3, [4, 5, 6]),
+        (5, 4, [5, 6, 6, 6]),
+        (6, 1, [6]),
+        (1, 8, [1, 2, 3, 4, 5, 6, 6, 6]),
+    ],
+)
+def test_a_window_beyond_the_end_of_a_row_repeats_its_last_step(
+    start: int, num_steps: int, places: list[int]
+) -> None:
+    inputs, targets = _cut(ROWS, start, num_steps)
+    np.testing.assert_array_equal(inputs, [places, [7 + place for place in places]])
+    np.testing.assert_array_equal(targets, 100 + inputs)
+
+
+def test_a_window_of_real_values() -> None:
+    values = np.arange(12.0).reshape(2, 3, 2)
+    inputs, _ = _cut(Stream(values, values), 2, 2)
+    np.testing.assert_array_equal(inputs, [[[4, 5], [4, 5]], [[10, 11], [10, 11]]])
+
+
+def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = []
+    runner = UnrolledGraph.runner
+
+    def counting(graph: UnrolledGraph, *arguments: Any) -> Any:
+        prepared.append(graph.num_steps)
+        return runner(graph, *arguments)
+
+    monkeypatch.setattr(UnrolledGraph, "runner", counting)
+    graph, rows = make_graph(), TASK.rows(BATCH)
+    with graph.session(threads=1) as session:
+        runs = Runs(session)
+        first = Window(graph, 2, 4, 1, graph.states[0])
+        before = session.run(list(graph.variables))
+        feed = graph.feed(*_cut(rows, 2, 4), graph.zero_state())
+        expected = session.run([graph.total_loss, graph.gradient_norm, graph.states[0]], feed)
+        *found, nothing = runs(first, rows, graph.zero_state())
+        assert nothing is None
+        assert_close(found, expected, 0, "loss, norm, state")
+        assert any((a != b).any() for a, b in zip(before, session.run(list(graph.variables)), strict=True))
+        runs(first._replace(start=3), rows, graph.zero_state())
+        assert prepared == [4]
+        runs(first._replace(next_state=graph.final_state), rows, graph.zero_state())
+        assert prepared == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("start", "most", "positions"),
+    [(0, 4, [0, 4, 8, 12]), (3, 4, [3, 7, 11, 15]), (13, 4, [13]), (0, 2, [0, 4])],
+)
+@pytest.mark.parametrize("cell", [VanillaCell, LSTMCell])
+def test_the_probe_is_the_gradient_by_lag_over_a_few_blocks(
+    monkeypatch: pytest.MonkeyPatch, cell: Any, start: int, most: int, positions: list[int]
+) -> None:
+    monkeypatch.setattr(windows, "PROBED_POSITIONS", most)
+    graph, rows = make_graph(cell=cell(5), dtype="float64"), TASK.rows(BATCH)
+    state = tf.nest.map_structure(lambda zeros: zeros + 0.25, graph.zero_state())
+    with graph.session() as session:
+        before = session.run(list(graph.variables))
+        found = GradientProbe(graph, session).norms(rows, start, state)
+        norms, expected = gradient_norms(graph), []
+        for position in positions:
+            feed = graph.feed(*_cut(rows, position, STEPS), state)
+            block, state = session.run([norms, graph.final_state], feed)
+            expected.append(block.mean(axis=1))
+        assert_close(session.run(list(graph.variables)), before, 0, "variables")
+    assert_close(found, np.mean(expected, axis=0), 1e-15, "norms")
+
+
+# --- counts --------------------------------------------------------------------------------------
+
+
+class Outline:
+    """As much of a graph as a style looks at."""
+
+    def __init__(self, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self.states = list(range(num_steps))
+        self.final_state = num_steps - 1
+        self.loss_scale = 1.0
+
+
+class Outlines:
+    def __init__(self, num_steps: int) -> None:
+        self.base = Outline(num_steps)
+
+    def of(self, num_steps: int, newest: int | None = None) -> Outline:
+        return Outline(num_steps)
+
+
+def outlined(style: str, num_steps: int, stride: int, length: int) -> list[Window]:
+    graphs: Any = Outlines(num_steps)
+    rng = np.random.default_rng(0)
+    course = Course(graphs, length, stride, 0.1, rng, lambda _: np.ones(num_steps))
+    return list(STYLES[style](course))
+
+
+def sizes() -> Iterator[tuple[int, int, int]]:
+    for num_steps in range(1, 6):
+        for stride in range(1, num_steps + 1):
+            for length in range(num_steps, 14):
+                yield num_steps, stride, length
+
+
+@pytest.mark.parametrize("style", ["block", "sliding", "full"])
+def test_an_epoch_counts_as_many_steps_as_its_windows(style: str) -> None:
+    for num_steps, stride, length in sizes():
+        made = outlined(style, num_steps, stride, length)
+        where = f"{style}, width {num_steps}, stride {stride}, row of {length}"
+        counted = [window.new_steps for window in made]
+        assert steps_per_epoch(style, num_steps, stride, length) == sum(counted), where
+        usual = steps_per_update(style, num_steps, stride, length)
+        # The first window of a row may count more than the others, since none was before it.
+        assert set(counted[1:]) <= {usual}, where
+        assert counted[0] == (num_steps if style == "sliding" else usual), where
+
+
+@pytest.mark.parametrize("style", ["block", "sliding", "full", "adaptive"])
+def test_windows_count_every_step_once_and_hand_on_the_state_before_the_next(style: str) -> None:
+    for num_steps, stride, length in sizes():
+        counted: list[int] = []
+        start = 0
+        for window in outlined(style, num_steps, stride, length):
+            where = f"{style}, width {num_steps}, stride {stride}, row of {length}: {window.start}"
+            assert window.start == start, where
+            end = window.start + window.graph.num_steps
+            assert end <= length, where
+            counted += range(end - window.new_steps, end)
+            assert window.next_state == window.advance - 1, where
+            start += window.advance
+        assert counted == list(range(len(counted))), f"{style}, {num_steps}, {stride}, {length}: {counted}"
+        left_over = {"block": num_steps, "sliding": stride, "full": 1, "adaptive": num_steps}[style]
+        assert length - left_over < len(counted) <= length, (style, num_steps, stride, length)
+
+
+# Tokens of an epoch: rows times steps that have their errors counted.
+@pytest.mark.parametrize(
+    ("style", "stride", "updates", "steps"),
+    [
+        ("block", 1, 5, 20),
+        ("full", 1, 1, 20),
+        ("sliding", 1, 17, 20),
+        ("sliding", 2, 9, 20),
+        ("sliding", 3, 6, 19),
+        ("sliding", 4, 5, 20),
+    ],
+)
+def test_train_counts_an_epoch(style: str, stride: int, updates: int, steps: int) -> None:
+    truncation = Truncation(style, stride=stride)
+    graph = make_graph()
+    with graph.session() as session:
+        counted = []
+        for update in session_loop(graph, TASK, session, truncation=truncation):
+            if update.epoch == 2:
+                break
+            counted.append(update.tokens)
+    assert (len(counted), sum(counted)) == (updates, BATCH * steps)
+    usual = BATCH * steps_per_update(style, STEPS, stride, LENGTH)
+    budget = steps_per_epoch(style, STEPS, stride, LENGTH) // steps_per_update(style, STEPS, stride, LENGTH)
+    spent = np.cumsum(counted)
+    enough = int(np.argmax(spent >= budget * usual)) + 1
+    result = run(truncation, epochs=1)
+    assert (result.updates, result.tokens) == (enough, spent[enough - 1])
+    assert updates - result.updates < STEPS / stride, "the first window counts for several updates, no more"
+
+
+@pytest.mark.parametrize("style", ["random", "adaptive"])
+def test_train_counts_what_the_windows_count(style: str) -> None:
+    result = run(Truncation(style, seed=3), tokens=150)
+    graph = make_graph()
+    spent, updates = 0, 0
+    with graph.session(threads=1) as session:
+        for update in session_loop(graph, TASK, session, truncation=Truncation(style, seed=3)):
+            spent, updates = spent + update.tokens, updates + 1
+            if spent >= 150 // (BATCH * STEPS) * BATCH * STEPS:
+                break
+    assert (result.tokens, result.updates) == (spent, updates)
+    assert result.tokens >= 144
+
+
+def test_random_segments_fill_every_row() -> None:
+    graph = make_graph()
+    tokens: dict[int, int] = {}
+    with graph.session() as session:
+        for update in session_loop(graph, TASK, session, truncation=Truncation("random", seed=3)):
+            if update.epoch > 4:
+                break
+            tokens[update.epoch] = tokens.get(update.epoch, 0) + update.tokens
+    assert tokens == dict.fromkeys((1, 2, 3, 4), BATCH * LENGTH)
+
+
+# --- repeatability, and what is learnt -----------------------------------------------------------
+
+
+@EVERY_STYLE
+def test_training_is_a_function_of_the_seeds(style: str) -> None:
+    results = [run(Truncation(style, seed=seed), updates=7) for seed in (3, 3, 4)]
+    weights = [list(result.weights.values()) for result in results]
+    assert_close(weights[1], weights[0], 0, "the same seed")
+    assert results[1].tokens == results[0].tokens
+    same = all((a == b).all() for a, b in zip(weights[2], weights[0], strict=True))
+    assert same == (style != "random"), "only random truncation has a seed"
+
+
+@EVERY_STYLE
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_every_style_learns(style: str, state: str) -> None:
+    task = Echo(lags=(1,), effects=(0.45,), length=2000, valid_length=1000)
+    graph = UnrolledGraph(GRUCell(5), 8, 10, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
+    result = train(
+        graph, task, tokens=12_000 if style != "full" else 100_000, state=state, evaluations=1,
+        truncation=Truncation(style, stride=4), listener=Silence(),
+    )  # fmt: skip
+    first, last = result.curve[0].valid_loss, result.curve[-1].valid_loss
+    bound = (task.expected_entropy(()) + (task.floor(8) if state == "reset" else task.optimum())) / 2
+    assert last < bound < first, f"{first} -> {last}, {bound} is half way"
+
+
+@pytest.mark.parametrize("style", ["block", "sliding", "full", "random"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_loss_told_is_that_of_a_step(style: str, reduction: str) -> None:
+    """Whatever the gradient is of: the mean over the window's counted steps and the examples."""
+    truncation = Truncation(style, stride=2, seed=5)
+    graph = make_graph(dtype="float64", reduction=reduction, optimizer="sgd", learning_rate=1e-300)
+    rows = TASK.rows(BATCH)
+    whole = graph.forward(num_steps=LENGTH)
+    with graph.session() as session:
+        # At weights that do not move, the losses of the row one by one.
+        losses = np.array(session.run(whole.losses, whole.feed(*rows, whole.zero_state()))).mean(axis=1)
+        made = []
+        end = 0
+        for update in session_loop(graph, TASK, session, truncation=truncation):
+            if update.epoch == 2:
+                break
+            start, end = end, end + update.tokens // BATCH
+            made.append((update.loss, losses[start:end].mean()))
+    assert len(made) >= 1
+    for found, expected in made:
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("style", ["block", "sliding", "random"])
+def test_the_gradient_of_the_sum_is_that_of_the_mean_times_the_steps(style: str) -> None:
+    found = {}
+    for reduction in ("mean", "sum"):
+        graph = make_graph(dtype="float64", reduction=reduction)
+        truncation = Truncation(style, stride=3, seed=5)
+        with graph.session() as session:
+            rows, runs = TASK.rows(BATCH), Runs(session)
+            norms = []
+            for window in truncation.windows(Graphs(graph), LENGTH, 0, lambda _: np.ones(STEPS)):
+                session.run(tf.variables_initializer(graph.variables))
+                norms.append((window.graph.options.newest, runs(window, rows, graph.zero_state())[1]))
+        found[reduction] = norms
+    for (steps, mean), (_, total) in zip(found["mean"], found["sum"], strict=True):
+        steps_of_mean = STEPS if style == "random" else steps
+        assert total == pytest.approx(steps_of_mean * mean, rel=1e-12)
+
+
+# --- the cell that misleads truncated gradients ---------------------------------------------------
+
+
+def balance(num_steps: int, tokens: int, style: str = "block", rate: float = 0.001, seed: int = 0) -> float:
+    """The held-out loss of influence balancing after training; it starts at 16."""
+    from tf_rnn.cells import InfluenceCell  # noqa: PLC0415
+
+    graph = UnrolledGraph(
+        InfluenceCell(), num_steps, 1, 0, 1, input_kind="none", loss="squared_error", loss_steps="last",
+        readout="none", optimizer="sgd", learning_rate=rate,
+    )  # fmt: skip
+    with graph.session(threads=1) as session:
+        result = train(
+            graph, Influence(), tokens=tokens, session=session, evaluations=1,
+            truncation=Truncation(style, seed=seed), listener=Silence(),
+        )  # fmt: skip
+    assert result.curve[0].valid_loss == pytest.approx(16, abs=1e-4)
+    return result.evaluation.loss
+
+
+@pytest.mark.parametrize("num_steps", [1, 10, 20])
+def test_narrow_blocks_diverge(num_steps: int) -> None:
+    with pytest.raises(
+        DivergedError, match=r"^the loss is inf at update \d+ \(epoch 1\), after gradients that"
+    ):
+        balance(num_steps, 100_000)
+
+
+def test_a_width_of_40_leads_away_and_one_of_41_the_right_way() -> None:
+    assert balance(40, 20_000) > 1000
+    assert balance(41, 20_000) < 16 / 10
+
+
+def test_a_width_of_50_arrives() -> None:
+    assert balance(50, 20_000) < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_random_truncation_arrives_where_blocks_of_the_same_mean_length_diverge(seed: int) -> None:
+    assert balance(10, 60_000, "random", rate=0.0001, seed=seed) < 1e-6
+    with pytest.raises(DivergedError):
+        balance(10, 60_000, rate=0.0001)
