@@ -253,6 +253,26 @@ def test_other_initial_blocks(make: Any) -> None:
         assert -limit <= block.min() < -0.99 * limit, f"{block.min()}, not just above {-limit}"
 
 
+@pytest.mark.parametrize("make", [VanillaCell, GRUCell, LSTMCell])
+@pytest.mark.parametrize("gain", [1.5, 0.25])
+def test_orthogonal_blocks_have_their_gain_as_spectral_radius(make: Any, gain: float) -> None:
+    W, *_ = initial_values(lambda: make(7, recurrent_gain=gain))
+    plain, *_ = initial_values(lambda: make(7))
+    for block in np.split(W[5:], make.num_gates, axis=1):
+        # Of an orthogonal matrix every eigenvalue, and every singular value, has size 1.
+        assert_close(np.abs(np.linalg.eigvals(block)), np.full(7, gain), 1e-12, "eigenvalues")
+        assert_close(np.linalg.svd(block)[1], np.full(7, gain), 1e-12, "singular values")
+    assert_close(W[:5], plain[:5], 0, "rows that meet the inputs")
+    assert_close(W[5:], gain * plain[5:], 0, "rows that meet the state")
+
+
+@pytest.mark.parametrize("init", ["identity", "glorot"])
+def test_the_gain_is_of_other_initial_blocks_too(init: str) -> None:
+    W, *_ = initial_values(lambda: LSTMCell(3, recurrent_init=init, recurrent_gain=1.5))
+    plain, *_ = initial_values(lambda: LSTMCell(3, recurrent_init=init))
+    assert_close(W, np.concatenate([plain[:5], 1.5 * plain[5:]]), 0, init)
+
+
 def test_initial_biases() -> None:
     assert_close(initial_values(lambda: VanillaCell(3))[1:], [np.zeros(3)], 0)
     assert_close(initial_values(lambda: GRUCell(3))[1:], [np.zeros(9), np.zeros(3)], 0)
@@ -310,6 +330,45 @@ def test_making_a_cell_by_name() -> None:
         make_cell("rnn", 5)
     with pytest.raises(OptionError, match=r"^num_layers must be a whole number of at least 1, got 0$"):
         make_cell("gru", 5, num_layers=0)
+
+
+def test_making_a_cell_with_options() -> None:
+    options: dict[str, Any] = {"activation": "relu", "recurrent_init": "identity", "recurrent_gain": 1.5}
+    assert_close(
+        initial_values(lambda: make_cell("vanilla", 4, **options)),
+        initial_values(lambda: VanillaCell(4, **options)),
+        0,
+    )
+    deep = initial_values(lambda: make_cell("gru", 4, 2, recurrent_init="identity", recurrent_gain=0.5))
+    for W in deep[::3]:
+        assert_close(W[-4:], np.tile(0.5 * np.eye(4), 3), 0, "every layer has the options")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lstm", {"activation": "relu"}, "activation must be left out unless cell is vanilla"),
+        ("gru", {"forget_bias": 1.0}, "forget_bias must be left out unless cell is lstm"),
+        (
+            "influence",
+            {"recurrent_gain": 1.5},
+            "recurrent_gain must be left out unless cell is vanilla or gru or lstm",
+        ),
+        ("vanilla", {"num_positive": 3}, "num_positive must be left out unless cell is influence"),
+        ("vanilla", {"recurrent_gain": 0}, "recurrent_gain must be a number above 0, got 0"),
+        ("lstm", {"recurrent_gain": -1.5}, "recurrent_gain must be a number above 0, got -1.5"),
+        ("gru", {"recurrent_gain": float("inf")}, "recurrent_gain must be a number above 0, got inf"),
+        ("vanilla", {"activation": "gelu"}, "activation must be one of tanh, relu; got 'gelu'"),
+        (
+            "gru",
+            {"recurrent_init": "eye"},
+            "recurrent_init must be one of orthogonal, glorot, identity; got 'eye'",
+        ),
+    ],
+)
+def test_options_of_other_cells_are_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        make_cell(name, 5, **options)
 
 
 ONE = VanillaCell(2)

@@ -13,6 +13,7 @@ import pytest
 from comparison_helpers import make_comparison
 
 from tf_rnn.comparison import Comparison, RunKey
+from tf_rnn.comparison.settings import LONGEST_EPOCH
 from tf_rnn.config import CELLS, OPTIMIZERS, OptionError
 from tf_rnn.output import folder_name
 
@@ -65,13 +66,14 @@ def test_options_reach_the_task() -> None:
 
 
 def test_the_data_must_hold_a_block_of_the_widest() -> None:
-    comparison = make_comparison(num_steps=(85, 2), batch_size=7)
+    epochs: dict[str, Any] = {"budget": "epochs", "amount": 1}
+    comparison = make_comparison(num_steps=(85, 2), batch_size=7, **epochs)
     comparison.check_data(comparison.make_task())
-    wider = make_comparison(num_steps=(2, 86), batch_size=7)
+    wider = make_comparison(num_steps=(2, 86), batch_size=7, **epochs)
     message = "num_steps must be at most 85 (the 600 tokens of split 'train' cut into 7 rows), got 86"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         wider.check_data(wider.make_task())
-    larger = make_comparison(batch_size=601)
+    larger = make_comparison(batch_size=601, **epochs)
     message = "batch_size must be at most 600 for the 600 tokens of split 'train', got 601"
     with pytest.raises(OptionError, match=f"^{message}$"):
         larger.check_data(larger.make_task())
@@ -114,7 +116,7 @@ def test_the_identity_is_everything_but_the_runs() -> None:
         "lags": [2, 5],
         "effects": [0.3, -0.15],
         "seed": 0,
-        "length": 600,
+        "length": 1500,  # of the 600 asked for, as many as a run reads
         "valid_length": 90,
     }
     assert {key: found[key] for key in ("cell", "batch_size", "clip_norm", "amount")} == {
@@ -168,3 +170,9 @@ def test_other_text_in_the_same_file_is_another_identity(tmp_path: Path) -> None
         hashes.append(found["data_sha256"])
     assert len(set(hashes)) == 2
     assert all(re.fullmatch("[0-9a-f]{64}", one) for one in hashes)
+
+
+def test_made_data_last_for_a_run_but_fit_into_memory() -> None:
+    assert make_comparison(amount=10**12).make_task().options()["length"] == LONGEST_EPOCH
+    assert make_comparison(amount=599.5).make_task().options()["length"] == 600
+    assert make_comparison(budget="updates", amount=1500).make_task().options()["length"] == 600

@@ -115,3 +115,17 @@ def test_tasks_need_no_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_made_data_can_last(name: str) -> None:
+    task = make_task(name)
+    longer = task.lasting(1_234_567)
+    assert type(longer) is type(task)
+    if issubclass(TASKS[name], Generated):
+        assert longer.options() | {"length": None} == task.options() | {"length": None}
+        length = len(longer.stream().targets)
+        assert 1_234_567 - task.period < length <= 1_234_567, length
+        assert task.lasting(1000) is task
+    else:
+        assert longer is task

@@ -72,6 +72,13 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
         train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
 
 
+def test_a_width_of_1_cannot_adapt() -> None:
+    Truncation("adaptive").check(make_graph(2))
+    message = r"^num_steps must be at least 2 for the style adaptive, got 1$"
+    with pytest.raises(OptionError, match=message):
+        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), listener=Silence())
+
+
 @EVERY_STYLE
 def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str) -> None:
     task = Adding(span=5, length=60, valid_length=20)
@@ -305,9 +312,9 @@ def test_training_is_a_function_of_the_seeds(style: str) -> None:
 @pytest.mark.parametrize("state", ["carry", "reset"])
 def test_every_style_learns(style: str, state: str) -> None:
     task = Echo(lags=(1,), effects=(0.45,), length=2000, valid_length=1000)
-    graph = UnrolledGraph(GRUCell(5), 8, 10, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
+    graph = UnrolledGraph(GRUCell(5), 8, 50, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
     result = train(
-        graph, task, tokens=12_000 if style != "full" else 100_000, state=state, evaluations=1,
+        graph, task, updates=200, state=state, evaluations=1,
         truncation=Truncation(style, stride=4), listener=Silence(),
     )  # fmt: skip
     first, last = result.curve[0].valid_loss, result.curve[-1].valid_loss

@@ -142,6 +142,10 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def loss_text(loss: float) -> str:
-    """A loss for a person to read: four decimals, or two digits where those would say nothing."""
-    return f"{loss:.4f}" if loss == 0 or 1e-3 <= abs(loss) < 1e4 else f"{loss:.2g}"
+def loss_text(loss: float, unit: str = "nats") -> str:
+    """A loss for a person to read: four decimals, or two digits where those would not do.
+
+    A ten-thousandth of a nat is nothing; squared errors may be as small as they like.
+    """
+    smallest = 0.0 if unit == "nats" else 1e-3
+    return f"{loss:.4f}" if loss == 0 or smallest <= abs(loss) < 1e4 else f"{loss:.2g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 from tf_rnn.config import (
@@ -16,6 +17,8 @@ from tf_rnn.config import (
 )
 from tf_rnn.tasks import Task, check_setup, make_task, setup_identity
 
+# Tokens of an epoch that are made for a run; a longer run has several epochs, to fit into memory.
+LONGEST_EPOCH = 20_000_000
 # What may differ between two commands that add to the same results.
 AXES = ("num_steps", "state", "seeds")
 
@@ -74,8 +77,11 @@ class Comparison(Setup):
         require_positive("amount", self.amount)
 
     def make_task(self) -> Task:
-        """The task with its options."""
-        return make_task(self.task, **self.task_options)
+        """The task with its options; data that are made last for a whole run, without an epoch's end."""
+        task = make_task(self.task, **self.task_options)
+        if self.budget != "tokens":
+            return task
+        return task.lasting(min(math.ceil(self.amount), LONGEST_EPOCH))
 
     def check_data(self, task: Task) -> None:
         """Raises OptionError unless the options suit the task, and its data every width."""

@@ -45,8 +45,8 @@ def learning_table(summaries: Sequence[Summary], task: Task) -> Table:
         f"bits a\n{task.token}": [
             number(summary.loss / LN2 if task.unit == "nats" else None, ".3f") for summary in summaries
         ],
-        "over\noptimum": [_gap(summary.gap_to_optimum) for summary in summaries],
-        "over\nfloor": [_gap(summary.gap_to_floor) for summary in summaries],
+        "over\noptimum": [_gap(summary.gap_to_optimum, task.unit) for summary in summaries],
+        "over\nfloor": [_gap(summary.gap_to_floor, task.unit) for summary in summaries],
     }
     for lag in task.lags:
         columns[f"lag {lag}\nlearnt"] = [
@@ -74,14 +74,14 @@ def cost_table(summaries: Sequence[Summary]) -> Table:
     return _table("What each width costs", columns)
 
 
-def _gap(gap: float | None) -> str:
-    return "–" if gap is None else f"{'+' if gap >= 0 else ''}{loss_text(gap)}"
+def _gap(gap: float | None, unit: str) -> str:
+    return "–" if gap is None else f"{'+' if gap >= 0 else ''}{loss_text(gap, unit)}"
 
 
 def _loss(summary: Summary) -> str:
-    spread = "" if math.isnan(summary.spread) else f" ± {loss_text(summary.spread)}"
+    spread = "" if math.isnan(summary.spread) else f" ± {loss_text(summary.spread, summary.unit)}"
     diverged = f" ({summary.diverged} diverged)" if summary.diverged else ""
-    loss = "–" if math.isnan(summary.loss) else loss_text(summary.loss)
+    loss = "–" if math.isnan(summary.loss) else loss_text(summary.loss, summary.unit)
     return loss + spread + diverged
 
 

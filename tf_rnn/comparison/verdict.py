@@ -77,10 +77,10 @@ def _choice(chosen: Summary, best: Summary, among: str) -> str:
     rank = f"the lowest {among}"
     if chosen is not best:
         rank = (
-            f"within the noise ({loss_text(noise(best))}) of the best, {loss_text(best.loss)} at "
-            f"num_steps {best.num_steps} with {STATE_WORDS[best.state]}"
+            f"within the noise ({loss_text(noise(best), best.unit)}) of the best, "
+            f"{loss_text(best.loss, best.unit)} at num_steps {best.num_steps} with {STATE_WORDS[best.state]}"
         )
-    loss = f"{loss_text(chosen.loss)} {chosen.unit}{_diverged(chosen)}"
+    loss = f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit}{_diverged(chosen)}"
     return (
         f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss {loss}, {rank}, "
         f"at {chosen.cost['step_milliseconds']:.3g} ms and {megabytes(chosen.cost['graph_bytes'])} a "
@@ -92,7 +92,9 @@ def _neighbour(word: str, other: Summary, chosen: Summary, noise_of_best: float)
     step = other.cost["step_milliseconds"] / chosen.cost["step_milliseconds"]
     tokens = chosen.cost["tokens_per_second"] / other.cost["tokens_per_second"]
     difference = other.loss - chosen.loss
-    comparison = f"{loss_text(abs(difference))} {chosen.unit} {'worse' if difference > 0 else 'better'}"
+    comparison = (
+        f"{loss_text(abs(difference), chosen.unit)} {chosen.unit} {'worse' if difference > 0 else 'better'}"
+    )
     if abs(difference) <= noise_of_best:
         comparison = f"no different ({difference:+.4f} {chosen.unit})"
     return (

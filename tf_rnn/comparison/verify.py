@@ -28,7 +28,7 @@ def verification(summaries: Sequence[Summary], num_steps: int) -> str:
         num_steps: The width that was advised.
     """
     finished = [summary for summary in summaries if summary.runs]
-    losses = ", ".join(f"{loss_text(s.loss)} at {s.num_steps}" for s in finished) or "nowhere finite"
+    losses = ", ".join(f"{loss_text(s.loss, s.unit)} at {s.num_steps}" for s in finished) or "nowhere finite"
     advised = [summary for summary in finished if summary.num_steps == num_steps]
     if not advised:
         return f"Verified: no. Every run at num_steps {num_steps} diverged; held-out loss {losses}."
@@ -38,5 +38,5 @@ def verification(summaries: Sequence[Summary], num_steps: int) -> str:
     answer = "the advice held" if held else "the advice did not hold"
     return (
         f"Verified: {answer}. Held-out loss {losses} ({best.unit}); the width advised is "
-        f"{loss_text(over)} above the best, and {loss_text(noise(best))} is noise."
+        f"{loss_text(over, best.unit)} above the best, and {loss_text(noise(best), best.unit)} is noise."
     )

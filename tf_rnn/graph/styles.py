@@ -202,8 +202,9 @@ def adaptive(course: Course) -> Iterator[Window]:
 
     From time to time the gradient's norm by lag is measured over the first graph's width N, and K is
     the smallest number of steps beyond which no more than `tolerance` of it lies (`needed_steps`).
-    Windows of 2 K steps, at most N (which is at least 2), then slide by K, so that every error goes back over at least K
-    steps. K is rounded up to a power of 2 or three quarters of one, so that few graphs are made.
+    Windows of 2 K steps, at most N (which is at least 2), then slide by K, so that every error goes
+    back over at least K steps. K is rounded up to a power of 2 or three quarters of one, so that few
+    graphs are made.
 
     Source: Aicher, Foti & Fox 2019, algorithm 1, with the measured share in place of their bound.
     """

@@ -91,6 +91,8 @@ def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
     for option, value in (layers | setup.cell_options).items():
         if predicts:
             raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
+    if setup.style == "adaptive" and num_steps < 2:
+        raise OptionError("num_steps", f"must be at least 2 for the style adaptive, got {num_steps}")
     if setup.style == "sliding" and setup.stride > num_steps:
         raise OptionError("stride", f"must be from 1 to num_steps ({num_steps}), got {setup.stride}")
     if setup.style in NEED_ALL_LOSSES and task.loss_steps == "marked":

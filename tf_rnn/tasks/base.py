@@ -190,6 +190,14 @@ class Task(ABC):
         """
         return {}
 
+    def lasting(self, tokens: int) -> Task:
+        """Returns the task with at least so many training tokens in an epoch, if it can have them.
+
+        At the start of an epoch nothing of what came before is known, and the updates of its first
+        blocks are not like the others. Where data are made, runs need not meet such a border.
+        """
+        return self
+
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -52,6 +52,12 @@ class Generated(Task):
         epoch = require_whole("epoch", epoch, at_least=0)
         rng = np.random.default_rng([self.seed, number, epoch])
         return self.draw(rng, (self.length, self.valid_length)[number])
+
+    def lasting(self, tokens: int) -> Self:
+        """Returns the task with at least so many tokens in an epoch; see `Task.lasting`."""
+        if tokens <= self.length:
+            return self
+        return type(self)(**(self.options() | {"length": tokens}))
 
     def options(self) -> dict[str, Any]:
         """Returns the options that all these tasks have, ready for JSON."""

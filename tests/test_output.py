@@ -1,0 +1,262 @@
+"""Files that are there as a whole or not at all, and the folders that hold results of one configuration."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from tf_rnn import output
+from tf_rnn.config import OptionError
+from tf_rnn.output import (
+    claim_folder,
+    damaged,
+    folder_name,
+    loss_text,
+    make_folder,
+    plain,
+    read_json,
+    require_same,
+    write_figure,
+    write_json,
+    write_text,
+)
+
+IDENTITY: dict[str, Any] = {
+    "task": "echo",
+    "cell": "gru",
+    "state_size": 5,
+    "widths": (2, 4),
+    "clip_norm": None,
+}
+KEPT = IDENTITY | {"widths": [2, 4]}  # as JSON keeps it
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_a_text_is_written_in_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "Kätzchen — ∂\n")
+    assert path.read_bytes() == "Kätzchen — ∂\n".encode()
+    write_text(path, "")
+    assert contents(tmp_path) == {"a.txt": b""}
+
+
+@pytest.mark.parametrize("old", [None, b"what was there"])
+def test_a_text_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, old: bytes | None) -> None:
+    path = tmp_path / "a.txt"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "x" * 100_000 + "\ud800")  # half of a pair, which UTF-8 does not have
+    assert contents(tmp_path) == ({} if old is None else {"a.txt": old})
+
+
+def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old", encoding="utf-8")
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    for place, name in ((os, "fsync"), (Path, "replace")):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, name, fail)
+            with pytest.raises(OSError, match=r"^no space left on device$"):
+                write_text(path, "new")
+        assert contents(tmp_path) == {"a.txt": b"old"}, name
+
+
+def test_until_it_is_complete_a_file_has_its_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old", encoding="utf-8")
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(contents(tmp_path)))
+    write_text(path, "new")
+    assert seen == [{"a.txt": b"old", ".a.txt.partial": b"new"}]
+    assert contents(tmp_path) == {"a.txt": b"new"}
+
+
+def test_json_is_standard_json(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": [1, 0.1, None, "ä"]})
+    before = path.read_bytes()
+    assert json.loads(before) == {"a": [1, 0.1, None, "ä"]}
+    assert before.endswith(b"}\n")
+    for number in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+            write_json(path, {"a": number})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert contents(tmp_path) == {"a.json": before}
+
+
+def test_a_figure_is_a_png_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    figure = Figure(figsize=(1, 1))
+    write_figure(path, figure)
+    before = contents(tmp_path)
+    assert list(before) == ["a.png"]
+    assert before["a.png"].startswith(b"\x89PNG\r\n")
+
+    def fail(self: Figure, partial: Path, **_: object) -> None:
+        partial.write_bytes(b"\x89PN")
+        raise ValueError("Axis limits cannot be NaN or Inf")
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    with pytest.raises(ValueError, match=r"^Axis limits"):
+        write_figure(path, figure)
+    assert contents(tmp_path) == before
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", KEPT)
+    assert read_json(tmp_path / "a.json") == KEPT
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"3", b"null", b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": "\xe9"}']
+)
+def test_damaged_files_are_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    message = f"out must hold undamaged results, {str(path)!r} cannot be read; choose another folder"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        read_json(path)
+    assert str(damaged(path)) == message
+
+
+def test_a_file_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"^out must hold undamaged results, "):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(OptionError, match=r"^out must hold undamaged results, "):
+        read_json(tmp_path)
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_made_with_those_above_it_and_left_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    make_folder("out", folder)
+    assert list(folder.iterdir()) == []
+    (folder / "mine.txt").write_text("mine", encoding="utf-8")
+    make_folder("out", folder)
+    assert contents(folder) == {"mine.txt": b"mine"}
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("mine", encoding="utf-8")
+    for folder, reason in ((path, "File exists"), (path / "b", "Not a directory")):
+        message = f"out must be a folder that can be written, got {str(folder)!r} ({reason})"
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            make_folder("out", folder)
+    assert contents(tmp_path) == {"a.txt": b"mine"}
+
+
+def test_a_claimed_folder_holds_its_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert claim_folder(folder, IDENTITY) == KEPT
+    before = contents(folder)
+    assert {name: json.loads(content) for name, content in before.items()} == {"config.json": KEPT}
+    assert claim_folder(folder, IDENTITY) == KEPT  # again: the same configuration
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cell": "lstm"}, "cell is 'gru', here 'lstm'"),
+        ({"widths": (2, 5)}, "widths is [2, 4], here [2, 5]"),
+        ({"clip_norm": 5.0}, "clip_norm is None, here 5.0"),
+        ({"seed": 3}, "seed is None, here 3"),
+        ({"state_size": 7, "task": "copy"}, "state_size is 5, here 7"),  # the first in the alphabet
+    ],
+)
+def test_a_folder_of_another_configuration_is_not_claimed(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    claim_folder(tmp_path, IDENTITY)
+    before = contents(tmp_path)
+    message = (
+        f"out must hold results of the same configuration; in {str(tmp_path)!r} {words}; "
+        "choose another folder"
+    )
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        claim_folder(tmp_path, IDENTITY | changes)
+    assert contents(tmp_path) == before
+
+
+def test_a_damaged_configuration_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / output.CONFIG).write_bytes(b"{")
+    with pytest.raises(OptionError, match=r"^out must hold undamaged results"):
+        claim_folder(tmp_path, IDENTITY)
+    assert contents(tmp_path) == {"config.json": b"{"}
+
+
+def test_equal_configurations_are_the_same(tmp_path: Path) -> None:
+    require_same(tmp_path, {}, {})
+    require_same(tmp_path, {"a": 1, "b": None}, {"a": 1.0})
+    with pytest.raises(OptionError, match="b is 2, here None;"):
+        require_same(tmp_path, {"a": 1, "b": 2}, {"a": 1})
+
+
+def test_folder_names_tell_configurations_apart() -> None:
+    name = folder_name("lags", IDENTITY)
+    assert re.fullmatch(r"lags-echo-gru-5-[0-9a-f]{6}", name), name
+    assert folder_name("lags", dict(reversed(IDENTITY.items()))) == name
+    assert folder_name("lags", KEPT) == name
+    others = [IDENTITY | change for change in ({"widths": (2, 5)}, {"clip_norm": 1}, {"seed": 0})]
+    assert len({name, *(folder_name("lags", other) for other in others)}) == 4
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_plain_has_no_number_that_json_does_not_have() -> None:
+    value = {"a": (1.5, math.nan), "b": {"c": [math.inf, [-math.inf, "nan"]]}, "d": True, "e": None, "f": 3}
+    assert plain(value) == {"a": [1.5, None], "b": {"c": [None, [None, "nan"]]}, "d": True, "e": None, "f": 3}
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (0.0, "0.0000"),
+        (0.45445, "0.4545"),
+        (-0.25, "-0.2500"),
+        (1e-3, "0.0010"),
+        (9.99e-4, "0.001"),
+        (3.14e-7, "3.1e-07"),
+        (-3.14e-7, "-3.1e-07"),
+        (9999.0, "9999.0000"),
+        (1e4, "1e+04"),
+        (6.01e15, "6e+15"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+    ],
+)
+def test_losses_for_a_person_to_read(loss: float, text: str) -> None:
+    assert loss_text(loss, "squared error") == text
+    if abs(loss) >= 1e-3 or loss == 0:
+        assert loss_text(loss) == text
+
+
+def test_a_ten_thousandth_of_a_nat_is_the_last_that_counts() -> None:
+    assert [loss_text(loss) for loss in (3.14e-4, -1.1e-4, 1e-6)] == ["0.0003", "-0.0001", "0.0000"]

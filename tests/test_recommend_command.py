@@ -1,0 +1,275 @@
+"""`python -m tf_rnn recommend`, typed as a person types it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tf_rnn.__main__ import main
+from tf_rnn.analysis.advice import needed_width
+from tf_rnn.cli import recommend as recommend_command
+from tf_rnn.tasks import Echo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TINY = ["--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3", "--batch-size", "20"]
+FILES = ["config.json", "recommendation.csv", "recommendation.json", "recommendation.png", "report.md"]
+DEADLINE = 120.0
+
+
+def recommend(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tf_rnn", "recommend", *words, "--out", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+        cwd=folder.parent,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    return done
+
+
+def load(folder: Path) -> dict[str, Any]:
+    value = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
+    assert isinstance(value, dict)
+    return value
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def run_main(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """The command in this process: exit status, standard output, standard error."""
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recommend") / "out"
+
+
+@pytest.fixture(scope="module")
+def done(place: Path) -> subprocess.CompletedProcess[str]:
+    """One tiny run, which most tests look at."""
+    return recommend(place, *TINY)
+
+
+@pytest.fixture(scope="module")
+def found(place: Path, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return load(place)
+
+
+def test_it_writes_its_files_and_names_them(place: Path, done: subprocess.CompletedProcess[str]) -> None:
+    assert sorted(files(place)) == FILES
+    written = done.stdout.rstrip().splitlines()[-1].removeprefix("written: ").split(", ")
+    assert sorted(path.removeprefix(f"{place}/") for path in written) == FILES[1:]
+    assert (place / "recommendation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_keys_that_other_programs_rely_on(found: dict[str, Any]) -> None:
+    assert (found["task"], found["cell"], found["tolerance"]) == ("echo", "vanilla", 0.1)
+    assert type(found["num_steps"]) is int
+    assert 1 <= found["num_steps"] == max(found["needed"]) <= 6
+    assert len(found["needed"]) == 2
+    assert f"Use num_steps {found['num_steps']}: " in found["reason"]
+    assert len(found["relative_bias"]) == 6
+    assert found["relative_bias"][-1] == 0
+    assert type(found["sure"]) is bool
+    assert found["verification"] is None
+    by_width = {cost["num_steps"]: cost for cost in found["costs"]}
+    width = found["num_steps"]
+    assert set(by_width) == {max(1, width // 2), width, 2 * width, 6}
+    assert found["step_milliseconds"] == by_width[width]["step_milliseconds"] > 0
+
+
+def test_it_says_which_width_and_why(
+    place: Path, done: subprocess.CompletedProcess[str], found: dict[str, Any]
+) -> None:
+    page = (place / "report.md").read_text(encoding="utf-8")
+    assert done.stdout.splitlines()[0] == found["reason"]
+    assert found["reason"] in page
+    assert f"python -m tf_rnn recommend {' '.join(TINY)} --out" in page
+    assert "Verified" not in done.stdout + page
+    for cost in found["costs"]:
+        assert f"| {cost['num_steps']} | {cost['step_milliseconds']:.3f} |" in page
+
+
+def test_csv_has_the_bias_of_every_seed(place: Path, found: dict[str, Any]) -> None:
+    with (place / "recommendation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["truncation", "relative_bias_seed_0", "relative_bias_seed_1"]
+    assert [int(row["truncation"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    seeds = [[float(row[f"relative_bias_seed_{seed}"]) for row in rows] for seed in (0, 1)]
+    assert found["relative_bias"] == pytest.approx(
+        [(a + b) / 2 for a, b in zip(*seeds, strict=True)], rel=1e-15
+    )
+    assert found["needed"] == [needed_width(bias, 0.1) for bias in seeds]
+
+
+def test_repeated_it_gives_the_same_advice(place: Path, found: dict[str, Any]) -> None:
+    before = files(place)
+    recommend(place, *TINY)
+    again, after = load(place), files(place)
+    for key in ("num_steps", "needed", "relative_bias", "sure", "config"):
+        assert again[key] == found[key], key
+    assert after["recommendation.csv"] == before["recommendation.csv"]
+    (place / "recommendation.json").write_bytes(before["recommendation.json"])
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison of echo trains for 4000 tokens."""
+    monkeypatch.setattr(Echo, "defaults", dataclasses.replace(Echo.defaults, tokens=4000))
+
+
+@pytest.mark.usefixtures("brief")
+def test_verify_trains_at_the_width_its_half_and_its_double(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    words = ["--num-steps", "4", "--seeds", "1", "--tolerance", "0.99", "--verify", "--workers", "2"]
+    words += ["--state-size", "3", "--batch-size", "20"]
+    status, shown, errors = run_main(["recommend", *words, "--out", str(folder)], capsys)
+    assert status == 0, errors
+    found = load(folder)
+    width = found["num_steps"]
+    assert found["config"]["tokens"] == 800
+    compared = json.loads((folder / "verify" / "results.json").read_text(encoding="utf-8"))
+    widths = sorted({max(1, width // 2), width, 2 * width})
+    assert [(run["num_steps"], run["state"], run["seed"]) for run in compared["runs"]] == [
+        (each, "carry", 0) for each in widths
+    ]
+    assert compared["budget"] == {"kind": "tokens", "amount": 4000}
+    losses = ", ".join(f"{run['loss']:.4f} at {run['num_steps']}" for run in compared["runs"])
+    assert found["verification"].startswith("Verified: the advice ")
+    assert f"Held-out loss {losses} (nats)" in found["verification"]
+    lines = shown.splitlines()
+    assert lines[:2] == [found["reason"], found["verification"]]
+    assert found["verification"] in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_data_that_are_not_enough_for_the_double_are_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of 11 characters held out and of 98 in training; a width of 9 has no double that fits."""
+    path = tmp_path / "cats.txt"
+    path.write_text("a cat sat on a mat, so.\n" * 46, encoding="utf-8")
+    words = ["--task", "text", "--data", str(path), "--num-steps", "9", "--seeds", "1", "--tokens", "500"]
+    words += ["--cell", "vanilla", "--state-size", "3", "--batch-size", "10", "--tolerance", "0.001"]
+    out = str(tmp_path / "out")
+    assert recommend_command._longest is not None
+    status, _, errors = run_main(["recommend", *words, "--out", out], capsys)
+    assert status == 0, errors
+    found = load(tmp_path / "out")
+    assert (found["num_steps"], found["sure"]) == (9, False)
+    assert [cost["num_steps"] for cost in found["costs"]] == [4, 9, 18]
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "unknown task": (["--task", "ehco"], "argument --task: invalid choice: 'ehco'"),
+    "width 0": (["--num-steps", "0"], "argument --num-steps: must be a whole number of at least 1, got '0'"),
+    "no seeds": (["--seeds", "0"], "argument --seeds: must be a whole number of at least 1, got '0'"),
+    "no training": (["--tokens", "0"], "argument --tokens: must be a number above 0, got '0'"),
+    "tolerance 0": (
+        ["--tolerance", "0"],
+        "argument --tolerance: must be a number above 0 and below 1, got '0'",
+    ),
+    "tolerance 1": (
+        ["--tolerance", "1"],
+        "argument --tolerance: must be a number above 0 and below 1, got '1'",
+    ),
+    "tolerance in words": (
+        ["--tolerance", "little"],
+        "argument --tolerance: must be a number above 0 and below 1, got 'little'",
+    ),
+    "no workers": (["--workers", "0"], "argument --workers: must be a whole number of at least 1, got '0'"),
+    "option of another command": (["--state", "reset"], "unrecognized arguments: --state reset"),
+    "option of another task": (["--delay", "5"], "--delay must be left out unless --task is copy"),
+    "stride beyond the width": (
+        ["--style", "sliding", "--stride", "7", "--num-steps", "6"],
+        "--stride must be from 1 to num_steps (6), got 7",
+    ),
+    "width larger than a row held out": (
+        ["--num-steps", "1001"],
+        "--num-steps must be at most 1000 (the 200000 tokens of split 'valid' cut into 200 rows), got 1001",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_that_names_the_option(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, message = BAD[case]
+    for out in ([], ["--out", "results/mine"]):
+        status, shown, errors = run_main(["recommend", *words, *out], capsys)
+        assert (status, shown) == (2, "")
+        (line,) = errors.splitlines()
+        assert line.startswith("tf_rnn"), line
+        assert f": error: {message}" in line
+        assert list(tmp_path.iterdir()) == [], "something was left behind"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tolerance", "0.2"], "tolerance is 0.1, here 0.2"),
+        (["--seeds", "3"], "seeds is 2, here 3"),
+        (["--num-steps", "7"], "num_steps is 6, here 7"),
+        (["--cell", "lstm"], "cell is 'vanilla', here 'lstm'"),
+    ],
+)
+def test_results_of_another_configuration_are_not_overwritten(
+    place: Path,
+    found: dict[str, Any],
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = files(place)
+    status, shown, errors = run_main(["recommend", *TINY, *words, "--out", str(place)], capsys)
+    assert (status, shown) == (2, "")
+    (line,) = errors.splitlines()
+    assert line == (
+        "tf_rnn recommend: error: --out must hold results of the same configuration; "
+        f"in {str(place)!r} {message}; choose another folder"
+    )
+    assert files(place) == before
+
+
+def test_training_that_diverges_ends_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*TINY, "--optimizer", "sgd", "--learning-rate", "3e38", "--out", str(tmp_path / "out")]
+    status, shown, errors = run_main(["recommend", *words], capsys)
+    assert (status, shown) == (1, "")
+    line = errors.splitlines()[-1]
+    assert line.startswith("tf_rnn recommend: error: the loss is "), line
+    assert line.endswith("; limit the gradient's norm with --clip-norm, or lower --learning-rate"), line
+
+
+def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown, errors = run_main(["recommend", "--help"], capsys)
+    assert (status, errors) == (0, "")
+    assert " ".join(recommend_command.HELP.split()) in " ".join(shown.split())
+    for option in ("--num-steps", "--tolerance", "--seeds", "--tokens", "--verify", "--workers", "--out"):
+        assert option in shown, option
