@@ -86,11 +86,6 @@ def test_widths_to_price(biases: list[list[float]], widths: list[int]) -> None:
     assert widths_to_price(analyses, 0.1) == widths
 
 
-def test_widths_that_the_data_do_not_allow_are_not_priced() -> None:
-    assert widths_to_price([made_up_analysis(NEEDS_6)], 0.1, longest=11) == [3, 6, 8]
-    assert widths_to_price([made_up_analysis(NEEDS_6)], 0.1, longest=12) == [3, 6, 8, 12]
-
-
 def test_the_advice_is_what_the_most_demanding_seed_needs() -> None:
     advice = advice_for(NEEDS_3, NEEDS_4, NEEDS_3)
     assert (advice.num_steps, advice.needed, advice.tolerance) == (4, [3, 4, 3], 0.1)
@@ -170,7 +165,6 @@ def test_the_advice_is_data() -> None:
 )
 def test_widths_to_verify(num_steps: int, widths: tuple[int, ...]) -> None:
     assert widths_to_verify(num_steps) == widths
-    assert widths_to_verify(num_steps, longest=num_steps) == widths[:-1]
 
 
 def verified(losses: dict[int, float], **changes: Any) -> str:

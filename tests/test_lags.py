@@ -544,7 +544,10 @@ def test_data_too_short_to_look_back_are_refused() -> None:
 def test_a_gradient_too_large_to_be_told_is_an_error() -> None:
     graph = new_graph(VanillaCell(3, activation="relu"), input_size=2, dtype="float32")
     task = Echo(lags=(1,), effects=(0.3,), length=100, valid_length=100)
-    message = r"^the gradient's norm is (inf|nan) at lag \d of 5; look less far back with num_steps$"
+    message = (
+        r"^the gradient's norm is (inf|nan) at lag \d of 5, in block 1 of the data: "
+        r"it explodes, or the state does; lower recurrent_gain, or look less far back with num_steps$"
+    )
     with graph.session() as session:
         values = [np.full(variable.shape, 1e30) for variable in graph.variables]
         assign(session, graph.variables, values)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def setup_of(task: Task, **options: Any) -> Setup:
     """The task's defaults, and what is given instead."""
     defaults = TASKS[task.name].defaults
-    names = ("cell", "state_size", "batch_size", "optimizer", "learning_rate", "clip_norm")
+    names = ("cell", "state_size", "cell_options", "batch_size", "optimizer", "learning_rate", "clip_norm")
     return Setup(task=task.name, **({name: getattr(defaults, name) for name in names} | options))
 
 
@@ -56,7 +56,7 @@ def untrained_lags(task: Task, num_steps: int, seed: int, **options: Any) -> Lag
 
 
 OPEN_GATES: dict[str, Any] = {"cell": "lstm", "cell_options": {"forget_bias": 4.0}}
-TANH: dict[str, Any] = {"cell": "vanilla"}
+TANH: dict[str, Any] = {"cell": "vanilla", "cell_options": {}}
 
 
 def test_tanh_forgets_and_an_lstm_with_open_gates_remembers() -> None:
@@ -67,9 +67,9 @@ def test_tanh_forgets_and_an_lstm_with_open_gates_remembers() -> None:
         for name, cell in (("tanh", TANH), ("lstm", OPEN_GATES))
     }
     memoryless = task.baselines()["memoryless"]
-    assert max(losses["lstm"]) < 0.01 * memoryless, losses
+    assert max(losses["lstm"]) < 0.25 * memoryless, losses
     assert max(losses["tanh"]) > 0.5 * memoryless, losses
-    assert all(tanh > lstm for tanh, lstm in zip(losses["tanh"], losses["lstm"], strict=True)), losses
+    assert sum(losses["tanh"]) > 2 * sum(losses["lstm"]), losses
     for seed in range(3):
         tanh, lstm = (untrained_lags(task, lag + 1, seed, **cell) for cell in (TANH, OPEN_GATES))
         assert tanh.trend == "vanishes"
@@ -80,15 +80,15 @@ def test_tanh_forgets_and_an_lstm_with_open_gates_remembers() -> None:
 def test_copying_needs_a_graph_as_wide_as_the_delay() -> None:
     task = make_task("copy", delay=30)
     memoryless = task.baselines()["memoryless"]
-    wide = run(task, 50, 16e6, state="reset").evaluation.loss
-    assert wide < memoryless / 2, (wide, memoryless)
+    wide = run(task, 50, 8e6, state="reset").evaluation.loss
+    assert wide < memoryless / 3, (wide, memoryless)
     # With the state reset a narrower graph cannot: no predictor can.
     narrow = run(task, 25, 4e6, state="reset").evaluation
     floor = task.floor(25)
     assert floor == pytest.approx(memoryless)
     assert narrow.loss > memoryless - 4 * narrow.standard_error, (narrow.loss, memoryless)
     # With the state carried it does markedly worse.
-    carried = run(task, 25, 16e6, state="carry").evaluation.loss
+    carried = run(task, 25, 8e6, state="carry").evaluation.loss
     assert carried > wide + 0.1 * memoryless, (carried, wide)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {command.NAME: command for command in (compare, lags, recommend)}
 INTERRUPTED = 130
+NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -31,7 +32,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = Parser(prog="tf_rnn", description="How wide should the graph of a recurrent network be?")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        command.add_options(subparsers.add_parser(name, help=command.HELP, description=command.HELP))
+        command.add_options(
+            subparsers.add_parser(name, help=command.HELP, description=command.HELP, allow_abbrev=False)
+        )
     arguments = parser.parse_args(words)
     try:
         COMMANDS[arguments.command].run(arguments, words)
@@ -40,8 +43,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(f"{arguments.command}: error: {option} {error.problem}", BAD_INPUT)
     except WorkerDiedError as error:
         return _fail(f"{arguments.command}: error: {error}", 1)
-    except ArithmeticError as error:
-        words_of_options = re.sub(r"\b(clip_norm|learning_rate|num_steps)\b", _as_option, str(error))
+    except (FloatingPointError, OverflowError) as error:
+        words_of_options = re.sub(rf"\b({'|'.join(NAMED_IN_ERRORS)})\b", _as_option, str(error))
         return _fail(f"{arguments.command}: error: {words_of_options}", 1)
     except KeyboardInterrupt:
         return _fail(

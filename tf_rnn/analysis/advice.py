@@ -53,19 +53,10 @@ def needed_width(relative_bias: Sequence[float], tolerance: float) -> int:
     return max(too_much, default=0) + 1
 
 
-def widths_to_price(
-    analyses: Sequence[LagAnalysis], tolerance: float, longest: float = math.inf
-) -> list[int]:
-    """The widths whose costs an advice names: what is needed, its half and double, the widest.
-
-    Args:
-        analyses: One for each seed.
-        tolerance: The share of the gradient that may be cut off.
-        longest: The widest graph that the data are enough for.
-    """
+def widths_to_price(analyses: Sequence[LagAnalysis], tolerance: float) -> list[int]:
+    """The widths whose costs an advice names: what is needed, its half and double, the widest."""
     width = _width(analyses, tolerance)
-    widths = {max(1, width // 2), width, 2 * width, len(analyses[0].lags)}
-    return sorted(one for one in widths if one <= longest)
+    return sorted({max(1, width // 2), width, 2 * width, len(analyses[0].lags)})
 
 
 def _width(analyses: Sequence[LagAnalysis], tolerance: float) -> int:

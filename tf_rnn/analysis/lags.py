@@ -81,7 +81,7 @@ def measure_lags(
 
     Raises:
         OptionError: If the data are too short.
-        OverflowError: If a gradient is too large to be told.
+        OverflowError: If a gradient, or the state that is carried, is too large for a number.
 
     Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
     """
@@ -96,21 +96,22 @@ def measure_lags(
     state, positions = probe.zero_state(), 0
     for inputs, targets in itertools.islice(_positions(probe, task, split), MOST_POSITIONS):
         block_norms, block_products, final_state = run(inputs, targets, state)
+        _require_finite(block_norms, positions + 1)
         norm_sum += block_norms
         product_sum += block_products
         positions += 1
         if task.period == 1:
             state = final_state
-    _require_finite(norm_sum)
     return _analysis(norm_sum / positions, product_sum, _bound(graph, session), positions)
 
 
-def _require_finite(norms: np.ndarray) -> None:
+def _require_finite(norms: np.ndarray, position: int) -> None:
     lost = np.flatnonzero(~np.isfinite(norms))
     if len(lost):
         raise OverflowError(
-            f"the gradient's norm is {norms[lost[0]]} at lag {lost[0]} of {len(norms)}; "
-            "look less far back with num_steps"
+            f"the gradient's norm is {norms[lost[0]]} at lag {lost[0]} of {len(norms)}, "
+            f"in block {position} of the data: it explodes, or the state does; "
+            "lower recurrent_gain, or look less far back with num_steps"
         )
 
 

@@ -15,7 +15,7 @@ from tf_rnn.cli.options import (
     whole,
 )
 from tf_rnn.comparison import Comparison, Results, available_cores, sweep
-from tf_rnn.comparison.report import NO_VERDICT, write_report
+from tf_rnn.comparison.report import NO_VERDICT, slope_line, write_report
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.tables import as_rich, cost_table, learning_table
 from tf_rnn.config import BUDGETS, STATES
@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(as_rich(learning_table(summaries, task)))
     console.print(as_rich(cost_table(summaries)))
+    console.print(slope_line(summaries), highlight=False)
     console.print(verdict.sentence if verdict else NO_VERDICT, highlight=False)
     console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
 

@@ -116,13 +116,15 @@ def setup_options(arguments: argparse.Namespace) -> dict[str, Any]:
         OptionError: If an option belongs to another task.
     """
     defaults = TASKS[arguments.task].defaults
+    cell = arguments.cell or defaults.cell
+    options_of_cell = defaults.cell_options if cell == defaults.cell else {}
     return {
         "task": arguments.task,
         "task_options": _task_options(arguments),
-        "cell": arguments.cell or defaults.cell,
+        "cell": cell,
         "state_size": arguments.state_size or defaults.state_size,
         "num_layers": arguments.num_layers,
-        "cell_options": _given(arguments, CELL_OPTIONS),
+        "cell_options": options_of_cell | _given(arguments, CELL_OPTIONS),
         "batch_size": arguments.batch_size or defaults.batch_size,
         "optimizer": arguments.optimizer or defaults.optimizer,
         "learning_rate": arguments.learning_rate or defaults.learning_rate,

@@ -14,7 +14,7 @@ from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.verify import verification, widths_to_verify
 from tf_rnn.config import Setup
 from tf_rnn.output import claim_folder, folder_name
-from tf_rnn.tasks import TASKS, Task, check_setup, make_task, setup_identity
+from tf_rnn.tasks import TASKS, check_setup, make_task, setup_identity
 
 if TYPE_CHECKING:
     import argparse
@@ -98,12 +98,12 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         for seed in range(arguments.seeds)
     ]
     analyses = [study.last for study in studies]
-    widths = widths_to_price(analyses, arguments.tolerance, _longest(setup, task))
+    widths = widths_to_price(analyses, arguments.tolerance)
     costs = measure_costs(lambda width: make_graph(setup, task, width, seed=0), task, widths)
     advice = advise(analyses, costs, arguments.tolerance)
     console = Console()
     console.print(advice.reason, highlight=False, soft_wrap=True)
-    verified = _verify(arguments, setup, task, advice.num_steps, folder) if arguments.verify else None
+    verified = _verify(arguments, setup, advice.num_steps, folder) if arguments.verify else None
     if verified:
         console.print(verified, highlight=False, soft_wrap=True)
     line = setup_line(setup, f"{tokens:,.10g} tokens")
@@ -111,23 +111,19 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
 
 
-def _longest(setup: Setup, task: Task) -> int:
-    """The widest graph that the data are enough for."""
-    return int(task.rows(setup.batch_size).targets.shape[1])
-
-
-def _verify(arguments: argparse.Namespace, setup: Setup, task: Task, num_steps: int, folder: Path) -> str:
+def _verify(arguments: argparse.Namespace, setup: Setup, num_steps: int, folder: Path) -> str:
     fields: dict[str, Any] = setup_options(arguments)
     comparison = Comparison(
         **fields,
-        num_steps=widths_to_verify(num_steps, _longest(setup, task)),
+        num_steps=widths_to_verify(num_steps),
         state=("carry",),
         seeds=arguments.seeds,
         budget="tokens",
         amount=TASKS[setup.task].defaults.tokens,
     )
-    comparison.check_data(task)
-    results = Results(folder / "verify", comparison.identity(task))
+    lasting = comparison.make_task()
+    comparison.check_data(lasting)
+    results = Results(folder / "verify", comparison.identity(lasting))
     with Screen(Console(stderr=True)) as screen:
-        summaries, _ = sweep(comparison, results, task, screen, arguments.workers or available_cores())
+        summaries, _ = sweep(comparison, results, lasting, screen, arguments.workers or available_cores())
     return verification(summaries, num_steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.tables import as_csv, as_markdown, cost_table, learning_table
 from tf_rnn.output import write_text
 
@@ -54,6 +55,12 @@ def configuration_line(comparison: Comparison) -> str:
     return setup_line(comparison, f"{comparison.amount:,.10g} {comparison.budget} a run, {seeds}")
 
 
+def slope_line(summaries: Sequence[Summary]) -> str:
+    """What one further step of width costs, in words."""
+    costs = {summary.num_steps: summary.cost for summary in summaries if summary.cost}
+    return slope_sentence(cost_slopes([costs[width] for width in sorted(costs)]))
+
+
 def write_report(
     comparison: Comparison,
     results: Results,
@@ -96,6 +103,7 @@ def write_report(
         "![Held-out loss against width](loss.png)",
         "## What each width costs",
         as_markdown(cost_table(summaries)),
+        slope_line(summaries),
         "![Cost against width](cost.png)",
         "## How to read this",
         NOTES.format(unit=task.unit),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, Progress, TextColumn
 
+from tf_rnn.output import loss_text
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
@@ -77,5 +79,5 @@ class Screen:
             self._done += 1
             if self._overall is not None:
                 self._bars.update(self._overall, completed=self._done)
-        outcome = record["error"] or f"loss {record['loss']:.4f} after {record['seconds']:.1f} s"
+        outcome = record["error"] or f"loss {loss_text(record['loss'], '')} after {record['seconds']:.1f} s"
         self.say(f"[{self._done}/{self._total}] {key.title}: {outcome}")

@@ -79,7 +79,7 @@ class Comparison(Setup):
     def make_task(self) -> Task:
         """The task with its options; data that are made last for a whole run, without an epoch's end."""
         task = make_task(self.task, **self.task_options)
-        if self.budget != "tokens":
+        if self.budget != "tokens" or self.style == "full":  # where a row is one window
             return task
         return task.lasting(min(math.ceil(self.amount), LONGEST_EPOCH))
 

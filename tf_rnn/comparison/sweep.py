@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tf_rnn.comparison import worker
 from tf_rnn.comparison.reach import share_of_errors
+from tf_rnn.comparison.slopes import cost_slopes
 from tf_rnn.comparison.summary import gap, summarise
 from tf_rnn.comparison.verdict import Verdict, decide
 
@@ -115,6 +116,7 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
         baselines=task.baselines(),
         optimum=task.optimum(),
         floors={str(width): task.floor(width) for width in sorted(results.costs)},
+        cost_slopes=cost_slopes([results.costs[width] for width in sorted(results.costs)]),
         verdict=verdict and verdict._asdict(),
     )
 

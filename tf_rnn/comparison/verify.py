@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.verdict import noise
@@ -14,10 +13,9 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.summary import Summary
 
 
-def widths_to_verify(num_steps: int, longest: float = math.inf) -> tuple[int, ...]:
-    """The width itself, its half, and its double where the data are enough for that."""
-    widths = {max(1, num_steps // 2), num_steps, 2 * num_steps}
-    return tuple(sorted(width for width in widths if width <= longest))
+def widths_to_verify(num_steps: int) -> tuple[int, ...]:
+    """The width itself, its half and its double."""
+    return tuple(sorted({max(1, num_steps // 2), num_steps, 2 * num_steps}))
 
 
 def verification(summaries: Sequence[Summary], num_steps: int) -> str:

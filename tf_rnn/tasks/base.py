@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
@@ -28,6 +28,7 @@ class Defaults:
         tokens: The training budget of one run of a comparison, in tokens.
         cell: The name of the cell.
         state_size: Its number of units.
+        cell_options: The cell's further options.
         clip_norm: Upper limit on the gradient's norm, or None.
         num_steps: Widths to compare.
         longest: How many steps back to follow an error when looking where it goes.
@@ -39,6 +40,7 @@ class Defaults:
     tokens: int
     cell: str = "vanilla"
     state_size: int = 16
+    cell_options: dict[str, Any] = field(default_factory=dict)
     clip_norm: float | None = None
     num_steps: tuple[int, ...] = (1, 2, 3, 5, 10, 20, 40)
     longest: int = 40

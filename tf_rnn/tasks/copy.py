@@ -59,10 +59,11 @@ class Copy(Generated):
     defaults: ClassVar[Defaults] = Defaults(
         batch_size=20,
         optimizer="adam",
-        learning_rate=0.01,
-        tokens=16_000_000,
+        learning_rate=0.005,
+        tokens=8_000_000,
         cell="lstm",
         state_size=64,
+        cell_options={"forget_bias": 4.0},
         clip_norm=1.0,
         num_steps=(10, 25, 50),
         longest=50,

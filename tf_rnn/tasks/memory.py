@@ -58,6 +58,7 @@ class Memory(Generated):
         tokens=5_000_000,
         cell="lstm",
         state_size=32,
+        cell_options={"forget_bias": 4.0},
         clip_norm=1.0,
         num_steps=(5, 10, 21, 42),
         longest=21,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REPORT_SECONDS = 0.1
 
 
-class DivergedError(ArithmeticError):
+class DivergedError(FloatingPointError):
     """The loss is no longer a finite number.
 
     Attributes:
