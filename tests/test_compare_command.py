@@ -338,12 +338,15 @@ BAD: dict[str, tuple[list[str], str]] = {
         "argument --learning-rate: must be a number above 0, got '-1'",
     ),
     "batch larger than the data": (
-        ["--batch-size", "1000001"],
-        "--batch-size must be at most 1000000 for the 1000000 tokens of split 'train', got 1000001",
+        ["--batch-size", "5000001"],
+        "--batch-size must be at most 5000000 for the 5000000 tokens of split 'train', got 5000001",
     ),
     "width larger than a row": (
-        ["--num-steps", "2", "5001"],
-        "--num-steps must be at most 5000 (the 1000000 tokens of split 'train' cut into 200 rows), got 5001",
+        ["--num-steps", "2", "25001"],
+        (
+            "--num-steps must be at most 25000 (the 5000000 tokens of split 'train' cut into 200 rows), "
+            "got 25001"
+        ),
     ),
     "lags 0": (["--lags", "0", "--effects", "0.5"], "--lags must be a whole number of at least 1, got 0"),
     "lags that are no numbers": (["--lags", "x"], "argument --lags: invalid int value: 'x'"),

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tf_rnn.cli.options import add_setup_options, not_negative, setup_options, whole
+from tf_rnn.cli.options import add_setup_options, measurement, not_negative, results_folder, whole
 from tf_rnn.comparison.report import setup_line
-from tf_rnn.config import STATES, Setup, require_whole
-from tf_rnn.output import claim_folder, folder_name
-from tf_rnn.tasks import TASKS, check_setup, make_task, setup_identity
+from tf_rnn.config import STATES, require_whole
+from tf_rnn.tasks import setup_identity
 
 if TYPE_CHECKING:
     import argparse
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 NAME = "lags"
 HELP = "how far back the gradient reaches, and what each truncation cuts off"
-# Enough to have learnt something, of what a comparison trains.
-SHARE_OF_BUDGET = 0.2
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,22 +56,15 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     Raises:
         OptionError: If a value is not allowed.
     """
-    setup = Setup(**setup_options(arguments))
-    task = make_task(setup.task, **setup.task_options)
-    defaults = TASKS[setup.task].defaults
-    num_steps = arguments.num_steps or defaults.longest
-    check_setup(setup, task, num_steps)
-    task.blocks(setup.batch_size, num_steps, "valid")
+    setup, task, num_steps, tokens = measurement(arguments)
     require_whole("seed", arguments.seed, at_least=0)
-    tokens = defaults.tokens * SHARE_OF_BUDGET if arguments.tokens is None else arguments.tokens
     identity = setup_identity(setup, task) | {
         "num_steps": num_steps,
         "tokens": tokens,
         "state": arguments.state,
         "seed": arguments.seed,
     }
-    folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    claim_folder(folder, identity)
+    folder = results_folder(NAME, arguments.out, identity)
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
     from tf_rnn.analysis.report import describe, write_lags  # noqa: PLC0415
     from tf_rnn.analysis.study import study_lags  # noqa: PLC0415

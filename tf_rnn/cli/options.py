@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from tf_rnn.config import (
     ACTIVATIONS,
@@ -14,16 +14,20 @@ from tf_rnn.config import (
     RECURRENT_INITS,
     STYLES,
     OptionError,
+    Setup,
     require_fraction,
     require_positive,
     require_whole,
 )
-from tf_rnn.tasks import TASKS
+from tf_rnn.output import claim_folder, folder_name
+from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BAD_INPUT = 2
+# Networks whose gradients are looked at are trained for this part of what a comparison trains.
+SHARE_OF_BUDGET = 0.2
 CELL_OPTIONS = ("activation", "forget_bias", "recurrent_init", "recurrent_gain")
 TASK_OPTIONS = ("lags", "effects", "lag", "delay", "span", "data")
 
@@ -148,3 +152,46 @@ def _task_options(arguments: argparse.Namespace) -> dict[str, Any]:
     if "data" in given:
         given["data"] = str(given["data"])
     return given
+
+
+class Measurement(NamedTuple):
+    """What the commands that look at gradients have in common.
+
+    Attributes:
+        setup: What is trained on what.
+        task: The setup's task.
+        num_steps: How far back to look, and the width to train at.
+        tokens: How long to train.
+    """
+
+    setup: Setup
+    task: Task
+    num_steps: int
+    tokens: float
+
+
+def measurement(arguments: argparse.Namespace) -> Measurement:
+    """Returns what is to be measured, the task's defaults where nothing was given.
+
+    Raises:
+        OptionError: If a value is not allowed, or the data are too short for the width.
+    """
+    setup = Setup(**setup_options(arguments))
+    task = make_task(setup.task, **setup.task_options)
+    defaults = TASKS[setup.task].defaults
+    num_steps = arguments.num_steps or defaults.longest
+    check_setup(setup, task, num_steps)
+    task.blocks(setup.batch_size, num_steps, "valid")
+    tokens = defaults.tokens * SHARE_OF_BUDGET if arguments.tokens is None else arguments.tokens
+    return Measurement(setup, task, num_steps, tokens)
+
+
+def results_folder(name: str, out: Path | None, identity: dict[str, Any]) -> Path:
+    """Makes and claims the folder that a command's results go to.
+
+    Raises:
+        OptionError: See `claim_folder`.
+    """
+    folder = out or Path("results") / folder_name(name, identity)
+    claim_folder(folder, identity)
+    return folder

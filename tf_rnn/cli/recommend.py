@@ -7,22 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tf_rnn.cli.options import add_setup_options, positive, setup_options, share, whole
+from tf_rnn.cli.options import (
+    add_setup_options,
+    measurement,
+    positive,
+    results_folder,
+    setup_options,
+    share,
+    whole,
+)
 from tf_rnn.comparison import Comparison, Results, available_cores, sweep
 from tf_rnn.comparison.report import setup_line
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.verify import verification, widths_to_verify
-from tf_rnn.config import Setup
-from tf_rnn.output import claim_folder, folder_name
-from tf_rnn.tasks import TASKS, check_setup, make_task, setup_identity
+from tf_rnn.tasks import TASKS, setup_identity
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from tf_rnn.config import Setup
+
 NAME = "recommend"
 HELP = "which width to use, from the gradients of networks that are trained briefly"
-SHARE_OF_BUDGET = 0.2
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,21 +77,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     Raises:
         OptionError: If a value is not allowed.
     """
-    setup = Setup(**setup_options(arguments))
-    task = make_task(setup.task, **setup.task_options)
-    defaults = TASKS[setup.task].defaults
-    num_steps = arguments.num_steps or defaults.longest
-    check_setup(setup, task, num_steps)
-    task.blocks(setup.batch_size, num_steps, "valid")
-    tokens = arguments.tokens or defaults.tokens * SHARE_OF_BUDGET
+    setup, task, num_steps, tokens = measurement(arguments)
     identity = setup_identity(setup, task) | {
         "num_steps": num_steps,
         "tokens": tokens,
         "seeds": arguments.seeds,
         "tolerance": arguments.tolerance,
     }
-    folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    claim_folder(folder, identity)
+    folder = results_folder(NAME, arguments.out, identity)
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
     from tf_rnn.analysis.advice import advise, widths_to_price  # noqa: PLC0415
     from tf_rnn.analysis.cost import measure_costs  # noqa: PLC0415
