@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import textwrap
 from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.config import OptionError
@@ -20,6 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 
 CONFIG = "config.json"
+TITLE_WIDTH = 80
 ELSEWHERE = "choose another folder"
 
 
@@ -114,6 +116,11 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def wrapped(title: str) -> str:
+    """A title whose lines fit over a figure."""
+    return "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in title.splitlines())
 
 
 def write_figure(path: Path, figure: Any) -> None:

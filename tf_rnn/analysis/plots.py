@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from tf_rnn.output import COLOURS, MARKERS, write_figure
+from tf_rnn.output import COLOURS, MARKERS, wrapped, write_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def plot_lags(path: Path, analyses: Mapping[str, LagAnalysis], lags: Sequence[in
         title: Above the plots.
     """
     figure = Figure(figsize=(10, 4.5), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
     norms, bias = figure.subplots(1, 2)
     for (name, analysis), style in zip(analyses.items(), _styles(), strict=False):
         shown = [(lag, norm) for lag, norm in zip(analysis.lags, analysis.gradient_norm, strict=True) if norm]
@@ -107,7 +107,7 @@ def plot_advice(
     axes.set_xlabel("error followed back over so many steps")
     axes.set_ylabel("part of the gradient that is missing")
     axes.set_ylim(0, None)
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(wrapped(title), loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(edgecolor="none", fontsize=9)
     write_figure(path, figure)

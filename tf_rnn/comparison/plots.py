@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from tf_rnn.output import COLOURS, MARKERS, write_figure
+from tf_rnn.output import COLOURS, MARKERS, wrapped, write_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def plot_loss(path: Path, summaries: Sequence[Summary], task: Task, title: str) 
     if losses and min(losses) > 0 and max(losses) > LOG_FROM * min(losses):
         axes.set_yscale("log")
     axes.set_ylabel(f"held-out loss ({task.unit} a {task.token})")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(wrapped(title), loc="left", fontsize=11)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
     write_figure(path, figure)
@@ -100,7 +100,7 @@ def plot_cost(path: Path, summaries: Sequence[Summary], title: str) -> None:
     costs = {summary.num_steps: summary.cost for summary in summaries if summary.cost}
     widths = sorted(costs)
     figure = Figure(figsize=(8, 6), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
     panels = {
         "a training step (ms)": {"": ("step_milliseconds", 1.0)},
         "tokens a second (millions)": {"": ("tokens_per_second", 1e-6)},
