@@ -40,12 +40,15 @@ step holds at a time."""
 def setup_line(setup: Setup, amount: str) -> str:
     """What is trained on what, and for how long, in one line."""
     layers = f"{setup.num_layers} x " if setup.num_layers > 1 else ""
+    options = "".join(
+        f", {name.replace('_', ' ')} {value}" for name, value in sorted(setup.cell_options.items())
+    )
     clip = f", gradient norm at most {setup.clip_norm:g}" if setup.clip_norm else ""
     stride = f" by {setup.stride}" if setup.style == "sliding" else ""
     style = "" if setup.style == "block" else f", {setup.style}{stride}"
     return (
-        f"Task {setup.task}, cell {setup.cell} {layers}{setup.state_size}, batch {setup.batch_size}, "
-        f"{setup.optimizer} {setup.learning_rate:g}{clip}{style}, {amount}"
+        f"Task {setup.task}, cell {setup.cell} {layers}{setup.state_size}{options}, "
+        f"batch {setup.batch_size}, {setup.optimizer} {setup.learning_rate:g}{clip}{style}, {amount}"
     )
 
 
