@@ -10,14 +10,14 @@ import references as ref
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.network import Reading
 from tf_rnn.graph.session import session_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-
-    from tf_rnn.graph import UnrolledGraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,19 @@ CASES = {
         ref.stacked_step((ref.lstm_step, 2), (ref.relu_step, 2), (ref.gru_step, 3)),
     ),
 }
+
+
+class Summing:
+    """S_t = S_{t-1} + X_t: no layers, no variables."""
+
+    state_size = 3
+    output_size = 3
+
+    def zero_state(self, batch_size: int, dtype: Any) -> Any:
+        return tf.zeros([batch_size, 3], dtype)
+
+    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        return state + inputs, state + inputs
 
 
 def assert_close(found: Any, expected: Any, tolerance: float, what: Any = "") -> None:
@@ -138,7 +151,9 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
         state, losses = graph.init_state, []
         for x, y in zip(vectors, graph.targets, strict=True):
             output, state = graph.cell(x, state)
-            logits = network.readout.logits(network.readout.variables, output)
+            embedding = network.encoding.variables
+            variables = Reading(embedding, (), network.readout.variables, embedding)
+            logits = network.logits(variables, output)
             if options.loss == "cross_entropy":
                 losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
             else:
@@ -149,3 +164,65 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
         if options.reduction == "mean":
             total /= len(losses)
         return total, dense(tf.gradients(total, list(graph.variables)))
+
+
+@dataclasses.dataclass
+class Run:
+    """A graph at random weights, and a random block to feed it."""
+
+    graph: UnrolledGraph
+    values: list[Any]
+    inputs: Any
+    targets: Any
+    state: Any
+    more: dict[Any, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def fed(self) -> dict[Any, Any]:
+        return self.graph.feed(self.inputs, self.targets, self.state) | self.more
+
+    def fetch(self, fetches: Any) -> Any:
+        with new_session(self.graph.tf_graph) as session:
+            assign(session, self.graph.variables, self.values)
+            return session.run(fetches, self.fed)
+
+
+def make_run(cell: Any, num_steps: int, batch_size: int, **options: Any) -> Run:
+    generator = np.random.default_rng(53)
+    with tf.Graph().as_default():
+        given: dict[str, Any] = {"dtype": "float64", "num_classes": 4} | options
+        graph = UnrolledGraph(cell, num_steps, batch_size, **given)
+        values = random_values(generator, graph.variables)
+        inputs, targets = random_block(generator, graph)
+        return Run(graph, values, inputs, targets, random_state(generator, graph.init_state))
+
+
+def assert_gradients_agree(run: Run, tolerance: float = 1e-10) -> None:
+    """Loss and gradients are the naive graph's, the norm is NumPy's."""
+    naive_loss, naive = naive_gradients(run.graph)
+    ours = [run.graph.total_loss, run.graph.gradient_norm, gradients_of(run.graph)]
+    (loss, norm, found), (expected_loss, expected) = run.fetch([ours, [naive_loss, naive]])
+    assert_close(loss, expected_loss, tolerance, "loss")
+    for variable, one, other in zip(run.graph.variables, found, expected, strict=True):
+        assert np.abs(other).max() > 1e-4, f"nothing to compare for {variable.name}"
+        assert_close(one, other, tolerance, variable.name)
+    whole = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in expected))
+    assert_close(norm, whole, tolerance, "norm")
+
+
+def assert_slopes_agree(run: Run) -> None:
+    """Along random directions of all weights together, the loss changes as its gradient says."""
+    generator = np.random.default_rng(61)
+    with new_session(run.graph.tf_graph) as session:
+        assign(session, run.graph.variables, run.values)
+        gradients = session.run(gradients_of(run.graph), run.fed)
+        for _ in range(5):
+            direction = random_values(generator, run.graph.variables, 1)
+            losses = []
+            for sign in (1, -1):
+                moved = [v + sign * 1e-6 * d for v, d in zip(run.values, direction, strict=True)]
+                assign(session, run.graph.variables, moved)
+                losses.append(session.run(run.graph.total_loss, run.fed))
+            slope = sum(np.sum(g * d) for g, d in zip(gradients, direction, strict=True))
+            found, tolerance = (losses[0] - losses[1]) / 2e-6, 1e-8 * max(1, abs(slope))
+            assert_close(found, slope, tolerance, "slope")

@@ -94,6 +94,30 @@ def run_steps(
     return outputs, states
 
 
+def run_dropped_steps(
+    layers: Sequence[tuple[Step, Sequence[NDArray[Any]]]],
+    inputs: Sequence[NDArray[Any]],
+    states: Sequence[Any],
+    masks: Sequence[Sequence[NDArray[Any]]],
+) -> tuple[list[NDArray[Any]], list[Any]]:
+    """Layers upon each other, what goes up multiplied by a mask for each place and step.
+
+    Place 0 is what the lowest layer reads, the last what the readout reads. Returns what is left for
+    the readout, and the states of all layers, after each step.
+    """
+    left, history = [], []
+    for t, vectors in enumerate(inputs):
+        x, after = vectors * masks[0][t], []
+        for (step, values), state, mask in zip(layers, states, masks[1:], strict=True):
+            output, new = step(values, x, state)
+            x = output * mask[t]
+            after.append(new)
+        states = after
+        left.append(x)
+        history.append(tuple(after))
+    return left, history
+
+
 def softmax(logits: NDArray[Any]) -> NDArray[Any]:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -196,13 +196,17 @@ def test_tensorflows_own_unrolling_gives_the_same(name: str, built: bool, with_s
 
 
 def initial_values(
-    make: Callable[[], Any], seed: int | None = 5, input_size: int = 5, ops_before: int = 0
+    make: Callable[[], Any],
+    seed: int | None = 5,
+    input_size: int = 5,
+    ops_before: int = 0,
+    init_scale: float | None = None,
 ) -> list[Any]:
     with tf.Graph().as_default(), new_session() as session:
         for _ in range(ops_before):
             tf.random_normal([2])
         cell = make()
-        cell.build(input_size, tf.float64, seed)
+        cell.build(input_size, tf.float64, seed, init_scale)
         session.run(tf.global_variables_initializer())
         values: list[Any] = session.run(list(cell.variables))
         return values
@@ -271,6 +275,56 @@ def test_the_gain_is_of_other_initial_blocks_too(init: str) -> None:
     W, *_ = initial_values(lambda: LSTMCell(3, recurrent_init=init, recurrent_gain=1.5))
     plain, *_ = initial_values(lambda: LSTMCell(3, recurrent_init=init))
     assert_close(W, np.concatenate([plain[:5], 1.5 * plain[5:]]), 0, init)
+
+
+def assert_uniform(values: Any, scale: float) -> None:
+    """Within +-scale up to its borders, with the mean and the variance of a uniform distribution.
+
+    A uniform u in +-s has mean 0, variance s^2 / 3, and E u^4 = s^4 / 5, so that u^2 has the variance
+    s^4 / 5 - s^4 / 9 = 4 s^4 / 45. Of N draws none lies within 20 s / N of a border with probability
+    e^-10; means are off by more than 5 standard errors with 6e-7.
+    """
+    count = values.size
+    border = scale * (1 - 20 / count)
+    assert border < values.max() <= scale, f"{values.max()}, not just below {scale}"
+    assert -scale <= values.min() < -border, f"{values.min()}, not just above {-scale}"
+    assert abs(values.mean()) < 5 * scale * np.sqrt(1 / (3 * count)), values.mean()
+    off = np.mean(values**2) - scale**2 / 3
+    assert abs(off) < 5 * scale**2 * np.sqrt(4 / (45 * count)), off
+
+
+@pytest.mark.parametrize("make", [VanillaCell, GRUCell, LSTMCell])
+@pytest.mark.parametrize("scale", [0.05, 3.0])
+def test_weights_uniform_in_a_scale(make: Any, scale: float) -> None:
+    W, *biases = initial_values(lambda: make(40), input_size=50, init_scale=scale)
+    assert W.shape == (90, 40 * make.num_gates)
+    for block in (W, W[:50], W[50:], *np.split(W, make.num_gates, axis=1)):
+        assert_uniform(block, scale)
+    _, *expected = initial_values(lambda: make(40), input_size=50)
+    assert_close(biases, expected, 0, "biases are as they were")
+    # The same draws, stretched: the values of one seed and name.
+    other, *_ = initial_values(lambda: make(40), input_size=50, init_scale=1.0, ops_before=2)
+    assert_close(W, scale * other, 1e-15 * scale, "another scale")
+    another, *_ = initial_values(lambda: make(40), seed=6, input_size=50, init_scale=scale)
+    assert np.abs(another - W).min() > 0
+    assert_close(initial_values(lambda: make(40), init_scale=None), initial_values(lambda: make(40)), 0)
+
+
+def test_every_layer_is_uniform_in_a_scale() -> None:
+    W, *_, deep_W, _ = initial_values(lambda: StackedCell([GRUCell(50), LSTMCell(50)]), init_scale=0.1)
+    for values in (W, deep_W):
+        assert_uniform(values, 0.1)
+    one, other = initial_values(lambda: StackedCell([VanillaCell(5), VanillaCell(5)]), init_scale=0.1)[::2]
+    assert np.abs(one - other).min() > 0, "two layers start from the same weights"
+
+
+@pytest.mark.parametrize("scale", [0, -0.1, float("inf"), "0.1", True])
+def test_init_scale_is_above_0(scale: Any) -> None:
+    message = f"^init_scale must be a number above 0, got {re.escape(repr(scale))}$"
+    with tf.Graph().as_default() as graph:
+        with pytest.raises(OptionError, match=message):
+            GRUCell(3).build(5, init_scale=scale)
+        assert not graph.get_operations()
 
 
 def test_initial_biases() -> None:
@@ -355,6 +409,15 @@ def test_making_a_cell_with_options() -> None:
             "recurrent_gain must be left out unless cell is vanilla or gru or lstm",
         ),
         ("vanilla", {"num_positive": 3}, "num_positive must be left out unless cell is influence"),
+        ("gru", {"width": 3}, "width must be left out as no cell has it"),
+        ("lstm", {"forget_bias": "high"}, "forget_bias must be a number, got 'high'"),
+        ("lstm", {"forget_bias": float("nan")}, "forget_bias must be a number, got nan"),
+        ("influence", {"start": [1]}, "start must be a number, got [1]"),
+        ("influence", {"num_positive": 6}, "num_positive must be from 0 to 5, got 6"),
+        ("influence", {"num_positive": -1}, "num_positive must be from 0 to 5, got -1"),
+        ("influence", {"num_positive": True}, "num_positive must be from 0 to 5, got True"),
+        ("vanilla", {"recurrent_gain": "1"}, "recurrent_gain must be a number above 0, got '1'"),
+        ("vanilla", {"recurrent_gain": 10**400}, f"recurrent_gain must be a number above 0, got {10**400}"),
         ("vanilla", {"recurrent_gain": 0}, "recurrent_gain must be a number above 0, got 0"),
         ("lstm", {"recurrent_gain": -1.5}, "recurrent_gain must be a number above 0, got -1.5"),
         ("gru", {"recurrent_gain": float("inf")}, "recurrent_gain must be a number above 0, got inf"),

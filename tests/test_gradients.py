@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -10,11 +9,14 @@ import numpy as np
 import pytest
 from helpers import (
     CASES,
+    Run,
     assert_close,
+    assert_gradients_agree,
+    assert_slopes_agree,
     assign,
     gradients_of,
     input_vectors,
-    naive_gradients,
+    make_run,
     new_session,
     random_block,
     random_state,
@@ -47,49 +49,6 @@ COVERING = [
 ]
 
 
-@dataclasses.dataclass
-class Run:
-    """A graph at random weights, and a random block to feed it."""
-
-    graph: UnrolledGraph
-    values: list[Any]
-    inputs: Any
-    targets: Any
-    state: Any
-
-    @property
-    def fed(self) -> dict[Any, Any]:
-        return self.graph.feed(self.inputs, self.targets, self.state)
-
-    def fetch(self, fetches: Any) -> Any:
-        with new_session(self.graph.tf_graph) as session:
-            assign(session, self.graph.variables, self.values)
-            return session.run(fetches, self.fed)
-
-
-def make_run(cell: Any, num_steps: int, batch_size: int, **options: Any) -> Run:
-    generator = np.random.default_rng(53)
-    with tf.Graph().as_default():
-        given: dict[str, Any] = {"dtype": "float64", "num_classes": 4} | options
-        graph = UnrolledGraph(cell, num_steps, batch_size, **given)
-        values = random_values(generator, graph.variables)
-        inputs, targets = random_block(generator, graph)
-        return Run(graph, values, inputs, targets, random_state(generator, graph.init_state))
-
-
-def assert_gradients_agree(run: Run, tolerance: float = 1e-10) -> None:
-    """Loss and gradients are the naive graph's, the norm is NumPy's."""
-    naive_loss, naive = naive_gradients(run.graph)
-    ours = [run.graph.total_loss, run.graph.gradient_norm, gradients_of(run.graph)]
-    (loss, norm, found), (expected_loss, expected) = run.fetch([ours, [naive_loss, naive]])
-    assert_close(loss, expected_loss, tolerance, "loss")
-    for variable, one, other in zip(run.graph.variables, found, expected, strict=True):
-        assert np.abs(other).max() > 1e-4, f"nothing to compare for {variable.name}"
-        assert_close(one, other, tolerance, variable.name)
-    whole = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in expected))
-    assert_close(norm, whole, tolerance, "norm")
-
-
 def assert_values_agree(run: Run, step: Any) -> None:
     """States, predictions, losses and total loss are NumPy's."""
     graph, options = run.graph, run.graph.options
@@ -120,8 +79,8 @@ def assert_values_agree(run: Run, step: Any) -> None:
 def test_values_and_gradients_of_every_kind(
     monkeypatch: pytest.MonkeyPatch, cell: str, kind: str, losses: tuple[str, str, str]
 ) -> None:
-    monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", 3)  # chunks of 3, 3 and 1
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 3)  # chunks of 3, 3 and 1
     options = dict(zip(("loss", "loss_steps", "reduction"), losses, strict=True))
     run = make_run(CASES[cell].make(), 7, 3, **INPUTS[kind], **options)
     assert len(run.graph._unrolled.outputs) == 3
@@ -155,8 +114,8 @@ def test_gradients_in_float32() -> None:
 
 @pytest.mark.parametrize("chunk_steps", [1, 2, 4, 5])
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_steps: int) -> None:
-    monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", chunk_steps)
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", chunk_steps)
     run = make_run(CASES["stacked"].make(), 4, 3, input_size=5)
     assert len(run.graph._unrolled.outputs) == -(-4 // chunk_steps)
     assert_values_agree(run, CASES["stacked"].step)
@@ -165,9 +124,9 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_steps: int
 
 def test_steps_are_chunked_only_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     # A step of 2 * 3 * 7^2 * 4 = 1176 operations.
-    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", 2)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
     for limit, chunks in [(1177, 1), (1176, 3)]:
-        monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", limit)
+        monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", limit)
         run = make_run(StackedCell([LSTMCell(7), VanillaCell(8)]), 5, 3, input_size=2)
         assert len(run.graph._unrolled.outputs) == chunks, limit
 
@@ -218,16 +177,4 @@ def test_two_blocks_are_one_of_twice_the_width_but_for_the_border(cell: str) -> 
 def test_gradients_are_the_numeric_ones(embedding_size: int | None) -> None:
     cell = StackedCell([GRUCell(2), LSTMCell(3)])
     run = make_run(cell, 4, 3, input_size=4, embedding_size=embedding_size, num_classes=2)
-    generator = np.random.default_rng(61)
-    with new_session(run.graph.tf_graph) as session:
-        assign(session, run.graph.variables, run.values)
-        gradients = session.run(gradients_of(run.graph), run.fed)
-        for _ in range(5):  # along random directions of all weights together
-            direction = random_values(generator, run.graph.variables, 1)
-            losses = []
-            for sign in (1, -1):
-                moved = [v + sign * 1e-6 * d for v, d in zip(run.values, direction, strict=True)]
-                assign(session, run.graph.variables, moved)
-                losses.append(session.run(run.graph.total_loss, run.fed))
-            slope = sum(np.sum(g * d) for g, d in zip(gradients, direction, strict=True))
-            assert_close((losses[0] - losses[1]) / 2e-6, slope, 1e-8, "slope")
+    assert_slopes_agree(run)

@@ -306,8 +306,8 @@ def test_contributions_whatever_the_inputs(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("num_steps", [1, 6, 7])
 def test_contributions_of_chunks(monkeypatch: pytest.MonkeyPatch, num_steps: int) -> None:
-    monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", 3)
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 3)
     graph = new_graph(StackedCell([GRUCell(3), LSTMCell(2)]), num_steps)
     assert [len(trace.recurrents) for trace in graph.traces[0]] == {1: [1], 6: [3, 3], 7: [3, 3, 1]}[
         num_steps

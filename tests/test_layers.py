@@ -17,7 +17,8 @@ APART = {
     "config": set[str](),
     "_tensorflow": set[str](),
     "output": {"config"},
-    "tasks": {"config"},
+    # TensorFlow for downloads alone: see what a fresh interpreter does not load.
+    "tasks": {"config", "_tensorflow"},
     "cells": {"config", "_tensorflow"},
 }
 # The package's face and its command see everything.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, random_block, random_values
+from helpers import CASES, Summing, assert_close, assign, random_block, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell, StackedCell, VanillaCell
@@ -39,8 +39,8 @@ def reads(tensors: list[Any], variable: Any) -> int:
     [*(("gru", optimizer) for optimizer in OPTIMIZERS), *((cell, "momentum") for cell in CASES)],
 )
 def test_each_variable_is_read_once(monkeypatch: pytest.MonkeyPatch, cell: str, optimizer: str) -> None:
-    monkeypatch.setattr("tf_rnn.graph.unrolled.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.unrolled.CHUNK_STEPS", 2)  # each chunk uses every variable
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)  # each chunk uses every variable
     kinds: list[dict[str, Any]] = [
         {"input_size": 2},
         {"input_size": 40, "embedding_size": 3, "clip_norm": 0.5},
@@ -59,6 +59,21 @@ def test_each_variable_is_read_once(monkeypatch: pytest.MonkeyPatch, cell: str, 
     for variable in graph.variables:
         assert reads(fetched, variable) == 1, variable.name
         assert reads([graph.total_loss], variable) == 1, variable.name
+
+
+@pytest.mark.parametrize("input_size", [2, 40, 520])
+@pytest.mark.parametrize("cell", [*CASES, "foreign"])
+def test_an_embedding_that_is_read_out_is_read_once(
+    monkeypatch: pytest.MonkeyPatch, cell: str, input_size: int
+) -> None:
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
+    made = Summing() if cell == "foreign" else CASES[cell].make()
+    options = {"embedding_size": made.output_size, "readout": "tied", "clip_norm": 0.5, "dropout": 0.5}
+    graph = UnrolledGraph(made, 4, 3, input_size, input_size, optimizer="adam", **options)
+    fetched = [graph.total_loss, graph.train_step, *graph.losses, *graph.predictions]
+    for variable in graph.variables:
+        assert reads(fetched, variable) == 1, variable.name
 
 
 def test_reading_twice_would_be_noticed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import subprocess
 import sys
@@ -25,12 +27,34 @@ def test_continuous_integration_finds_the_test_command() -> None:
     assert found.strip() == f"{SET_UP} -m pytest"
 
 
-def test_the_example_runs_as_it_is(tmp_path: Path) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def examples() -> tuple[str, str]:
+    """The script that trains on a text, and the loop of the notes."""
+    script, loop = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return script, loop
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_script_trains_stops_resumes_and_writes(tmp_path: Path) -> None:
+    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(900)]
+    (tmp_path / "my.txt").write_text("".join(lines), encoding="utf-8")
+    done = run(examples()[0], tmp_path)
+    metrics = (tmp_path / "runs/my-text/metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["epoch"] for line in metrics] == [1, 2]
+    loss, _, text = done.stdout.partition(" nats a character\n")
+    assert 0 < float(loss) < math.log(25), f"{loss}; with 25 characters and nothing learnt {math.log(25):.3f}"
+    assert text.startswith("The "), text
+    assert len(text) == len("The ") + 200 + len("\n"), text
+
+
+def test_the_loop_runs_as_it_is(tmp_path: Path) -> None:
+    done = run(examples()[1], tmp_path)
     assert done.stderr == ""
     numbers = [float(number) for number in re.findall(r"\d\.\d+", done.stdout)]
     loss, nothing_learnt = numbers

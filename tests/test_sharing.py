@@ -12,6 +12,7 @@ from references import Optimizer
 from tf_rnn import config
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.cells.initial import named_seed
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.optimizers import OPTIMIZERS
 
@@ -111,6 +112,37 @@ def test_the_whole_network_starts_the_same_at_every_width() -> None:
         for value, another in zip(first, other, strict=True):
             if value.ndim == 2:  # biases are constants
                 assert np.abs(value - another).max() > 1e-3
+
+
+@pytest.mark.parametrize("readout", ["linear", "tied"])
+def test_every_matrix_starts_uniform_in_a_scale_at_every_width(readout: str) -> None:
+    def start(num_steps: int, **options: Any) -> list[Any]:
+        given: dict[str, Any] = {"embedding_size": 3, "seed": 3, "readout": readout} | options
+        graph = UnrolledGraph(CASES["stacked"].make(), num_steps, 2, 50, 50, **given)
+        with graph.session() as session:
+            values: list[Any] = session.run(graph.variables)
+            return values
+
+    first, plain = start(4, init_scale=0.5), start(4)
+    assert_close(start(7, init_scale=0.5), first, 0, "another width")
+    assert_close(start(4, init_scale=None), plain, 0, "None")
+    for value, other in zip(first, plain, strict=True):
+        if value.ndim == 1:
+            assert_close(value, other, 0, "biases are as they were")
+            continue
+        size = value.size
+        assert 0.5 * (1 - 20 / size) < np.abs(value).max() <= 0.5, value.shape
+        assert abs(value.mean()) < 5 * 0.5 / np.sqrt(3 * size), value.shape
+
+
+def test_embedding_and_readout_start_as_glorot_says() -> None:
+    graph = UnrolledGraph(GRUCell(3), 4, 2, 5, 2, embedding_size=4, seed=3)
+    with graph.session() as session:
+        E, *_, U, _ = session.run(graph.variables)
+    with tf.Graph().as_default(), new_session() as session:
+        for name, value in [("E", E), ("U", U)]:
+            start = tf.glorot_uniform_initializer(seed=named_seed(3, f"gru/{name}"))
+            assert_close(session.run(start(value.shape, dtype=tf.float32)), value, 0, name)
 
 
 def train_alternately(optimizer: str, rates: tuple[float, float]) -> tuple[list[Any], list[Any]]:

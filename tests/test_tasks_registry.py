@@ -7,18 +7,19 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tf_rnn.config import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError
-from tf_rnn.tasks import TASKS, Adding, Copy, Echo, Influence, Memory, Text, make_task
+from tf_rnn.config import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError, Setup
+from tf_rnn.tasks import TASKS, Adding, Copy, Echo, Influence, Memory, Text, Words, check_setup, make_task
 from tf_rnn.tasks.generated import Generated
 
 
 def test_names_are_those_of_the_classes() -> None:
     assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
-    for task in (Adding, Copy, Echo, Influence, Memory, Text):
+    for task in (Adding, Copy, Echo, Influence, Memory, Text, Words):
         assert TASKS[task.name] is task
 
 
@@ -54,6 +55,7 @@ def test_what_is_refused() -> None:
         ("adding", (50, "adam", 0.005, 5_000_000)),
         ("influence", (1, "sgd", 0.001, 100_000)),
         ("text", (50, "adam", 0.002, 1_000_000)),
+        ("words", (20, "adam", 0.002, 1_000_000)),
     ],
 )
 def test_defaults(name: str, expected: tuple[int, str, float, int]) -> None:
@@ -84,6 +86,49 @@ def test_streams_are_what_the_attributes_say(name: str) -> None:
     else:
         assert (targets.shape[1:], targets.dtype) == ((task.num_classes,), np.dtype(np.float32))
         assert np.isnan(targets).any() == (task.loss_steps == "marked")
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_splits_are_those_that_the_task_names(name: str) -> None:
+    task = make_task(name)
+    assert task.splits == (("train", "valid", "test") if name in {"text", "words"} else ("train", "valid"))
+    for split in task.splits:
+        assert len(task.stream(split).targets) > 0
+    message = f"split must be one of {', '.join(task.splits)}; got 'dev'"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        task.stream("dev")
+
+
+def test_words_alone_become_learnt_vectors_unless_said() -> None:
+    assert [name for name, task in TASKS.items() if task.defaults.embeds] == ["words"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("adding", {}, "embedding_size must be left out for the task adding, whose inputs are real numbers"),
+        (
+            "influence",
+            {"cell": "influence"},
+            "embedding_size must be left out for the task influence, whose inputs are none",
+        ),
+        (
+            "memory",
+            {"tied": True},
+            "tied must be left out for the task memory, which has 16 classes of inputs and 8 of targets",
+        ),
+        ("memory", {}, None),
+        ("words", {"tied": True}, None),
+    ],
+)
+def test_embeddings_suit_the_task(name: str, options: dict[str, Any], message: str | None) -> None:
+    setup = Setup(task=name, state_size=6, embedding_size=6, batch_size=1, **options)
+    task = make_task(name)
+    if message is None:
+        check_setup(setup, task, num_steps=3)
+        return
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        check_setup(setup, task, num_steps=3)
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if issubclass(TASKS[name], Generated)])

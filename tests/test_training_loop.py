@@ -16,10 +16,19 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
-from tf_rnn.training import DivergedError, Evaluator, Progress, Silence, meter, session_loop, train
+from tf_rnn.training import (
+    CurvePoint,
+    DivergedError,
+    Evaluator,
+    Progress,
+    Silence,
+    meter,
+    session_loop,
+    train,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # 5 blocks an epoch of 3 rows times 4 steps; 2 tokens stay over.
 TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=62, valid_length=9)
@@ -189,8 +198,11 @@ def test_reduction_sum_reports_the_loss_of_a_step() -> None:
 class Notebook:
     """A listener that writes everything down."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Sequence[Any] = ()) -> None:
+        self.variables = list(variables)
         self.reports: list[Progress] = []
+        self.points: list[CurvePoint] = []
+        self.values: list[Any] = []
         self.calls: list[str] = []
 
     def __enter__(self) -> Self:
@@ -200,6 +212,11 @@ class Notebook:
     def __call__(self, progress: Progress) -> None:
         assert self.calls == ["enter"]
         self.reports.append(progress)
+
+    def evaluated(self, point: CurvePoint, session: Any) -> None:
+        assert self.calls == ["enter"]
+        self.points.append(point)
+        self.values.append(session.run(self.variables))
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self.calls.append("exit" if error is None else f"exit after {type(error).__name__}")
@@ -215,12 +232,93 @@ def test_the_listener_gets_every_report_that_is_due(monkeypatch: pytest.MonkeyPa
     assert [report.fraction for report in notes.reports] == [k / 8 for k in range(1, 9)]
     losses = by_hand("vanilla", resets=False).losses[:8]
     assert [report.loss for report in notes.reports] == losses
-    evaluated = [0, 2, 2, 4, 4, 6, 6, 8]
+    evaluated = [0, 0, 2, 2, 4, 4, 6, 6]  # a report comes before the evaluation
     by_updates = {point.updates: point.valid_loss for point in result.curve}
     assert [report.valid_loss for report in notes.reports] == [by_updates[k] for k in evaluated]
     assert all(report.tokens_per_second > 0 for report in notes.reports)
     assert notes.reports[-1].seconds_left == 0
     assert all(report.seconds_left > 0 for report in notes.reports[:-1])
+
+
+def test_the_listener_gets_every_point_of_the_curve_with_the_weights_that_it_is_of() -> None:
+    graph = make_graph()
+    notes = Notebook(graph.variables)
+    with graph.session(threads=1) as session:
+        start = session.run(list(graph.variables))
+        result = train(graph, TASK, epochs=2.5, session=session, listener=notes)
+    assert [point.updates for point in notes.points] == [0, 5, 10, 12]
+    assert [point.epoch for point in notes.points] == [0, 1, 2, 3]
+    assert notes.points[1:] == result.curve[1:]
+    assert_equal(notes.values[0], start)
+    assert_equal(notes.values[-1], list(result.weights.values()))
+    assert (notes.values[1][0] != notes.values[2][0]).any()
+
+
+def test_the_end_of_each_epoch_is_evaluated_and_the_very_end() -> None:
+    """By default; what `evaluations` spreads evenly need not be at an epoch's end."""
+    result = train(make_graph(), TASK, updates=UPDATES, listener=Silence())
+    assert [(point.epoch, point.updates) for point in result.curve] == [(0, 0), (1, 5), (2, 10), (3, 12)]
+    result = train(make_graph(), TASK, updates=UPDATES, evaluations=2, listener=Silence())
+    assert [(point.epoch, point.updates) for point in result.curve] == [(0, 0), (2, 6), (3, 12)]
+
+
+def test_patience_ends_a_run() -> None:
+    """After so many evaluations without a lower loss: the same curve, cut off there."""
+    options: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 3.0}
+    whole = train(make_graph(**options), TASK, epochs=12, listener=Silence()).curve
+    losses = [point.valid_loss for point in whole[1:]]
+    for patience in (1, 2):
+        lowest = [min(losses[: end + 1]) for end in range(len(losses))]
+        ago = [end - losses.index(lowest[end]) for end in range(len(losses))]
+        assert patience in ago[:-1], f"no end before the end: {losses}"
+        expected = whole[: ago.index(patience) + 2]
+        found = train(make_graph(**options), TASK, epochs=12, patience=patience, listener=Silence())
+        assert [point.valid_loss for point in found.curve] == [point.valid_loss for point in expected]
+        assert found.updates == expected[-1].updates
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
+        ({"patience": 1.5}, "patience must be a whole number of at least 1, got 1.5"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": None}, "seed must be a whole number of at least 0, got None"),
+        ({"evaluations": 0}, "evaluations must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        train(make_graph(), TASK, updates=1, listener=Silence(), **options)
+
+
+def weights_with_dropout(**options: Any) -> list[Any]:
+    graph = make_graph("lstm", dropout=0.3)
+    with graph.session(threads=1) as session:
+        return list(
+            train(graph, TASK, updates=3, session=session, listener=Silence(), **options).weights.values()
+        )
+
+
+def test_what_dropout_drops_is_a_function_of_the_seed() -> None:
+    """Of any whole number, however large."""
+    first = weights_with_dropout(seed=3)
+    assert_equal(weights_with_dropout(seed=3), first)
+    for seed in (4, 2**80 + 6):
+        other = weights_with_dropout(seed=seed)
+        assert any((a != b).any() for a, b in zip(other, first, strict=True)), f"seeds 3 and {seed}"
+
+
+def test_each_update_drops_something_else() -> None:
+    """By hand: the seed is that of the run, with the number of updates before."""
+    expected = weights_with_dropout(seed=3)
+    graph = make_graph("lstm", dropout=0.3)
+    state = graph.zero_state()
+    with graph.session(threads=1) as session:
+        for number, (inputs, targets) in enumerate(itertools.islice(TASK.blocks(3, 4), 3)):
+            feed = graph.feed(inputs, targets, state) | {graph.dropout_seed: [3, number]}
+            state, _ = session.run([graph.final_state, graph.train_step], feed)
+        assert_equal(session.run(list(graph.variables)), expected)
 
 
 def test_a_short_run_reports_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +389,8 @@ def test_the_update_counts_over_epochs_and_the_norm_is_the_largest_of_all(
         updates = list(itertools.islice(session_loop(graph, TASK, session, "carry"), len(norms)))
     updates = [update._replace(gradient_norm=norm) for update, norm in zip(updates, norms, strict=True)]
     updates[-1] = updates[-1]._replace(loss=math.inf)
-    monkeypatch.setattr("tf_rnn.training.loop.session_loop", lambda *_: iter(updates))
+    epochs = [updates[:5], updates[5:]]
+    monkeypatch.setattr("tf_rnn.training.loop.session_epochs", lambda *_: iter(map(iter, epochs)))
     message = "the loss is inf at update 7 (epoch 2), after gradients that grew to a norm of 6.5; limit"
     with pytest.raises(DivergedError, match=f"^{re.escape(message)}"):
         train(make_graph(), TASK, updates=UPDATES, listener=Silence())

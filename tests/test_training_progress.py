@@ -3,30 +3,68 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
+from typing import Any, Self
 
 import pytest
 from rich.console import Console
 
-from tf_rnn.training import Progress, ProgressLine, Silence, progress
-from tf_rnn.training.progress import clock, short_count
+from tf_rnn.output import loss_words, perplexity
+from tf_rnn.training import CurvePoint, Listeners, Progress, ProgressLine, Silence, progress
+from tf_rnn.training.progress import Listener, clock, epoch_text, short_count
 
 REPORT = Progress(
-    epoch=2,
-    updates=1234,
+    epoch=3,
+    epochs=13,
+    step=1200,
+    steps=2323,
+    updates=5846,
     fraction=0.25,
-    loss=0.56789,
-    valid_loss=0.54321,
-    tokens_per_second=5_320_000.0,
+    loss=4.6124,
+    unit="nats",
+    gradient_norm=4.81,
+    learning_rate=1.0,
+    valid_loss=4.70001,
+    tokens_per_second=19_020.0,
     seconds_left=83.4,
 )
-LINE = "epoch 2 · update 1234 · loss 0.5679 · held out 0.5432 · 5.32M tokens/s"
-END = REPORT._replace(updates=5000, fraction=1.0, seconds_left=0.0)
-END_LINE = LINE.replace("1234", "5000")
+LINE = "epoch 3/13 · step 1200/2323 · loss 4.612 (100.7 ppl, 6.65 bits) · |g| 4.8 · lr 1.0 · 19k tok/s"
+END = REPORT._replace(step=2323, updates=6969, fraction=1.0, seconds_left=0.0)
+END_LINE = LINE.replace("1200", "2323")
+POINT = CurvePoint(
+    updates=6969, tokens=4_878_300, seconds=3723.4, train_loss=4.61239, valid_loss=4.70001, epoch=3
+)
+POINT_LINE = "epoch 3/13 · step 6969 in all · loss 4.6124 · held out 4.700 (109.9 ppl, 6.78 bits) · 1:02:03"
 
 
-def test_line() -> None:
-    assert REPORT.line == LINE
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, LINE),
+        ({"epochs": None}, LINE.replace("3/13", "3")),
+        ({"unit": "squared error", "loss": 0.01234}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "0.0123")),
+        ({"unit": "squared error", "loss": 1e-5}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "1e-05")),
+        ({"loss": 0.0}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "0.000 (1 ppl, 0.00 bits)")),
+        ({"loss": 9.21034}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "9.210 (10,000 ppl, 13.29 bits)")),
+        (
+            {"loss": 800.0},
+            LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "800.000 (inf ppl, 1154.16 bits)"),
+        ),
+        ({"gradient_norm": 0.0123}, LINE.replace("|g| 4.8", "|g| 0.012")),
+        ({"gradient_norm": 12345.0}, LINE.replace("|g| 4.8", "|g| 1.2e+04")),
+        ({"gradient_norm": math.inf}, LINE.replace("|g| 4.8", "|g| inf")),
+        ({"learning_rate": 0.002}, LINE.replace("lr 1.0", "lr 0.002")),
+        ({"learning_rate": 1 / 3}, LINE.replace("lr 1.0", "lr 0.333")),
+        ({"learning_rate": 20.0}, LINE.replace("lr 1.0", "lr 20.0")),
+        ({"learning_rate": 1.0 / 2**9}, LINE.replace("lr 1.0", "lr 0.00195")),
+        ({"learning_rate": 1e-5}, LINE.replace("lr 1.0", "lr 1e-05")),
+        ({"learning_rate": 0.0}, LINE.replace("lr 1.0", "lr 0.0")),
+        ({"tokens_per_second": 5_320_000.0}, LINE.replace("19k", "5.32M")),
+    ],
+)
+def test_line(changes: dict[str, Any], line: str) -> None:
+    assert REPORT._replace(**changes).line == line
 
 
 def run(console: Console, *reports: Progress) -> None:
@@ -88,7 +126,190 @@ def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
 def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Silence() as listener:
         listener(REPORT)
+        listener.evaluated(POINT, None)
     assert capsys.readouterr() == ("", "")
+
+
+# --- evaluations ---------------------------------------------------------------------------------
+
+
+def shown(*events: Progress | CurvePoint, terminal: bool = False) -> str:
+    """What a line shows of reports and evaluations, in order."""
+    text = io.StringIO()
+    console = Console(file=text, width=40, force_terminal=terminal, color_system=None)
+    with ProgressLine(console) as line:
+        for event in events:
+            if isinstance(event, CurvePoint):
+                line.evaluated(event, None)
+            else:
+                line(event)
+    return text.getvalue()
+
+
+def test_an_evaluation_leaves_a_line_and_the_end_does_not_say_it_again() -> None:
+    assert shown(END, POINT).splitlines() == [POINT_LINE]
+
+
+def test_what_came_after_the_last_evaluation_is_said_at_the_end() -> None:
+    later = END._replace(epoch=4, step=1, updates=6970)
+    expected = [POINT_LINE, LINE.replace("3/13", "4/13").replace("1200", "1")]
+    assert shown(END, POINT, later).splitlines() == expected
+
+
+def test_each_evaluation_has_its_line() -> None:
+    second = POINT._replace(updates=9292, epoch=4, seconds=3723.4 + 60)
+    lines = shown(END, POINT, END._replace(epoch=4, updates=9292), second).splitlines()
+    other = POINT_LINE.replace("3/13", "4/13").replace("6969", "9292").replace("1:02:03", "1:03:03")
+    assert lines == [POINT_LINE, other]
+
+
+def test_on_a_terminal_the_lines_of_evaluations_stay() -> None:
+    text = shown(REPORT, POINT, END, terminal=True)
+    assert POINT_LINE + "\n" in text
+
+
+def test_the_evaluation_before_any_update_says_nothing() -> None:
+    start = CurvePoint(0, 0, 0.0, math.nan, 5.0, 0)
+    assert shown(start) == ""
+    assert shown(start, REPORT, start) == LINE + "\n"
+
+
+def test_an_evaluation_in_other_units_has_no_perplexity() -> None:
+    report = END._replace(unit="squared error")
+    point = POINT._replace(train_loss=0.5, valid_loss=1e-7)
+    expected = "epoch 3/13 · step 6969 in all · loss 0.5000 · held out 1e-07 · 1:02:03\n"
+    assert shown(report, point) == expected
+
+
+# --- several listeners ---------------------------------------------------------------------------
+
+
+class Diary:
+    """Writes down what it is told, with its name, in a list that it shares with others."""
+
+    def __init__(self, name: str, entries: list[Any], fails: str = "") -> None:
+        self._name, self._entries, self._fails = name, entries, fails
+
+    def _write(self, *what: Any) -> None:
+        self._entries.append((self._name, *what))
+        if what[0] == self._fails:
+            raise OSError(f"{self._name} cannot {self._fails}")
+
+    def __enter__(self) -> Self:
+        self._write("enter")
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        self._write("report", progress)
+
+    def evaluated(self, point: CurvePoint, session: Any) -> None:
+        self._write("evaluated", point, session)
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self._write("exit", kind)
+
+
+def test_several_listeners_are_told_all_in_order_and_left_in_reverse() -> None:
+    entries: list[Any] = []
+    listener: Listener = Listeners(Diary("a", entries), Diary("b", entries))
+    with listener as entered:
+        assert entered is listener
+        entered(REPORT)
+        entered.evaluated(POINT, "session")
+    told = [("enter",), ("report", REPORT), ("evaluated", POINT, "session")]
+    expected = [(name, *what) for what in told for name in "ab"]
+    assert entries == [*expected, ("b", "exit", None), ("a", "exit", None)]
+
+
+def test_several_listeners_are_left_after_an_error() -> None:
+    entries: list[Any] = []
+    with pytest.raises(KeyboardInterrupt), Listeners(Diary("a", entries), Diary("b", entries)):
+        raise KeyboardInterrupt
+    assert entries[2:] == [("b", "exit", KeyboardInterrupt), ("a", "exit", KeyboardInterrupt)]
+
+
+def test_a_listener_that_cannot_be_entered_leaves_none_open() -> None:
+    entries: list[Any] = []
+    made = Listeners(Diary("a", entries), Diary("b", entries, fails="enter"), Diary("c", entries))
+    with pytest.raises(OSError, match=r"^b cannot enter$"), made:
+        pass
+    assert entries == [("a", "enter"), ("b", "enter"), ("a", "exit", OSError)]
+
+
+def test_a_listener_that_fails_at_its_end_does_not_keep_others_open() -> None:
+    entries: list[Any] = []
+    with (
+        pytest.raises(OSError, match=r"^b cannot exit$"),
+        Listeners(Diary("a", entries), Diary("b", entries, fails="exit")),
+    ):
+        pass
+    assert entries[-1] == ("a", "exit", OSError)
+
+
+def test_no_listeners_are_a_listener() -> None:
+    with Listeners() as listener:
+        listener(REPORT)
+        listener.evaluated(POINT, None)
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (0.0, 1.0),
+        (math.log(2), 2.0),
+        (-1.0, 1 / math.e),
+        (709.0, math.exp(709.0)),
+        (710.0, math.inf),
+        (1e300, math.inf),
+        (math.inf, math.inf),
+        (-math.inf, 0.0),
+    ],
+)
+def test_perplexity(loss: float, expected: float) -> None:
+    assert perplexity(loss) == pytest.approx(expected, rel=1e-15)
+
+
+def test_the_perplexity_of_what_is_no_number_is_none() -> None:
+    assert math.isnan(perplexity(math.nan))
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (4.6124, "4.612 (100.7 ppl, 6.65 bits)"),
+        (math.log(2), "0.693 (2 ppl, 1.00 bits)"),
+        (0.0, "0.000 (1 ppl, 0.00 bits)"),
+        (1.23456, "1.235 (3.437 ppl, 1.78 bits)"),
+        (6.907, "6.907 (999.2 ppl, 9.96 bits)"),
+        (6.908, "6.908 (1,000 ppl, 9.97 bits)"),
+        (10.0, "10.000 (22,026 ppl, 14.43 bits)"),
+        (20.7, "20.700 (977,002,726 ppl, 29.86 bits)"),
+        (20.8, "20.800 (1.08e+09 ppl, 30.01 bits)"),
+        (710.0, "710.000 (inf ppl, 1024.31 bits)"),
+        (math.inf, "inf (inf ppl, inf bits)"),
+        (math.nan, "nan (nan ppl, nan bits)"),
+    ],
+)
+def test_a_loss_in_words(loss: float, words: str) -> None:
+    assert loss_words(loss) == words
+
+
+def test_a_squared_error_has_no_perplexity_and_no_bits() -> None:
+    assert [loss_words(loss, "squared error") for loss in (0.5, 1e-7, 710.0)] == [
+        "0.5000",
+        "1e-07",
+        "710.0000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "epochs", "text"), [(3, 13, "epoch 3/13"), (1, 1, "epoch 1/1"), (7, None, "epoch 7")]
+)
+def test_epoch_text(epoch: int, epochs: int | None, text: str) -> None:
+    assert epoch_text(epoch, epochs) == text
 
 
 @pytest.mark.parametrize(
@@ -115,7 +336,18 @@ def test_short_count(number: float, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0, "0:00"), (0.4, "0:00"), (9, "0:09"), (59.6, "1:00"), (83.4, "1:23"), (3600, "60:00")],
+    [
+        (0, "0:00"),
+        (0.4, "0:00"),
+        (9, "0:09"),
+        (59.6, "1:00"),
+        (83.4, "1:23"),
+        (3599.4, "59:59"),
+        (3599.6, "1:00:00"),
+        (3600, "1:00:00"),
+        (3723, "1:02:03"),
+        (360_000, "100:00:00"),
+    ],
 )
 def test_clock(seconds: float, expected: str) -> None:
     assert clock(seconds) == expected

@@ -317,6 +317,25 @@ def test_a_foreign_cell_with_variables_trains() -> None:
             assert_close(session.run(variables[0]), 0.8, 1e-6, "what a was")
 
 
+def test_foreign_cells_have_readouts_of_their_own() -> None:
+    options: dict[str, Any] = {"input_kind": "none", "loss": "squared_error", "seed": 3}
+    with tf.Graph().as_default():
+        cells = [Counter(), Counter()]
+        first, second, again = (UnrolledGraph(cell, 4, 3, 0, 1, **options) for cell in (*cells, cells[0]))
+        step = StepGraph(cells[1], 3, 0, 1, **options)
+    names = [[v.op.name for v in graph.network.variables] for graph in (first, second, again, step)]
+    of_first, of_second = ["cell/U", "cell/b_p"], ["cell_1/U", "cell_1/b_p"]
+    assert names == [of_first, of_second, of_first, of_second]
+    with first.session() as session:
+        before = session.run(second.variables)
+        session.run(first.train_step, first.feed(None, np.ones((3, 4, 1)), first.zero_state()))
+        assert_close(session.run(second.variables), before, 0)
+        U, other_U = session.run([first.variables[0], second.variables[0]])
+    assert np.abs(U - other_U).min() > 0
+    alone = UnrolledGraph(cells[1], 4, 3, 0, 1, **options)
+    assert [v.op.name for v in alone.variables] == of_first, "each tf.Graph counts for itself"
+
+
 WHOLE = "must be a whole number of at least"
 GOOD: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
 
@@ -341,13 +360,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         )
         for wrong in (0, 5, -1, True, 2.5, "first", None)
     ],
-    ({"readout": "softmax"}, "readout must be one of linear, none; got 'softmax'"),
+    ({"readout": "softmax"}, "readout must be one of linear, tied, none; got 'softmax'"),
     ({"reduction": None}, "reduction must be one of mean, sum; got None"),
     ({"dtype": "float16"}, "dtype must be one of float32, float64; got 'float16'"),
     ({"clip_norm": 0}, "clip_norm must be a number above 0, got 0"),
     ({"clip_norm": -0.5}, "clip_norm must be a number above 0, got -0.5"),
     ({"clip_norm": float("inf")}, "clip_norm must be a number above 0, got inf"),
     ({"clip_norm": "big"}, "clip_norm must be a number above 0, got 'big'"),
+    ({"clip_norm": "1"}, "clip_norm must be a number above 0, got '1'"),
+    ({"init_scale": 0}, "init_scale must be a number above 0, got 0"),
+    ({"init_scale": "small"}, "init_scale must be a number above 0, got 'small'"),
+    *[
+        ({"dropout": wrong}, f"dropout must be a number of at least 0 and below 1, got {wrong!r}")
+        for wrong in (1, -0.1, 1.5, "0.5", None, True, float("nan"), 10**400)
+    ],
     ({"learning_rate": 0.0}, "learning_rate must be a number above 0, got 0.0"),
     ({"learning_rate": float("nan")}, "learning_rate must be a number above 0, got nan"),
     ({"learning_rate": None}, "learning_rate must be a number above 0, got None"),
@@ -379,7 +405,7 @@ def test_option_errors(options: dict[str, Any], message: str) -> None:
     [
         (options, message)
         for options, message in REFUSED
-        if not {"num_steps", "optimizer", "loss_steps"} & set(options)
+        if not {"num_steps", "optimizer", "loss_steps", "dropout"} & set(options)
     ],
 )
 def test_option_errors_of_a_single_step(options: dict[str, Any], message: str) -> None:
@@ -478,6 +504,37 @@ def test_feeding_a_structure_where_there_is_none() -> None:
         graph.feed(block, block, (ARRAY,))
     with pytest.raises(OptionError, match=r"^state must have shape \[3, 7\], got \[\]$"):
         graph.feed(block, block, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"),
+    [(0.5, "0.5"), (-0.25, "-0.25"), (float("nan"), "nan"), (float("inf"), "inf"), ("1", "np.str_('0')")],
+)
+@pytest.mark.parametrize("name", ["inputs", "targets"])
+def test_feeding_classes_that_are_not_whole(name: str, wrong: Any, shown: str) -> None:
+    graph = UnrolledGraph(VanillaCell(7), **GOOD)
+    blocks: dict[str, Any] = {"inputs": np.zeros((3, 4), int), "targets": np.zeros((3, 4), int)}
+    block = blocks[name].astype(type(wrong))
+    block[1, 2] = wrong
+    message = f"^{name} must hold whole class indices, got {re.escape(shown)}$"
+    with pytest.raises(OptionError, match=message):
+        graph.feed(**(blocks | {name: block}), state=graph.zero_state())
+
+
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool, np.float16, float])
+def test_whole_classes_of_any_type_are_fed(dtype: Any) -> None:
+    graph = UnrolledGraph(VanillaCell(7), **GOOD, seed=1)
+    block = np.array([[0, 1, 1, 0]] * 3)
+    with graph.session() as session:
+        fed, expected = (graph.feed(one, one, graph.zero_state()) for one in (block.astype(dtype), block))
+        assert session.run(graph.total_loss, fed) == session.run(graph.total_loss, expected)
+
+
+def test_real_values_need_not_be_whole() -> None:
+    options: dict[str, Any] = {"input_kind": "real", "loss": "squared_error"}
+    graph = UnrolledGraph(VanillaCell(7), **GOOD, **options)
+    fed = graph.feed(np.full((3, 4, 5), 0.5), np.full((3, 4, 2), np.nan), graph.zero_state())
+    assert len(fed) == 3
 
 
 @pytest.mark.parametrize(("inputs", "targets", "wrong"), [(5, 0, 5), (-1, 0, -1), (0, 2, 2)])

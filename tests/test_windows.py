@@ -128,9 +128,9 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
     prepared = []
     runner = UnrolledGraph.runner
 
-    def counting(graph: UnrolledGraph, *arguments: Any) -> Any:
+    def counting(graph: UnrolledGraph, *arguments: Any, **options: Any) -> Any:
         prepared.append(graph.num_steps)
-        return runner(graph, *arguments)
+        return runner(graph, *arguments, **options)
 
     monkeypatch.setattr(UnrolledGraph, "runner", counting)
     graph, rows = make_graph(), TASK.rows(BATCH)
@@ -148,6 +148,24 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
         assert prepared == [4]
         runs(first._replace(next_state=graph.final_state), rows, graph.zero_state())
         assert prepared == [4, 4]
+
+
+@pytest.mark.parametrize("style", ["block", "random"])
+def test_a_run_is_fed_its_controls(style: str) -> None:
+    """After whatever the window itself is fed: a rate of 0 moves nothing, a rate of 1 the gradient."""
+    graph, rows = make_graph(optimizer="sgd", dropout=0.5), TASK.rows(BATCH)
+    window = next(Truncation(style).windows(Graphs(graph), LENGTH, 0, lambda _: np.ones(STEPS)))
+    seed = np.array([3, 1], np.int32)
+    with graph.session(threads=1) as session:
+        runs = Runs(session, ("learning_rate", "dropout_seed"))
+        before = session.run(list(graph.variables))
+        first, *_ = runs(window, rows, graph.zero_state(), (0.0, seed))
+        assert_close(session.run(list(graph.variables)), before, 0, "variables")
+        again, *_ = runs(window, rows, graph.zero_state(), (1.0, seed))
+        assert again == first, f"{again}, not {first} with the same seed"
+        session.run(tf.variables_initializer(graph.variables))
+        other, *_ = runs(window, rows, graph.zero_state(), (0.0, seed + 1))
+        assert other != first, f"{other} with either seed"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ registries that give them meaning (`CELLS`, `OPTIMIZERS`, ...) stand where the m
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ CELLS = ("vanilla", "gru", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error")
 LOSS_STEPS = ("all", "last", "marked")
-READOUTS = ("linear", "none")
+READOUTS = ("linear", "tied", "none")
 ACTIVATIONS = ("tanh", "relu")
 RECURRENT_INITS = ("orthogonal", "glorot", "identity")
 REDUCTIONS = ("mean", "sum")
@@ -24,7 +25,12 @@ OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
 DTYPES = ("float32", "float64")
 STYLES = ("block", "sliding", "random", "adaptive", "full")
 NEED_ALL_LOSSES = ("sliding", "random", "adaptive")
+SCHEDULES = ("constant", "step", "cosine", "plateau")
+SCHEDULES_THAT_WAIT = ("step", "plateau")
+# These are drawn over the whole budget: with another one they would have been others from the start.
+SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
+CHECKPOINTS_TO_USE = ("best", "last")
 BUDGETS = ("tokens", "updates", "seconds", "epochs")
 
 
@@ -56,26 +62,62 @@ def require_whole(option: str, value: Any, *, at_least: int = 1) -> int:
     return int(value)
 
 
+def require_number(option: str, value: Any) -> float:
+    """Returns `value` as a float, or raises OptionError unless it is a finite number."""
+    number = _as_number(value)
+    if not math.isfinite(number):
+        raise OptionError(option, f"must be a number, got {value!r}")
+    return number
+
+
+def _as_number(value: Any) -> float:
+    """The value as a float; nan for what is no number: words, truth values, None."""
+    try:
+        return float("nan") if isinstance(value, str | bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
+
+
 def require_positive(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is finite and above 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
+    number = _as_number(value)
     if not 0 < number < float("inf"):
         raise OptionError(option, f"must be a number above 0, got {value!r}")
     return number
 
 
+def require_not_negative(option: str, value: Any) -> float:
+    """Returns `value` as a float, or raises OptionError unless it is finite and at least 0."""
+    number = _as_number(value)
+    if not 0 <= number < float("inf"):
+        raise OptionError(option, f"must be a number of at least 0, got {value!r}")
+    return number
+
+
 def require_fraction(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is above 0 and below 1."""
-    try:
-        fraction = float(value)
-    except (TypeError, ValueError):
-        fraction = float("nan")
+    fraction = _as_number(value)
     if not 0 < fraction < 1:
         raise OptionError(option, f"must be a number above 0 and below 1, got {value!r}")
     return fraction
+
+
+def require_share(option: str, value: Any) -> float:
+    """Returns `value` as a float, or raises OptionError unless it is at least 0 and below 1."""
+    share = _as_number(value)
+    if not 0 <= share < 1:
+        raise OptionError(option, f"must be a number of at least 0 and below 1, got {value!r}")
+    return share
+
+
+def require_recompute(option: str, value: Any) -> int | str:
+    """Returns `value`, or raises OptionError unless it is "sqrt" or a whole number of steps."""
+    if value == "sqrt":
+        return "sqrt"
+    try:
+        return require_whole(option, value)
+    except OptionError as error:
+        raise OptionError(option, f"must be 'sqrt' or a whole number of steps, got {value!r}") from error
 
 
 def require_choice(option: str, value: Any, allowed: Collection[str]) -> str:
@@ -83,6 +125,20 @@ def require_choice(option: str, value: Any, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise OptionError(option, f"must be one of {', '.join(allowed)}; got {value!r}")
     return value
+
+
+def require_schedule(name: str, decay: float, decay_after: int | None) -> None:
+    """Raises OptionError unless these make a learning rate's schedule; see `tf_rnn.training.Schedule`."""
+    require_choice("schedule", name, SCHEDULES)
+    require_fraction("decay", decay)
+    if decay_after is None:
+        return
+    require_whole("decay_after", decay_after)
+    if name not in SCHEDULES_THAT_WAIT:
+        raise OptionError(
+            "decay_after",
+            f"must be left out unless schedule is {' or '.join(SCHEDULES_THAT_WAIT)}, got {name!r}",
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,6 +162,9 @@ class GraphOptions:
     optimizer: str | None = "adagrad"
     learning_rate: float = 0.1
     clip_norm: float | None = None
+    dropout: float = 0.0
+    init_scale: float | None = None
+    recompute: int | str | None = None
     dtype: str = "float32"
     seed: int | None = None
 
@@ -125,8 +184,14 @@ class GraphOptions:
             require_positive("clip_norm", self.clip_norm)
         if self.seed is not None:
             require_whole("seed", self.seed, at_least=0)
+        require_share("dropout", self.dropout)
+        if self.init_scale is not None:
+            require_positive("init_scale", self.init_scale)
+        if self.recompute is not None:
+            require_recompute("recompute", self.recompute)
         self._check_loss_steps()
         self._check_inputs()
+        self._check_tied()
 
     def _check_loss_steps(self) -> None:
         counts = not isinstance(self.loss_steps, str | bool) and hasattr(self.loss_steps, "__index__")
@@ -155,6 +220,17 @@ class GraphOptions:
                     f"must be None unless input_kind is 'classes', got {self.embedding_size!r}",
                 )
 
+    def _check_tied(self) -> None:
+        if self.readout != "tied":
+            return
+        if self.embedding_size is None:
+            raise OptionError("embedding_size", "must be given where readout is 'tied', got None")
+        if self.num_classes != self.input_size:
+            raise OptionError(
+                "num_classes",
+                f"must be input_size ({self.input_size}) where readout is 'tied', got {self.num_classes}",
+            )
+
     @property
     def vector_size(self) -> int:
         """Size of the vector that the cell reads at each step."""
@@ -166,6 +242,14 @@ class GraphOptions:
         if isinstance(self.loss_steps, str):
             return {"all": self.num_steps, "marked": self.num_steps, "last": 1}[self.loss_steps]
         return int(self.loss_steps)
+
+    @property
+    def segment_steps(self) -> int:
+        """How many steps lie between two states that are kept for the backward pass."""
+        if self.recompute is None:
+            return self.num_steps
+        steps = math.ceil(math.sqrt(self.num_steps)) if self.recompute == "sqrt" else int(self.recompute)
+        return min(steps, self.num_steps)
 
     @property
     def rows(self) -> int:
@@ -188,6 +272,12 @@ class Setup:
         optimizer: By name.
         learning_rate: The optimizer's rate.
         clip_norm: Upper limit on the gradient's norm, or None.
+        reduction: "mean" or "sum" of the losses over the steps of a block.
+        embedding_size: Size of a learnt vector for each input class; None for unit vectors.
+        tied: Whether the readout's weights are those of the embedding.
+        dropout: The share of the connections between layers that is dropped in training.
+        init_scale: Initial weights are uniform in +-init_scale; None for what suits the cell.
+        recompute: Every how many steps a state is kept for the backward pass; see `UnrolledGraph`.
         style: The truncation style, a name in `tf_rnn.graph.styles.STYLES`.
         stride: For the style "sliding": how many of a window's errors are new.
         tolerance: For the style "adaptive": the share of the gradient that may be cut off.
@@ -206,6 +296,12 @@ class Setup:
     optimizer: str = "adagrad"
     learning_rate: float = 0.1
     clip_norm: float | None = None
+    reduction: str = "mean"
+    embedding_size: int | None = None
+    tied: bool = False
+    dropout: float = 0.0
+    init_scale: float | None = None
+    recompute: int | str | None = None
     style: str = "block"
     stride: int = 1
     tolerance: float = 0.1
@@ -218,5 +314,24 @@ class Setup:
             require_whole(option, getattr(self, option))
         require_positive("learning_rate", self.learning_rate)
         require_fraction("tolerance", self.tolerance)
-        if self.clip_norm is not None:
-            require_positive("clip_norm", self.clip_norm)
+        require_choice("reduction", self.reduction, REDUCTIONS)
+        require_share("dropout", self.dropout)
+        for option in ("clip_norm", "init_scale"):
+            if getattr(self, option) is not None:
+                require_positive(option, getattr(self, option))
+        if self.recompute is not None:
+            require_recompute("recompute", self.recompute)
+        self._check_embedding()
+
+    def _check_embedding(self) -> None:
+        if self.embedding_size is not None:
+            require_whole("embedding_size", self.embedding_size)
+        if self.tied and self.embedding_size != self.state_size:
+            raise OptionError(
+                "embedding_size",
+                f"must be state_size ({self.state_size}) where the readout is tied, "
+                f"got {self.embedding_size}",
+            )
+        for option in ("recurrent_init", "recurrent_gain"):
+            if self.init_scale is not None and option in self.cell_options:
+                raise OptionError(option, "must be left out where init_scale is given")

@@ -16,7 +16,7 @@ import abc
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.initial import RECURRENT, gate_kernel
+from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
 from tf_rnn.config import OptionError, require_choice, require_positive, require_whole
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ class Cell(abc.ABC):
         self._input_size = 0
         self._scope = ""
 
+    def options(self) -> dict[str, Any]:
+        """The constructor's options, ready for JSON; `CELLS[name](**options)` is an equal cell."""
+        return {
+            "state_size": self._units,
+            "recurrent_init": self._recurrent_init,
+            "recurrent_gain": self._recurrent_gain,
+        }
+
     @property
     def layers(self) -> tuple[Cell, ...]:
         """The cells of one layer each, from the inputs upwards: this one alone."""
@@ -103,41 +111,52 @@ class Cell(abc.ABC):
         """The variable scope that the cell's variables live in."""
         return self._scope
 
-    def build(self, input_size: int, dtype: Any = tf.float32, seed: int | None = None) -> None:
+    def build(
+        self,
+        input_size: int,
+        dtype: Any = tf.float32,
+        seed: int | None = None,
+        init_scale: float | None = None,
+    ) -> None:
         """Makes the variables in the current `tf.Graph`; a second call only checks.
 
         Args:
             input_size: Number of inputs at each step; 0 for none.
             dtype: float32 or float64.
             seed: The initial weights are a function of it and of the variables' names.
+            init_scale: W starts uniform in +-init_scale; None for the cell's own way.
 
         Raises:
-            OptionError: If the cell was built for another input size or dtype.
+            OptionError: If `init_scale` is not above 0, or the cell was built for another input size
+                or dtype.
             ValueError: If it was built in another `tf.Graph`.
         """
         if self.built:
             self._check_built(input_size, tf.as_dtype(dtype))
             return
         self._input_size = require_whole("input_size", input_size, at_least=0)
+        if init_scale is not None:
+            require_positive("init_scale", init_scale)
         with tf.variable_scope(None, default_name=self.name) as scope:
             self._scope = scope.name
-            columns = self.num_gates * self._units
-            kernel = tf.get_variable(
-                "W",
-                [input_size + self._units, columns],
-                dtype,
-                gate_kernel(
-                    f"{scope.name}/W",
-                    input_size,
-                    self._units,
-                    self.num_gates,
-                    self._recurrent_init,
-                    self._recurrent_gain,
-                    seed,
-                ),
-                use_resource=True,
-            )
+            shape = [input_size + self._units, self.num_gates * self._units]
+            start = self._initial_kernel(seed, init_scale)
+            kernel = tf.get_variable("W", shape, dtype, start, use_resource=True)
             self._variables = (kernel, *self._make_biases(dtype))
+
+    def _initial_kernel(self, seed: int | None, init_scale: float | None) -> Any:
+        name = f"{self._scope}/W"
+        if init_scale is not None:
+            return matrix_initializer(name, seed, init_scale)
+        return gate_kernel(
+            name,
+            self._input_size,
+            self._units,
+            self.num_gates,
+            self._recurrent_init,
+            self._recurrent_gain,
+            seed,
+        )
 
     def _check_built(self, input_size: int, dtype: Any) -> None:
         if input_size != self._input_size:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError, require_whole
+from tf_rnn.config import OptionError, require_number, require_whole
 
 
 class InfluenceCell:
@@ -40,11 +40,22 @@ class InfluenceCell:
 
     def __init__(self, state_size: int = 23, num_positive: int | None = None, start: float = 0.5) -> None:
         self.state_size = require_whole("state_size", state_size)
-        self._positive = round(state_size * 10 / 23) if num_positive is None else num_positive
-        if not 0 <= self._positive <= state_size:
-            raise OptionError("num_positive", f"must be from 0 to {state_size}, got {num_positive}")
-        self._start = start
+        self._positive = self._checked_positive(num_positive)
+        self._start = require_number("start", start)
         self.variables: tuple[Any, ...] = ()
+
+    def _checked_positive(self, num_positive: int | None) -> int:
+        d = self.state_size
+        if num_positive is None:
+            return (20 * d + 23) // 46  # 10 d / 23, rounded
+        whole = hasattr(num_positive, "__index__") and not isinstance(num_positive, bool)
+        if not whole or not 0 <= num_positive <= d:
+            raise OptionError("num_positive", f"must be from 0 to {d}, got {num_positive!r}")
+        return int(num_positive)
+
+    def options(self) -> dict[str, Any]:
+        """The constructor's options; see `Cell.options`."""
+        return {"state_size": self.state_size, "num_positive": self._positive, "start": self._start}
 
     def zero_state(self, batch_size: int, dtype: Any) -> Any:
         """S_{-1} = 0, [batch_size, state_size]."""

@@ -30,6 +30,23 @@ def orthogonal(size: int, columns: int, seed: int | None, dtype: Any) -> Any:
     return tf.orthogonal_initializer(seed=seed)([size, columns], dtype=dtype)
 
 
+def matrix_initializer(name: str, seed: int | None, init_scale: float | None) -> Any:
+    """Returns an initializer of a matrix of weights.
+
+    Args:
+        name: Name of the variable, part of its seed.
+        seed: Seed of the whole model, or None.
+        init_scale: Uniform in +-init_scale (as in Zaremba et al. 2014, section 4.1); None for Glorot's.
+
+    Returns:
+        A function of (shape, dtype, ...) as `tf.get_variable` wants it.
+    """
+    own_seed = named_seed(seed, name)
+    if init_scale is None:
+        return tf.glorot_uniform_initializer(seed=own_seed)
+    return tf.random_uniform_initializer(-init_scale, init_scale, seed=own_seed)
+
+
 def identity(size: int, columns: int, seed: int | None, dtype: Any) -> Any:  # noqa: ARG001
     """The identity, [size, columns]: a ReLU network that keeps its state (Le et al. 2015)."""
     return tf.eye(size, columns, dtype=dtype)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, Weights
+from tf_rnn.config import require_number
 
 
 class LSTMState(NamedTuple):
@@ -50,7 +51,11 @@ class LSTMCell(Cell):
         recurrent_gain: float = 1.0,
     ) -> None:
         super().__init__(state_size, recurrent_init, recurrent_gain)
-        self._forget_bias = float(forget_bias)
+        self._forget_bias = require_number("forget_bias", forget_bias)
+
+    def options(self) -> dict[str, Any]:
+        """See `Cell.options`."""
+        return super().options() | {"forget_bias": self._forget_bias}
 
     @property
     def state_size(self) -> LSTMState:

@@ -76,10 +76,16 @@ class StackedCell:
         """The variable scope of the lowest layer."""
         return self._layers[0].scope
 
-    def build(self, input_size: int, dtype: Any = tf.float32, seed: int | None = None) -> None:
+    def build(
+        self,
+        input_size: int,
+        dtype: Any = tf.float32,
+        seed: int | None = None,
+        init_scale: float | None = None,
+    ) -> None:
         """Makes the variables of every layer; see `Cell.build`."""
         for layer in self._layers:
-            layer.build(input_size, dtype, seed)
+            layer.build(input_size, dtype, seed, init_scale)
             input_size = layer.output_size
 
     def zero_state(self, batch_size: int, dtype: Any = tf.float32) -> tuple[Any, ...]:

@@ -46,12 +46,16 @@ class VanillaCell(Cell):
         recurrent_gain: float = 1.0,
     ) -> None:
         super().__init__(state_size, recurrent_init, recurrent_gain)
-        self._activation = ACTIVATIONS[require_choice("activation", activation, ACTIVATIONS)]
+        self._activation = require_choice("activation", activation, ACTIVATIONS)
+
+    def options(self) -> dict[str, Any]:
+        """See `Cell.options`."""
+        return super().options() | {"activation": self._activation}
 
     def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
         return (tf.get_variable("b_s", [self._units], dtype, tf.zeros_initializer(), use_resource=True),)
 
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
         """S_t = f(projected + recurrent); see `Cell.combine`."""
-        state = self._activation(projected + recurrent)
+        state = ACTIVATIONS[self._activation](projected + recurrent)
         return state, state

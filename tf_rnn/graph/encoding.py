@@ -8,7 +8,7 @@ the vectors first.
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
 
@@ -23,8 +23,14 @@ ONE_HOT_ROWS = 512
 
 
 class Encoding(abc.ABC):
-    """Inputs of one step, [batch_size, ...], to vectors [batch_size, vector_size]."""
+    """Inputs of one step, [batch_size, ...], to vectors [batch_size, vector_size].
 
+    Attributes:
+        is_learnt: Whether the vectors are learnt; else they are the inputs themselves.
+        variables: What they are learnt as.
+    """
+
+    is_learnt: ClassVar[bool] = False
     variables: tuple[Any, ...] = ()
 
     def read(self) -> tuple[Any, ...]:
@@ -80,6 +86,8 @@ class OneHot(Encoding):
 
 class Embedding(Encoding):
     """Class indices as learnt vectors: rows of E [input_size, embedding_size]."""
+
+    is_learnt = True
 
     def __init__(self, options: GraphOptions, initializer: Any) -> None:
         self._size = options.input_size

@@ -8,6 +8,8 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.graph.optimizers import SPARSE_EXACT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.cells import Cell
     from tf_rnn.graph.network import Network, Reading
     from tf_rnn.graph.unroll import ChunkTrace, Unrolled
@@ -31,9 +33,21 @@ def plain_gradients(total_loss: Any) -> list[GradientAndVariable]:
     ]
 
 
+class LayeredGradients(NamedTuple):
+    """What `layered_gradients` found.
+
+    Attributes:
+        pairs: A pair for each of the network's variables, in their order.
+        others: The gradients of whatever else was asked for.
+    """
+
+    pairs: list[GradientAndVariable]
+    others: list[Any]
+
+
 def layered_gradients(
-    total_loss: Any, network: Network, reading: Reading, unrolled: Unrolled
-) -> list[GradientAndVariable]:
+    total_loss: Any, network: Network, reading: Reading, unrolled: Unrolled, others: Sequence[Any] = ()
+) -> LayeredGradients:
     """The same gradients, with one product a chunk for each layer's recurrent weights.
 
     `tf.gradients` of W_s would add up n small products H_{t-1}^T dL/dz_t. Here TensorFlow is asked
@@ -47,25 +61,30 @@ def layered_gradients(
         network: Whose variables.
         reading: The read that the loss was computed from.
         unrolled: The unrolled layers.
-
-    Returns:
-        A pair for each of `network.variables`, in that order.
+        others: Further tensors whose gradients are wanted.
     """
     layers = network.cell.layers
     wanted = {
         "embedding": list(reading.embedding),
         "readout": list(reading.readout),
+        "tied": list(reading.tied),
         "kernels": [weights.input_kernel for weights in reading.layers],
         "biases": [list(weights.biases) for weights in reading.layers],
         "projected": [[trace.projected for trace in traces] for traces in unrolled.traces],
         "recurrents": [[trace.recurrents for trace in traces] for traces in unrolled.traces],
+        "others": list(others),
     }
     flat = tf.gradients(
-        total_loss, tf.nest.flatten(wanted), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        total_loss,
+        tf.nest.flatten(wanted),
+        stop_gradients=list(reading.tied),
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     # Gradients of embeddings are IndexedSlices, which count as one leaf each.
     found = tf.nest.pack_sequence_as(wanted, flat)
     gradients = list(found["embedding"])
+    if reading.tied:
+        gradients = list(map(_of_both_uses, gradients, found["tied"]))
     for number, layer in enumerate(layers):
         recurrent = _recurrent_kernel_gradient(
             layer, unrolled.traces[number], found["projected"][number], found["recurrents"][number]
@@ -73,10 +92,18 @@ def layered_gradients(
         gradients.append(tf.concat([found["kernels"][number], recurrent], axis=0))
         gradients.extend(found["biases"][number])
     gradients.extend(found["readout"])
-    return [
-        GradientAndVariable(gradient, variable)
-        for gradient, variable in zip(gradients, network.variables, strict=True)
-    ]
+    pairs = list(map(GradientAndVariable, gradients, network.variables))
+    return LayeredGradients(pairs, found["others"])
+
+
+def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
+    """The gradient of an embedding that the readout uses, too; dense, as that of the readout is.
+
+    TensorFlow alone would write out the rows looked up in each chunk before adding them all.
+    """
+    if isinstance(looked_up, tf.IndexedSlices):
+        return tf.tensor_scatter_nd_add(read_out, looked_up.indices[:, tf.newaxis], looked_up.values)
+    return read_out + looked_up
 
 
 def _recurrent_kernel_gradient(

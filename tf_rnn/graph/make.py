@@ -16,7 +16,7 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
     """Makes a graph on a new cell, in a `tf.Graph` of its own.
 
     Args:
-        setup: The cell and the optimizer.
+        setup: The cell, what stands between the layers, and the optimizer.
         task: The setup's task.
         num_steps: The width.
         seed: Of the initial weights.
@@ -33,7 +33,12 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
         input_kind=task.input_kind,
         loss=task.loss,
         loss_steps=task.loss_steps,
-        readout=task.readout,
+        embedding_size=setup.embedding_size,
+        readout="tied" if setup.tied else task.readout,
+        reduction=setup.reduction,
+        dropout=setup.dropout,
+        init_scale=setup.init_scale,
+        recompute=setup.recompute,
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         clip_norm=setup.clip_norm,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.initial import named_seed
+from tf_rnn.cells.initial import matrix_initializer
 from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.losses import LOSSES, Loss
@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     from tf_rnn.cells import Weights
 
 
+_FOREIGN_CELLS = "tf_rnn/foreign_cells"
+
+
 class Reading(NamedTuple):
     """One read of every variable; all of a graph is computed from it.
 
     What is fetched beside a training step thus comes from one set of values, those before the
     update, however the operations of the run happen to be ordered.
+
+    Attributes:
+        embedding: E, where there is one.
+        layers: The weights of each layer of the cell; none of a foreign cell.
+        readout: The readout's own variables.
+        tied: E again where the readout's weights are the embedding's, for the readout alone, so that
+            the gradients of the two uses can be told apart.
     """
 
     embedding: tuple[Any, ...]
     layers: tuple[Weights, ...]
     readout: tuple[Any, ...]
+    tied: tuple[Any, ...]
 
 
 class Network:
@@ -45,16 +56,15 @@ class Network:
         self.cell = cell
         self.loss: Loss = LOSSES[options.loss]
         self.is_layered = hasattr(cell, "layers")
-        scope = "cell"
         if self.is_layered:
-            cell.build(options.vector_size, options.dtype, options.seed)
-            scope = cell.scope
+            cell.build(options.vector_size, options.dtype, options.seed, options.init_scale)
+        scope = cell.scope if self.is_layered else foreign_scope(cell)
         self.scope = scope
         # The scope itself, not its name, which would be looked for within the current scope.
         shared = tf.VariableScope(tf.AUTO_REUSE, name=scope)
         with tf.variable_scope(shared, auxiliary_name_scope=False):
             self.encoding: Encoding = self._encoding(
-                options, tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/E"))
+                options, matrix_initializer(f"{scope}/E", options.seed, options.init_scale)
             )
             self.readout: Readout = READOUTS[options.readout](cell.output_size, options, scope)
 
@@ -77,11 +87,22 @@ class Network:
     def read(self) -> Reading:
         """Reads each variable once."""
         layers = tuple(layer.read() for layer in self.cell.layers) if self.is_layered else ()
-        return Reading(self.encoding.read(), layers, self.readout.read())
+        embedding = self.encoding.read()
+        tied = tuple(map(tf.identity, embedding)) if self.readout.is_tied else ()
+        return Reading(embedding, layers, self.readout.read(), tied)
 
     def logits(self, reading: Reading, outputs: Any) -> Any:
         """Outputs [rows, output_size] to what the loss is taken of, [rows, num_classes]."""
-        return self.readout.logits(reading.readout, outputs)
+        return self.readout.logits(reading, outputs)
+
+
+def foreign_scope(cell: Any) -> str:
+    """Where the readout of a foreign cell lives: "cell" for a `tf.Graph`'s first, then "cell_1", ..."""
+    known: list[Any] = tf.get_collection_ref(_FOREIGN_CELLS)
+    if not any(one is cell for one in known):
+        known.append(cell)
+    number = [one is cell for one in known].index(True)
+    return f"cell_{number}" if number else "cell"
 
 
 def home_graph(cell: Any) -> Any:

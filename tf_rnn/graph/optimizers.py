@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn._tensorflow import tf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 OPTIMIZERS = {
     "sgd": tf.train.GradientDescentOptimizer,
@@ -41,6 +41,23 @@ class SharedOptimizer:
         """Returns the operation that makes one step with these (gradient, variable) pairs."""
         self._rate = learning_rate
         return self._optimizer.apply_gradients(pairs)
+
+    def memory(self, named: Mapping[str, Any]) -> dict[str, Any]:
+        """What the optimizer keeps between steps, variables by a name that says of what they are.
+
+        Args:
+            named: The variables being trained, by name. What is kept of `layer_0/W` is then called
+                `layer_0/W/m`; what is kept once for all (powers of Adam's betas), `optimizer/...`.
+        """
+        slots = {
+            f"{name}/{slot}": self._optimizer.get_slot(variable, slot)
+            for name, variable in named.items()
+            for slot in self._optimizer.get_slot_names()
+        }
+        found = {name: slot for name, slot in slots.items() if slot is not None}
+        taken = {slot.op.name for slot in found.values()}
+        others = [variable for variable in self._optimizer.variables() if variable.op.name not in taken]
+        return found | {f"optimizer/{variable.op.name.rsplit('/', 1)[-1]}": variable for variable in others}
 
 
 def shared_optimizer(name: str, scope: str) -> SharedOptimizer:

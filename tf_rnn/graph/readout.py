@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.initial import named_seed
+from tf_rnn.cells.initial import matrix_initializer
 from tf_rnn.config import GraphOptions, OptionError
+
+if TYPE_CHECKING:
+    from tf_rnn.graph.network import Reading
 
 
 class Readout(abc.ABC):
-    """Outputs H [rows, output_size] to logits [rows, num_classes]."""
+    """Outputs H [rows, output_size] to logits [rows, num_classes].
 
+    Attributes:
+        is_learnt: Whether there are weights between the outputs and the logits.
+        is_tied: Whether these are those of the embedding.
+        variables: The readout's own.
+    """
+
+    is_learnt: ClassVar[bool] = True
+    is_tied: ClassVar[bool] = False
     variables: tuple[Any, ...] = ()
 
     def read(self) -> tuple[Any, ...]:
@@ -20,35 +31,69 @@ class Readout(abc.ABC):
         return tuple(variable.read_value() for variable in self.variables)
 
     @abc.abstractmethod
-    def logits(self, values: tuple[Any, ...], outputs: Any) -> Any:
-        """The logits of any number of rows; `values` is what `read` gave."""
+    def logits(self, reading: Reading, outputs: Any) -> Any:
+        """The logits of any number of rows, from one read of the network's variables."""
+
+
+def _num_classes_error(options: GraphOptions) -> OptionError:
+    return OptionError(
+        "num_classes", f"must be what the cell's readout was made with, got {options.num_classes}"
+    )
 
 
 class Linear(Readout):
     """H U + b_p, with U [output_size, num_classes] and b_p [num_classes]."""
 
     def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
-        start = tf.glorot_uniform_initializer(seed=named_seed(options.seed, f"{scope}/U"))
+        start = matrix_initializer(f"{scope}/U", options.seed, options.init_scale)
         shape = [output_size, options.num_classes]
         try:
             self.variables = (
                 tf.get_variable("U", shape, options.dtype, start, use_resource=True),
-                tf.get_variable("b_p", shape[1:], options.dtype, tf.zeros_initializer(), use_resource=True),
+                _bias(options),
             )
         except ValueError as error:
-            raise OptionError(
-                "num_classes",
-                f"must be what the cell's readout was made with, got {options.num_classes}",
-            ) from error
+            raise _num_classes_error(options) from error
 
-    def logits(self, values: tuple[Any, ...], outputs: Any) -> Any:
+    def logits(self, reading: Reading, outputs: Any) -> Any:
         """One product for all rows."""
-        U, b_p = values
+        U, b_p = reading.readout
         return tf.matmul(outputs, U) + b_p
+
+
+class Tied(Readout):
+    """H E^T + b_p, with E [num_classes, output_size] the embedding and b_p [num_classes].
+
+    A class read and a class predicted are then one vector, and the readout has no weights of its own
+    but the bias.
+
+    Source: Press & Wolf 2017; Inan et al. 2017.
+    """
+
+    is_tied = True
+
+    def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
+        if options.embedding_size != output_size:
+            raise OptionError(
+                "embedding_size",
+                f"must be the cell's output size, {output_size}, where readout is 'tied', "
+                f"got {options.embedding_size}",
+            )
+        try:
+            self.variables = (_bias(options),)
+        except ValueError as error:
+            raise _num_classes_error(options) from error
+
+    def logits(self, reading: Reading, outputs: Any) -> Any:
+        """One product for all rows."""
+        (E,), (b_p,) = reading.tied, reading.readout
+        return tf.matmul(outputs, E, transpose_b=True) + b_p
 
 
 class Direct(Readout):
     """The outputs themselves, for a cell that predicts."""
+
+    is_learnt = False
 
     def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
         if options.num_classes != output_size:
@@ -58,9 +103,14 @@ class Direct(Readout):
                 f"got {options.num_classes}",
             )
 
-    def logits(self, values: tuple[Any, ...], outputs: Any) -> Any:
+    def logits(self, reading: Reading, outputs: Any) -> Any:
         """The outputs."""
         return outputs
 
 
-READOUTS: dict[str, type[Linear | Direct]] = {"linear": Linear, "none": Direct}
+def _bias(options: GraphOptions) -> Any:
+    size = [options.num_classes]
+    return tf.get_variable("b_p", size, options.dtype, tf.zeros_initializer(), use_resource=True)
+
+
+READOUTS: dict[str, type[Linear | Tied | Direct]] = {"linear": Linear, "tied": Tied, "none": Direct}

@@ -48,3 +48,7 @@ class ReweightedGraph(UnrolledGraph):
         per_step = tf.reshape(tf.concat(rows_of_loss, axis=0), [self.num_steps, self.batch_size])
         counted = tf.sequence_mask(self._length, self.num_steps, dtype=per_step.dtype)
         return tf.reduce_sum(counted * tf.reduce_mean(per_step, axis=1)) / self._divisor
+
+    def _shares(self) -> Any:
+        counted = tf.sequence_mask(self._length, self.num_steps, dtype=self.options.dtype)
+        return counted / (self.batch_size * self._divisor)

@@ -17,6 +17,11 @@ def as_it_is(_: int, state: Any) -> Any:
     return state
 
 
+def all_of_it(_: int, __: int, outputs: Any) -> Any:
+    """Hands outputs up to the next layer without a change."""
+    return outputs
+
+
 def unroll(
     cell: Any, inputs: list[Any], state: Any, hand_on: Callable[[int, Any], Any] = as_it_is
 ) -> tuple[list[Any], list[Any]]:
@@ -69,24 +74,27 @@ class Unrolled(NamedTuple):
     """An unrolled stack of layers.
 
     Attributes:
-        outputs: The top layer's outputs, a tensor [steps * batch_size, state_size] a chunk, time
-            first.
+        outputs: The top layer's outputs as they are handed up, a tensor [steps * batch_size,
+            state_size] a chunk, time first.
         states: The states of all layers after each step, n tuples.
         traces: For each layer a list over chunks.
+        handed_on: The state of each layer as it is handed on to what comes after.
     """
 
     outputs: list[Any]
     states: list[tuple[Any, ...]]
     traces: list[list[ChunkTrace]]
+    handed_on: list[Any]
 
 
 def unroll_layers(
     layers: Sequence[Cell],
     weights: Sequence[Weights],
-    project_inputs: Callable[[Any], Any],
+    project_inputs: Callable[[int, Any], Any],
     chunks: list[list[Any]],
     states: Sequence[Any],
     hand_on: Callable[[int, Any], Any] = as_it_is,
+    hand_up: Callable[[int, int, Any], Any] = all_of_it,
 ) -> Unrolled:
     """Lays the layers side by side, taking everything that need not wait a chunk of steps at a time.
 
@@ -97,36 +105,34 @@ def unroll_layers(
     Args:
         layers: From the inputs upwards.
         weights: One read of each layer's variables.
-        project_inputs: The lowest layer's inputs of a chunk -> X W_x + b.
+        project_inputs: The chunk's number, the lowest layer's inputs of the chunk -> X W_x + b.
         chunks: The inputs of each step, in consecutive groups.
         states: Initial states of the layers.
         hand_on: What becomes of a layer's state after step t on its way to step t + 1, a function of
             t and the state.
+        hand_up: What becomes of a layer's outputs of a chunk on their way up, a function of how many
+            layers they have passed, the chunk's number and the outputs.
 
     Returns:
         See `Unrolled`.
     """
     current = list(states)
-    result = Unrolled([], [], [[] for _ in layers])
-    for inputs in chunks:
+    result = Unrolled([], [], [[] for _ in layers], current)
+    for position, inputs in enumerate(chunks):
         outputs = tf.concat(inputs, axis=0)
         first = len(result.states)
         steps = range(first, first + len(inputs))
         history = []
         for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
-            project = project_inputs if number == 0 else _projection(layer, read)
-            chunk = _run_chunk(layer, read, project(outputs), current[number], steps, hand_on)
+            projected = layer.project(read, outputs) if number else project_inputs(position, outputs)
+            chunk = _run_chunk(layer, read, projected, current[number], steps, hand_on)
             result.traces[number].append(chunk.trace)
             history.append(chunk.states)
             current[number] = chunk.handed_on
-            outputs = tf.concat(chunk.outputs, axis=0)
+            outputs = hand_up(number + 1, position, tf.concat(chunk.outputs, axis=0))
         result.states.extend(zip(*history, strict=True))
         result.outputs.append(outputs)
     return result
-
-
-def _projection(layer: Cell, weights: Weights) -> Callable[[Any], Any]:
-    return lambda outputs: layer.project(weights, outputs)
 
 
 class _Chunk(NamedTuple):
@@ -156,8 +162,3 @@ def _run_chunk(
         states.append(state)
         state = hand_on(t, state)
     return _Chunk(trace, states, outputs, state)
-
-
-def chunked(items: list[Any], size: int) -> list[list[Any]]:
-    """Cuts a list into groups of `size`, the last one shorter where it does not come out even."""
-    return [items[start : start + size] for start in range(0, len(items), size)]

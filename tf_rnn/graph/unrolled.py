@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.config import GraphOptions
+from tf_rnn.graph.chunks import Chunks
+from tf_rnn.graph.dropout import Dropout
+from tf_rnn.graph.feeding import checked_array, checked_state
 from tf_rnn.graph.gradients import layered_gradients, plain_gradients, true_gradients
+from tf_rnn.graph.layers import LayerUnroller
 from tf_rnn.graph.network import Network, Reading, home_graph
 from tf_rnn.graph.optimizers import shared_optimizer
-from tf_rnn.graph.session import TINY_STEP, open_session, step_operations
-from tf_rnn.graph.unroll import ChunkTrace, Unrolled, chunked, unroll, unroll_layers
+from tf_rnn.graph.recompute import Segment, recomputed_gradients
+from tf_rnn.graph.session import open_session, step_operations
+from tf_rnn.graph.unroll import ChunkTrace, Unrolled, unroll
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-# How many steps' inputs are projected, and states read out, in one product. All at once would make
-# each layer wait for the whole of the one below.
-CHUNK_STEPS = 10
+    from collections.abc import Callable, Sequence
 
 
 class UnrolledGraph:
@@ -44,6 +45,8 @@ class UnrolledGraph:
         gradients: (gradient, variable) pairs, before clipping; empty without an optimizer.
         gradient_norm: Scalar, the norm of all gradients together, before clipping.
         learning_rate: Scalar tensor, to feed where the rate changes.
+        dropout_seed: int32 [2], to feed where a run is to be repeated: what is dropped is a function
+            of it; drawn anew at each run if not fed. None where `dropout` is 0.
         train_step: The operation that updates the variables; None without an optimizer.
         network: The variables, shared by all graphs on the same cell.
         tf_graph: The `tf.Graph` that all of this is in.
@@ -61,7 +64,9 @@ class UnrolledGraph:
         loss_steps: "all"; "last" for the loss of the last step alone; a number k for those of the
             newest k; or "marked" for those of the steps that have a target (targets of -1, or nan
             for real ones, are none).
-        readout: "linear" for H U + b_p, or "none" where the cell's output is the prediction itself.
+        readout: "linear" for H U + b_p; "tied" for H E^T + b_p with E the embedding, of the cell's
+            output size, and as many classes predicted as read (Press & Wolf 2017); or "none" where
+            the cell's output is the prediction itself.
         reduction: "mean" over steps, or "sum" over steps as in Zaremba et al. 2014; always the mean
             over examples.
         optimizer: "sgd", "momentum", "adagrad", "adam", "rmsprop", or None for a graph that is only
@@ -69,8 +74,18 @@ class UnrolledGraph:
         learning_rate: The optimizer's rate.
         clip_norm: Upper limit on the norm of the gradient (Pascanu et al. 2013): the norm of the true
             gradient, in which an embedding looked up twice counts once, as the sum.
+        dropout: The share dropped, afresh at every step, of what goes up: of embedded inputs, of each
+            layer's outputs that the next layer reads, and of those that the readout reads; what is
+            kept is divided by 1 - dropout. What a layer hands to itself at the next step is never
+            dropped (Zaremba et al. 2014, section 3.2). See `Dropout`.
+        init_scale: Initial weights (all matrices; not the biases) are uniform in +-init_scale; None
+            for Glorot and the cell's `recurrent_init`. A foreign cell makes its own.
+        recompute: None keeps all that the backward pass needs. k keeps every k-th state alone, and takes
+            the steps between them once more on the way back; "sqrt" is k = sqrt(num_steps), which needs
+            the least memory. The gradient is the same.
         dtype: "float32" or "float64".
-        seed: Initial weights are a function of it; None for fresh ones.
+        seed: Initial weights are a function of it, and in each session what is dropped where
+            `dropout_seed` is not fed; None for fresh ones.
 
     Raises:
         OptionError: (a ValueError) If an option is not allowed, naming it and what is.
@@ -137,7 +152,8 @@ class UnrolledGraph:
         states = [self.cell.split_state(state) for state in self.states]
         layers = self.cell.layers
         outputs = [[layer.hidden(state[number]) for state in states] for number, layer in enumerate(layers)]
-        return [vectors, *outputs[:-1]]
+        read = enumerate([vectors, *outputs[:-1]])
+        return [self._dropout.over_steps(place, steps, self._chunks) for place, steps in read]
 
     @property
     def loss_scale(self) -> float:
@@ -161,24 +177,28 @@ class UnrolledGraph:
             state: What `final_state` gave, or `zero_state()`.
 
         Raises:
-            OptionError: If a shape or the state's structure is another one, naming both.
+            OptionError: If a shape or the state's structure is another one, naming both; or if a
+                class index is not whole.
         """
-        fed = {self._packed_targets: _array("targets", targets, self._packed_targets)}
+        fed = {self._packed_targets: checked_array("targets", targets, self._packed_targets)}
         if self.options.input_size:
-            fed[self._packed_inputs] = _array("inputs", inputs, self._packed_inputs)
-        _check_structure(state, self.init_state)
-        tensors, arrays = tf.nest.flatten(self.init_state), tf.nest.flatten(state)
-        for tensor, array in zip(tensors, arrays, strict=True):
-            fed[tensor] = _array("state", array, tensor)
-        return fed
+            fed[self._packed_inputs] = checked_array("inputs", inputs, self._packed_inputs)
+        return fed | checked_state(state, self.init_state)
 
-    def runner(self, session: Any, *fetches: Any) -> Callable[..., Any]:
+    def runner(self, session: Any, *fetches: Any, feeding: Sequence[Any] = ()) -> Callable[..., Any]:
         """Returns a function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
         The quick way to run the same fetches many times; arguments are as for `feed`, but are not
         checked beyond what TensorFlow checks. An operation's value is None.
+
+        Args:
+            session: An open session of the graph.
+            *fetches: Tensors, operations, or structures of them.
+            feeding: Further tensors to feed (`learning_rate`, `dropout_seed`). Their values come last:
+                (inputs, targets, state, ..., value, value).
         """
-        fed = [self._packed_targets, *tf.nest.flatten(self.init_state), *self._more_to_feed]
+        fed = [*tf.nest.flatten(self.init_state), *self._more_to_feed, *feeding]
+        fed.insert(0, self._packed_targets)
         if self.options.input_size:
             fed.insert(0, self._packed_inputs)
         run = session.make_callable(list(fetches), feed_list=fed)
@@ -198,13 +218,15 @@ class UnrolledGraph:
         return open_session(self.tf_graph, self._step_operations, threads)
 
     def forward(self, num_steps: int | None = None, batch_size: int | None = None) -> UnrolledGraph:
-        """Returns a graph of another size on the same variables, without a training step."""
+        """Returns a graph of another size on the same variables, without training step and dropout."""
         options = dataclasses.replace(
             self.options,
             num_steps=self.num_steps if num_steps is None else num_steps,
             batch_size=self.batch_size if batch_size is None else batch_size,
             loss_steps="marked" if self.options.loss_steps == "marked" else "all",
             optimizer=None,
+            dropout=0.0,
+            recompute=None,
         )
         return self._sibling(options, UnrolledGraph)
 
@@ -235,6 +257,9 @@ class UnrolledGraph:
     def _place_inputs(self) -> None:
         options = self.options
         self._more_to_feed: tuple[Any, ...] = ()
+        self._chunks = Chunks(options, self._step_operations)
+        self._dropout = Dropout(options, self.network)
+        self.dropout_seed = self._dropout.seed
         self._packed_inputs = self.network.encoding.placeholder(options.batch_size, options.num_steps)
         self._packed_targets = self.network.loss.placeholder(options)
         self.inputs: list[Any] = tf.unstack(self._packed_inputs, axis=1)
@@ -249,33 +274,22 @@ class UnrolledGraph:
         return unroller(self._reading)
 
     def _unroll_layers(self, reading: Reading) -> Unrolled:
-        layers = self.cell.layers
-        project = self.network.encoding.projector(
-            reading.embedding, layers[0], reading.layers[0], self.options.rows
-        )
-        unrolled = unroll_layers(
-            layers,
-            reading.layers,
-            project,
-            chunked(self.inputs, self._chunk_steps()),
-            self.cell.split_state(self.init_state),
-            self._hand_on,
-        )
+        rows = self.batch_size * self.options.segment_steps
+        self._lay = LayerUnroller(self.network, reading, self._dropout, self._hand_on, rows)
+        unrolled = self._lay(self._chunks.cut(self.inputs), self.cell.split_state(self.init_state))
         self.states = [self.cell.join_states(states) for states in unrolled.states]
         return unrolled
 
     def _unroll_foreign(self, reading: Reading) -> Unrolled:
         vectors = [self.network.encoding.vectors(reading.embedding, x) for x in self.inputs]
+        vectors = self._dropout.over_steps(0, vectors, self._chunks)
         outputs, self.states = unroll(self.cell, vectors, self.init_state, self._hand_on)
-        groups = chunked(outputs, self._chunk_steps())
-        return Unrolled([tf.concat(group, axis=0) for group in groups], [], [])
+        chunks = enumerate(tf.concat(group, axis=0) for group in self._chunks.cut(outputs))
+        return Unrolled([self._dropout(1, number, chunk) for number, chunk in chunks], [], [], [])
 
     def _hand_on(self, t: int, state: Any) -> Any:
         """What becomes of the state after step t on its way to step t + 1: nothing."""
         return state
-
-    def _chunk_steps(self) -> int:
-        return self.num_steps if self._step_operations < TINY_STEP else CHUNK_STEPS
 
     @property
     def _step_operations(self) -> float:
@@ -287,15 +301,20 @@ class UnrolledGraph:
         self.losses: list[Any] = []
         rows_of_loss = []
         loss = self.network.loss
-        rows_of = loss.marked_losses if self.options.loss_steps == "marked" else loss.losses
-        groups = chunked(self.targets, self._chunk_steps())
-        for outputs, targets in zip(self._unrolled.outputs, groups, strict=True):
+        chunks = self._chunks.cut(self.targets)
+        for outputs, targets in zip(self._unrolled.outputs, chunks, strict=True):
             logits = self.network.logits(self._reading, outputs)
-            rows = rows_of(logits, tf.concat(targets, axis=0))
+            rows = self._rows_of_loss(logits, targets)
             self.predictions += tf.split(loss.predict(logits), len(targets), axis=0)
             self.losses += tf.split(rows, len(targets), axis=0)
             rows_of_loss.append(rows)
         self.total_loss: Any = self._reduce(rows_of_loss)
+
+    def _rows_of_loss(self, logits: Any, targets: list[Any]) -> Any:
+        """The losses of a chunk, [steps * batch_size], time first."""
+        loss = self.network.loss
+        rows_of = loss.marked_losses if self.options.loss_steps == "marked" else loss.losses
+        return rows_of(logits, tf.concat(targets, axis=0))
 
     def _reduce(self, rows_of_loss: list[Any]) -> Any:
         """The losses of the chunks, [steps * batch_size] each, to one scalar."""
@@ -311,6 +330,13 @@ class UnrolledGraph:
         marks = [self.network.loss.marks(targets) for targets in self.targets]
         counts = [tf.count_nonzero(mark, dtype=self.options.dtype) for mark in marks]
         return tf.maximum(tf.add_n(counts), 1)
+
+    def _shares(self) -> Any:
+        """What the losses of each step are multiplied by in `total_loss`, [num_steps]."""
+        first = self.num_steps - self.options.newest
+        counts = np.arange(self.num_steps) >= first
+        count = self._count() if self.options.reduction == "mean" else self.batch_size
+        return tf.constant(counts, self.options.dtype) / count
 
     def _place_training(self) -> None:
         self.train_step: Any = None
@@ -338,23 +364,28 @@ class UnrolledGraph:
     def _all_gradients(self) -> list[Any]:
         if not self.network.is_layered:
             return plain_gradients(self.total_loss)
-        return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled)
+        if self.options.recompute is None:
+            return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled).pairs
+        return recomputed_gradients(
+            self._segments(), self._lay, self._part_of_loss, self.network, self._reading, self.total_loss
+        )
 
+    def _segments(self) -> list[Segment]:
+        found, step, chunk = [], 0, 0
+        state = self.init_state
+        pairs = zip(self._chunks.segments(self.inputs), self._chunks.segments(self.targets), strict=True)
+        for inputs, targets in pairs:
+            found.append(Segment(inputs, targets, step, chunk, tuple(self.cell.split_state(state))))
+            step, chunk = step + sum(map(len, inputs)), chunk + len(inputs)
+            state = self._hand_on(step - 1, self.states[step - 1])
+        return found
 
-def _check_structure(state: Any, tensors: Any) -> None:
-    try:
-        tf.nest.assert_same_structure(tensors, state)
-    except (TypeError, ValueError) as error:
-        wanted, given = (tf.nest.map_structure(_outline, it) for it in (tensors, state))
-        raise OptionError("state", f"must have the structure {wanted}, got {given}") from error
-
-
-def _outline(leaf: Any) -> Any:
-    return None if leaf is None else list(np.shape(leaf))
-
-
-def _array(name: str, value: Any, placeholder: Any) -> np.ndarray:
-    array = np.asarray(value)
-    if array.shape != tuple(placeholder.shape):
-        raise OptionError(name, f"must have shape {list(placeholder.shape)}, got {list(array.shape)}")
-    return array
+    def _part_of_loss(self, outputs: list[Any], targets: list[list[Any]], first_step: int) -> Any:
+        """What some chunks of steps add to `total_loss`."""
+        shares, parts, step = self._shares(), [], first_step
+        for chunk, wanted in zip(outputs, targets, strict=True):
+            rows = self._rows_of_loss(self.network.logits(self._reading, chunk), wanted)
+            sums = tf.reduce_sum(tf.reshape(rows, [len(wanted), self.batch_size]), axis=1)
+            parts.append(tf.reduce_sum(sums * shares[step : step + len(wanted)]))
+            step += len(wanted)
+        return tf.add_n(parts)

@@ -11,12 +11,15 @@ from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
 from tf_rnn.tasks.echo import Echo
 from tf_rnn.tasks.influence import Influence
+from tf_rnn.tasks.language import Language
 from tf_rnn.tasks.memory import Memory
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
 from tf_rnn.tasks.text import Text
+from tf_rnn.tasks.vocabulary import Vocabulary
+from tf_rnn.tasks.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "SPLITS",
@@ -26,14 +29,18 @@ __all__ = [
     "Defaults",
     "Echo",
     "Influence",
+    "Language",
     "Memory",
     "Stream",
     "Task",
     "Text",
+    "Vocabulary",
+    "Words",
     "check_setup",
     "cut_blocks",
     "cut_rows",
     "make_task",
+    "make_vocabulary",
     "setup_identity",
 ]
 
@@ -44,12 +51,15 @@ TASKS: dict[str, type[Task]] = {
     "adding": Adding,
     "influence": Influence,
     "text": Text,
+    "words": Words,
 }
 
 
 OPTIONS_OF_ONE_CELL = {"activation": "vanilla", "forget_bias": "lstm"}
 # Their output is the prediction itself.
 CELLS_THAT_PREDICT = ("influence",)
+# Inputs that no learnt vectors can stand for.
+OTHER_INPUTS = {"real": "whose inputs are real numbers", "none": "whose inputs are none"}
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -68,6 +78,24 @@ def make_task(name: str, **options: Any) -> Task:
     """
     constructor: Callable[..., Task] = TASKS[require_choice("task", name, TASKS)]
     return constructor(**options)
+
+
+def make_vocabulary(task: str, tokens: Iterable[str]) -> Vocabulary:
+    """Makes the vocabulary of a task of language again, for instance that of a saved model.
+
+    Args:
+        task: The name of the task.
+        tokens: Its `vocabulary`.
+
+    Returns:
+        What turns text into class indices and back, without the task's data.
+
+    Raises:
+        OptionError: For the option `task`, if it is none of language; for `vocabulary`, if a token is
+            none of the task's.
+    """
+    kinds = {name: kind.vocabulary_kind for name, kind in TASKS.items() if issubclass(kind, Language)}
+    return kinds[require_choice("task", task, kinds)](tokens)
 
 
 def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
@@ -101,7 +129,20 @@ def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
             f"must be block or full for the task {task.name}, whose losses do not stand at every step; "
             f"got {setup.style!r}",
         )
+    _check_embedding(setup, task)
     task.blocks(setup.batch_size, num_steps)
+
+
+def _check_embedding(setup: Setup, task: Task) -> None:
+    if setup.embedding_size is not None and task.input_kind != "classes":
+        inputs = OTHER_INPUTS[task.input_kind]
+        raise OptionError("embedding_size", f"must be left out for the task {task.name}, {inputs}")
+    if setup.tied and task.num_classes != task.input_size:
+        raise OptionError(
+            "tied",
+            f"must be left out for the task {task.name}, which has {task.input_size} classes of inputs "
+            f"and {task.num_classes} of targets",
+        )
 
 
 def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Defaults:
         clip_norm: Upper limit on the gradient's norm, or None.
         num_steps: Widths to compare.
         longest: How many steps back to follow an error when looking where it goes.
+        embeds: Whether inputs become learnt vectors, as long as the state unless said.
     """
 
     batch_size: int
@@ -44,6 +45,7 @@ class Defaults:
     clip_norm: float | None = None
     num_steps: tuple[int, ...] = (1, 2, 3, 5, 10, 20, 40)
     longest: int = 40
+    embeds: bool = False
 
 
 class Task(ABC):
@@ -59,6 +61,7 @@ class Task(ABC):
     Attributes:
         name: The word under which `TASKS` knows the task.
         defaults: The settings of training that suit it.
+        splits: The names of the parts of its data: one to learn from, the others held out.
         input_kind: "classes", "real" or "none": what a graph is fed at every step.
         token: What a person calls one step of the stream.
         loss: "cross_entropy" of classes, or "squared_error" of real values.
@@ -81,6 +84,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     defaults: ClassVar[Defaults]
+    splits: ClassVar[tuple[str, ...]] = SPLITS
     input_kind: ClassVar[str] = "classes"
     token: ClassVar[str] = "step"
     loss: ClassVar[str] = "cross_entropy"
@@ -100,7 +104,7 @@ class Task(ABC):
         """Returns the tokens of a split, in order.
 
         Args:
-            split: "train" or "valid" (held out).
+            split: One of `splits`; all but "train" are held out.
             epoch: The number of the pass over the split, from 0; the same split and epoch always
                 give the same tokens.
 
@@ -120,7 +124,7 @@ class Task(ABC):
 
         Args:
             batch_size: The number of rows.
-            split: "train" or "valid".
+            split: One of `splits`.
             epoch: As for `stream`.
 
         Returns:
@@ -143,7 +147,7 @@ class Task(ABC):
         Args:
             batch_size: The number of rows.
             num_steps: The width of a block.
-            split: "train" or "valid".
+            split: One of `splits`.
             epoch: As for `stream`.
 
         Returns:

@@ -1,34 +1,65 @@
-"""Where the text of a task comes from: a file, or the documentation that is in every Python."""
+"""Where the text of a task comes from: files, a download, or the documentation in every Python."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from tf_rnn.config import OptionError
-
-if TYPE_CHECKING:
-    import os
+from tf_rnn.tasks.downloads import DOWNLOADS, fetch
 
 BYTE_ORDER_MARK = "\ufeff"
+FILES = ("train.txt", "valid.txt", "test.txt")
 
 
-def read_text(data: str | os.PathLike[str]) -> str:
+class Source(NamedTuple):
+    """A text to learn from.
+
+    Attributes:
+        text: All of it, at least 1 character.
+        place: Where it is from, in the words of a message.
+    """
+
+    text: str
+    place: str
+
+
+def read_sources(data: str | os.PathLike[str] | None) -> tuple[Source, ...]:
+    """Reads the text that the option `data` names.
+
+    Args:
+        data: A key of `DOWNLOADS`, which is downloaded; else the path of a UTF-8 text file, or of a
+            directory with `train.txt`, `valid.txt` and `test.txt`, which may share one prefix
+            (`ptb.train.txt`); or None for the documentation that is in every Python. A file that has
+            the name of a download is `./NAME`.
+
+    Returns:
+        One text, to be cut into splits; or three, one for each of the splits train, valid and test.
+
+    Raises:
+        OptionError: For the option `data`, if a text cannot be had, is empty or is not UTF-8.
+    """
+    if data is None:
+        return (Source(python_documentation(), "Python's documentation"),)
+    paths = fetch(data) if isinstance(data, str) and data in DOWNLOADS else _find_files(data)
+    return tuple(Source(read_text(path), f"the file {str(path)!r}") for path in paths)
+
+
+def read_text(path: Path) -> str:
     r"""Reads a UTF-8 text file as it stands, without a byte order mark at its beginning.
 
     Newlines are not translated: "\r\n" stays two characters.
 
     Args:
-        data: The path of the file.
+        path: The path of the file.
 
     Returns:
         The text, of at least 1 character.
 
     Raises:
-        OptionError: For the option `data`, if there is no such file, or it is a directory, cannot
-            be read, is empty or is not UTF-8.
+        OptionError: For the option `data`, if the file cannot be read, is empty or is not UTF-8.
     """
-    path = _require_file(data)
     try:
         text = path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except OSError as error:
@@ -49,7 +80,7 @@ def python_documentation() -> str:
     """Returns the texts of Python's `help()` topics, sorted by topic and joined by newlines.
 
     They are in every installation, English prose and examples of code, about half a million
-    characters. They differ a little between Python versions: the SHA-256 of a text task says
+    characters. They differ a little between Python versions: the SHA-256 of a task of language says
     which text it is.
     """
     from pydoc_data.topics import topics  # noqa: PLC0415 -- large, and seldom needed
@@ -57,15 +88,38 @@ def python_documentation() -> str:
     return "\n".join(topics[topic] for topic in sorted(topics))
 
 
-def _require_file(data: str | os.PathLike[str]) -> Path:
-    """Returns `data` as the path of something to read, or raises OptionError."""
+def _find_files(data: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Returns the one file, or the three of a directory; or raises OptionError."""
     try:
         path = Path(data)
         is_directory, exists = path.is_dir(), path.exists()
     except (TypeError, ValueError, OSError) as error:  # no path, a null character, a name too long
-        raise OptionError("data", f"must be the path of a text file, got {data!r}") from error
-    if is_directory:
-        raise OptionError("data", f"must be a text file, got the directory {str(path)!r}")
+        raise OptionError("data", f"must be the path of a text file or a directory, got {data!r}") from error
     if not exists:
-        raise OptionError("data", f"must be a text file, but there is none at {str(path)!r}")
-    return path
+        raise OptionError(
+            "data",
+            f"must be the path of a text file or a directory, or one of {', '.join(DOWNLOADS)}; "
+            f"there is nothing at {os.fspath(data)!r}",
+        )
+    return _find_splits(path) if is_directory else (path,)
+
+
+def _find_splits(folder: Path) -> tuple[Path, ...]:
+    """Returns the files of a directory's splits, or raises OptionError."""
+    prefix = ""
+    if not (folder / FILES[0]).is_file():
+        found = sorted(path.name for path in folder.glob(f"[!.]*.{FILES[0]}"))
+        if len(found) > 1:
+            raise OptionError(
+                "data", f"must have one file for the split train, but {str(folder)!r} has {', '.join(found)}"
+            )
+        prefix = found[0].removesuffix(FILES[0]) if found else ""
+    paths = tuple(folder / f"{prefix}{name}" for name in FILES)
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise OptionError(
+            "data",
+            f"must have {', '.join(FILES[:-1])} and {FILES[-1]} where it is a directory (or these with one "
+            f"prefix, as in ptb.{FILES[0]}), but {str(folder)!r} has no {', no '.join(missing)}",
+        )
+    return paths

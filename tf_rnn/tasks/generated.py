@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tf_rnn.config import OptionError, require_choice, require_whole
-from tf_rnn.tasks.base import SPLITS, Task
+from tf_rnn.tasks.base import Task
 
 if TYPE_CHECKING:
     from tf_rnn.tasks.stream import Stream
@@ -48,7 +48,7 @@ class Generated(Task):
 
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
         """Returns `length` (or `valid_length`) tokens; see `Task.stream`."""
-        number = SPLITS.index(require_choice("split", split, SPLITS))
+        number = self.splits.index(require_choice("split", split, self.splits))
         epoch = require_whole("epoch", epoch, at_least=0)
         rng = np.random.default_rng([self.seed, number, epoch])
         return self.draw(rng, (self.length, self.valid_length)[number])

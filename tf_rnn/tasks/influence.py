@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tf_rnn.config import require_choice, require_whole
-from tf_rnn.tasks.base import SPLITS, Defaults, Task
+from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.stream import Stream
 
 
@@ -63,7 +63,7 @@ class Influence(Task):
 
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
         """Returns no inputs, float32 [length, 0], and ones, float32 [length, 1]."""
-        number = SPLITS.index(require_choice("split", split, SPLITS))
+        number = self.splits.index(require_choice("split", split, self.splits))
         require_whole("epoch", epoch, at_least=0)
         length = (self.length, self.valid_length)[number]
         return Stream(np.zeros((length, 0), np.float32), np.ones((length, 1), np.float32))

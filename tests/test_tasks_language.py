@@ -1,0 +1,236 @@
+"""What tasks of language read: one file cut into splits, a directory of three, and what is neither."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tf_rnn.config import OptionError
+from tf_rnn.tasks import Language, Text, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KINDS = (Text, Words)
+SPLITS = {"train": "a b c\na b\n", "valid": "c b a\n", "test": "a d\n"}
+DIRECTORY = (
+    "must have train.txt, valid.txt and test.txt where it is a directory "
+    "(or these with one prefix, as in ptb.train.txt), but"
+)
+
+
+def write(folder: Path, texts: dict[str, str | bytes]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return folder
+
+
+def directory(folder: Path, prefix: str = "", **changed: Any) -> Path:
+    """A directory of the three splits, some of them changed."""
+    return write(folder, {f"{prefix}{split}.txt": text for split, text in (SPLITS | changed).items()})
+
+
+def text_of(task: Language, split: str) -> str:
+    inputs, targets = task.stream(split)
+    return task.decode(np.append(inputs, targets[-1:]))
+
+
+def refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("prefix", ["", "ptb.", "a.b."])
+def test_a_directory_has_a_file_for_each_split(tmp_path: Path, kind: type[Language], prefix: str) -> None:
+    task = kind(directory(tmp_path / "data", prefix))
+    assert task.splits == ("train", "valid", "test")
+    unknown = {"test": "a <unk>\n"} if kind is Words else {}  # the word d is not in the split train
+    for split, text in (SPLITS | unknown).items():
+        assert text_of(task, split) == text
+    assert task.sha256 == hashlib.sha256("".join(SPLITS.values()).encode()).hexdigest()
+    assert task.num_classes == {Text: 6, Words: 5}[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_without_a_prefix_come_first(tmp_path: Path, kind: type[Language]) -> None:
+    folder = directory(tmp_path / "data")
+    directory(folder, "other.", train="x y z\n")
+    assert text_of(kind(folder), "train") == SPLITS["train"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_byte_order_mark_goes_from_each_file(tmp_path: Path, kind: type[Language]) -> None:
+    marked: dict[str, Any] = {split: b"\xef\xbb\xbf" + text.encode() for split, text in SPLITS.items()}
+    folders = [directory(tmp_path / "plain"), directory(tmp_path / "marked", **marked)]
+    plain, without = (kind(folder) for folder in folders)
+    assert (without.sha256, without.vocabulary) == (plain.sha256, plain.vocabulary)
+
+
+def test_which_file_a_directory_lacks(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    place = repr(str(folder))
+    folder.mkdir()
+    refused(lambda: Text(folder), f"data {DIRECTORY} {place} has no train.txt, no valid.txt, no test.txt")
+    write(folder, {"ptb.train.txt": "ab", "valid.txt": "ab", "._ptb.train.txt": "xx"})
+    refused(lambda: Text(folder), f"data {DIRECTORY} {place} has no ptb.valid.txt, no ptb.test.txt")
+    write(folder, {"train.txt": "ab"})
+    refused(lambda: Words(folder), f"data {DIRECTORY} {place} has no test.txt")
+    (folder / "test.txt").mkdir()
+    refused(lambda: Words(folder), f"data {DIRECTORY} {place} has no test.txt")
+
+
+def test_a_directory_of_several_texts(tmp_path: Path) -> None:
+    folder = directory(directory(tmp_path / "data", "b."), "a.")
+    message = f"data must have one file for the split train, but {str(folder)!r} has a.train.txt, b.train.txt"
+    refused(lambda: Text(folder), message)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("split", list(SPLITS))
+def test_each_file_of_a_directory_is_looked_at(tmp_path: Path, kind: type[Language], split: str) -> None:
+    folder = tmp_path / "data"
+    path = str(folder / f"{split}.txt")
+    for content, problem in [
+        (b"", f"text, but the file {path!r} is empty"),
+        (b"a", f"at least 2 {kind.token}s, but the file {path!r} holds 1"),
+    ]:
+        changed: dict[str, Any] = {split: content}
+        directory(folder, **changed)
+        refused(lambda: kind(folder), f"data must hold {problem}")
+    directory(folder, **changed | {split: b"ab\xff"})
+    problem = f"{path!r} has the byte 0xff at position 2: invalid start byte"
+    refused(lambda: kind(folder), f"data must be UTF-8 text, but {problem}")
+
+
+def test_where_a_character_beyond_the_vocabulary_stands(tmp_path: Path) -> None:
+    folder = directory(tmp_path / "data")
+    message = (
+        "data must hold only the 5 characters of the vocabulary, "
+        f"got 'd' at position 2 of the file {str(folder / 'test.txt')!r}"
+    )
+    refused(lambda: Text(folder, vocabulary="\n abc"), message)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("option", ["valid_fraction", "test_fraction"])
+def test_a_directory_is_not_cut(tmp_path: Path, kind: type[Language], option: str) -> None:
+    given: dict[str, Any] = {option: 0.2}
+    folder = directory(tmp_path / "data")
+    message = f"{option} must be left out where data is a directory, got 0.2"
+    refused(lambda: kind(folder, **given), message)
+    given[option] = 0.05
+    assert text_of(kind(folder, **given), "valid") == SPLITS["valid"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("as_type", [str, Path])
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_options_make_an_equal_task(
+    tmp_path: Path, kind: type[Language], as_type: type, *, is_directory: bool
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("some text of some words\n" * 4, encoding="utf-8")
+    data = directory(tmp_path / "data") if is_directory else path
+    fractions: dict[str, Any] = {"valid_fraction": 0.05, "test_fraction": 0.05}
+    if not is_directory:
+        fractions = {"valid_fraction": 0.3, "test_fraction": 0.2}
+    of_words: dict[str, Any] = {"vocabulary_size": 4} if kind is Words else {}
+    task = kind(as_type(data), **fractions, **of_words)
+    options = json.loads(json.dumps(task.options()))
+    assert options == {"data": str(data), "vocabulary": None, **fractions, **of_words}
+    again = kind(**options)
+    assert (again.sha256, again.vocabulary) == (task.sha256, task.vocabulary)
+    assert again.summary() == task.summary()
+    for split in task.splits:
+        np.testing.assert_array_equal(again.stream(split).targets, task.stream(split).targets)
+    saved = kind(**options | {"vocabulary": list(task.vocabulary)})
+    np.testing.assert_array_equal(saved.stream().targets, task.stream().targets)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "must hold text, but the file {path!r} is empty"),
+        (b"\xef\xbb\xbf", "must hold text, but the file {path!r} is empty"),
+        (
+            b"abc\xffdef",
+            "must be UTF-8 text, but {path!r} has the byte 0xff at position 3: invalid start byte",
+        ),
+        (
+            b"\xef\xbb\xbfab\xc3",
+            "must be UTF-8 text, but {path!r} has the byte 0xc3 at position 5: unexpected end of data",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_file_must_hold(tmp_path: Path, kind: type[Language], content: bytes, problem: str) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    refused(lambda: kind(path), "data " + problem.format(path=str(path)))
+
+
+@pytest.mark.parametrize(("kind", "blank"), [(Text, ""), (Words, " ")])
+def test_each_split_needs_two_tokens(tmp_path: Path, kind: type[Language], blank: str) -> None:
+    path = tmp_path / "text.txt"
+    for size, fractions, sizes in [
+        (29, (0.05, 0.1), "25 for 'train', 1 for 'valid' and 3 for 'test'"),
+        (29, (0.1, 0.05), "25 for 'train', 3 for 'valid' and 1 for 'test'"),
+        (9, (0.5, 0.4), "1 for 'train', 4 for 'valid' and 4 for 'test'"),
+        (1, (0.05, 0.05), "1 for 'train', 0 for 'valid' and 0 for 'test'"),
+    ]:
+        path.write_text(blank.join("a" * size), encoding="utf-8")
+        message = (
+            f"data must leave at least 2 {kind.token}s for each split, but the file {str(path)!r} leaves "
+            f"{sizes} (valid_fraction {fractions[0]}, test_fraction {fractions[1]})"
+        )
+        refused(lambda: kind(path, *fractions), message)  # noqa: B023 -- called at once
+    path.write_text(blank.join("a" * 6), encoding="utf-8")
+    assert [len(text_of(kind(path, 0.3, 0.3), split)) for split in SPLITS] == [2 + len(blank)] * 3
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "text.txt"
+    path.touch()
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    refused(lambda: Text(path), f"data could not be read from {str(path)!r}: Permission denied")
+
+
+def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing = os.fspath(tmp_path / "none.txt")
+    for path in (missing, "./ptb"):
+        message = (
+            "data must be the path of a text file or a directory, or one of shakespeare, ptb; "
+            f"there is nothing at {path!r}"
+        )
+        refused(functools.partial(Text, path), message)
+    no_path: Any = 3
+    refused(lambda: Words(no_path), "data must be the path of a text file or a directory, got 3")
+    for data in ("a\0b", "x" * 5000):
+        with pytest.raises(OptionError, match=r"^data must be "):
+            Text(data)
+
+
+@pytest.mark.parametrize("option", ["valid_fraction", "test_fraction"])
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, math.nan, "much", None])
+def test_what_is_no_fraction(option: str, fraction: Any) -> None:
+    message = f"{option} must be a number above 0 and below 1, got {fraction!r}"
+    refused(lambda: Text(**{option: fraction}), message)
+
+
+def test_something_must_be_left_to_learn_from() -> None:
+    refused(lambda: Words(None, 0.5, 0.5), "test_fraction must be below 1 - valid_fraction (0.5), got 0.5")

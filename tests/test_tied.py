@@ -1,0 +1,230 @@
+"""A readout whose weights are the embedding's: its values, the gradient of both uses, its training."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import references as ref
+from helpers import (
+    CASES,
+    Summing,
+    assert_close,
+    assert_gradients_agree,
+    assert_slopes_agree,
+    assign,
+    dense,
+    gradients_of,
+    input_vectors,
+    make_run,
+    naive_gradients,
+    new_session,
+    random_block,
+    random_state,
+    random_values,
+)
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.config import OptionError
+from tf_rnn.graph import StepGraph, UnrolledGraph
+from tf_rnn.graph.optimizers import OPTIMIZERS
+
+# 3 examples and 7 steps are 21 rows: tables of up to 10 classes are projected whole, those of up to 512
+# looked up by a product, larger ones scattered.
+CLASSES = {"few": 4, "many": 11, "scattered": 520}
+CELLS = {name: case.make().output_size for name, case in CASES.items()}
+
+
+def tied(classes: int, size: int, **options: Any) -> dict[str, Any]:
+    given = {"input_size": classes, "num_classes": classes, "embedding_size": size, "readout": "tied"}
+    return given | options
+
+
+@pytest.mark.parametrize("classes", list(CLASSES))
+@pytest.mark.parametrize("cell", list(CASES))
+def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, cell: str, classes: str) -> None:
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 3)  # chunks of 3, 3 and 1
+    run = make_run(CASES[cell].make(), 7, 3, **tied(CLASSES[classes], CELLS[cell]))
+    E, *of_cell, b_p = run.values
+    vectors = input_vectors(run.graph, run.inputs, run.values)
+    outputs, _ = ref.run_steps(CASES[cell].step, of_cell, vectors, run.state)
+    logits = [h @ E.T + b_p for h in outputs]
+    losses = [ref.cross_entropy(row, run.targets[:, t]) for t, row in enumerate(logits)]
+    found = run.fetch([run.graph.predictions, run.graph.losses, run.graph.total_loss])
+    assert_close(found[0], [ref.softmax(row) for row in logits], 1e-12, "predictions")
+    assert_close(found[1], losses, 1e-12, "losses")
+    assert_close(found[2], np.mean(losses), 1e-12, "total loss")
+    assert_gradients_agree(run)
+    assert_slopes_agree(run)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": "squared_error"},
+        {"reduction": "sum"},
+        {"loss_steps": "last"},
+        {"loss": "squared_error", "loss_steps": "last"},
+    ],
+)
+def test_gradients_of_other_losses(options: dict[str, Any]) -> None:
+    run = make_run(GRUCell(3), 4, 2, **tied(5, 3, **options))
+    assert_gradients_agree(run)
+
+
+@pytest.mark.parametrize("classes", [5, 520])
+def test_the_gradient_of_the_embedding_is_the_sum_of_its_two_uses(classes: int) -> None:
+    """The numeric gradient, and the two parts by cutting one use off at a time."""
+    run = make_run(GRUCell(3), 4, 2, **tied(classes, 3))
+    E = run.values[0]
+    rows = sorted({*run.inputs.ravel(), *run.targets.ravel(), 0, classes - 1})
+    with new_session(run.graph.tf_graph) as session:
+
+        def loss() -> float:
+            assign(session, run.graph.variables, run.values)
+            return float(session.run(run.graph.total_loss, run.fed))
+
+        assign(session, run.graph.variables, run.values)
+        found = session.run(gradients_of(run.graph)[0], run.fed)
+        for row in rows:
+            expected = ref.numeric_gradient(loss, E[row : row + 1])
+            assert_close(found[row : row + 1], expected, 1e-8, f"row {row}")
+        assign(session, run.graph.variables, run.values)
+        with run.graph.tf_graph.as_default():
+            reading = run.graph._reading
+            (both,) = dense(tf.gradients(run.graph.total_loss, list(reading.embedding)))
+            parts = tf.gradients(
+                run.graph.total_loss, [*reading.embedding, *reading.tied], stop_gradients=list(reading.tied)
+            )
+            looked_up, read_out, whole = session.run([*dense(parts), both], run.fed)
+    assert_close(found, whole, 1e-15, "TensorFlow's own")
+    assert_close(found, looked_up + read_out, 1e-15, "sum")
+    for part in (looked_up, read_out):
+        assert np.abs(part).max() > 1e-3, "a use that has no gradient"
+
+
+def test_variables_and_their_number() -> None:
+    graph = UnrolledGraph(StackedCell([LSTMCell(4), GRUCell(3)]), 4, 2, **tied(11, 3))
+    names = ["lstm/E", "lstm/W", "lstm/b", "gru/W", "gru/b", "gru/b_n", "lstm/b_p"]
+    assert [variable.op.name for variable in graph.variables] == names
+    other = UnrolledGraph(StackedCell([LSTMCell(4), GRUCell(3)]), 4, 2, **tied(11, 3, readout="linear"))
+    sizes = [sum(v.shape.num_elements() for v in each.variables) for each in (graph, other)]
+    assert sizes[1] - sizes[0] == 3 * 11
+
+
+@pytest.mark.parametrize("cell", ["gru", "stacked"])
+def test_single_steps_are_one_wide_run(cell: str) -> None:
+    generator = np.random.default_rng(107)
+    options = tied(6, CELLS[cell], dtype="float64")
+    with tf.Graph().as_default(), new_session() as session:
+        made = CASES[cell].make()
+        wide, step = UnrolledGraph(made, 4, 3, **options), StepGraph(made, 3, **options)
+        assert all(a is b for a, b in zip(step.network.variables, wide.variables, strict=True))
+        assign(session, wide.variables, random_values(generator, wide.variables))
+        inputs, targets = random_block(generator, wide)
+        assert inputs is not None
+        state = random_state(generator, wide.init_state)
+        fed = wide.feed(inputs, targets, state)
+        forward = wide.forward()
+        expected, states = session.run([wide.predictions, wide.states], fed)
+        again = session.run(forward.predictions, forward.feed(inputs, targets, state))
+        assert_close(again, expected, 0, "forward")
+        for t in range(4):
+            flat = zip(tf.nest.flatten(step.init_state), tf.nest.flatten(state), strict=True)
+            fetches = [step.prediction, step.state]
+            prediction, state = session.run(fetches, dict(flat) | {step.input: inputs[:, t]})
+            assert_close(prediction, expected[t], 1e-14, f"prediction {t}")
+            assert_close(state, states[t], 1e-14, f"state {t}")
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+@pytest.mark.parametrize(("classes", "clip_norm"), [(4, 0.01), (11, None), (520, 0.01), (520, 100.0)])
+def test_training_is_that_of_dense_gradients_by_hand(
+    optimizer: str, classes: int, clip_norm: float | None
+) -> None:
+    generator = np.random.default_rng(79)
+    options = tied(classes, 2, optimizer=optimizer, learning_rate=0.07, clip_norm=clip_norm)
+    with tf.Graph().as_default(), new_session() as session:
+        graph = UnrolledGraph(GRUCell(2), 4, 3, **options, dtype="float64")
+        assert isinstance(graph.gradients[0].gradient, tf.Tensor)
+        _, naive = naive_gradients(graph)
+        session.run(tf.global_variables_initializer())
+        values = random_values(generator, graph.variables)
+        assign(session, graph.variables, values)
+        reference = ref.Optimizer(optimizer, 0.07, values)
+        for run in range(3):
+            inputs, targets = random_block(generator, graph)
+            assert inputs is not None
+            fed = graph.feed(inputs % 4, targets, graph.zero_state())  # rows that are looked up twice
+            gradients = session.run(naive, fed)
+            norm, _ = session.run([graph.gradient_norm, graph.train_step], fed)
+            expected = float(np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients)))
+            assert_close(norm, expected, 1e-12, "norm before clipping")
+            scale = 1.0 if clip_norm is None else min(1.0, clip_norm / expected)
+            assert (scale < 1) == (clip_norm == 0.01), scale
+            reference.update([scale * gradient for gradient in gradients])
+            assert_close(session.run(graph.variables), reference.values, 1e-12, f"{optimizer}, run {run}")
+
+
+def test_rows_are_written_into_the_gradient_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each chunk, as TensorFlow would: a table of words is large."""
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
+    graph = UnrolledGraph(GRUCell(3), 8, 2, **tied(520, 3, optimizer="sgd"))
+    kinds = [op.type for op in graph.tf_graph.get_operations()]
+    assert kinds.count("TensorScatterAdd") == 1
+    assert "UnsortedSegmentSum" not in kinds
+
+
+def test_tied_and_dropped() -> None:
+    run = make_run(StackedCell([GRUCell(5), LSTMCell(3)]), 4, 2, **tied(520, 3, dropout=0.3))
+    run.more = {run.graph.dropout_seed: [5, 2]}
+    assert_slopes_agree(run)
+
+
+@pytest.mark.parametrize("classes", [5, 520])
+def test_a_foreign_cell_may_be_tied(classes: int) -> None:
+    run = make_run(Summing(), 4, 2, **tied(classes, 3, optimizer="sgd"))
+    assert [variable.op.name for variable in run.graph.variables] == ["cell/E", "cell/b_p"]
+    assert isinstance(run.graph.gradients[0].gradient, tf.Tensor)
+    assert_gradients_agree(run)
+
+
+GOOD: dict[str, Any] = tied(5, 7, batch_size=3)
+BOTH = pytest.mark.parametrize("make", [UnrolledGraph, StepGraph])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"embedding_size": None}, "embedding_size must be given where readout is 'tied', got None"),
+        ({"num_classes": 4}, "num_classes must be input_size (5) where readout is 'tied', got 4"),
+        (
+            {"embedding_size": 6},
+            "embedding_size must be the cell's output size, 7, where readout is 'tied', got 6",
+        ),
+        (
+            {"embedding_size": None, "input_kind": "real"},
+            "embedding_size must be given where readout is 'tied', got None",
+        ),
+    ],
+)
+def test_what_cannot_be_tied(make: Any, options: dict[str, Any], message: str) -> None:
+    given = GOOD | options | ({"num_steps": 4} if make is UnrolledGraph else {})
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$") as raised:
+        make(VanillaCell(7), **given)
+    assert raised.value.option == message.split(maxsplit=1)[0]
+
+
+@BOTH
+def test_a_second_graph_must_fit_the_first(make: Any) -> None:
+    cell = VanillaCell(7)
+    UnrolledGraph(cell, 4, **(GOOD | {"num_classes": 2, "readout": "linear"}))
+    message = r"^num_classes must be what the cell's readout was made with, got 5$"
+    with pytest.raises(OptionError, match=message):
+        make(cell, **GOOD, **({"num_steps": 4} if make is UnrolledGraph else {}))

@@ -1,0 +1,78 @@
+"""Graphs as descriptions that can be written to a file, and made anew from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import describe_cell, described_cell
+from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.graph.unrolled import UnrolledGraph
+
+
+def describe(graph: UnrolledGraph) -> dict[str, Any]:
+    """Describes a graph, ready for JSON, so that `described_graph` can make it anew.
+
+    Args:
+        graph: On a cell of `tf_rnn.cells`.
+
+    Returns:
+        Under "cell" what `describe_cell` gives, under "graph" the `GraphOptions` by name. The values
+        of variables are no part of it.
+
+    Raises:
+        OptionError: If the cell is of another kind.
+    """
+    options = dataclasses.asdict(graph.options)
+    return {"cell": describe_cell(graph.cell), "graph": {name: _plain(options[name]) for name in options}}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def described_options(description: Any) -> GraphOptions:
+    """Returns the options that a description holds, the default where one with a default is missing.
+
+    Raises:
+        OptionError: If it is no such description, if an option is unknown, if one without a default is
+            missing, or if one is not allowed.
+    """
+    options = _part(description, "graph")
+    if not isinstance(options, dict):
+        raise OptionError("graph", f"must be described by a dictionary of its options, got {options!r}")
+    fields = {field.name: field for field in dataclasses.fields(GraphOptions)}
+    for name in options:
+        if name not in fields:
+            raise OptionError("graph", f"must be described by options that graphs have, got {name!r}")
+    for name, field in fields.items():
+        if field.default is dataclasses.MISSING and name not in options:
+            raise OptionError("graph", f"must be described with its {name}, got {sorted(options)}")
+    return GraphOptions(**options)
+
+
+def described_graph(description: Any, **changes: Any) -> UnrolledGraph:
+    """Makes the graph that a description is of, on a new cell, in a `tf.Graph` of its own.
+
+    Args:
+        description: What `describe` gave, before or after a file.
+        **changes: Options to be other than described: another `num_steps` or `batch_size`, say, or
+            `optimizer=None` and `dropout=0.0` for a graph that is only run forward.
+
+    Raises:
+        OptionError: If it is no such description, or an option is not allowed.
+    """
+    options = dataclasses.replace(described_options(description), **changes)
+    cell = described_cell(_part(description, "cell"))
+    with tf.Graph().as_default():
+        return UnrolledGraph(cell, **dataclasses.asdict(options))
+
+
+def _part(description: Any, name: str) -> Any:
+    if not isinstance(description, dict) or name not in description:
+        raise OptionError("description", f"must be a dictionary with the key {name!r}, got {description!r}")
+    return description[name]

@@ -1,0 +1,72 @@
+"""The layers of a network over a stretch of steps, as a graph takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.graph.unroll import Unrolled, unroll_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tf_rnn.graph.dropout import Dropout
+    from tf_rnn.graph.network import Network, Reading
+
+
+class LayerUnroller:
+    """Lays the layers over any stretch of a graph's steps; done again, it gives the same.
+
+    Args:
+        network: Embedding, cell, readout.
+        reading: One read of its variables.
+        dropout: What is dropped between the layers.
+        hand_on: What becomes of a layer's state after step t on its way to step t + 1.
+        rows: How many inputs are looked up at a time, over examples and steps.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        reading: Reading,
+        dropout: Dropout,
+        hand_on: Callable[[int, Any], Any],
+        rows: int,
+    ) -> None:
+        self._layers, self._weights = network.cell.layers, reading.layers
+        self._dropout, self._hand_on = dropout, hand_on
+        self._project = _projector(network, reading, dropout, rows)
+
+    def __call__(
+        self, chunks: list[list[Any]], states: tuple[Any, ...], first_step: int = 0, first_chunk: int = 0
+    ) -> Unrolled:
+        """Returns the layers unrolled.
+
+        Args:
+            chunks: The inputs of each step, in chunks.
+            states: The states of the layers before.
+            first_step: Which step of the graph the first of them is.
+            first_chunk: Which chunk.
+        """
+        return unroll_layers(
+            self._layers,
+            self._weights,
+            lambda chunk, inputs: self._project(first_chunk + chunk, inputs),
+            chunks,
+            states,
+            lambda t, state: self._hand_on(first_step + t, state),
+            lambda place, chunk, outputs: self._dropout(place, first_chunk + chunk, outputs),
+        )
+
+
+def _projector(network: Network, reading: Reading, dropout: Dropout, rows: int) -> Callable[[int, Any], Any]:
+    """The lowest layer's X W_x + b, a function of a chunk's number and its inputs."""
+    encoding, layer, weights = network.encoding, network.cell.layers[0], reading.layers[0]
+    if not dropout.acts(0):
+        project = encoding.projector(reading.embedding, layer, weights, rows)
+        return lambda _, inputs: project(inputs)
+
+    def project_what_is_left(chunk: int, inputs: Any) -> Any:
+        vectors = encoding.vectors(reading.embedding, inputs)
+        return layer.project(weights, dropout(0, chunk, vectors))
+
+    return project_what_is_left

@@ -1,0 +1,98 @@
+"""The gradient of a wide graph in less memory: most of the forward pass is done again on the way back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph.gradients import GradientAndVariable, layered_gradients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tf_rnn.graph.layers import LayerUnroller
+    from tf_rnn.graph.network import Network, Reading
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A stretch of steps that is done again.
+
+    Attributes:
+        inputs: X_t of its steps, in chunks.
+        targets: Y_t of its steps, in chunks.
+        first_step: Its first step.
+        first_chunk: The number of its first chunk.
+        states: The states of the layers before it.
+    """
+
+    inputs: list[list[Any]]
+    targets: list[list[Any]]
+    first_step: int
+    first_chunk: int
+    states: tuple[Any, ...]
+
+
+def recomputed_gradients(
+    segments: list[Segment],
+    unroller: LayerUnroller,
+    loss_of: Callable[[list[Any], list[list[Any]], int], Any],
+    network: Network,
+    reading: Reading,
+    total_loss: Any,
+) -> list[GradientAndVariable]:
+    """The gradients that `layered_gradients` gives, keeping only the states between the segments.
+
+    From the last segment to the first, its steps are taken again from the state before it, and
+
+        J = (its part of the loss) + sum(S_out * dL/dS_out)
+
+    has the gradients dJ/dweights, the segment's share of dL/dweights, and dJ/dS_in = dL/dS_in, with
+    which the segment before goes on. Each segment waits for the gradient that it starts from, so that
+    at no time more than one of them is in memory: of n steps in segments of k, about k + n / k instead
+    of n.
+
+    Args:
+        segments: In the order of time.
+        unroller: Lays the layers over steps.
+        loss_of: A segment's part of the total loss, of its outputs, its targets in chunks, and its
+            first step.
+        network: Whose variables.
+        reading: The read that the loss was computed from.
+        total_loss: Of the forward pass; what the last segment waits for.
+
+    Returns:
+        A pair for each of `network.variables`, in that order.
+
+    Source: Chen et al. 2016, section 4 (sublinear memory); Gruslys et al. 2016 for recurrent networks.
+    """
+    totals: list[Any] = []
+    upstream: list[Any] = []
+    for segment in reversed(segments):
+        with tf.control_dependencies(upstream or [total_loss]):
+            inputs, targets, states = tf.nest.map_structure(
+                lambda tensor: tf.identity(tf.stop_gradient(tensor)),
+                (segment.inputs, segment.targets, segment.states),
+            )
+        unrolled = unroller(inputs, states, segment.first_step, segment.first_chunk)
+        part = loss_of(unrolled.outputs, targets, segment.first_step)
+        ends = tf.nest.flatten(unrolled.handed_on)
+        flow = [tf.reduce_sum(end * up) for end, up in zip(ends, upstream, strict=False)]
+        begins = tf.nest.flatten(states)
+        pairs, upstream = layered_gradients(tf.add_n([part, *flow]), network, reading, unrolled, begins)
+        upstream = [tf.stop_gradient(gradient) for gradient in upstream]
+        gradients = [gradient for gradient, _ in pairs]
+        totals = list(map(_sum, totals, gradients)) if totals else gradients
+    return list(map(GradientAndVariable, totals, network.variables))
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """The sum of two gradients of a variable; rows that were looked up stay a list of rows."""
+    if isinstance(one, tf.IndexedSlices):
+        return tf.IndexedSlices(
+            tf.concat([one.values, other.values], axis=0),
+            tf.concat([one.indices, other.indices], axis=0),
+            one.dense_shape,
+        )
+    return one + other

@@ -1,0 +1,212 @@
+"""What tasks of language have in common: a text in three splits, each token to be predicted."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tf_rnn.config import OptionError, require_choice, require_fraction, require_whole
+from tf_rnn.tasks.base import Task
+from tf_rnn.tasks.corpus import read_sources
+from tf_rnn.tasks.downloads import DOWNLOADS
+from tf_rnn.tasks.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.tasks.corpus import Source
+    from tf_rnn.tasks.vocabulary import Vocabulary
+
+VALID_FRACTION = 0.05
+TEST_FRACTION = 0.05
+WHOLE = "all"
+
+
+class Language(Task):
+    """The tokens of a text; the target of each is the next one.
+
+    One text is cut: its beginning is the split "train", then come "valid" and "test". A directory
+    has a file for each split. A split of m tokens of text has m - 1 tokens of the task, which are
+    the same in every epoch.
+
+    Args:
+        data: See `read_sources`.
+        valid_fraction: The share of tokens in the split "valid", between 0 and 1, neither included;
+            rounded to whole tokens.
+        test_fraction: Likewise for the split "test"; together they are below 1.
+        vocabulary: The tokens that there are, in the order of their class indices, for instance
+            those of a saved model; None to take them from the text.
+
+    Attributes:
+        vocabulary_kind: How text becomes tokens.
+        vocabulary: The tokens that there are, a tuple; a token's class index is its place in it.
+        sha256: The SHA-256 of the splits, one after the other, in UTF-8 (without byte order marks),
+            in hexadecimal.
+
+    Raises:
+        OptionError: A value is not allowed; or the text cannot be had, or leaves fewer than 2 tokens
+            in a split.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test")
+    vocabulary_kind: ClassVar[type[Vocabulary]]
+
+    def __init__(
+        self,
+        data: str | os.PathLike[str] | None = None,
+        valid_fraction: float = VALID_FRACTION,
+        test_fraction: float = TEST_FRACTION,
+        vocabulary: Sequence[str] | None = None,
+    ) -> None:
+        self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
+        self.test_fraction = require_fraction("test_fraction", test_fraction)
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise OptionError(
+                "test_fraction",
+                f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}",
+            )
+        self._given = None if vocabulary is None else self.vocabulary_kind(vocabulary)
+        sources = read_sources(data)
+        self.data = _spell(data)
+        if len(sources) > 1:
+            self._refuse_fractions()
+        digest = hashlib.sha256()
+        for source in sources:
+            digest.update(source.text.encode())
+        self.sha256 = digest.hexdigest()
+        if self._given is None:
+            self.vocabulary, of_sources = self._learn(sources)
+        else:
+            self.vocabulary, of_sources = self._given, _encode(sources, self._given)
+        self.input_size = len(self.vocabulary)
+        self.num_classes = len(self.vocabulary)
+        self._tokens = self._cut(of_sources, sources)
+
+    @abstractmethod
+    def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
+        """Returns the vocabulary of texts, and the class indices of each one's tokens."""
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Returns the class indices of a text's tokens; see `Vocabulary.encode`."""
+        return self.vocabulary.encode(text)
+
+    def decode(self, indices: Iterable[int]) -> str:
+        """Returns the text whose tokens have these class indices; see `Vocabulary.decode`."""
+        return self.vocabulary.decode(indices)
+
+    def pieces(self, indices: Iterable[int]) -> Iterator[str]:
+        """Returns what `decode` does, token by token; see `Vocabulary.pieces`."""
+        return self.vocabulary.pieces(indices)
+
+    @property
+    def opening(self) -> int:
+        """The class index to begin a text with; see `Vocabulary.opening`."""
+        return self.vocabulary.opening
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns the tokens of a split but the last, and those but the first.
+
+        The arrays are read-only views; see `Task.stream`. The split "all" is all of them in a row.
+        """
+        require_choice("split", split, (*self.splits, WHOLE))
+        require_whole("epoch", epoch, at_least=0)
+        tokens = np.concatenate(list(self._tokens.values())) if split == WHOLE else self._tokens[split]
+        return Stream(tokens[:-1], tokens[1:])
+
+    def baselines(self) -> dict[str, float]:
+        """Returns the held-out losses, nats, of two predictors that do not look back.
+
+        "uniform" gives each of the V tokens of the vocabulary 1 / V, which costs ln V. "unigram"
+        gives token c its frequency in the split "train", with one added to each count so that none
+        is 0: (count(c) + 1) / (m + V) for m tokens. The losses are those of the split "valid".
+        """
+        size = len(self.vocabulary)
+        counts = np.bincount(self._tokens["train"], minlength=size) + 1.0
+        losses = -np.log(counts / counts.sum())
+        unigram = losses[self.stream("valid").targets].mean()
+        return {"uniform": math.log(size), "unigram": float(unigram)}
+
+    def summary(self) -> str:
+        """Returns a line that says what was read: tokens of text by split, and different ones."""
+        sizes = " / ".join(f"{len(tokens):,} {split}" for split, tokens in self._tokens.items())
+        return f"{self.name}: {sizes} tokens, {len(self.vocabulary):,} types"
+
+    def options(self) -> dict[str, Any]:
+        """Returns the constructor's options, ready for JSON; equal texts have an equal `sha256`.
+
+        `vocabulary` is None unless it was given.
+        """
+        return {
+            "data": self.data,
+            "valid_fraction": self.valid_fraction,
+            "test_fraction": self.test_fraction,
+            "vocabulary": None if self._given is None else list(self._given),
+        }
+
+    def _sizes(self, of_sources: Sequence[NDArray[Any]]) -> list[int]:
+        """Returns how many tokens of text each split has, of arrays of all tokens by source."""
+        if len(of_sources) > 1:
+            return [len(tokens) for tokens in of_sources]
+        total = len(of_sources[0])
+        held_out = [round(total * self.valid_fraction), round(total * self.test_fraction)]
+        return [total - sum(held_out), *held_out]
+
+    def _cut(
+        self, of_sources: Sequence[NDArray[np.int32]], sources: Sequence[Source]
+    ) -> dict[str, NDArray[np.int32]]:
+        """Returns the class indices by split, or raises OptionError if one is too short."""
+        sizes = dict(zip(self.splits, self._sizes(of_sources), strict=True))
+        if min(sizes.values()) < 2:
+            self._refuse_short(sizes, sources)
+        for tokens in of_sources:
+            tokens.flags.writeable = False
+        if len(of_sources) > 1:
+            return dict(zip(self.splits, of_sources, strict=True))
+        borders = np.cumsum(list(sizes.values()))[:-1]
+        return dict(zip(self.splits, np.split(of_sources[0], borders), strict=True))
+
+    def _refuse_short(self, sizes: dict[str, int], sources: Sequence[Source]) -> None:
+        if len(sources) > 1:
+            size, at = min((size, at) for at, size in enumerate(sizes.values()))
+            what = f"at least 2 {self.token}s, but {sources[at].place} holds {size}"
+            raise OptionError("data", f"must hold {what}")
+        train, valid, test = (f"{size} for {split!r}" for split, size in sizes.items())
+        raise OptionError(
+            "data",
+            f"must leave at least 2 {self.token}s for each split, but {sources[0].place} leaves {train}, "
+            f"{valid} and {test} (valid_fraction {self.valid_fraction}, test_fraction {self.test_fraction})",
+        )
+
+    def _refuse_fractions(self) -> None:
+        """Raises OptionError if one was given that means nothing."""
+        kind = repr(self.data) if self.data in DOWNLOADS else "a directory"
+        for option, usual in (("valid_fraction", VALID_FRACTION), ("test_fraction", TEST_FRACTION)):
+            given = getattr(self, option)
+            if given != usual:
+                raise OptionError(option, f"must be left out where data is {kind}, got {given}")
+
+
+def _encode(sources: Sequence[Source], vocabulary: Vocabulary) -> list[NDArray[np.int32]]:
+    """Returns the class indices of each text's tokens, or raises OptionError for the option `data`."""
+    of_sources = []
+    for source in sources:
+        try:
+            of_sources.append(vocabulary.encode(source.text))
+        except OptionError as error:
+            raise OptionError("data", f"{error.problem} of {source.place}") from error
+    return of_sources
+
+
+def _spell(data: str | os.PathLike[str] | None) -> str | None:
+    """Returns what was read as text that means the same: a path stays a path."""
+    if data is None:
+        return None
+    spelt = os.fspath(data)
+    return spelt if isinstance(data, str) or spelt not in DOWNLOADS else f".{os.sep}{spelt}"

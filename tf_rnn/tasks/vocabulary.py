@@ -1,0 +1,194 @@
+"""The tokens that there are, and how text becomes class indices and these become text again."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from tf_rnn.config import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+UNKNOWN = "<unk>"
+END_OF_LINE = "<eos>"
+
+
+class Vocabulary(tuple[str, ...]):
+    """The tokens that there are; a token's class index is its place among them.
+
+    Args:
+        tokens: In the order of their class indices.
+
+    Attributes:
+        token: What a person calls a token.
+        newline: The token that ends a line.
+
+    Raises:
+        OptionError: For the option `vocabulary`, if something is no token, or is there twice.
+    """
+
+    token: ClassVar[str]
+    newline: ClassVar[str]
+
+    def __new__(cls, tokens: Iterable[str]) -> Self:
+        """Returns the vocabulary, or raises OptionError."""
+        try:
+            vocabulary = super().__new__(cls, tokens)
+        except TypeError as error:
+            raise OptionError("vocabulary", f"must be {cls.token}s, got {tokens!r}") from error
+        seen = set[Any]()
+        for token in vocabulary:
+            if not isinstance(token, str) or not cls._is_token(token):
+                raise OptionError("vocabulary", f"must hold {cls.token}s, got {token!r}")
+            if token in seen:
+                raise OptionError("vocabulary", f"must hold each {cls.token} once, got {token!r} twice")
+            seen.add(token)
+        return vocabulary
+
+    @abstractmethod
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Returns the class indices of a text's tokens, in order.
+
+        Raises:
+            OptionError: For the option `text`, if a token has none.
+        """
+
+    @abstractmethod
+    def pieces(self, indices: Iterable[int]) -> Iterator[str]:
+        """Returns, one by one, what each token adds to the text that `decode` returns.
+
+        Raises:
+            OptionError: See `decode`; when it comes to that index.
+        """
+
+    def decode(self, indices: Iterable[int]) -> str:
+        """Returns the text whose tokens have these class indices, in order.
+
+        Raises:
+            OptionError: For the option `indices`, if one is below 0 or is that of no token.
+        """
+        return "".join(self.pieces(indices))
+
+    @property
+    def opening(self) -> int:
+        """The class index to begin a text with where there is nothing to continue.
+
+        That of a newline, if there is one; else 0.
+        """
+        return self.index(self.newline) if self.newline in self else 0
+
+    def _named(self, indices: Iterable[int]) -> Iterator[str]:
+        """Returns the tokens of class indices, or raises OptionError as `decode` says."""
+        for index in indices:
+            if not 0 <= index < len(self):
+                raise OptionError("indices", f"must be from 0 to {len(self) - 1}, got {index}")
+            yield self[index]
+
+    @staticmethod
+    @abstractmethod
+    def _is_token(text: str) -> bool:
+        """Returns whether a text is one token."""
+
+
+class CharacterVocabulary(Vocabulary):
+    """Characters; see `Vocabulary`."""
+
+    token: ClassVar[str] = "character"
+    newline: ClassVar[str] = "\n"
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self._class_by_code_point = np.full(sys.maxunicode + 1, -1, dtype=np.int32)
+        self._class_by_code_point[_code_points("".join(self))] = np.arange(len(self))
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        """Returns the distinct characters of texts, sorted by code point."""
+        occurs = np.zeros(sys.maxunicode + 1, dtype=bool)
+        for text in texts:
+            occurs[_code_points(text)] = True
+        return cls(map(chr, np.flatnonzero(occurs)))
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Returns the class indices of a text's characters, `[len(text)]`.
+
+        Raises:
+            OptionError: For the option `text`, if a character is not in the vocabulary.
+        """
+        indices = self._class_by_code_point[_code_points(text)]
+        unknown = np.flatnonzero(indices < 0)
+        if len(unknown) > 0:
+            at = int(unknown[0])
+            raise OptionError(
+                "text",
+                f"must hold only the {len(self)} characters of the vocabulary, "
+                f"got {text[at]!r} at position {at}",
+            )
+        return indices
+
+    def pieces(self, indices: Iterable[int]) -> Iterator[str]:
+        """Returns the characters one by one; see `Vocabulary.pieces`."""
+        return self._named(indices)
+
+    @staticmethod
+    def _is_token(text: str) -> bool:
+        return len(text) == 1
+
+
+class WordVocabulary(Vocabulary):
+    """Words, `<unk>` among them, which stands for every word that is not; see `Vocabulary`.
+
+    Raises:
+        OptionError: Also where `<unk>` is missing.
+    """
+
+    token: ClassVar[str] = "word"
+    newline: ClassVar[str] = END_OF_LINE
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        if UNKNOWN not in self:
+            raise OptionError("vocabulary", f"must hold {UNKNOWN!r}, for all words that are not in it")
+        self._class_by_word = {word: index for index, word in enumerate(self)}
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Returns the class indices of a text's words, `[number of words]`; see `split_words`."""
+        return self.classes(split_words(text))
+
+    def classes(self, words: Iterable[str]) -> NDArray[np.int32]:
+        """Returns the class indices of words, `[number of words]`."""
+        unknown = self._class_by_word[UNKNOWN]
+        return np.fromiter((self._class_by_word.get(word, unknown) for word in words), np.int32)
+
+    def pieces(self, indices: Iterable[int]) -> Iterator[str]:
+        """Returns the words one by one, each after a blank unless it begins a line; a newline for `<eos>`.
+
+        See `Vocabulary.pieces`.
+        """
+        begins_line = True
+        for word in self._named(indices):
+            if word == END_OF_LINE:
+                yield "\n"
+            else:
+                yield word if begins_line else f" {word}"
+            begins_line = word == END_OF_LINE
+
+    @staticmethod
+    def _is_token(text: str) -> bool:
+        return text.split() == [text]
+
+
+def split_words(text: str) -> Iterator[str]:
+    """Returns the words of a text in order: what stands between blanks, and `<eos>` for every newline."""
+    lines = text.replace("\n", f" {END_OF_LINE} \n").split("\n")
+    return itertools.chain.from_iterable(map(str.split, lines))
+
+
+def _code_points(text: str) -> NDArray[np.uint32]:
+    """Returns the code points of a text's characters, `[len(text)]`."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

@@ -1,0 +1,116 @@
+"""Text, word by word: each is to be predicted from those before it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tf_rnn.config import require_whole
+from tf_rnn.tasks.base import Defaults
+from tf_rnn.tasks.language import TEST_FRACTION, VALID_FRACTION, Language
+from tf_rnn.tasks.vocabulary import END_OF_LINE, UNKNOWN, Vocabulary, WordVocabulary, split_words
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.tasks.corpus import Source
+
+
+class Words(Language):
+    r"""The words of a text; the target of each is the next one.
+
+        text    the cat sat\nthe end\n
+
+        inputs   the  cat  sat    <eos>  the  end
+        targets  cat  sat  <eos>  the    end  <eos>
+
+    Words are what stands between blanks, as it is written: "The", "the" and "the," are three words. A
+    newline is the word `<eos>`.
+
+    The vocabulary is made of the most frequent words of the split "train" (of words as frequent as
+    each other, the first in order of code points), and of `<unk>` and `<eos>`, which are always among
+    them. Every other word becomes `<unk>`. Class indices are in the order of frequency, the most
+    frequent word first; `<unk>` counts with all that it stands for.
+
+    Args:
+        data: The path of a UTF-8 text file; or of a directory with `train.txt`, `valid.txt` and
+            `test.txt`; or "shakespeare" or "ptb", which are downloaded; or None for the documentation
+            that is in every Python. See `read_sources`.
+        valid_fraction: The share of words in the split "valid"; see `Language`.
+        test_fraction: The share of words in the split "test".
+        vocabulary: The words that there are, in the order of their class indices, `<unk>` among them.
+        vocabulary_size: The largest number of words in the vocabulary, at least 2. Where the
+            vocabulary is given it means nothing.
+
+    Raises:
+        OptionError: See `Language`.
+
+    Source: the form in which Mikolov et al. 2010 and Zaremba et al. 2014 read the Penn Treebank.
+    """
+
+    name: ClassVar[str] = "words"
+    token: ClassVar[str] = WordVocabulary.token
+    vocabulary_kind: ClassVar[type[Vocabulary]] = WordVocabulary
+    defaults: ClassVar[Defaults] = Defaults(
+        batch_size=20,
+        optimizer="adam",
+        learning_rate=0.002,
+        tokens=1_000_000,
+        cell="lstm",
+        state_size=200,
+        clip_norm=5.0,
+        num_steps=(5, 10, 20, 35),
+        longest=50,
+        embeds=True,
+    )
+
+    def __init__(
+        self,
+        data: str | os.PathLike[str] | None = None,
+        valid_fraction: float = VALID_FRACTION,
+        test_fraction: float = TEST_FRACTION,
+        vocabulary: Sequence[str] | None = None,
+        vocabulary_size: int = 10_000,
+    ) -> None:
+        self.vocabulary_size = require_whole("vocabulary_size", vocabulary_size, at_least=2)
+        super().__init__(data, valid_fraction, test_fraction, vocabulary)
+
+    def options(self) -> dict[str, Any]:
+        """Returns the constructor's options, ready for JSON; see `Language.options`."""
+        return {**super().options(), "vocabulary_size": self.vocabulary_size}
+
+    def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
+        numbers = defaultdict[str, int]()
+        numbers.default_factory = numbers.__len__  # a new word gets the next number
+        of_sources = [
+            np.fromiter(map(numbers.__getitem__, split_words(source.text)), np.int32) for source in sources
+        ]
+        words = list(numbers)
+        train = of_sources[0][: self._sizes(of_sources)[0]]
+        counts = np.bincount(train, minlength=len(words)).tolist()
+        vocabulary = choose_vocabulary(dict(zip(words, counts, strict=True)), self.vocabulary_size)
+        class_by_number = vocabulary.classes(words)
+        return vocabulary, [class_by_number[tokens] for tokens in of_sources]
+
+
+def choose_vocabulary(counts: Mapping[str, int], size: int) -> WordVocabulary:
+    """Returns the most frequent words, `<unk>` and `<eos>` among them, in the order of frequency.
+
+    Args:
+        counts: How often each word occurs; words that do not are left out.
+        size: How many words to return at most, at least 2.
+
+    Returns:
+        The words, the most frequent first, those as frequent as each other in order of code points.
+        `<unk>` counts with all the words that are not returned.
+    """
+    others = [word for word, count in counts.items() if count > 0 and word not in {UNKNOWN, END_OF_LINE}]
+    kept = sorted(others, key=lambda word: (-counts[word], word))[: size - 2]
+    frequencies = {word: counts.get(word, 0) for word in [*kept, END_OF_LINE]}
+    frequencies[UNKNOWN] = sum(counts.values()) - sum(frequencies.values())
+    return WordVocabulary(sorted(frequencies, key=lambda word: (-frequencies[word], word)))
