@@ -15,31 +15,40 @@ if TYPE_CHECKING:
     from tf_rnn.graph import StepGraph as StepGraph
     from tf_rnn.graph import UnrolledGraph as UnrolledGraph
     from tf_rnn.graph import unroll as unroll
+    from tf_rnn.inference import Model as Model
     from tf_rnn.inference import Stepper as Stepper
+    from tf_rnn.inference import load as load
     from tf_rnn.training import DivergedError as DivergedError
+    from tf_rnn.training import Schedule as Schedule
     from tf_rnn.training import Truncation as Truncation
     from tf_rnn.training import train as train
 
 _MODULES = ("cells", "tasks")
 _NAMES = {
     "DivergedError": "training",
+    "Model": "inference",
     "OptionError": "config",
+    "Schedule": "training",
     "StepGraph": "graph",
     "Stepper": "inference",
     "Truncation": "training",
     "UnrolledGraph": "graph",
+    "load": "inference",
     "train": "training",
     "unroll": "graph",
 }
 
 __all__ = [
     "DivergedError",
+    "Model",
     "OptionError",
+    "Schedule",
     "StepGraph",
     "Stepper",
     "Truncation",
     "UnrolledGraph",
     "cells",
+    "load",
     "tasks",
     "train",
     "unroll",

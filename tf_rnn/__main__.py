@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli import compare, lags, recommend
+from tf_rnn.cli import compare, evaluate, export, import_keras, lags, recommend, sample, train
 from tf_rnn.cli.options import BAD_INPUT, Parser
 from tf_rnn.comparison import WorkerDiedError
 from tf_rnn.config import OptionError
@@ -14,8 +16,10 @@ from tf_rnn.config import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {command.NAME: command for command in (compare, lags, recommend)}
+COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
+COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 INTERRUPTED = 130
+GO_ON = "interrupted; what is finished is kept, the same command goes on from there"
 NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")
 
 
@@ -37,22 +41,29 @@ def main(words: Sequence[str] | None = None) -> int:
         )
     arguments = parser.parse_args(words)
     try:
+        _spell_what_can_be_spelt()
         COMMANDS[arguments.command].run(arguments, words)
+        sys.stdout.flush()
     except OptionError as error:
-        option = "--" + error.option.replace("_", "-")
+        positional: dict[str, str] = getattr(COMMANDS[arguments.command], "POSITIONAL", {})
+        option = positional.get(error.option, "--" + error.option.replace("_", "-"))
         return _fail(f"{arguments.command}: error: {option} {error.problem}", BAD_INPUT)
     except WorkerDiedError as error:
         return _fail(f"{arguments.command}: error: {error}", 1)
     except (FloatingPointError, OverflowError) as error:
         words_of_options = re.sub(rf"\b({'|'.join(NAMED_IN_ERRORS)})\b", _as_option, str(error))
         return _fail(f"{arguments.command}: error: {words_of_options}", 1)
-    except KeyboardInterrupt:
-        return _fail(
-            f"{arguments.command}: interrupted; what is finished is kept, "
-            "the same command goes on from there",
-            INTERRUPTED,
-        )
+    except KeyboardInterrupt as error:
+        return _fail(f"{arguments.command}: {str(error) or GO_ON}", INTERRUPTED)
+    except BrokenPipeError:  # whoever was reading has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _spell_what_can_be_spelt() -> None:
+    """A terminal that lacks a character shows a question mark for it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _as_option(name: re.Match[str]) -> str:

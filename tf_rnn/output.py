@@ -8,19 +8,19 @@ import json
 import math
 import os
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # Colours that differ in grey and to colour-blind eyes (Okabe & Ito 2008), with markers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 
-CONFIG = "config.json"
+CONFIG, CHECKPOINTS = "config.json", "checkpoints"
 TITLE_WIDTH = 80
 ELSEWHERE = "choose another folder"
 
@@ -62,6 +62,45 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         require_same(folder, read_json(folder / CONFIG), kept)
     write_json(folder / CONFIG, kept)
     return kept
+
+
+def require_new(folder: Path) -> None:
+    """Raises OptionError if a folder holds results already."""
+    if (folder / CONFIG).exists() or (folder / CHECKPOINTS).exists():
+        raise OptionError(
+            "out",
+            f"must be a new folder, {str(folder)!r} holds results already (a training run can be resumed)",
+        )
+
+
+def require_empty(folder: Path) -> None:
+    """Raises OptionError for `out` unless a folder is new or empty."""
+    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+        raise OptionError("out", f"must be a new folder or an empty one, got {str(folder)!r}")
+
+
+def require_run(folder: Path) -> None:
+    """Raises OptionError for `folder` unless it holds a training run with checkpoints."""
+    if not (folder / CHECKPOINTS).is_dir():
+        raise OptionError("folder", f"must be the folder of a training run, got {str(folder)!r}")
+
+
+def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The configuration of the run in a folder.
+
+    Raises:
+        OptionError: For `resume`, if there is none, or it cannot be read.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise OptionError("resume", f"must be the folder of a training run, got {str(folder)!r}")
+    try:
+        config = read_json(folder / CONFIG)
+    except OptionError as error:
+        raise OptionError("resume", error.problem) from error
+    if not {"cell", "graph", "task", "training"} <= set(config):
+        raise OptionError("resume", f"must be the folder of a training run, got {str(folder)!r}")
+    return config
 
 
 def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
@@ -156,3 +195,22 @@ def loss_text(loss: float, unit: str = "nats") -> str:
     """
     smallest = 0.0 if unit == "nats" else 1e-3
     return f"{loss:.4f}" if loss == 0 or smallest <= abs(loss) < 1e4 else f"{loss:.2g}"
+
+
+def loss_words(loss: float, unit: str = "nats") -> str:
+    """A loss with what else it means: `4.612 (100.7 ppl, 6.65 bits)`; without where it is no entropy."""
+    if unit != "nats":
+        return loss_text(loss, unit)
+    return f"{loss:.3f} ({_perplexity_text(perplexity(loss))} ppl, {loss / math.log(2):.2f} bits)"
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss) of a loss in nats; inf where that is no number any more."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
+
+
+def _perplexity_text(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= value < 1e9 else f"{value:.4g}"

@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from tf_rnn.config import (
     ACTIVATIONS,
     CELLS,
+    CHECKPOINTS_TO_USE,
     OPTIMIZERS,
     RECURRENT_INITS,
+    REDUCTIONS,
     STYLES,
     OptionError,
     Setup,
     require_fraction,
+    require_not_negative,
     require_positive,
+    require_share,
     require_whole,
 )
 from tf_rnn.output import claim_folder, folder_name
 from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BAD_INPUT = 2
 # Networks whose gradients are looked at are trained for this part of what a comparison trains.
 SHARE_OF_BUDGET = 0.2
 CELL_OPTIONS = ("activation", "forget_bias", "recurrent_init", "recurrent_gain")
-TASK_OPTIONS = ("lags", "effects", "lag", "delay", "span", "data")
+TASK_OPTIONS = (
+    "lags",
+    "effects",
+    "lag",
+    "delay",
+    "span",
+    "data",
+    "valid_fraction",
+    "test_fraction",
+    "vocabulary_size",
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,25 +63,49 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}") from error
 
 
+def whole_or_zero(text: str) -> int:
+    """A whole number of at least 0, as argparse wants its types."""
+    try:
+        return require_whole("value", int(text), at_least=0)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}") from error
+
+
 def positive(text: str) -> float:
     """A finite number above 0, as argparse wants its types."""
-    try:
-        return require_positive("value", text)
-    except OptionError as error:
-        raise argparse.ArgumentTypeError(error.problem) from error
+    return _number(require_positive, text)
 
 
 def share(text: str) -> float:
     """A number above 0 and below 1, as argparse wants its types."""
+    return _number(require_fraction, text)
+
+
+def rate(text: str) -> float:
+    """A number of at least 0 and below 1, as argparse wants its types."""
+    return _number(require_share, text)
+
+
+def _number(require: Callable[[str, Any], float], text: str) -> float:
     try:
-        return require_fraction("value", text)
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    try:
+        return require("value", number)
     except OptionError as error:
-        raise argparse.ArgumentTypeError(error.problem) from error
+        problem = error.problem.replace(f"got {number!r}", f"got {text!r}")
+        raise argparse.ArgumentTypeError(problem) from error
+
+
+def segment(text: str) -> int | str:
+    """A whole number of steps or "sqrt", as argparse wants its types."""
+    return text if text == "sqrt" else whole(text)
 
 
 def not_negative(text: str) -> float:
-    """0 or a number above it, as argparse wants its types."""
-    return 0.0 if text.strip() in {"0", "0.0"} else positive(text)
+    """A finite number of at least 0, as argparse wants its types."""
+    return _number(require_not_negative, text)
 
 
 def add_setup_options(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +121,18 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--span", type=int, metavar="T", help="adding: length of an example, default 50")
     group.add_argument(
         "--data",
-        type=Path,
-        metavar="FILE",
-        help="text: a UTF-8 file; default: the documentation that ships with Python",
+        metavar="DATA",
+        help="text, words: a UTF-8 file, a directory with train.txt, valid.txt and test.txt, or one of "
+        "shakespeare and ptb, which are downloaded; default: the documentation that ships with Python",
+    )
+    group.add_argument(
+        "--valid-fraction", type=share, metavar="P", help="of a file, held out to choose by, default 0.05"
+    )
+    group.add_argument(
+        "--test-fraction", type=share, metavar="P", help="of a file, held out to the end, default 0.05"
+    )
+    group.add_argument(
+        "--vocabulary-size", type=whole, metavar="N", help="words: how many are told apart, default 10000"
     )
     group = parser.add_argument_group("the network and its training (defaults: what suits the task)")
     group.add_argument("--cell", choices=CELLS)
@@ -104,12 +152,46 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-size", type=whole, metavar="N")
     group.add_argument("--optimizer", choices=OPTIMIZERS)
     group.add_argument("--learning-rate", type=positive, metavar="R", help="the same for all widths")
+    group.add_argument(
+        "--reduction",
+        choices=REDUCTIONS,
+        default="mean",
+        help="of the losses over the steps of a block, default mean",
+    )
+    group.add_argument(
+        "--embedding-size",
+        type=whole,
+        metavar="N",
+        help="of a learnt vector for each class; words: default the state size, else none",
+    )
+    group.add_argument("--tied", action="store_true", help="the readout's weights are the embedding's")
+    group.add_argument(
+        "--dropout", type=rate, default=0.0, metavar="P", help="between layers, in training, default 0"
+    )
+    group.add_argument("--init-scale", type=positive, metavar="R", help="initial weights are uniform in +-R")
+    group.add_argument(
+        "--recompute",
+        type=segment,
+        metavar="K",
+        help="for wide graphs: keep every K-th state alone and save memory for a third more time, or sqrt",
+    )
     group.add_argument("--clip-norm", type=positive, metavar="G", help="upper limit on the gradient's norm")
     group.add_argument(
         "--style", choices=STYLES, default="block", help="which errors go back how far, default block"
     )
     group.add_argument(
         "--stride", type=whole, default=1, metavar="K", help="sliding: new errors in a window, default 1"
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say which trained model is meant."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a training run")
+    parser.add_argument(
+        "--checkpoint",
+        choices=CHECKPOINTS_TO_USE,
+        default="best",
+        help="the one with the lowest held-out loss, or the last; default best",
     )
 
 
@@ -121,18 +203,26 @@ def setup_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     defaults = TASKS[arguments.task].defaults
     cell = arguments.cell or defaults.cell
+    state_size = arguments.state_size or defaults.state_size
+    embeds = defaults.embeds or arguments.tied
     options_of_cell = defaults.cell_options if cell == defaults.cell else {}
     return {
         "task": arguments.task,
         "task_options": _task_options(arguments),
         "cell": cell,
-        "state_size": arguments.state_size or defaults.state_size,
+        "state_size": state_size,
         "num_layers": arguments.num_layers,
         "cell_options": options_of_cell | _given(arguments, CELL_OPTIONS),
         "batch_size": arguments.batch_size or defaults.batch_size,
         "optimizer": arguments.optimizer or defaults.optimizer,
         "learning_rate": arguments.learning_rate or defaults.learning_rate,
         "clip_norm": arguments.clip_norm or defaults.clip_norm,
+        "reduction": arguments.reduction,
+        "embedding_size": arguments.embedding_size or (state_size if embeds else None),
+        "tied": arguments.tied,
+        "dropout": arguments.dropout,
+        "init_scale": arguments.init_scale,
+        "recompute": arguments.recompute,
         "style": arguments.style,
         "stride": arguments.stride,
     }
@@ -149,8 +239,6 @@ def _task_options(arguments: argparse.Namespace) -> dict[str, Any]:
         takers = [task for task, kind in TASKS.items() if name in inspect.signature(kind).parameters]
         if arguments.task not in takers:
             raise OptionError(name, f"must be left out unless --task is {' or '.join(takers)}")
-    if "data" in given:
-        given["data"] = str(given["data"])
     return given
 
 

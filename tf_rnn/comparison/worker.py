@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.comparison.settings import Comparison, RunKey
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.training import Progress
+    from tf_rnn.training import CurvePoint, Progress
 
 EVALUATIONS = 5
 
@@ -52,6 +52,9 @@ class ChannelListener:
         if _channel:
             _give_up_if_stopped()
             _channel["messages"].put((self._key, progress.fraction, progress.line))
+
+    def evaluated(self, point: CurvePoint, session: Any) -> None:
+        """A point of the curve is no news here."""
 
     def __exit__(self, *_: object) -> None:
         pass

@@ -1,5 +1,10 @@
 """A trained model in use."""
 
+from tf_rnn.inference.evaluation import ModelEvaluator
+from tf_rnn.inference.exporting import export
+from tf_rnn.inference.keras_import import import_keras
+from tf_rnn.inference.load import Model, load
+from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 
-__all__ = ["Stepper"]
+__all__ = ["Model", "ModelEvaluator", "Stepper", "export", "import_keras", "load", "sample"]

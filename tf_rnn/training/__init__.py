@@ -2,9 +2,12 @@
 
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import Evaluation, Evaluator
-from tf_rnn.training.loop import TrainingResult, session_loop, train
-from tf_rnn.training.meter import CurvePoint, DivergedError
-from tf_rnn.training.progress import Progress, ProgressLine, Silence
+from tf_rnn.training.loop import TrainingResult, train
+from tf_rnn.training.meter import DivergedError
+from tf_rnn.training.progress import Listeners, Progress, ProgressLine, Silence
+from tf_rnn.training.record import CurvePoint
+from tf_rnn.training.schedules import Schedule
+from tf_rnn.training.session_loop import Place, Update, session_loop
 from tf_rnn.training.windows import Truncation
 
 __all__ = [
@@ -13,11 +16,15 @@ __all__ = [
     "DivergedError",
     "Evaluation",
     "Evaluator",
+    "Listeners",
+    "Place",
     "Progress",
     "ProgressLine",
+    "Schedule",
     "Silence",
     "TrainingResult",
     "Truncation",
+    "Update",
     "session_loop",
     "train",
 ]

@@ -66,7 +66,7 @@ class Evaluator:
         row_length = math.ceil(length / num_rows / task.period) * task.period
         num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, row_length)
         self._length = length
-        self._counted = _has_loss(stream.targets, task.loss_steps)
+        self._counted = has_loss(stream.targets, task.loss_steps)
         self._counted[: task.warm_up] = False
         self._row_length = row_length
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
@@ -113,7 +113,7 @@ class Evaluator:
         )
 
 
-def _has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
+def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
     """Which tokens have a loss, booleans [length]."""
     if loss_steps != "marked":
         return np.ones(len(targets), bool)

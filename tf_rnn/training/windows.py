@@ -66,23 +66,31 @@ class Runs:
 
     Args:
         session: An open session of the graphs.
+        controls: Names of the graphs' attributes that are fed at each run.
     """
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, controls: tuple[str, ...] = ()) -> None:
+        self._session, self._controls = session, controls
         self._prepared: dict[tuple[int, int], Callable[..., Any]] = {}
 
-    def __call__(self, window: Window, rows: Stream, state: Any) -> Any:
-        """Returns the loss, the gradient's norm, the state for the next window, and None."""
+    def __call__(self, window: Window, rows: Stream, state: Any, values: tuple[Any, ...] = ()) -> Any:
+        """Returns the loss, the gradient's norm, the state for the next window, and None.
+
+        Args:
+            window: What to run.
+            rows: The rows that it reads.
+            state: The state at its start.
+            values: What is fed to the controls.
+        """
         graph = window.graph
         key = (id(graph), id(window.next_state))
         run = self._prepared.get(key)
         if run is None:
-            run = graph.runner(
-                self._session, graph.total_loss, graph.gradient_norm, window.next_state, graph.train_step
-            )
+            fetches = (graph.total_loss, graph.gradient_norm, window.next_state, graph.train_step)
+            feeding = [getattr(graph, name) for name in self._controls]
+            run = graph.runner(self._session, *fetches, feeding=feeding)
             self._prepared[key] = run
-        return run(*_cut(rows, window.start, graph.num_steps), state, *window.more)
+        return run(*_cut(rows, window.start, graph.num_steps), state, *window.more, *values)
 
 
 def _cut(rows: Stream, start: int, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,9 +116,11 @@ class GradientProbe:
     @functools.cached_property
     def _run(self) -> Callable[..., Any]:
         """Most runs never measure: the operations are made for the first that does."""
-        with self._graph.tf_graph.as_default():
-            norms = tf.reduce_mean(gradient_norms(self._graph), axis=1)
-        return self._graph.runner(self._session, norms, self._graph.final_state)
+        # What is dropped in training would differ each time, and is not there when the model is used.
+        graph = self._graph.forward() if self._graph.options.dropout else self._graph
+        with graph.tf_graph.as_default():
+            norms = tf.reduce_mean(gradient_norms(graph), axis=1)
+        return graph.runner(self._session, norms, graph.final_state)
 
     def norms(self, rows: Stream, start: int, state: Any) -> np.ndarray:
         """The mean norm by lag, [num_steps], over a few blocks from a step on, from a state."""

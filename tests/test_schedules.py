@@ -1,0 +1,258 @@
+"""Learning rates against their formulas, and the rate that is applied against a loop by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from helpers import assert_close
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf_rnn import cells, config
+from tf_rnn.config import OptionError
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.tasks import Echo
+from tf_rnn.training import Evaluator, Place, Schedule, Silence, Truncation, meter, train
+from tf_rnn.training.schedules import OVER_BUDGET, SCHEDULES, WAIT, Moment
+from tf_rnn.training.session_loop import session_epochs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tf_rnn.training import CurvePoint, Progress
+
+# 3 blocks an epoch of 3 rows times 4 steps; a step of each row and 2 tokens stay over.
+TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=41, valid_length=9)
+BLOCKS = 3
+RATE = 2.0
+
+
+def moment(epoch: int = 1, fraction: float = 0.0, losses: Sequence[float] = ()) -> Moment:
+    return Moment(epoch, fraction, losses)
+
+
+# --- formulas ------------------------------------------------------------------------------------
+
+
+def test_the_words_that_are_allowed_are_those_that_have_a_meaning() -> None:
+    assert tuple(SCHEDULES) == config.SCHEDULES
+    assert set(WAIT) < set(SCHEDULES)
+    assert set(OVER_BUDGET) < set(SCHEDULES)
+    for name in SCHEDULES:
+        assert Schedule(name).factor(moment(epoch=1, fraction=0.0)) == 1, name
+
+
+def test_constant_is_constant() -> None:
+    for epoch, fraction in itertools.product((1, 13, 99), (0.0, 0.5, 1.0)):
+        assert Schedule().factor(moment(epoch, fraction, [1.0, 2.0, 3.0])) == 1
+
+
+def test_step_is_that_of_the_small_network_of_zaremba_et_al() -> None:
+    """4 epochs at a rate of 1, then half of it after each of 13: section 4.1."""
+    factors = [Schedule("step").factor(moment(epoch)) for epoch in range(1, 14)]
+    halves = [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625, 0.001953125]
+    assert factors == [1.0, 1.0, 1.0, 1.0, *halves]
+
+
+def test_step_is_that_of_the_large_network_of_zaremba_et_al() -> None:
+    """14 epochs at the full rate, then divided by 1.15 after each of 55."""
+    schedule = Schedule("step", decay=1 / 1.15, decay_after=14)
+    factors = [schedule.factor(moment(epoch)) for epoch in range(1, 56)]
+    assert factors[:14] == [1.0] * 14
+    for epoch, factor in enumerate(factors[14:], start=15):
+        assert factor == pytest.approx(1.15 ** -(epoch - 14), rel=1e-12), f"epoch {epoch}"
+
+
+def test_step_looks_at_nothing_but_the_epoch() -> None:
+    schedule = Schedule("step", decay_after=2)
+    assert schedule.factor(moment(3, 0.1)) == schedule.factor(moment(3, 0.9, [1.0, 2.0])) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"), [(0.0, 1.0), (0.25, (2 + math.sqrt(2)) / 4), (0.5, 0.5), (1.0, 0.0)]
+)
+def test_cosine_is_half_a_wave(fraction: float, expected: float) -> None:
+    assert Schedule("cosine").factor(moment(fraction=fraction)) == pytest.approx(expected, abs=1e-16)
+
+
+def test_cosine_is_one_at_the_start_and_nothing_at_the_end_and_never_rises() -> None:
+    factors = [Schedule("cosine").factor(moment(fraction=k / 64)) for k in range(65)]
+    assert (factors[0], factors[32], factors[-1]) == (1.0, 0.5, 0.0)
+    assert all(one > other for one, other in itertools.pairwise(factors)), factors
+    assert Schedule("cosine").factor(moment(fraction=1.5)) == 0.0
+
+
+def times_without_progress(losses: list[float], wait: int) -> int:
+    """Between two losses that are lower than all before them there are so many; the same by counting."""
+    lower = [at for at, loss in enumerate(losses) if loss < min(losses[:at], default=math.inf)]
+    borders = [*lower, len(losses)]
+    return sum((end - begin - 1) // wait for begin, end in itertools.pairwise(borders))
+
+
+@given(st.lists(st.integers(0, 5).map(float), max_size=25), st.integers(1, 4))
+def test_plateau_by_brute_force(losses: list[float], wait: int) -> None:
+    found = Schedule("plateau", decay=0.5, decay_after=wait).factor(moment(losses=losses))
+    expected = 0.5 ** times_without_progress(losses, wait)
+    assert found == expected, f"{found}, not {expected}"
+
+
+@given(st.lists(st.floats(0, 9), max_size=15), st.lists(st.floats(0, 9), max_size=5))
+def test_plateau_never_rises(losses: list[float], more: list[float]) -> None:
+    schedule = Schedule("plateau", decay=0.3)
+    assert schedule.factor(moment(losses=losses)) >= schedule.factor(moment(losses=[*losses, *more]))
+
+
+@pytest.mark.parametrize(
+    ("losses", "wait", "decays"),
+    [
+        ([], 1, 0),
+        ([3.0], 1, 0),
+        ([3.0, 3.0], 1, 1),  # not lower is no progress
+        ([3.0, 2.0, 1.0], 1, 0),
+        ([3.0, 4.0, 3.5], 1, 2),
+        ([3.0, 4.0, 3.5, 2.0, 5.0], 1, 3),
+        ([3.0, 4.0, 3.5, 2.0, 5.0], 2, 1),
+        ([3.0, 4.0, 2.9, 4.0, 2.8, 4.0], 2, 0),
+        ([1.0, *[2.0] * 7], 3, 2),
+    ],
+)
+def test_plateau_by_example(losses: list[float], wait: int, decays: int) -> None:
+    assert Schedule("plateau", decay_after=wait).factor(moment(losses=losses)) == 0.5**decays
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+def test_what_is_waited_for_when_nothing_is_said() -> None:
+    assert [Schedule("step").wait, Schedule("plateau").wait] == [4, 1]
+    assert [Schedule("step", decay_after=6).wait, Schedule("plateau", decay_after=2).wait] == [6, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "linear"}, "schedule must be one of constant, step, cosine, plateau; got 'linear'"),
+        ({"name": None}, "schedule must be one of constant, step, cosine, plateau; got None"),
+        ({"name": "step", "decay": 1}, "decay must be a number above 0 and below 1, got 1"),
+        ({"name": "step", "decay": 0.0}, "decay must be a number above 0 and below 1, got 0.0"),
+        ({"name": "step", "decay": "x"}, "decay must be a number above 0 and below 1, got 'x'"),
+        (
+            {"name": "step", "decay_after": 0},
+            "decay_after must be a whole number of at least 1, got 0",
+        ),
+        (
+            {"name": "plateau", "decay_after": 1.5},
+            "decay_after must be a whole number of at least 1, got 1.5",
+        ),
+        (
+            {"decay_after": 4},
+            "decay_after must be left out unless schedule is step or plateau, got 'constant'",
+        ),
+        (
+            {"name": "cosine", "decay_after": 4},
+            "decay_after must be left out unless schedule is step or plateau, got 'cosine'",
+        ),
+    ],
+)
+def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        Schedule(**options)
+
+
+# --- the rate that is applied --------------------------------------------------------------------
+
+
+def make_graph(cell: Any = None, rate: float = RATE) -> UnrolledGraph:
+    cell = cell or cells.VanillaCell(5)
+    return UnrolledGraph(cell, 4, 3, 2, 2, seed=7, optimizer="sgd", learning_rate=rate)
+
+
+class Notebook(Silence):
+    """Writes the rates down."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+
+    def __call__(self, progress: Progress) -> None:
+        self.rates.append(progress.learning_rate)
+
+
+def trained(schedule: Schedule, epochs: int, **options: Any) -> tuple[dict[str, Any], list[float]]:
+    """Weights, and the rates that were told, one an update."""
+    graph, notes = make_graph(), Notebook()
+    with graph.session(threads=1) as session, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(meter, "REPORT_SECONDS", 0.0)
+        result = train(
+            graph, TASK, epochs=epochs, schedule=schedule, session=session, listener=notes, **options
+        )
+    return result.weights, notes.rates
+
+
+def by_hand(schedule: Schedule, epochs: int) -> tuple[list[Any], list[float]]:
+    """The loop of the notes with the rate fed, its moment taken from the loop's own counters."""
+    graph = make_graph()
+    evaluator = Evaluator(graph, TASK)
+    losses: list[float] = []
+    rates: list[float] = []
+    with graph.session(threads=1) as session:
+        for epoch in range(epochs):
+            state = graph.zero_state()
+            for inputs, targets in TASK.blocks(3, 4, epoch=epoch):
+                fraction = len(rates) / (epochs * BLOCKS)
+                rates.append(RATE * schedule.factor(Moment(epoch + 1, fraction, losses)))
+                feed = graph.feed(inputs, targets, state) | {graph.learning_rate: rates[-1]}
+                state, _ = session.run([graph.final_state, graph.train_step], feed)
+            losses.append(evaluator(session).loss)
+        return session.run(list(graph.variables)), rates
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(),
+        Schedule("step", decay=0.25, decay_after=1),
+        Schedule("cosine"),
+        Schedule("plateau", decay=0.1),
+    ],
+    ids=lambda schedule: schedule.name,
+)
+def test_the_rate_that_is_applied_and_told_is_that_of_the_schedule(schedule: Schedule) -> None:
+    weights, told = trained(schedule, 3)
+    expected, rates = by_hand(schedule, 3)
+    assert told == rates
+    assert_close(list(weights.values()), expected, 0, schedule.name)
+    if schedule.name != "constant":
+        assert len(set(rates)) > 1, f"all rates are {rates[0]}: the test would not notice anything"
+
+
+def test_graphs_of_other_widths_are_given_the_rate_too() -> None:
+    """The sliding style's second graph; by hand, a graph for each epoch with a rate of its own."""
+    truncation = Truncation("sliding", stride=3)
+    found, _ = trained(Schedule("step", decay=0.5, decay_after=1), 3, truncation=truncation)
+    cell = cells.VanillaCell(5)
+    graphs = [make_graph(cell, RATE * factor) for factor in (1, 0.5, 0.25)]
+    with graphs[0].session(threads=1) as session:
+        for epoch, graph in enumerate(graphs):
+            updates = next(session_epochs(graph, TASK, session, truncation=truncation, place=Place(epoch)))
+            assert len(list(updates)) == 4
+        assert_close(list(found.values()), session.run(list(graphs[0].variables)), 0, "weights")
+
+
+def test_the_rate_told_at_the_end_of_an_epoch_is_that_of_its_last_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not the next one's, although the report comes when the epoch has been counted."""
+    monkeypatch.setattr(meter, "REPORT_SECONDS", 1e9)
+
+    class Pairs(Notebook):
+        def evaluated(self, point: CurvePoint, session: Any) -> None:
+            self.rates.append(-point.epoch)
+
+    notes = Pairs()
+    schedule = Schedule("step", decay=0.5, decay_after=1)
+    train(make_graph(), TASK, epochs=3, schedule=schedule, listener=notes)
+    assert notes.rates == [0, RATE, -1, RATE / 2, -2, RATE / 4, -3]

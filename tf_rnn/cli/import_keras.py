@@ -1,0 +1,43 @@
+"""`import`: from an exported model, trained further in Keras or not, back to a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tf_rnn.config import OptionError
+from tf_rnn.output import CONFIG, require_empty
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+NAME = "import"
+POSITIONAL = {"exported": "EXPORTED", "out": "DIR"}
+HELP = "make a training run of an exported Keras model"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this command."""
+    parser.add_argument("exported", type=Path, metavar="EXPORTED", help="a folder written by export")
+    parser.add_argument("out", type=Path, metavar="DIR", help="the folder of the run, new or empty")
+
+
+def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:  # noqa: ARG001
+    """Runs the command.
+
+    Args:
+        arguments: What the parser made of `words`.
+        words: The command line.
+
+    Raises:
+        OptionError: If the model cannot be read, or the run not be written.
+    """
+    if not (arguments.exported / CONFIG).is_file():
+        raise OptionError("exported", f"must be a folder that export wrote, got {str(arguments.exported)!r}")
+    require_empty(arguments.out)
+    # TensorFlow takes seconds to load, which bad input need not wait for.
+    from tf_rnn.inference.keras_import import import_keras  # noqa: PLC0415
+
+    folder = import_keras(arguments.exported, arguments.out)
+    print(f"written: {folder}; go on with python -m tf_rnn train --resume {folder}")

@@ -1,0 +1,164 @@
+"""From a Keras model back to a training run.
+
+What is read is a folder as `export` writes it, of which two files are needed:
+
+    model.keras         or, if that is missing, model.weights.h5
+    config.json         how the run was set up; of a model of language vocabulary.json, too
+
+Weights that were made elsewhere come the same way: train a network of that description for a moment,
+export it, and put the weights into its Keras model:
+
+    model = keras.models.load_model("model.keras")
+    model.get_layer("layer_0").set_weights([kernel, recurrent_kernel, bias])
+    model.save("model.keras")
+
+with the layers `embedding`, `layer_0`, ..., `readout`; or leave another model.keras there that has the
+same layers, whatever they are called. What Keras has trained of a tied readout is not one any more: there
+the weights of Dense must stay those of the embedding.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py  # type: ignore[import-untyped]  # what Keras keeps weights with, required by TensorFlow
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import OptionError
+from tf_rnn.graph.describe import described_graph
+from tf_rnn.graph.naming import weight_names
+from tf_rnn.inference.exporting import KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY, new_folder
+from tf_rnn.inference.keras_model import empty_model, outside_of_graphs, require_equal
+from tf_rnn.inference.keras_weights import outline, weights_of_keras
+from tf_rnn.inference.weights import assign_weights
+from tf_rnn.output import CONFIG, read_config
+from tf_rnn.training.keeper import open_keeper
+from tf_rnn.training.record import Record
+from tf_rnn.training.session_loop import Place
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+
+def import_keras(exported: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
+    """Makes a training run of an exported model, with the weights that its Keras model has now.
+
+    Its only checkpoint has these weights, an optimizer that remembers nothing, and no training behind
+    it: `train(resume=out)` begins with them, `load(out)` uses them.
+
+    Args:
+        exported: A folder written by `export`.
+        out: The run's folder, new or empty; it is there as a whole or not at all.
+
+    Returns:
+        `out`.
+
+    Raises:
+        OptionError: For `exported`, if something needed is missing or damaged, or the Keras model is
+            not the network of its config.json; for `out`, if there is something in it, or it cannot be
+            written.
+    """
+    folder = Path(exported)
+    config, vocabulary = _read_config(folder), _read_vocabulary(folder)
+    try:
+        description = {name: config[name] for name in ("cell", "graph")}
+        weights = weights_of_keras(description, _read_model(folder, description))
+        # Nothing that is kept depends on these sizes.
+        graph = described_graph(description, num_steps=1, batch_size=1, loss_steps="all", dropout=0.0)
+    except OptionError as error:
+        raise OptionError("exported", f"must hold the Keras model of its {CONFIG}; {error}") from error
+    with new_folder(out) as partial, graph.session() as session:
+        assign_weights(session, weight_names(graph), weights)
+        keeper = open_keeper(partial, None, graph, config, vocabulary)
+        keeper.save(session, Record(), Place(), final_state=None, curve=[])
+    return Path(out)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        return read_config(folder)
+    except OptionError as error:
+        raise OptionError(
+            "exported", f"must be a folder that export wrote, with a {CONFIG}, got {str(folder)!r}"
+        ) from error
+
+
+def _read_vocabulary(folder: Path) -> tuple[str, ...] | None:
+    path = folder / VOCABULARY
+    if not path.exists():
+        return None
+    try:
+        tokens = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise OptionError("exported", f"must be undamaged, {str(path)!r} cannot be read") from error
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise OptionError("exported", f"must have a list of tokens in {str(path)!r}")
+    return tuple(tokens)
+
+
+def _read_model(folder: Path, description: dict[str, Any]) -> Any:
+    require_equal(description)
+    for name, read in READERS.items():
+        if (folder / name).exists():
+            return outside_of_graphs(functools.partial(read, folder / name, description))
+    raise OptionError("model", f"must be in {' or '.join(READERS)}, {str(folder)!r} has neither")
+
+
+def _load_model(path: Path, _: dict[str, Any]) -> Any:
+    if not zipfile.is_zipfile(path):
+        raise _unreadable(path, "it is no archive of files")
+    try:
+        return tf.compat.v2.keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever may come of a file that somebody else has written
+        raise _unreadable(path, _first_sentence(error)) from error
+
+
+def _load_weights(path: Path, description: dict[str, Any]) -> Any:
+    model = empty_model(description)
+    try:
+        count = _count_weights(path)
+        with warnings.catch_warnings(action="ignore"):  # the error says it
+            model.load_weights(path)
+    except ValueError as error:
+        raise _other_layers(path, model) from error
+    except Exception as error:
+        raise _unreadable(path, _first_sentence(error)) from error
+    if count > len(model.weights):  # Keras takes those that it needs
+        raise _other_layers(path, model)
+    return model
+
+
+def _count_weights(path: Path) -> int:
+    """How many weights there are in a file, those of optimizers and the seeds of dropout not counted."""
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return sum(name.startswith("layers/") and "seed_generator" not in name for name in names)
+
+
+def _other_layers(path: Path, model: Any) -> OptionError:
+    return OptionError(
+        "model", f"must have the layers {outline(model)}; the weights in {str(path)!r} are others"
+    )
+
+
+def _unreadable(path: Path, reason: str) -> OptionError:
+    return OptionError("model", f"must be one that Keras can read, {str(path)!r} is not: {reason}")
+
+
+def _first_sentence(error: Exception) -> str:
+    line, *_ = str(error).splitlines() or [type(error).__name__]
+    return line.partition(". ")[0]
+
+
+# In the order in which they are looked for.
+READERS: dict[str, Callable[[Path, dict[str, Any]], Any]] = {
+    KERAS_MODEL: _load_model,
+    KERAS_WEIGHTS: _load_weights,
+}

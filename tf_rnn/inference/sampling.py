@@ -1,0 +1,94 @@
+"""Text from a model of language, one token at a time."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tf_rnn.config import OptionError, require_not_negative, require_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tf_rnn.inference.stepper import Stepper
+    from tf_rnn.tasks import Vocabulary
+
+
+def sample(
+    stepper: Stepper,
+    vocabulary: Vocabulary,
+    prime: str = "",
+    length: int = 500,
+    *,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    seed: int | None = None,
+) -> Iterator[str]:
+    """Yields `prime` and then `length` tokens that the model draws, each fed back as the next input.
+
+        P_t, S_t = G(X_t, S_{t-1});   X_{t+1} ~ P_t ** (1 / temperature), made to sum to 1
+
+    Args:
+        stepper: One example; its state is set to zero first.
+        vocabulary: That of the model.
+        prime: How the text begins; where empty, the model is fed a newline (see `Vocabulary.opening`).
+        length: Tokens to draw, at least 0.
+        temperature: 1 for what the model predicts; below, the likely becomes likelier; 0 takes the
+            likeliest always.
+        top_k: Draws from so many of the likeliest alone; 0 from all.
+        seed: The same seed gives the same text; None for another one each time.
+
+    Returns:
+        An iterator over pieces of text.
+
+    Raises:
+        OptionError: At the call: if a value is not allowed, or `prime` has a token that the model
+            does not know.
+    """
+    require_whole("length", length, at_least=0)
+    require_whole("top_k", top_k, at_least=0)
+    temperature = require_not_negative("temperature", temperature)
+    if seed is not None:
+        require_whole("seed", seed, at_least=0)
+    try:
+        primed = [int(index) for index in vocabulary.encode(prime)]
+    except OptionError as error:
+        raise OptionError("prime", error.problem) from error
+    drawn = _draw(stepper, primed or [vocabulary.opening], length, temperature, top_k, seed)
+    return vocabulary.pieces(itertools.chain(primed, drawn))
+
+
+def _draw(
+    stepper: Stepper, primed: list[int], length: int, temperature: float, top_k: int, seed: int | None
+) -> Iterator[int]:
+    rng = np.random.default_rng(seed)
+    stepper.reset()
+    for index in primed[:-1]:
+        stepper.step(np.array([index]))
+    index = primed[-1]
+    for _ in range(length):
+        probabilities = sharpened(stepper.step(np.array([index]))[0], temperature, top_k)
+        index = int(rng.choice(len(probabilities), p=probabilities))
+        state = stepper.state
+        yield index
+        stepper.state = state  # whatever else was stepped in the meantime
+
+
+def sharpened(probabilities: np.ndarray, temperature: float, top_k: int) -> np.ndarray:
+    """P ** (1 / temperature), of the `top_k` likeliest alone, made to sum to 1; float64.
+
+    Of classes as likely as each other, the first come first.
+    """
+    wanted = np.asarray(probabilities, np.float64)
+    if temperature == 0:
+        return np.asarray(np.eye(len(wanted))[int(np.argmax(wanted))])
+    with np.errstate(divide="ignore", over="ignore"):  # the log of 0; a temperature of almost 0
+        logs = np.log(wanted)
+        logs = (logs - logs.max()) / temperature
+    if 0 < top_k < len(logs):
+        beyond = np.argsort(-logs, kind="stable")[top_k:]
+        logs[beyond] = -np.inf
+    powers = np.exp(logs)
+    return np.asarray(powers / powers.sum())

@@ -1,0 +1,99 @@
+"""How the learning rate changes in the course of training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from tf_rnn.config import SCHEDULES_OVER_BUDGET, require_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WAIT = {"step": 4, "plateau": 1}
+OVER_BUDGET = SCHEDULES_OVER_BUDGET
+
+
+class Moment(NamedTuple):
+    """All that a learning rate may depend on; the same after a stop and a resume.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        fraction: The part of the budget that is used up, 0 to 1.
+        valid_losses: The losses on held-out data so far, in order.
+    """
+
+    epoch: int
+    fraction: float
+    valid_losses: Sequence[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """The factor by which the learning rate is multiplied.
+
+        constant    1
+        step        decay ** max(0, epoch - decay_after)           Zaremba et al. 2014, section 4.1
+        cosine      (1 + cos(pi * fraction of the budget)) / 2     Loshchilov & Hutter 2017, eq. 5
+        plateau     decay ** (how many times the held-out loss has not become lower for decay_after
+                    evaluations in a row)
+
+    Attributes:
+        name: One of these.
+        decay: What the rate is multiplied by, above 0 and below 1.
+        decay_after: "step": epochs at the full rate; "plateau": evaluations to wait. None for 4 and 1.
+
+    Raises:
+        OptionError: If an option is not allowed, or of no use to the schedule.
+    """
+
+    name: str = "constant"
+    decay: float = 0.5
+    decay_after: int | None = None
+
+    def __post_init__(self) -> None:
+        require_schedule(self.name, self.decay, self.decay_after)
+
+    @property
+    def wait(self) -> int:
+        """`decay_after`, or what it is when left out."""
+        return WAIT[self.name] if self.decay_after is None else self.decay_after
+
+    def factor(self, moment: Moment) -> float:
+        """What the learning rate is multiplied by."""
+        return SCHEDULES[self.name](self, moment)
+
+
+def constant(schedule: Schedule, moment: Moment) -> float:  # noqa: ARG001
+    """1 at all times."""
+    return 1.0
+
+
+def step(schedule: Schedule, moment: Moment) -> float:
+    """Full for some epochs, then smaller by a factor with each."""
+    return float(schedule.decay ** max(0, moment.epoch - schedule.wait))
+
+
+def cosine(schedule: Schedule, moment: Moment) -> float:  # noqa: ARG001
+    """Half a wave from 1 to 0 over the whole budget."""
+    return (1 + math.cos(math.pi * min(1.0, moment.fraction))) / 2
+
+
+def plateau(schedule: Schedule, moment: Moment) -> float:
+    """Smaller by a factor whenever the held-out loss has stopped falling."""
+    lowest, waited, decays = math.inf, 0, 0
+    for loss in moment.valid_losses:
+        waited = 0 if loss < lowest else waited + 1
+        lowest = min(lowest, loss)
+        if waited == schedule.wait:
+            waited, decays = 0, decays + 1
+    return float(schedule.decay**decays)
+
+
+SCHEDULES: dict[str, Callable[[Schedule, Moment], float]] = {
+    "constant": constant,
+    "step": step,
+    "cosine": cosine,
+    "plateau": plateau,
+}
