@@ -599,7 +599,7 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_any_json_in_place_of_a_part_of_a_run_is_noticed_or_does_no_harm(
     spare: Path, data: st.DataObject

@@ -244,15 +244,15 @@ def _read_snapshot(folder: Path) -> Snapshot:
         record=Record.from_json(run["record"]),
         place=Place(**place, state=state or None, measured=tuple(measured)),
         final_state=final_state or None,
-        best=None if run["best"] is None else _read_best(**run["best"]),
+        best=None if run["best"] is None else _read_best(run["best"]),
         vocabulary=_read_vocabulary(folder / VOCABULARY) if has_vocabulary else None,
     )
 
 
-def _read_best(name: str, valid_loss: Any) -> Best:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"the best checkpoint is called {name!r}")
-    return Best(name, read_number(valid_loss))
+def _read_best(best: dict[str, Any]) -> Best:
+    if not _NAME.fullmatch(best["name"]):
+        raise ValueError(f"the best checkpoint is called {best['name']!r}")
+    return Best(best["name"], read_number(best["valid_loss"]))
 
 
 def _read_vocabulary(path: Path) -> tuple[str, ...]:

@@ -123,6 +123,7 @@ class FolderKeeper:
         config: How the run is set up.
         vocabulary: Of a language task, else None.
         start: The checkpoint to go on from, or None.
+        unit: What losses are counted in.
     """
 
     def __init__(
@@ -132,9 +133,10 @@ class FolderKeeper:
         config: dict[str, Any],
         vocabulary: tuple[str, ...] | None,
         start: Checkpoint | None,
+        unit: str = "nats",
     ) -> None:
         self.folder, self._graph, self._config = folder, graph, config
-        self._vocabulary, self._start = vocabulary, start
+        self._vocabulary, self._start, self._unit = vocabulary, start, unit
         self._best = start.snapshot.best if start else None
         self._checkpoints = Checkpoints(folder / CHECKPOINTS, start)
         with graph.tf_graph.as_default():
@@ -192,7 +194,7 @@ class FolderKeeper:
         snapshot = Snapshot(self._config, record, kept, _flat(final_state), self._best, self._vocabulary)
         self._checkpoints.write(name, snapshot, lambda path: self._save_variables(session, path))
         with _writing(self.folder / METRICS) as path:
-            write_metrics(path, curve)
+            write_metrics(path, curve, self._unit)
         self._saved = present
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(SAVE_SECONDS, took / SAVE_SHARE)
@@ -239,8 +241,8 @@ def _writing(path: Path) -> Iterator[Path]:
         raise OptionError("out", f"could not be written: {reason} ({str(path)!r})") from error
 
 
-def write_metrics(path: Path, curve: list[CurvePoint]) -> None:
-    """Writes a line of JSON for each evaluation after the start."""
+def write_metrics(path: Path, curve: list[CurvePoint], unit: str = "nats") -> None:
+    """Writes a line of JSON for each evaluation after the start; perplexity for losses in nats alone."""
     lines = [
         {
             "epoch": point.epoch,
@@ -248,7 +250,7 @@ def write_metrics(path: Path, curve: list[CurvePoint]) -> None:
             "tokens": point.tokens,
             "train_loss": point.train_loss,
             "valid_loss": point.valid_loss,
-            "perplexity": perplexity(point.valid_loss),
+            "perplexity": perplexity(point.valid_loss) if unit == "nats" else None,
             "seconds": point.seconds,
         }
         for point in curve
@@ -268,6 +270,7 @@ def open_keeper(
     graph: UnrolledGraph,
     config: dict[str, Any],
     vocabulary: tuple[str, ...] | None,
+    unit: str = "nats",
 ) -> Keeper:
     """Returns what keeps a run that begins in `out` or goes on in `resume`, or keeps nothing.
 
@@ -283,12 +286,12 @@ def open_keeper(
         make_folder("out", folder)
         with _writing(folder / CONFIG) as path:
             write_json(path, config)
-        return FolderKeeper(folder, graph, config, vocabulary, None)
+        return FolderKeeper(folder, graph, config, vocabulary, None, unit)
     if resume is not None:
         folder = Path(resume)
         require_same_run(folder, kept_config(folder), config)
         start = find_start(folder)
-        return FolderKeeper(folder, graph, config, vocabulary, start)
+        return FolderKeeper(folder, graph, config, vocabulary, start, unit)
     return Nothing()
 
 

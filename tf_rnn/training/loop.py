@@ -163,7 +163,7 @@ def train(
     keeper: Keeper = Nothing()
     if out is not None or resume is not None:
         keeper = open_keeper(
-            out, resume, graph, run_config(graph, task, plan), getattr(task, "vocabulary", None)
+            out, resume, graph, run_config(graph, task, plan), getattr(task, "vocabulary", None), task.unit
         )
     with contextlib.ExitStack() as stack:
         if session is None:

@@ -1,0 +1,508 @@
+"""A run that is killed, interrupted or out of space loses nothing that was saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import functools
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+from tf_rnn import cells
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import OptionError
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.naming import saved_names
+from tf_rnn.tasks import Echo
+from tf_rnn.training import CurvePoint, DivergedError, Place, Silence, keeper, loop, meter, train
+from tf_rnn.training.checkpoints import Checkpoints, read_checkpoint
+from tf_rnn.training.keeper import FolderKeeper, Nothing, find_start, kept_config, write_metrics
+from tf_rnn.training.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tf_rnn.training import Progress, TrainingResult
+
+# 2 blocks an epoch of 3 rows times 4 steps.
+TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=29, valid_length=3)
+
+
+def make_graph(**options: Any) -> UnrolledGraph:
+    given: dict[str, Any] = {"seed": 7, "optimizer": "adam", "dropout": 0.3}
+    return UnrolledGraph(cells.VanillaCell(5), 4, 3, 2, 2, **(given | options))
+
+
+@functools.cache
+def shared_graph() -> UnrolledGraph:
+    return make_graph()
+
+
+def run(listener: Any = None, graph: UnrolledGraph | None = None, **options: Any) -> TrainingResult:
+    graph = graph or shared_graph()
+    with graph.session(threads=1) as session:
+        return train(graph, TASK, session=session, listener=listener or Silence(), **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Every update is reported; graphs are made once; nothing is written for TensorBoard."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(meter, "REPORT_SECONDS", 0.0)
+        patched.setattr(UnrolledGraph, "_sibling", functools.cache(UnrolledGraph._sibling))
+        patched.setattr(loop, "Summaries", lambda *_: Silence())
+        yield
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) | {"seconds": 0} for line in lines]
+
+
+def saved_updates(folder: Path) -> int:
+    """How many updates the newest checkpoint has."""
+    start = find_start(folder, pytest.fail)
+    assert start is not None
+    return start.snapshot.record.updates
+
+
+def curve_text(result: TrainingResult) -> str:
+    """Exact, but for the seconds."""
+    return str([point._replace(seconds=0.0) for point in result.curve])
+
+
+def assert_same_end(folder: Path, weights: dict[str, Any], updates: int) -> TrainingResult:
+    """As of a run that nothing happened to, which is returned; `seconds` are another matter."""
+    expected = run(updates=updates, out=folder / "whole")
+    assert metrics(folder) == metrics(folder / "whole")
+    assert list(weights) == list(expected.weights)
+    for name, value in expected.weights.items():
+        assert_close(weights[name], value, 0, name)
+    return expected
+
+
+# --- killed --------------------------------------------------------------------------------------
+
+PROCESS = """
+import math, sys
+from pathlib import Path
+import numpy as np
+import test_keeper
+from tf_rnn.training import Silence, keeper, meter
+
+class Line(Silence):
+    def __call__(self, progress):
+        print(progress.updates, flush=True)
+
+def run(**options):
+    return test_keeper.run(Line(), **options)
+
+folder = Path(sys.argv[1])
+meter.REPORT_SECONDS, keeper.SAVE_SECONDS, keeper.SAVE_SHARE = 0.0, 0.0, math.inf
+"""
+
+TO_THE_END = """
+kept = {"resume": folder} if (folder / "config.json").exists() else {"out": folder}
+result = run(updates=int(sys.argv[2]), **kept)
+np.savez(folder / "weights.npz", **result.weights)
+np.save(folder / "state.npy", result.final_state)
+(folder / "curve.txt").write_text(test_keeper.curve_text(result))
+"""
+
+
+def start_process(script: str, *arguments: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROCESS + script, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=Path(__file__).parent, stdout=pipe, stderr=pipe, text=True)
+
+
+def read_until(process: subprocess.Popen[str], updates: int) -> int:
+    """Waits for an update at least; returns the number that was read."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) >= updates:
+            return int(line)
+    assert process.stderr is not None
+    raise AssertionError(f"no update {updates}: {process.stderr.read()}")
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(tmp_path: Path, kills: int) -> None:
+    """With kill -9, wherever it is: between two updates, or while a checkpoint is being written.
+
+    Each time another process goes on, and this one, which was not killed, has the same bits.
+    """
+    rng = np.random.default_rng(kills)
+    folder, done, step = tmp_path / "run", 0, 12
+    last = step * kills + 7
+    for number in range(1, kills + 1):
+        with start_process(TO_THE_END, folder, last) as process:
+            first = read_until(process, 1)
+            assert first <= done + 1, f"update {first} is the first after {done} were saved"
+            read_until(process, number * step + int(rng.integers(5)) - 5)
+            time.sleep(rng.uniform(0, 0.02))  # a moment like any other
+            process.kill()
+            _, errors = process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert errors == "", "a checkpoint that is there is whole"
+        done = saved_updates(folder)
+        assert 0 < done < last
+    with start_process(TO_THE_END, folder, last) as process:
+        _, errors = process.communicate(timeout=100)
+    assert (process.returncode, errors) == (0, "")
+    with np.load(folder / "weights.npz") as arrays:
+        expected = assert_same_end(folder, dict(arrays), last)
+    assert_close(np.load(folder / "state.npy"), expected.final_state, 0, "final state")
+    assert (folder / "curve.txt").read_text(encoding="utf-8") == curve_text(expected)
+
+
+# --- interrupted ---------------------------------------------------------------------------------
+
+INTERRUPTED_TWICE = """
+import signal
+handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+for kept in ({"out": folder}, {"resume": folder}):
+    try:
+        run(updates=10**9, **kept)
+    except KeyboardInterrupt:
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+        print(-1, flush=True)
+"""
+
+
+def test_signals_end_a_run_after_the_present_update(tmp_path: Path) -> None:
+    """SIGINT, and SIGTERM after going on: both save, raise KeyboardInterrupt and give handlers back."""
+    folder, done = tmp_path / "run", 0
+    with start_process(INTERRUPTED_TWICE, folder) as process:
+        assert process.stdout is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            assert read_until(process, done + 1) == done + 1
+            done = read_until(process, done + 3)
+            process.send_signal(number)
+            more = [int(line) for line in iter(process.stdout.readline, "-1\n")]
+            done = [done, *more][-1]
+        _, errors = process.communicate(timeout=100)
+    assert (process.returncode, errors) == (0, "")
+    assert saved_updates(folder) == done
+    weights = run(updates=done + 3, resume=folder).weights
+    assert_same_end(folder, weights, done + 3)
+
+
+class Interrupting(Silence):
+    """Sends signals at an update, or at an evaluation after so many."""
+
+    def __init__(self, update: int = -1, evaluation: int = -1, times: int = 1) -> None:
+        self._update, self._evaluation, self._times = update, evaluation, times
+        self.updates: list[int] = []
+        self.handlers: set[Any] = set()
+
+    def __call__(self, progress: Progress) -> None:
+        self.updates.append(progress.updates)
+        self.handlers.add(signal.getsignal(signal.SIGINT))
+        if progress.updates == self._update:
+            self._send()
+
+    def evaluated(self, point: CurvePoint, session: Any) -> None:
+        if point.updates == self._evaluation:
+            self._send()
+
+    def _send(self) -> None:
+        for _ in range(self._times):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def handlers_are_given_back() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_an_interrupt_is_held_back_until_the_run_is_saved(tmp_path: Path) -> None:
+    listener = Interrupting(update=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(listener, updates=9, out=tmp_path)
+    assert listener.updates == [1, 2, 3]
+    assert saved_updates(tmp_path) == 3
+    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+
+
+def test_a_second_interrupt_is_not_held_back(tmp_path: Path) -> None:
+    """What was saved before is still there, and is gone on from."""
+    listener = Interrupting(update=3, times=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(listener, updates=9, out=tmp_path)
+    assert listener.updates == [1, 2, 3]
+    assert saved_updates(tmp_path) == 2, "the last evaluation"
+    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+
+
+@pytest.mark.parametrize(("evaluation", "updates"), [(0, 0), (2, 2), (5, 5)])
+def test_an_interrupt_during_an_evaluation_is_not_lost(tmp_path: Path, evaluation: int, updates: int) -> None:
+    """Before any update, at an epoch's end, and at the very end, when there is nothing left to do."""
+    listener = Interrupting(evaluation=evaluation)
+    with pytest.raises(KeyboardInterrupt):
+        run(listener, updates=5, out=tmp_path)
+    assert listener.updates == list(range(1, updates + 1))
+    assert saved_updates(tmp_path) == updates
+    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+
+
+def test_without_a_folder_an_interrupt_is_not_held_back() -> None:
+    listener = Interrupting(update=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(listener, updates=9)
+    assert listener.updates == [1, 2]
+    assert listener.handlers == {signal.getsignal(signal.SIGINT)}
+
+
+def test_handlers_are_given_back_after_an_error(tmp_path: Path) -> None:
+    graph = make_graph(optimizer="sgd", learning_rate=3e38)
+    listener = Interrupting()
+    with pytest.raises(DivergedError):
+        run(listener, graph, updates=9, out=tmp_path)
+    assert listener.handlers != {signal.getsignal(signal.SIGINT)}, "none was ever taken"
+
+
+def test_another_thread_trains_without_handlers(tmp_path: Path) -> None:
+    """Only the main thread may have them."""
+    listener = Interrupting()
+    results: list[TrainingResult] = []
+    thread = threading.Thread(target=lambda: results.append(run(listener, updates=3, out=tmp_path)))
+    thread.start()
+    thread.join()
+    assert [result.updates for result in results] == [3]
+    assert listener.handlers == {signal.getsignal(signal.SIGINT)}
+    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+
+
+# --- when it is saved ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes only when it is told to."""
+    now = [1000.0]
+    monkeypatch.setattr(keeper, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_saving_is_due_after_a_while_and_takes_a_small_part_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    graph = make_graph()
+    kept = FolderKeeper(tmp_path, graph, {}, None, None)
+    took = iter([1.0, 10.0, 2.0])
+    record = Record()
+
+    def write(*_: Any) -> None:
+        clock[0] += next(took)
+
+    monkeypatch.setattr(Checkpoints, "write", write)
+    waited = []
+    for _ in range(3):
+        due = clock[0]
+        while not kept.save_is_due:
+            clock[0] += 1.0
+        waited.append(clock[0] - due)
+        record.updates += 1
+        kept.save(None, record, Place(), None, [])
+    assert waited == [60.0, 60.0, 200.0]
+
+
+def test_what_has_not_changed_is_not_saved_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[Any] = []
+    monkeypatch.setattr(Checkpoints, "write", lambda *arguments: names.append(arguments[1]))
+    kept = FolderKeeper(tmp_path, make_graph(), {}, None, None)
+    record = Record()
+    start = CurvePoint(0, 0, 0.0, math.nan, 0.7, 0)
+    counts = []
+    for change in (None, None, "updates", "epochs", None, "curve", None):
+        if change == "curve":
+            record.curve.append(start)
+        elif change is not None:
+            setattr(record, change, getattr(record, change) + 1)
+        kept.save(None, record, Place(), None, record.curve)
+        counts.append(len(names))
+    assert counts == [1, 1, 2, 3, 3, 4, 4]
+
+
+def test_each_update_may_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(keeper, "SAVE_SHARE", math.inf)
+    seen = []
+
+    class Looking(Silence):
+        def __call__(self, progress: Progress) -> None:
+            if progress.updates > 1:
+                seen.append(saved_updates(tmp_path))
+
+    run(Looking(), updates=4, out=tmp_path)
+    assert seen == [1, 2, 3]
+    assert saved_updates(tmp_path) == 4
+
+
+def test_the_best_checkpoint_stays_and_holds_the_weights_with_the_lowest_loss(tmp_path: Path) -> None:
+    """Found by restoring it and evaluating."""
+    graph = make_graph(optimizer="sgd", learning_rate=3.0, dropout=0.0)
+    result = run(None, graph, epochs=9, out=tmp_path)
+    lowest = min(result.curve[1:], key=lambda point: point.valid_loss)
+    made = Checkpoints(tmp_path / "checkpoints")
+    best = made.best(pytest.fail)
+    assert best is not None
+    assert lowest.epoch < 8, "the best is one of the last two by itself"
+    assert len(made.names) == 3
+    assert best.snapshot.record.updates == lowest.updates
+    assert best.snapshot.best is not None
+    assert best.snapshot.best.valid_loss == lowest.valid_loss
+    again = run(None, graph, updates=lowest.updates, out=tmp_path / "again")
+    assert again.evaluation.loss == lowest.valid_loss
+    with graph.tf_graph.as_default():
+        saver = tf.train.Saver(saved_names(graph))
+    with graph.session(threads=1) as session:
+        best.restore(saver, session)
+        weights = session.run(list(graph.variables))
+    assert_close(weights, list(again.weights.values()), 0, "weights")
+
+
+def test_nothing_keeps_nothing() -> None:
+    kept = Nothing()
+    with kept as entered:
+        assert entered is kept
+        assert (kept.is_stopped, kept.save_is_due) == (False, False)
+        kept.save(None, Record(), Place(), None, [])
+    assert Nothing.restore(kept, None) is None  # type: ignore[func-returns-value]
+
+
+# --- what cannot be written ----------------------------------------------------------------------
+
+
+def full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def full_of_tensorflow(*_: Any, **__: Any) -> Any:
+    raise tf.errors.ResourceExhaustedError(None, None, "No space left on device\nmore lines")
+
+
+@pytest.mark.parametrize(
+    ("place", "failing", "file"),
+    [
+        ("tf_rnn.training.keeper.write_metrics", full, "metrics.jsonl"),
+        ("tf_rnn.training.checkpoints.np.savez", full, "checkpoints/checkpoint-000003.partial"),
+        (
+            "tf_rnn.training.keeper.tf.train.Saver.save",
+            full_of_tensorflow,
+            "checkpoints/checkpoint-000003.partial",
+        ),
+    ],
+)
+def test_a_run_that_cannot_be_saved_ends_and_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, failing: Any, file: str
+) -> None:
+    """When the disk is full after the first epoch; what was saved before is as it was."""
+
+    class Filling(Silence):
+        def __call__(self, progress: Progress) -> None:
+            if progress.updates == 3:
+                before.update(contents(tmp_path))
+                monkeypatch.setattr(place, failing)
+
+    before: dict[str, bytes] = {}
+    message = f"out could not be written: No space left on device ({str(tmp_path / file)!r})"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(Filling(), updates=6, out=tmp_path)
+    after = contents(tmp_path)
+    kept = [name for name in before if "checkpoint-000001" not in name]  # its turn to go has come
+    assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
+    monkeypatch.undo()
+    assert_same_end(tmp_path, run(updates=6, resume=tmp_path).weights, 6)
+
+
+def test_a_configuration_that_cannot_be_written_is_an_error_of_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", full)
+    path = tmp_path / "config.json"
+    message = f"out could not be written: No space left on device ({str(path)!r})"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(updates=3, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("mine", encoding="utf-8")
+    message = f"out must be a folder that can be written, got {str(path)!r} (File exists)"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(updates=3, out=path)
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+# --- what was kept -------------------------------------------------------------------------------
+
+
+def test_a_state_of_other_shapes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody writes such a checkpoint but on purpose."""
+    run(updates=1, out=tmp_path)
+    start = find_start(tmp_path)
+    assert start is not None
+
+    def changed(path: Path) -> Any:
+        found = read_checkpoint(path)
+        place = found.snapshot.place._replace(state=[np.zeros((3, 6)), np.zeros(2)])
+        return dataclasses.replace(found, snapshot=dataclasses.replace(found.snapshot, place=place))
+
+    monkeypatch.setattr("tf_rnn.training.checkpoints.read_checkpoint", changed)
+    message = "resume must hold a state of the shapes [[3, 5]], got [[3, 6], [2]]"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(updates=2, resume=tmp_path)
+
+
+def test_the_configuration_that_counts_is_the_last_that_was_saved(tmp_path: Path) -> None:
+    run(updates=1, out=tmp_path)
+    assert kept_config(tmp_path)["training"]["budget"] == {"kind": "updates", "amount": 1}
+    run(epochs=1, resume=tmp_path)
+    assert kept_config(tmp_path)["training"]["budget"] == {"kind": "epochs", "amount": 1}
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert config["training"]["budget"] == {"kind": "updates", "amount": 1}, "as it was begun"
+
+
+def test_metrics_are_standard_json(tmp_path: Path) -> None:
+    """A line for each point after the start; what is no number is null."""
+    path = tmp_path / "metrics.jsonl"
+    curve = [
+        CurvePoint(0, 0, 0.0, math.nan, 0.7, 0),
+        CurvePoint(2, 24, 0.5, 0.625, 0.75, 1),
+        CurvePoint(4, 48, 1.5, math.nan, 1e4, 2),
+    ]
+    write_metrics(path, curve)
+    first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    counts = {"epoch": 1, "step": 2, "tokens": 24}
+    assert first == counts | {
+        "train_loss": 0.625, "valid_loss": 0.75, "perplexity": math.exp(0.75), "seconds": 0.5,
+    }  # fmt: skip
+    assert list(first) == list(second)
+    assert (second["train_loss"], second["valid_loss"], second["perplexity"]) == (None, 1e4, None)
+    write_metrics(path, curve[:1])
+    assert path.read_bytes() == b""

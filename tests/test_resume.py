@@ -1,0 +1,838 @@
+"""A run that was stopped and gone on with is the run that never stopped, to the last bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import signal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+from tf_rnn import cells
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import OPTIMIZERS, SCHEDULES, STYLES, OptionError
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.naming import saved_names
+from tf_rnn.tasks import Adding, Copy, Echo, Influence, Stream, Text
+from tf_rnn.training import Place, Schedule, Silence, Truncation, loop, meter, train
+from tf_rnn.training.session_loop import session_epochs
+from tf_rnn.training.summaries import Summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from tf_rnn.tasks import Task
+    from tf_rnn.training import CurvePoint, Progress, TrainingResult
+
+ROWS = 3
+UPDATES = 5
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[pytest.MonkeyPatch]:
+    """Every update is reported; graphs of other sizes are made once; nothing is written for TensorBoard."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(meter, "REPORT_SECONDS", 0.0)
+        patched.setattr(UnrolledGraph, "_sibling", functools.cache(UnrolledGraph._sibling))
+        patched.setattr(loop, "Summaries", lambda *_: Silence())
+        patched.setattr(os, "fsync", lambda *_: None)
+        yield patched
+
+
+def echo(row: int, **options: Any) -> Echo:
+    """Rows of so many steps; two tokens stay over."""
+    given: dict[str, Any] = {
+        "lags": (1, 3),
+        "effects": (0.3, -0.15),
+        "length": ROWS * row + 2,
+        "valid_length": 3,
+    }
+    return Echo(**(given | options))
+
+
+class Case(NamedTuple):
+    """What is trained, and how; `row` steps a row make about two updates an epoch."""
+
+    cell: Callable[[], Any]
+    row: int = 9
+    graph: dict[str, Any] = {}  # noqa: RUF012
+    options: dict[str, Any] = {}  # noqa: RUF012
+    num_steps: int = 4
+
+    @property
+    def task(self) -> Echo:
+        return echo(self.row)
+
+    def make(self, num_steps: int | None = None, batch_size: int = ROWS, cell: Any = None) -> UnrolledGraph:
+        given = {"seed": 7, "learning_rate": 0.1} | self.graph
+        return UnrolledGraph(cell or self.cell(), num_steps or self.num_steps, batch_size, 2, 2, **given)
+
+
+def stacked() -> Any:
+    return cells.StackedCell([cells.VanillaCell(3), cells.VanillaCell(2)])
+
+
+def truncation(style: str, **options: Any) -> dict[str, Any]:
+    return {"truncation": Truncation(style, **options)}
+
+
+STEP = {"schedule": Schedule("step", decay=0.5, decay_after=1)}
+PLATEAU = {"schedule": Schedule("plateau", decay=0.3)}
+COSINE = {"schedule": Schedule("cosine")}
+RESET = {"state": "reset"}
+DROPOUT = {"dropout": 0.3}
+
+# Stopped by a smaller budget: every optimizer, cell, style and state.
+CASES = {
+    "block": Case(lambda: cells.LSTMCell(3), graph={"optimizer": "adam", "clip_norm": 0.1} | DROPOUT),
+    "sliding": Case(
+        lambda: cells.GRUCell(3), 6, {"optimizer": "adagrad"}, truncation("sliding", stride=2) | RESET | STEP
+    ),
+    "random": Case(
+        lambda: cells.VanillaCell(5),
+        4,
+        {"optimizer": "adam", "embedding_size": 2},
+        truncation("random", seed=6) | RESET,
+        num_steps=2,
+    ),
+    "adaptive": Case(
+        stacked, 6, {"optimizer": "rmsprop"} | DROPOUT, truncation("adaptive", tolerance=0.3) | PLATEAU
+    ),
+    "full": Case(
+        lambda: cells.VanillaCell(5), 4, {"optimizer": "sgd", "dtype": "float64"}, truncation("full")
+    ),
+}
+
+
+@functools.cache
+def block_graph() -> UnrolledGraph:
+    """For tests that need not make one themselves."""
+    return CASES["block"].make()
+
+
+# Interrupted: what is spread over a budget must stay where it is.
+INTERRUPTED = {
+    "block": Case(lambda: cells.GRUCell(3), graph={"optimizer": "adam"} | DROPOUT, options=RESET | COSINE),
+    "sliding": Case(
+        lambda: cells.VanillaCell(5),
+        5,
+        {"optimizer": "momentum"} | DROPOUT,
+        truncation("sliding", stride=1) | COSINE | {"evaluations": 3},
+    ),
+    "random": Case(
+        lambda: cells.VanillaCell(5),
+        5,
+        {"optimizer": "rmsprop"} | DROPOUT,
+        truncation("random", seed=5) | PLATEAU | {"evaluations": 3},
+        num_steps=2,
+    ),
+    "adaptive": Case(
+        lambda: cells.VanillaCell(5),
+        6,
+        {"optimizer": "sgd"},
+        truncation("adaptive") | RESET | {"evaluations": 3},
+    ),
+}
+
+
+# --- running, and comparing ----------------------------------------------------------------------
+
+
+class Stop(Silence):
+    """Writes down what there is after each update, and interrupts after some."""
+
+    def __init__(self, graph: UnrolledGraph, session: Any, stops: Iterable[int] = ()) -> None:
+        self._session, self._names, self._stops = session, saved_names(graph), set(stops)
+        self.rates: dict[int, float] = {}
+        self.variables: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        self.rates[progress.updates] = progress.learning_rate
+        self.variables[progress.updates] = self._session.run(self._names)
+        if progress.updates in self._stops:
+            signal.raise_signal(signal.SIGINT)
+
+
+class Ran(NamedTuple):
+    """What a run gave, and what there was after each of its updates."""
+
+    result: TrainingResult | None
+    notes: Stop
+
+
+def run(case: Case, graph: UnrolledGraph | None = None, stops: Iterable[int] = (), /, **options: Any) -> Ran:
+    """In a session of its own with one thread; the result is None if the run was interrupted."""
+    graph = graph or case.make()
+    with graph.session(threads=1) as session:
+        notes = Stop(graph, session, stops)
+        given = case.options | {"session": session, "listener": notes} | options
+        try:
+            return Ran(train(graph, case.task, **given), notes)
+        except KeyboardInterrupt:
+            return Ran(None, notes)
+
+
+def without_seconds(curve: Iterable[CurvePoint]) -> list[str]:
+    """As text, in which a nan is equal to a nan and floats are exact."""
+    return [str(point._replace(seconds=0.0)) for point in curve]
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) | {"seconds": 0} for line in lines]
+
+
+def assert_same_variables(found: dict[str, Any], expected: dict[str, Any], what: str = "") -> None:
+    """Weights and optimizer's memory."""
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert_close(found[name], value, 0, f"{what} {name}")
+
+
+def assert_same_run(found: Ran, expected: Ran) -> None:
+    assert found.result is not None
+    assert expected.result is not None
+    one, other = found.result, expected.result
+    assert without_seconds(one.curve) == without_seconds(other.curve)
+    assert (one.updates, one.tokens) == (other.updates, other.tokens)
+    assert str(one.evaluation) == str(other.evaluation)
+    assert type(one.final_state) is type(other.final_state)
+    assert_close(one.final_state, other.final_state, 0, "final state")
+    assert_close(list(one.weights.values()), list(other.weights.values()), 0, "weights")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Every file's name and content."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def checkpoint_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+# --- stopped and gone on with --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_that_is_stopped_after_every_update_is_the_one_that_never_stopped(
+    tmp_path: Path, name: str
+) -> None:
+    """Within an epoch and exactly at its end; what is restored is compared after every update."""
+    case = CASES[name]
+    graph = case.make()
+    whole = run(case, graph, updates=UPDATES, out=tmp_path / "whole")
+    assert whole.result is not None
+    assert sorted(whole.notes.variables) == list(range(1, UPDATES + 1))
+    kept = {"out": tmp_path / "parts"}
+    for updates in range(1, UPDATES + 1):
+        part = run(case, graph, updates=updates, **kept)
+        kept = {"resume": tmp_path / "parts"}
+        assert list(part.notes.variables) == [updates]
+        told = f"{part.notes.rates[updates]}, not {whole.notes.rates[updates]}"
+        assert part.notes.rates[updates] == whole.notes.rates[updates], f"rate of update {updates}: {told}"
+        expected = whole.notes.variables[updates]
+        assert_same_variables(part.notes.variables[updates], expected, f"after update {updates}:")
+    assert_same_run(part, whole)
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_a_run_that_is_interrupted_after_every_update_is_the_one_that_was_not(
+    tmp_path: Path, name: str
+) -> None:
+    """Whole epochs, with evaluations and rates that depend on where in the budget the run is."""
+    case = INTERRUPTED[name]
+    graph = case.make()
+    whole = run(case, graph, epochs=2, out=tmp_path / "whole")
+    last = max(whole.notes.variables)
+    kept: dict[str, Any] = {"out": tmp_path / "parts", "epochs": 2}
+    for updates in range(1, last + 1):
+        part = run(case, graph, range(1, last + 1), **kept)
+        assert part.result is None
+        kept = {"resume": tmp_path / "parts"}  # the budget is the one that it was begun with
+        assert list(part.notes.rates.items()) == [(updates, whole.notes.rates[updates])]
+        expected = whole.notes.variables[updates]
+        assert_same_variables(part.notes.variables[updates], expected, f"after update {updates}:")
+    assert_same_run(run(case, graph, **kept), whole)
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def test_the_cases_cover_what_there_is() -> None:
+    cases = [*CASES.values(), *INTERRUPTED.values()]
+    options = [case.options for case in cases]
+    assert {case.graph["optimizer"] for case in cases} == set(OPTIMIZERS)
+    assert {option.get("truncation", Truncation()).style for option in options} == set(STYLES)
+    assert {option.get("state", "carry") for option in options} == {"carry", "reset"}
+    assert {option.get("schedule", Schedule()).name for option in options} == set(SCHEDULES)
+    kinds = {cells.VanillaCell, cells.GRUCell, cells.LSTMCell, cells.StackedCell}
+    assert {type(case.cell()) for case in cases} == kinds
+
+
+def test_another_graph_goes_on(tmp_path: Path) -> None:
+    """In a `tf.Graph` of its own, made without the seed of the first; the first was interrupted."""
+    case = CASES["block"]
+    whole = run(case, epochs=2)
+    part = run(case, None, [3], epochs=2, out=tmp_path)
+    assert part.result is None
+    rest = run(case._replace(graph=case.graph | {"seed": None}), epochs=2, resume=tmp_path)
+    assert_same_run(rest, whole)
+    assert min(rest.notes.variables) == 4
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_patience_is_counted_over_a_stop(tmp_path: Path, patience: int) -> None:
+    case = Case(lambda: cells.VanillaCell(5), 5, {"optimizer": "sgd", "learning_rate": 4.0})
+    graph = case.make()
+    whole = run(case, graph, epochs=12, patience=patience)
+    assert whole.result is not None
+    assert whole.result.updates < 12, "patience never came to its end"
+    kept: dict[str, Any] = {"out": tmp_path}
+    for stop in range(2, whole.result.updates + 1, 2):
+        run(case, graph, [stop], epochs=12, patience=patience, **kept)
+        kept = {"resume": tmp_path}
+    rest = run(case, graph, epochs=12, patience=patience, **kept)
+    assert_same_run(rest, whole)
+    again = run(case, graph, epochs=12, patience=patience, resume=tmp_path)
+    assert_same_run(again, whole)
+    assert again.notes.variables == {}
+    more = run(case, graph, epochs=12, patience=patience + 1, resume=tmp_path)
+    assert_same_run(more, run(case, graph, epochs=12, patience=patience + 1))
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
+    case, graph = CASES["block"], block_graph()
+    first = run(case, graph, epochs=1, out=tmp_path)
+    assert_same_run(run(case, graph, resume=tmp_path), first)  # nothing is left to be done
+    longer = run(case, graph, epochs=3, resume=tmp_path)
+    assert_same_run(longer, run(case, graph, epochs=3))
+    shorter = run(case, graph, epochs=2, resume=tmp_path)
+    assert_same_run(shorter, longer)
+
+
+def test_a_run_that_ended_within_an_epoch_has_an_evaluation_that_a_longer_one_has_not(
+    tmp_path: Path,
+) -> None:
+    case, graph = CASES["block"], block_graph()
+    first = run(case, graph, updates=3, out=tmp_path)
+    assert first.result is not None
+    assert [point.updates for point in first.result.curve] == [0, 2, 3]
+    assert [line["step"] for line in metrics(tmp_path)] == [2, 3]
+    assert_same_run(run(case, graph, updates=3, resume=tmp_path), first)
+    longer = run(case, graph, tokens=ROWS * 4 * 5, resume=tmp_path)  # in other units
+    assert_same_run(longer, run(case, graph, updates=5))
+    assert [line["step"] for line in metrics(tmp_path)] == [2, 4, 5]
+
+
+def test_a_run_that_is_kept_is_trained_like_one_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is written: a checkpoint after every update, TensorBoard's files."""
+    case = CASES["block"]
+    graph = block_graph()
+    whole = run(case, graph, updates=3)
+    monkeypatch.setattr(loop, "Summaries", Summaries)
+    monkeypatch.setattr("tf_rnn.training.keeper.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("tf_rnn.training.keeper.SAVE_SHARE", math.inf)
+    assert_same_run(run(case, graph, updates=3, out=tmp_path), whole)
+
+
+def test_options_may_be_numpy_numbers(tmp_path: Path) -> None:
+    number: Any = np.int64
+    case = CASES["block"]
+    options: dict[str, Any] = {
+        "evaluations": number(2),
+        "patience": number(5),
+        "seed": number(3),
+        "truncation": Truncation("sliding", stride=number(2), seed=number(1)),
+        "schedule": Schedule("step", decay=np.float64(0.5), decay_after=number(1)),
+    }
+    run(case, case.make(number(4), number(3)), [3], updates=number(6), out=tmp_path, **options)
+    rest = run(case, block_graph(), updates=6, resume=tmp_path, **options)
+    assert_same_run(rest, run(case, block_graph(), updates=6, **options))
+
+
+def test_a_text_keeps_its_vocabulary_and_may_be_moved(tmp_path: Path) -> None:
+    path = tmp_path / "cats.txt"
+    path.write_text("a cat sat on a mat — é. " * 9, encoding="utf-8")
+    task = Text(path)
+
+    def go_on(task: Task, **kept: Any) -> TrainingResult:
+        graph = UnrolledGraph(cells.GRUCell(3), 4, ROWS, task.input_size, task.num_classes, seed=1)
+        with graph.session(threads=1) as session:
+            return train(graph, task, session=session, listener=Silence(), **kept)
+
+    whole = go_on(task, updates=5)
+    go_on(task, updates=3, out=tmp_path / "run")
+    folder = next((tmp_path / "run" / "checkpoints").iterdir())
+    tokens = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    assert tokens == list(task.vocabulary)
+    elsewhere = path.rename(tmp_path / "dogs.txt")
+    rest = go_on(Text(elsewhere), updates=5, resume=tmp_path / "run")
+    assert_close(list(rest.weights.values()), list(whole.weights.values()), 0, "weights")
+    elsewhere.write_text("a mat sat on a cat — é. " * 9, encoding="utf-8")
+    other = Text(elsewhere)
+    assert other.sha256 != task.sha256
+    assert other.num_classes == task.num_classes
+    with pytest.raises(OptionError, match=refusal("data", task.sha256, other.sha256, tmp_path / "run")):
+        go_on(other, updates=5, resume=tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["adding", "influence"])
+def test_other_kinds_of_tasks_go_on(tmp_path: Path, name: str) -> None:
+    """Real inputs with losses at marked steps; no inputs at all, losses at the last step, no readout."""
+    task: Task = Influence(length=13, valid_length=201)
+    cell: Any = cells.InfluenceCell(5, 2)
+    options: dict[str, Any] = {
+        "input_kind": "none",
+        "readout": "none",
+        "loss_steps": "last",
+        "learning_rate": 1e-3,
+    }
+    if name == "adding":
+        task, cell = Adding(span=4, length=30, valid_length=4), cells.GRUCell(3)
+        options = {"input_kind": "real", "loss_steps": "marked", "optimizer": "adam"}
+    graph = UnrolledGraph(
+        cell, 4, 1, task.input_size, task.num_classes, loss="squared_error", seed=1, **options
+    )
+
+    def go_on(updates: int, **kept: Any) -> TrainingResult:
+        with graph.session(threads=1) as session:
+            return train(graph, task, updates=updates, session=session, listener=Silence(), **kept)
+
+    whole = go_on(5)
+    kept = {"out": tmp_path}
+    for updates in (2, 3, 5):
+        part = go_on(updates, **kept)
+        kept = {"resume": tmp_path}
+    assert without_seconds(part.curve) == without_seconds(whole.curve)
+    assert_close(part.final_state, whole.final_state, 0, "final state")
+    assert_close(list(part.weights.values()), list(whole.weights.values()), 0, "weights")
+
+
+# --- with other sizes ----------------------------------------------------------------------------
+
+
+def read(
+    graph: UnrolledGraph, session: Any, rows: Any, start: int, state: Any, *, resets: bool = False
+) -> Any:
+    """The loop of the notes over the blocks of some rows from a step on; returns the last state."""
+    width = graph.num_steps
+    for place in range(start, rows.targets.shape[1] - width + 1, width):
+        inputs, targets = (part[:, place : place + width] for part in rows)
+        feed = graph.feed(inputs, targets, graph.zero_state() if resets else state)
+        state, _ = session.run([graph.final_state, graph.train_step], feed)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("state", "stop", "start", "num_steps"),
+    [
+        ("carry", 1, 4, 3),
+        ("reset", 1, 4, 3),
+        ("carry", 2, 8, 5),
+        ("carry", 2, 8, 6),  # the rest of the row is shorter than a block
+        ("carry", 3, 12, 1),
+        ("carry", 4, 4, 7),  # in the second epoch
+    ],
+)
+def test_another_width_goes_on_at_the_same_step_with_the_same_state(
+    tmp_path: Path, state: str, stop: int, start: int, num_steps: int
+) -> None:
+    case = Case(lambda: cells.VanillaCell(5), 13, {"optimizer": "adam"}, {"state": state})
+    cell = case.cell()
+    graph, other = case.make(4, cell=cell), case.make(num_steps, cell=cell)
+    run(case, graph, updates=stop, out=tmp_path)
+    found = run(case, other, epochs=2, resume=tmp_path)
+    assert found.result is not None
+    with graph.session(threads=1) as session:
+        epochs = session_epochs(graph, case.task, session, state)
+        *_, last = itertools.islice(itertools.chain.from_iterable(epochs), stop)
+        current = last.final_state
+        for epoch in range(last.epoch - 1, 2):
+            rows = case.task.rows(ROWS, epoch=epoch)
+            current = read(other, session, rows, start, current, resets=state == "reset")
+            start, current = 0, other.zero_state()
+        expected = session.run(saved_names(graph))
+        weights = session.run(list(graph.variables))
+    assert_close(list(found.result.weights.values()), weights, 0, "weights")
+    assert_same_variables(found.notes.variables[found.result.updates], expected)
+    assert [point.epoch for point in found.result.curve] == [0, 1, 2]
+
+
+def test_a_run_whose_width_has_changed_twice_goes_on_from_where_it_is(tmp_path: Path) -> None:
+    """Stopped and gone on with at the second width, it is the one that was changed once."""
+    case = CASES["block"]
+    wide, narrow = case.make(4), case.make(3)
+    for folder in ("once", "twice"):
+        run(case, wide, updates=1, out=tmp_path / folder)
+    whole = run(case, narrow, updates=4, resume=tmp_path / "once")
+    for updates in (2, 3, 4):
+        part = run(case, narrow, updates=updates, resume=tmp_path / "twice")
+    assert_same_run(part, whole)
+    assert metrics(tmp_path / "twice") == metrics(tmp_path / "once")
+
+
+class Rest(Echo):
+    """The end of the rows, as if they began there."""
+
+    def rows(self, *arguments: Any) -> Stream:
+        return Stream(*(part[:, 4:] for part in super().rows(*arguments)))
+
+
+@pytest.mark.parametrize("style", ["sliding", "adaptive"])
+def test_another_style_goes_on_as_over_a_row_that_begins_there(tmp_path: Path, style: str) -> None:
+    case = Case(lambda: cells.VanillaCell(5), 11, {"optimizer": "sgd"}, truncation(style, stride=2))
+    cell = case.cell()
+    graph, other = case.make(4, cell=cell), case.make(3, cell=cell)
+    run(case, graph, updates=2, out=tmp_path)
+    found = run(case, other, epochs=1, resume=tmp_path)
+    assert found.result is not None
+    with graph.session(threads=1) as session:
+        how = ("carry", case.options["truncation"])
+        *_, last = itertools.islice(next(session_epochs(graph, case.task, session, *how)), 2)
+        assert last.place.start == 4
+        place = Place(state=last.final_state)
+        rest = list(next(session_epochs(other, Rest(**case.task.options()), session, *how, place=place)))
+        weights = session.run(list(graph.variables))
+    assert found.result.updates == 2 + len(rest) > 3
+    assert_close(list(found.result.weights.values()), weights, 0, "weights")
+
+
+def test_another_batch_size_begins_the_epoch_anew_and_keeps_the_rest(tmp_path: Path) -> None:
+    case = Case(lambda: cells.LSTMCell(3), 13, {"optimizer": "adam"})
+    cell = case.cell()
+    graph, other = case.make(cell=cell), case.make(num_steps=5, batch_size=2, cell=cell)
+    run(case, graph, updates=5, out=tmp_path)
+    found = run(case, other, epochs=3, resume=tmp_path)
+    assert found.result is not None
+    with graph.session(threads=1) as session:
+        updates = itertools.chain.from_iterable(session_epochs(graph, case.task, session))
+        assert [update.epoch for update in itertools.islice(updates, 5)] == [1, 1, 1, 2, 2]
+        for epoch in (1, 2):
+            last = read(other, session, case.task.rows(2, epoch=epoch), 0, other.zero_state())
+        expected = session.run(list(graph.variables))
+        memory = session.run(saved_names(graph))
+    assert_close(list(found.result.weights.values()), expected, 0, "weights")
+    assert_same_variables(found.notes.variables[max(found.notes.variables)], memory)
+    assert_close(found.result.final_state, last, 0, "final state")
+    blocks = 20 // 5
+    assert found.result.updates == 5 + 2 * blocks
+    assert found.result.tokens == 5 * 4 * 3 + 2 * blocks * 5 * 2
+    assert [(point.epoch, point.updates) for point in found.result.curve] == [
+        (0, 0), (1, 3), (2, 5 + blocks), (3, 5 + 2 * blocks),
+    ]  # fmt: skip
+
+
+def test_another_batch_size_of_a_run_that_is_done_changes_nothing(tmp_path: Path) -> None:
+    case = CASES["block"]
+    first = run(case, block_graph(), epochs=1, out=tmp_path)
+    assert first.result is not None
+    found = run(case, case.make(batch_size=2), epochs=1, resume=tmp_path)
+    assert found.result is not None
+    assert without_seconds(found.result.curve) == without_seconds(first.result.curve)
+    assert_close(list(found.result.weights.values()), list(first.result.weights.values()), 0, "weights")
+
+
+# --- what must stay ------------------------------------------------------------------------------
+
+KEPT = Case(
+    lambda: cells.VanillaCell(5),
+    graph={"optimizer": "adam", "clip_norm": 0.5, "embedding_size": 4} | DROPOUT,
+    options={
+        "schedule": Schedule("step", decay=0.5, decay_after=2),
+        "truncation": Truncation("sliding", stride=1),
+        "evaluations": 2,
+    },
+    num_steps=2,
+)
+
+
+@functools.cache
+def kept_graph() -> UnrolledGraph:
+    return KEPT.make()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was stopped."""
+    folder = tmp_path_factory.mktemp("runs") / "kept"
+    assert run(KEPT, kept_graph(), updates=2, out=folder).result is not None
+    return folder
+
+
+def changed(part: str, **changes: Any) -> Case:
+    """The case with other options of its graph or of `train`."""
+    return KEPT._replace(**{part: getattr(KEPT, part) | changes})
+
+
+CONFLICTS: list[tuple[Case, str, Any, Any]] = [
+    (changed("graph", optimizer="sgd"), "optimizer", "adam", "sgd"),
+    (changed("graph", learning_rate=0.2), "learning_rate", 0.1, 0.2),
+    (changed("graph", clip_norm=None), "clip_norm", 0.5, None),
+    (changed("graph", reduction="sum"), "reduction", "mean", "sum"),
+    (changed("graph", dropout=0.25), "dropout", 0.3, 0.25),
+    (changed("graph", dropout=0.0), "dropout", 0.3, 0.0),
+    (changed("graph", dtype="float64"), "dtype", "float32", "float64"),
+    (changed("graph", embedding_size=3), "embedding_size", 4, 3),
+    (changed("graph", init_scale=0.1), "init_scale", None, 0.1),
+    (changed("graph", loss_steps="last"), "loss_steps", "all", "last"),
+    (KEPT._replace(cell=lambda: cells.VanillaCell(6)), "state_size", 5, 6),
+    (KEPT._replace(cell=lambda: cells.GRUCell(5)), "cell", "vanilla", "gru"),
+    (KEPT._replace(cell=lambda: cells.VanillaCell(5, activation="relu")), "activation", "tanh", "relu"),
+    (
+        KEPT._replace(cell=lambda: cells.StackedCell([cells.VanillaCell(5), cells.VanillaCell(5)])),
+        "cell", None, "vanilla",
+    ),
+    (changed("options", state="reset"), "state", "carry", "reset"),
+    (changed("options", evaluations=None), "evaluations", 2, None),
+    (changed("options", evaluations=4), "evaluations", 2, 4),
+    (changed("options", seed=1), "seed", 0, 1),
+    (changed("options", schedule=Schedule("plateau", decay_after=2)), "schedule", "step", "plateau"),
+    (changed("options", schedule=Schedule("step", decay=0.25, decay_after=2)), "decay", 0.5, 0.25),
+    (changed("options", schedule=Schedule("step", decay_after=3)), "decay_after", 2, 3),
+    (changed("options", truncation=Truncation()), "style", "sliding", "block"),
+    (changed("options", truncation=Truncation("sliding", stride=2)), "stride", 1, 2),
+    (changed("options", truncation=Truncation("sliding", tolerance=0.2)), "tolerance", 0.1, 0.2),
+    (changed("options", truncation=Truncation("sliding", seed=1)), "seed", 0, 1),
+]  # fmt: skip
+
+
+def refusal(option: str, before: Any, after: Any, folder: Path) -> str:
+    words = f"{option} must stay {before!r} to go on with the run in {str(folder)!r}, got {after!r}"
+    return f"^{re.escape(words)}$"
+
+
+@pytest.mark.parametrize(
+    ("case", "option", "before", "after"), CONFLICTS, ids=[f"{c[1]}-{c[3]}" for c in CONFLICTS]
+)
+def test_what_must_stay_is_named_and_nothing_is_touched(
+    kept: Path, case: Case, option: str, before: Any, after: Any
+) -> None:
+    there = digests(kept)
+    graph = kept_graph() if case._replace(options=KEPT.options) == KEPT else case.make()
+    with pytest.raises(OptionError, match=refusal(option, before, after, kept)) as caught:
+        train(graph, case.task, updates=4, resume=kept, listener=Silence(), **case.options)
+    assert caught.value.option == option
+    assert digests(kept) == there
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "before", "after"),
+    [
+        (echo(9, seed=3), "seed", 0, 3),
+        (echo(10), "length", 29, 32),
+        (echo(9, effects=(0.3, -0.1)), "effects", [0.3, -0.15], [0.3, -0.1]),
+        (echo(9, lags=(1, 4)), "lags", [1, 3], [1, 4]),
+    ],
+)
+def test_the_task_must_stay(kept: Path, task: Task, option: str, before: Any, after: Any) -> None:
+    there = digests(kept)
+    with pytest.raises(OptionError, match=refusal(option, before, after, kept)):
+        train(kept_graph(), task, updates=4, resume=kept, listener=Silence(), **KEPT.options)
+    assert digests(kept) == there
+
+
+def test_another_task_is_named(tmp_path: Path) -> None:
+    """Of the same sizes: only its name tells."""
+
+    class Twin(Echo):
+        name = "twin"
+
+    case = CASES["block"]
+    run(case, block_graph(), updates=1, out=tmp_path)
+    twin = Twin(**case.task.options())
+    with pytest.raises(OptionError, match=refusal("task", "echo", "twin", tmp_path)):
+        train(block_graph(), twin, updates=2, resume=tmp_path, listener=Silence())
+
+
+def test_what_the_graph_cannot_be_trained_on_is_refused_first(kept: Path) -> None:
+    there = digests(kept)
+    with pytest.raises(OptionError, match=r"^input_size must be 10 for the task copy, the graph has 2$"):
+        train(kept_graph(), Copy(), updates=4, resume=kept, listener=Silence(), **KEPT.options)
+    assert digests(kept) == there
+
+
+def test_a_wave_is_drawn_over_one_budget(tmp_path: Path) -> None:
+    case = CASES["block"]._replace(options=COSINE)
+    graph = block_graph()
+    run(case, graph, [2], epochs=2, out=tmp_path)
+    there = digests(tmp_path)
+    for budget, before, after in (({"epochs": 3}, 2, 3), ({"updates": 6}, "epochs", "updates")):
+        with pytest.raises(OptionError, match=refusal("budget", before, after, tmp_path)):
+            run(case, graph, resume=tmp_path, **budget)
+    assert digests(tmp_path) == there
+    assert_same_run(run(case, graph, epochs=2, resume=tmp_path), run(case, graph, epochs=2))
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def test_a_folder_with_a_run_is_not_begun_in_again(kept: Path) -> None:
+    there = digests(kept)
+    message = f"out must be a new folder, {str(kept)!r} holds results already (a training run can be resumed)"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(KEPT, kept_graph(), updates=4, out=kept)
+    assert digests(kept) == there
+
+
+@pytest.mark.parametrize("left", ["config.json", "checkpoints"])
+def test_a_folder_with_a_part_of_a_run_is_not_begun_in(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).mkdir()
+    with pytest.raises(OptionError, match=r"^out must be a new folder, "):
+        run(KEPT, kept_graph(), updates=4, out=tmp_path)
+
+
+def test_other_files_in_a_folder_are_no_results(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    run(KEPT, kept_graph(), updates=1, out=tmp_path)
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "notes.txt", "config.json", "metrics.jsonl", "checkpoints",
+    }  # fmt: skip
+
+
+def test_both_folders_are_one_too_many(kept: Path, tmp_path: Path) -> None:
+    message = "out and resume must not be given together; give one of them"
+    for budget in ({}, {"updates": 3}):
+        with pytest.raises(OptionError, match=f"^{message}$"):
+            run(KEPT, kept_graph(), out=tmp_path / "new", resume=kept, **budget)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("budget", [{}, {"updates": 3}])
+def test_a_folder_without_a_run_cannot_be_gone_on_with(tmp_path: Path, budget: dict[str, Any]) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
+    there = digests(tmp_path)
+    for folder in (tmp_path, tmp_path / "none", tmp_path / "file", tmp_path / "empty"):
+        message = f"resume must be the folder of a training run, got {str(folder)!r}"
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            run(KEPT, kept_graph(), resume=folder, **budget)
+    assert digests(tmp_path) == there
+
+
+@pytest.mark.parametrize("config", [b"", b"{", b"[]", b"{}", b'{"a": NaN}', b'{"task": "echo"}', b"\xff"])
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path, config: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(config)
+    for budget in ({}, {"updates": 3}):
+        with pytest.raises(OptionError, match=r"^resume must "):
+            run(KEPT, kept_graph(), resume=tmp_path, **budget)
+    assert digests(tmp_path) == {"config.json": hashlib.sha256(config).hexdigest()}
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_from_the_beginning(
+    tmp_path: Path, kept: Path
+) -> None:
+    (tmp_path / "config.json").write_bytes((kept / "config.json").read_bytes())
+    found = run(KEPT, kept_graph(), resume=tmp_path)
+    assert_same_run(found, run(KEPT, kept_graph(), updates=2))
+    assert metrics(tmp_path) == metrics(kept)
+    assert checkpoint_names(tmp_path) != []
+
+
+def test_one_that_was_stopped_before_its_first_checkpoint_must_stay_the_same_too(
+    tmp_path: Path, kept: Path
+) -> None:
+    (tmp_path / "config.json").write_bytes((kept / "config.json").read_bytes())
+    case = changed("graph", optimizer="sgd")
+    with pytest.raises(OptionError, match=refusal("optimizer", "adam", "sgd", tmp_path)):
+        run(case, updates=2, resume=tmp_path)
+    assert checkpoint_free(tmp_path)
+
+
+def checkpoint_free(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == ["config.json"]
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_one_line_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The updates since the one before are made again, to the same end."""
+    case, graph = CASES["block"], block_graph()
+    run(case, graph, updates=3, out=tmp_path)
+    names = checkpoint_names(tmp_path)
+    newest = tmp_path / "checkpoints" / names[-1]
+    data = next(newest.glob("variables.data*"))
+    data.write_bytes(data.read_bytes()[:-1])
+    capsys.readouterr()
+    for options in ({"updates": 4}, {"updates": 5}):
+        found = run(case, graph, resume=tmp_path, **options)
+        assert_same_run(found, run(case, graph, **options))
+        line = f"{names[-1]} is damaged ({data.name} is not as it was written); the one before it is used\n"
+        assert capsys.readouterr() == ("", line if options["updates"] == 4 else "")
+
+
+def test_where_all_checkpoints_are_damaged_nothing_is_begun(tmp_path: Path) -> None:
+    """Least of all from the beginning: somebody may want to save what can be saved."""
+    case = CASES["block"]
+    run(case, block_graph(), updates=2, out=tmp_path)
+    for name in checkpoint_names(tmp_path):
+        (tmp_path / "checkpoints" / name / "run.json").unlink()
+    there = digests(tmp_path)
+    message = f"resume must have an undamaged checkpoint, {str(tmp_path)!r} has none"
+    for budget in ({}, {"updates": 5}):
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            run(case, block_graph(), resume=tmp_path, **budget)
+    assert digests(tmp_path) == there
+
+
+def test_a_state_that_is_not_allowed_leaves_no_folder(tmp_path: Path) -> None:
+    """Nothing is written before all options have been looked at."""
+    case = CASES["block"]
+    refused: list[dict[str, Any]] = [
+        {"state": "keep"}, {"patience": 0}, {"updates": 0}, {"truncation": Truncation("sliding", stride=9)},
+    ]  # fmt: skip
+    for options in refused:
+        with pytest.raises(OptionError):
+            run(case, block_graph(), out=tmp_path / "new", **({"updates": 1} | options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_configuration_says_all_that_the_run_was_made_of(kept: Path) -> None:
+    config = json.loads((kept / "config.json").read_text(encoding="utf-8"))
+    assert list(config) == ["cell", "graph", "task", "training"]
+    assert config["cell"] == [{"cell": "vanilla"} | KEPT.cell().options()]
+    assert config["graph"] == dataclasses.asdict(KEPT.make().options)
+    assert config["task"] == {"name": "echo", "options": json.loads(json.dumps(KEPT.task.options()))}
+    assert config["training"] == {
+        "budget": {"kind": "updates", "amount": 2},
+        "state": "carry",
+        "evaluations": 2,
+        "truncation": {"style": "sliding", "stride": 1, "tolerance": 0.1, "seed": 0},
+        "schedule": {"name": "step", "decay": 0.5, "decay_after": 2},
+        "patience": None,
+        "seed": 0,
+    }
+
+
+def test_metrics_have_a_line_for_each_evaluation(tmp_path: Path) -> None:
+    case = CASES["block"]
+    found = run(case, block_graph(), updates=3, out=tmp_path)
+    assert found.result is not None
+    expected = [
+        {
+            "epoch": point.epoch,
+            "step": point.updates,
+            "tokens": point.tokens,
+            "train_loss": point.train_loss,
+            "valid_loss": point.valid_loss,
+            "perplexity": math.exp(point.valid_loss),
+            "seconds": 0,
+        }
+        for point in found.result.curve[1:]
+    ]
+    assert metrics(tmp_path) == expected
+    assert tf.nest.flatten(found.result.final_state)[0].shape == (ROWS, 3)
