@@ -9,15 +9,26 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from command_helpers import (
+    DEADLINE,
+    assert_bad_input,
+    assert_fails,
+    assert_light,
+    assert_refused,
+    command,
+    files,
+    finished,
+    run_main,
+    started,
+    succeeds,
+)
 
-from tf_rnn.__main__ import main
 from tf_rnn.comparison import Comparison, RunKey
 from tf_rnn.comparison.worker import train_run
 from tf_rnn.config import CELLS
@@ -25,56 +36,22 @@ from tf_rnn.graph import make_graph
 from tf_rnn.tasks import TASKS, Echo, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 MODEL = ["--amount", "4000", "--batch-size", "20", "--state-size", "3"]
 WIDTHS, STATES, SEEDS = (2, 4), ("carry", "reset"), (0, 1)
 SWEEP = ["--num-steps", "2", "4", "--seeds", "2", *MODEL]
 FILES = ["config.json", "cost.png", "loss.png", "report.md", "results.csv", "results.json"]
-DEADLINE = 120.0
-
-
-def command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "tf_rnn", *words]
 
 
 def compare(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(["compare", *words, "--out", str(folder)]),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE,
-        cwd=folder.parent,
-    )
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    return done
-
-
-@contextlib.contextmanager
-def started(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process group of its own, in which an interrupt means what it does at a terminal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        command(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    signal.signal(signal.SIGINT, before)
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    return finished(["compare", *words, "--out", str(folder)], folder.parent)
 
 
 def load(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert isinstance(value, dict)
     return value
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def losses(results: dict[str, Any]) -> dict[RunKey, float]:
@@ -300,16 +277,6 @@ def test_text(texts: dict[str, tuple[Path, str]], source: str) -> None:
 # --- bad input -----------------------------------------------------------------------------------
 
 
-def run_main(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """The command in this process: exit status, standard output, standard error."""
-    try:
-        status = main(words)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
-
-
 BAD: dict[str, tuple[list[str], str]] = {
     "unknown task": (["--task", "ehco"], "argument --task: invalid choice: 'ehco'"),
     "unknown cell": (["--cell", "elman"], "argument --cell: invalid choice: 'elman'"),
@@ -355,11 +322,14 @@ BAD: dict[str, tuple[list[str], str]] = {
         "--effects must be as many as lags, 3, got 2: [0.5, -0.25]",
     ),
     "effects of nothing": (["--effects", "0", "0.1"], "--effects must be numbers other than 0, got 0.0"),
-    "data of another task": (["--data", "a.txt"], "--data must be left out unless --task is text"),
+    "data of another task": (["--data", "a.txt"], "--data must be left out unless --task is text or words"),
     "lags of another task": (["--task", "text", "--lags", "3"], "--lags must be left out unless --task is "),
     "no such file": (
         ["--task", "text", "--data", "missing.txt"],
-        "--data must be a text file, but there is none at 'missing.txt'",
+        (
+            "--data must be the path of a text file or a directory, or one of shakespeare, ptb; "
+            "there is nothing at 'missing.txt'"
+        ),
     ),
     "unknown option": (["--width", "5"], "unrecognized arguments: --width 5"),
 }
@@ -369,15 +339,8 @@ BAD: dict[str, tuple[list[str], str]] = {
 def test_bad_input_is_one_line_that_names_the_option(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     words, message = BAD[case]
-    for out in ([], ["--out", "results/mine"]):
-        status, shown, errors = run_main(["compare", *words, *out], capsys)
-        assert (status, shown) == (2, "")
-        (line,) = errors.splitlines()
-        assert line.startswith("tf_rnn"), line
-        assert f": error: {message}" in line
-        assert list(tmp_path.iterdir()) == [], "something was left behind"
+    assert_bad_input("compare", words, message, tmp_path, capsys, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -395,28 +358,20 @@ def test_data_that_are_no_text_are_refused(tmp_path: Path, capsys: pytest.Captur
     path = tmp_path / "data.bin"
     path.write_bytes(b"caf\xe9 au lait")
     words = ["compare", "--task", "text", "--data", str(path), "--out", str(tmp_path / "out")]
-    status, shown, errors = run_main(words, capsys)
-    assert (status, shown) == (2, "")
-    (line,) = errors.splitlines()
-    assert "error: --data must be UTF-8 text, but" in line
-    assert "has the byte 0xe9 at position 3" in line
+    message = f"--data must be UTF-8 text, but {str(path)!r} has the byte 0xe9 at position 3: "
+    assert_refused(words, message, capsys)
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_command_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     for words, message in (([], "the following arguments are required: COMMAND"), (["comprae"], "'comprae'")):
-        status, shown, errors = run_main(words, capsys)
-        assert (status, shown, len(errors.splitlines())) == (2, "", 1)
-        assert message in errors
+        assert message in assert_fails(words, 2, capsys)
 
 
 def assert_out_is_refused(folder: Path, words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The command ends with one line about `--out`, which comes back; no file beside it changes."""
     before = files(folder.parent if folder.is_file() else folder)
-    status, shown, errors = run_main(["compare", *words, "--out", str(folder)], capsys)
-    assert (status, shown) == (2, "")
-    (line,) = errors.splitlines()
-    assert line.startswith("tf_rnn compare: error: --out must "), line
+    line = assert_refused(["compare", *words, "--out", str(folder)], "--out must ", capsys)
     assert files(folder.parent if folder.is_file() else folder) == before
     return line
 
@@ -464,24 +419,12 @@ def test_bad_input_at_the_command_line_ends_with_status_2(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_and_bad_input_need_no_tensorflow() -> None:
-    code = (
-        "import sys\nfrom tf_rnn.__main__ import main\n"
-        "try:\n    main(sys.argv[1:])\n"
-        "except SystemExit as stop:\n    print('status', stop.code)\n"
-        "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
-    )
-    for words, status in ((["compare", "--help"], 0), (["compare", "--num-steps", "0"], 2)):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
-        )
-        assert done.stdout.splitlines()[-2:] == [f"status {status}", "[]"], done.stderr
-        assert (words[1] != "--help") or ("--num-steps" in done.stdout)
+def test_help_and_bad_input_need_no_tensorflow(tmp_path: Path) -> None:
+    assert_light({0: [["compare", "--help"]], 2: [["compare", "--num-steps", "0"]]}, tmp_path)
 
 
 def test_options_that_are_left_out_are_the_task_s(capsys: pytest.CaptureFixture[str]) -> None:
-    status, shown, _ = run_main(["compare", "--help"], capsys)
-    assert status == 0
+    shown, _ = succeeds(["compare", "--help"], capsys)
     for option in ("--task", "--num-steps", "--state", "--cell", "--seeds", "--budget", "--workers", "--out"):
         assert option in shown, option
 

@@ -6,60 +6,43 @@ import csv
 import json
 import math
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from command_helpers import (
+    assert_bad_input,
+    assert_fails,
+    assert_light,
+    assert_refused,
+    files,
+    finished,
+    run_main,
+    succeeds,
+)
 
-from tf_rnn.__main__ import main
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.cli import lags as lags_command
 from tf_rnn.config import Setup
 from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import subprocess
     from pathlib import Path
 
 MODEL = ["--state-size", "3", "--batch-size", "20"]
 TINY = [*MODEL, "--num-steps", "4", "--tokens", "2000"]
 FILES = ["config.json", "lags.csv", "lags.json", "lags.png", "report.md"]
-DEADLINE = 120.0
 
 
 def lags(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tf_rnn", "lags", *words, "--out", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE,
-        cwd=folder.parent,
-    )
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    return done
+    return finished(["lags", *words, "--out", str(folder)], folder.parent)
 
 
 def load(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / "lags.json").read_text(encoding="utf-8"))
     assert isinstance(value, dict)
     return value
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def run_main(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """The command in this process: exit status, standard output, standard error."""
-    try:
-        status = main(words)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +139,8 @@ def test_without_training_there_is_nothing_trained(
 ) -> None:
     folder = tmp_path / "out"
     words = [*MODEL, "--num-steps", "4", "--tokens", "0"]
-    status, shown, errors = run_main(["lags", *words, "--out", str(folder)], capsys)
-    assert (status, errors) == (0, "")
+    shown, errors = succeeds(["lags", *words, "--out", str(folder)], capsys)
+    assert errors == []
     assert [line.split(":")[0] for line in shown.splitlines()] == ["untrained", "written"]
     untrained = load(folder)
     assert untrained["loss"] is None
@@ -174,8 +157,7 @@ EXPLOSIVE = [*RELU, "--recurrent-gain", "1.5"]
 def test_an_explosion_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "out"
     words = ["lags", *EXPLOSIVE, "--tokens", "0", "--out", str(folder)]
-    status, shown, _ = run_main(words, capsys)
-    assert status == 0
+    shown, _ = succeeds(words, capsys)
     found = load(folder)
     assert (found["trend"], len(found["lags"])) == ("explodes", 50)
     assert 1.49 < found["decay"] <= found["bound"] == 1.5, (found["decay"], found["bound"])
@@ -195,7 +177,7 @@ def test_an_explosion_in_training_ends_with_one_line_that_names_clip_norm(
     status, shown, errors = run_main(["lags", *words, "--out", str(tmp_path / "out")], capsys)
     assert (status, shown) == (1, "")
     *progress, line = errors.splitlines()
-    assert all(re.match(r"epoch 1 · update \d+ · ", other) for other in progress), errors
+    assert all(re.match(r"epoch 1/1 · step \d+/400 · ", other) for other in progress), errors
     assert re.fullmatch(
         r"tf_rnn lags: error: the loss is (inf|nan) at update \d+ \(epoch 1\), "
         r"after gradients that grew to a norm of \S+; "
@@ -217,9 +199,7 @@ def test_numbers_beyond_all_bounds_end_with_one_line(
     words: list[str], lag: str, block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "out"
-    status, shown, errors = run_main(["lags", *words, "--tokens", "0", "--out", str(folder)], capsys)
-    (line,) = errors.splitlines()
-    assert (status, shown) == (1, "")
+    line = assert_fails(["lags", *words, "--tokens", "0", "--out", str(folder)], 1, capsys)
     assert re.fullmatch(
         f"tf_rnn lags: error: the gradient's norm is (inf|nan) at lag {lag}, in block {block} of the data: "
         "it explodes, or the state does; lower --recurrent-gain, or look less far back with --num-steps",
@@ -240,8 +220,7 @@ def test_numbers_beyond_all_bounds_end_with_one_line(
 def test_every_task(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "out"
     model = [] if "influence" in words else ["--state-size", "3"]
-    status, shown, errors = run_main(["lags", *words, *model, "--tokens", "10", "--out", str(folder)], capsys)
-    assert status == 0, errors
+    shown, _ = succeeds(["lags", *words, *model, "--tokens", "10", "--out", str(folder)], capsys)
     num_steps = int(words[words.index("--num-steps") + 1])
     found = load(folder)
     assert len(found["lags"]) == num_steps
@@ -259,8 +238,8 @@ BAD: dict[str, tuple[list[str], str]] = {
     "unknown activation": (["--activation", "gelu"], "argument --activation: invalid choice: 'gelu'"),
     "two widths": (["--num-steps", "2", "4"], "unrecognized arguments: 4"),
     "width 0": (["--num-steps", "0"], "argument --num-steps: must be a whole number of at least 1, got '0'"),
-    "tokens below 0": (["--tokens", "-1"], "argument --tokens: must be a number above 0, got '-1'"),
-    "tokens in words": (["--tokens", "many"], "argument --tokens: must be a number above 0, got 'many'"),
+    "tokens below 0": (["--tokens", "-1"], "argument --tokens: must be a number of at least 0, got '-1'"),
+    "tokens in words": (["--tokens", "all"], "argument --tokens: must be a number of at least 0, got 'all'"),
     "gain 0": (["--recurrent-gain", "0"], "argument --recurrent-gain: must be a number above 0, got '0'"),
     "seed -1": (["--seed", "-1"], "--seed must be a whole number of at least 0, got -1"),
     "no stride": (["--stride", "0"], "argument --stride: must be a whole number of at least 1, got '0'"),
@@ -317,15 +296,8 @@ BAD: dict[str, tuple[list[str], str]] = {
 def test_bad_input_is_one_line_that_names_the_option(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     words, message = BAD[case]
-    for out in ([], ["--out", "results/mine"]):
-        status, shown, errors = run_main(["lags", *words, *out], capsys)
-        assert (status, shown) == (2, "")
-        (line,) = errors.splitlines()
-        assert line.startswith("tf_rnn"), line
-        assert f": error: {message}" in line
-        assert list(tmp_path.iterdir()) == [], "something was left behind"
+    assert_bad_input("lags", words, message, tmp_path, capsys, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -346,33 +318,18 @@ def test_results_of_another_configuration_are_not_overwritten(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = files(place)
-    status, shown, errors = run_main(["lags", *TINY, *words, "--out", str(place)], capsys)
-    assert (status, shown) == (2, "")
-    (line,) = errors.splitlines()
-    begin = (
-        f"tf_rnn lags: error: --out must hold results of the same configuration; in {str(place)!r} {message}"
-    )
-    assert line.startswith(begin), line
+    message = f"--out must hold results of the same configuration; in {str(place)!r} {message}"
+    assert_refused(["lags", *TINY, *words, "--out", str(place)], message, capsys)
     assert files(place) == before
 
 
-def test_help_needs_no_tensorflow() -> None:
-    code = (
-        "import sys\nfrom tf_rnn.__main__ import main\n"
-        "try:\n    main(sys.argv[1:])\n"
-        "except SystemExit as stop:\n    print('status', stop.code)\n"
-        "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
-    )
-    for words, status in ((["lags", "--help"], 0), (["lags", "--seed", "x"], 2)):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
-        )
-        assert done.stdout.splitlines()[-2:] == [f"status {status}", "[]"], done.stderr
+def test_help_needs_no_tensorflow(tmp_path: Path) -> None:
+    assert_light({0: [["lags", "--help"]], 2: [["lags", "--seed", "x"]]}, tmp_path)
 
 
 def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
-    status, shown, errors = run_main(["lags", "--help"], capsys)
-    assert (status, errors) == (0, "")
+    shown, errors = succeeds(["lags", "--help"], capsys)
+    assert errors == []
     assert " ".join(lags_command.HELP.split()) in " ".join(shown.split())
     for option in ("--num-steps", "--tokens", "--state", "--seed", "--task", "--style", "--stride", "--out"):
         assert option in shown, option

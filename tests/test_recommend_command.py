@@ -5,57 +5,31 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from command_helpers import assert_bad_input, assert_fails, files, finished, run_main, succeeds
 
-from tf_rnn.__main__ import main
 from tf_rnn.analysis.advice import needed_width
 from tf_rnn.cli import recommend as recommend_command
 from tf_rnn.tasks import Echo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import subprocess
     from pathlib import Path
 
 TINY = ["--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3", "--batch-size", "20"]
 FILES = ["config.json", "recommendation.csv", "recommendation.json", "recommendation.png", "report.md"]
-DEADLINE = 120.0
 
 
 def recommend(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tf_rnn", "recommend", *words, "--out", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE,
-        cwd=folder.parent,
-    )
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    return done
+    return finished(["recommend", *words, "--out", str(folder)], folder.parent)
 
 
 def load(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
     assert isinstance(value, dict)
     return value
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
-
-
-def run_main(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """The command in this process: exit status, standard output, standard error."""
-    try:
-        status = main(words)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +118,7 @@ def test_verify_trains_at_the_width_its_half_and_its_double(
     folder = tmp_path / "out"
     words = ["--num-steps", "4", "--seeds", "1", "--tolerance", "0.99", "--verify", "--workers", "2"]
     words += ["--state-size", "3", "--batch-size", "20"]
-    status, shown, errors = run_main(["recommend", *words, "--out", str(folder)], capsys)
-    assert status == 0, errors
+    shown, _ = succeeds(["recommend", *words, "--out", str(folder)], capsys)
     found = load(folder)
     width = found["num_steps"]
     assert found["config"]["tokens"] == 800
@@ -164,13 +137,13 @@ def test_verify_trains_at_the_width_its_half_and_its_double(
 
 
 def test_a_short_text_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rows of 11 characters held out; the advice prices the double of 9 nonetheless."""
+    """Rows of 10 characters held out; the advice prices the double of 9 nonetheless."""
     path = tmp_path / "cats.txt"
     path.write_text("a cat sat on a mat, so.\n" * 46, encoding="utf-8")
     words = ["--task", "text", "--data", str(path), "--num-steps", "9", "--seeds", "1", "--tokens", "500"]
+    words += ["--valid-fraction", "0.1"]
     words += ["--cell", "vanilla", "--state-size", "3", "--batch-size", "10", "--tolerance", "0.001"]
-    status, _, errors = run_main(["recommend", *words, "--out", str(tmp_path / "out")], capsys)
-    assert status == 0, errors
+    succeeds(["recommend", *words, "--out", str(tmp_path / "out")], capsys)
     found = load(tmp_path / "out")
     assert (found["num_steps"], found["sure"]) == (9, False)
     assert [cost["num_steps"] for cost in found["costs"]] == [4, 9, 18]
@@ -214,15 +187,8 @@ BAD: dict[str, tuple[list[str], str]] = {
 def test_bad_input_is_one_line_that_names_the_option(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     words, message = BAD[case]
-    for out in ([], ["--out", "results/mine"]):
-        status, shown, errors = run_main(["recommend", *words, *out], capsys)
-        assert (status, shown) == (2, "")
-        (line,) = errors.splitlines()
-        assert line.startswith("tf_rnn"), line
-        assert f": error: {message}" in line
-        assert list(tmp_path.iterdir()) == [], "something was left behind"
+    assert_bad_input("recommend", words, message, tmp_path, capsys, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -242,9 +208,7 @@ def test_results_of_another_configuration_are_not_overwritten(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = files(place)
-    status, shown, errors = run_main(["recommend", *TINY, *words, "--out", str(place)], capsys)
-    assert (status, shown) == (2, "")
-    (line,) = errors.splitlines()
+    line = assert_fails(["recommend", *TINY, *words, "--out", str(place)], 2, capsys)
     assert line == (
         "tf_rnn recommend: error: --out must hold results of the same configuration; "
         f"in {str(place)!r} {message}; choose another folder"
@@ -264,8 +228,8 @@ def test_training_that_diverges_ends_with_one_line(
 
 
 def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
-    status, shown, errors = run_main(["recommend", "--help"], capsys)
-    assert (status, errors) == (0, "")
+    shown, errors = succeeds(["recommend", "--help"], capsys)
+    assert errors == []
     assert " ".join(recommend_command.HELP.split()) in " ".join(shown.split())
     for option in ("--num-steps", "--tolerance", "--seeds", "--tokens", "--verify", "--workers", "--out"):
         assert option in shown, option

@@ -37,7 +37,7 @@ class LayerUnroller:
         self._project = _projector(network, reading, dropout, rows)
 
     def __call__(
-        self, chunks: list[list[Any]], states: tuple[Any, ...], first_step: int = 0, first_chunk: int = 0
+        self, chunks: list[list[Any]], states: list[Any], first_step: int = 0, first_chunk: int = 0
     ) -> Unrolled:
         """Returns the layers unrolled.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.graph.layers import LayerUnroller
     from tf_rnn.graph.network import Network, Reading
+    from tf_rnn.graph.unroll import Unrolled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,28 @@ class Segment:
     targets: list[list[Any]]
     first_step: int
     first_chunk: int
-    states: tuple[Any, ...]
+    states: list[Any]
+
+    def laid_by(self, unroller: LayerUnroller) -> Unrolled:
+        """The layers over its steps.
+
+        What could be computed of later segments long before their turn would stand in memory until
+        then: each but the first waits for its states.
+        """
+        inputs = self.inputs
+        if self.first_step:
+            with tf.control_dependencies(tf.nest.flatten(self.states)):
+                inputs = tf.nest.map_structure(tf.identity, inputs)
+        return unroller(inputs, self.states, self.first_step, self.first_chunk)
+
+    def after(self, tensors: list[Any]) -> Segment:
+        """The same segment, to be laid when other tensors are there; no gradient flows out of it."""
+        with tf.control_dependencies(tensors):
+            inputs, targets, states = tf.nest.map_structure(
+                lambda tensor: tf.identity(tf.stop_gradient(tensor)),
+                (self.inputs, self.targets, self.states),
+            )
+        return dataclasses.replace(self, inputs=inputs, targets=targets, states=states)
 
 
 def recomputed_gradients(
@@ -70,21 +92,22 @@ def recomputed_gradients(
     totals: list[Any] = []
     upstream: list[Any] = []
     for segment in reversed(segments):
-        with tf.control_dependencies(upstream or [total_loss]):
-            inputs, targets, states = tf.nest.map_structure(
-                lambda tensor: tf.identity(tf.stop_gradient(tensor)),
-                (segment.inputs, segment.targets, segment.states),
-            )
-        unrolled = unroller(inputs, states, segment.first_step, segment.first_chunk)
-        part = loss_of(unrolled.outputs, targets, segment.first_step)
+        # What the weights' gradients are made of must not wait either: it would stand in memory.
+        again = segment.after([*upstream, *map(_tensor, totals)] or [total_loss])
+        unrolled = again.laid_by(unroller)
+        part = loss_of(unrolled.outputs, again.targets, segment.first_step)
         ends = tf.nest.flatten(unrolled.handed_on)
         flow = [tf.reduce_sum(end * up) for end, up in zip(ends, upstream, strict=False)]
-        begins = tf.nest.flatten(states)
+        begins = tf.nest.flatten(again.states)
         pairs, upstream = layered_gradients(tf.add_n([part, *flow]), network, reading, unrolled, begins)
         upstream = [tf.stop_gradient(gradient) for gradient in upstream]
         gradients = [gradient for gradient, _ in pairs]
         totals = list(map(_sum, totals, gradients)) if totals else gradients
     return list(map(GradientAndVariable, totals, network.variables))
+
+
+def _tensor(gradient: Any) -> Any:
+    return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
 def _sum(one: Any, other: Any) -> Any:

@@ -86,6 +86,26 @@ class Unrolled(NamedTuple):
     traces: list[list[ChunkTrace]]
     handed_on: list[Any]
 
+    @classmethod
+    def before(cls, states: Sequence[Any]) -> Unrolled:
+        """No steps yet, and the states that the first will start from."""
+        return cls([], [], [[] for _ in states], list(states))
+
+    @property
+    def num_steps(self) -> int:
+        """How many steps there are."""
+        return len(self.states)
+
+    @property
+    def num_chunks(self) -> int:
+        """How many chunks they were taken in."""
+        return len(self.outputs)
+
+    def then(self, other: Unrolled) -> Unrolled:
+        """These steps, and those that go on from them."""
+        traces = [one + more for one, more in zip(self.traces, other.traces, strict=True)]
+        return Unrolled(self.outputs + other.outputs, self.states + other.states, traces, other.handed_on)
+
 
 def unroll_layers(
     layers: Sequence[Cell],
@@ -116,8 +136,8 @@ def unroll_layers(
     Returns:
         See `Unrolled`.
     """
-    current = list(states)
-    result = Unrolled([], [], [[] for _ in layers], current)
+    result = Unrolled.before(states)
+    current = result.handed_on
     for position, inputs in enumerate(chunks):
         outputs = tf.concat(inputs, axis=0)
         first = len(result.states)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import GraphOptions
+from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.graph.dropout import Dropout
 from tf_rnn.graph.feeding import checked_array, checked_state
@@ -276,11 +276,21 @@ class UnrolledGraph:
     def _unroll_layers(self, reading: Reading) -> Unrolled:
         rows = self.batch_size * self.options.segment_steps
         self._lay = LayerUnroller(self.network, reading, self._dropout, self._hand_on, rows)
-        unrolled = self._lay(self._chunks.cut(self.inputs), self.cell.split_state(self.init_state))
+        self._segments: list[Segment] = []
+        unrolled = Unrolled.before(self.cell.split_state(self.init_state))
+        cut = self._chunks.segments
+        for inputs, targets in zip(cut(self.inputs), cut(self.targets), strict=True):
+            segment = Segment(inputs, targets, unrolled.num_steps, unrolled.num_chunks, unrolled.handed_on)
+            self._segments.append(segment)
+            unrolled = unrolled.then(segment.laid_by(self._lay))
         self.states = [self.cell.join_states(states) for states in unrolled.states]
         return unrolled
 
     def _unroll_foreign(self, reading: Reading) -> Unrolled:
+        if self.options.recompute is not None:
+            raise OptionError(
+                "recompute", f"must be None for a cell with steps of its own, got {self.options.recompute!r}"
+            )
         vectors = [self.network.encoding.vectors(reading.embedding, x) for x in self.inputs]
         vectors = self._dropout.over_steps(0, vectors, self._chunks)
         outputs, self.states = unroll(self.cell, vectors, self.init_state, self._hand_on)
@@ -367,18 +377,8 @@ class UnrolledGraph:
         if self.options.recompute is None:
             return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled).pairs
         return recomputed_gradients(
-            self._segments(), self._lay, self._part_of_loss, self.network, self._reading, self.total_loss
+            self._segments, self._lay, self._part_of_loss, self.network, self._reading, self.total_loss
         )
-
-    def _segments(self) -> list[Segment]:
-        found, step, chunk = [], 0, 0
-        state = self.init_state
-        pairs = zip(self._chunks.segments(self.inputs), self._chunks.segments(self.targets), strict=True)
-        for inputs, targets in pairs:
-            found.append(Segment(inputs, targets, step, chunk, tuple(self.cell.split_state(state))))
-            step, chunk = step + sum(map(len, inputs)), chunk + len(inputs)
-            state = self._hand_on(step - 1, self.states[step - 1])
-        return found
 
     def _part_of_loss(self, outputs: list[Any], targets: list[list[Any]], first_step: int) -> Any:
         """What some chunks of steps add to `total_loss`."""

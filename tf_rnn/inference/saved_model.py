@@ -42,6 +42,7 @@ class OpenStep(NamedTuple):
         variables: All there are.
         inputs: What is fed, by name: X_t where there is one, and the arrays of S_{t-1}.
         outputs: What comes out, by name: P_t, and the arrays of S_t.
+        gradients: None: it is only run.
     """
 
     cell: Any
@@ -49,6 +50,7 @@ class OpenStep(NamedTuple):
     variables: tuple[Any, ...]
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    gradients: tuple[Any, ...] = ()
 
 
 def write_saved_model(
@@ -86,7 +88,7 @@ def write_saved_model(
     """
     with tf.Graph().as_default() as graph:
         step = open_step(description)
-        # What is asked of a graph there: cell, network and variables.
+        # What is asked of a graph there: cell, network, variables and gradients.
         names = weight_names(cast("UnrolledGraph", step))
         with tf.Session(graph=graph) as session:
             assign_weights(session, names, weights)

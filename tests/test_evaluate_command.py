@@ -1,0 +1,272 @@
+"""`python -m tf_rnn evaluate`, typed as a person types it."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_helpers import assert_light, assert_refused, ended, files, succeeds
+from model_helpers import checkpoints, keep_run, made_up_text, spoil, write_splits
+
+from tf_rnn.cells import VanillaCell
+from tf_rnn.cli import evaluate as evaluate_command
+from tf_rnn.inference import ModelEvaluator, load
+from tf_rnn.tasks import Adding, Echo, Text
+from tf_rnn.training import Evaluation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tf_rnn.inference import Model
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on three splits of 401, 101 and 83 tokens."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    return keep_run(folder / "out", Text(write_splits(folder / "splits")), VanillaCell(4))
+
+
+@pytest.fixture(scope="module")
+def model(kept: Path) -> Model:
+    return load(kept)
+
+
+def record(folder: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one line of JSON on standard output, as strict readers read it."""
+    shown, errors = succeeds(["evaluate", str(folder), *words, "--json"], capsys)
+    assert errors == []
+    (line,) = shown.splitlines()
+
+    def refuse(constant: str) -> Any:
+        raise AssertionError(f"{constant} is not in the JSON standard")
+
+    value = json.loads(line, parse_constant=refuse)
+    assert isinstance(value, dict)
+    return value
+
+
+# --- what it tells ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ([], {}),
+        (["--split", "test"], {"split": "test"}),
+        (["--split", "all", "--num-steps", "7"], {"split": "all"}),
+        (["--context", "5", "--num-steps", "50"], {"context": 5}),
+        (["--split", "train", "--checkpoint", "last", "--batch-size", "3"], {"split": "train"}),
+    ],
+)
+def test_json_is_what_the_library_gives(
+    words: list[str],
+    options: dict[str, Any],
+    kept: Path,
+    model: Model,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The loss to the digits of float32, whatever the width: that of the API is another here."""
+    found = record(kept, *words, capsys=capsys)
+    expected = model.evaluator(num_steps=11, **options)
+    assert list(found) == ["split", "loss", "perplexity", "bits", "tokens"]
+    assert (found["split"], found["tokens"]) == (options.get("split", "valid"), expected.tokens)
+    assert abs(found["loss"] - expected.loss) < 1e-6, f"{found['loss']}, not {expected.loss}"
+    assert found["perplexity"] == math.exp(found["loss"])
+    assert found["bits"] == found["loss"] / math.log(2)
+
+
+def test_one_line_for_a_person(kept: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    shown, errors = succeeds(["evaluate", str(kept), "--split", "train"], capsys)
+    loss, error, tokens, _ = model.evaluator("train")
+    assert errors == []
+    assert shown == (
+        f"train: {loss:.3f} ({math.exp(loss):.4g} ppl, {loss / math.log(2):.2f} bits) "
+        f"± {error:.2g} nats, {tokens:,} tokens\n"
+    )
+
+
+def test_the_width_makes_no_difference(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    losses = [record(kept, "--num-steps", width, capsys=capsys)["loss"] for width in ("1", "13", "200")]
+    assert max(losses) - min(losses) < 1e-6, losses
+
+
+def test_the_options_reach_the_library(
+    kept: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those, too, that change nothing of the result but how quickly it comes."""
+    asked: list[Any] = []
+
+    def evaluate(_: ModelEvaluator, *arguments: Any, **options: Any) -> Evaluation:
+        asked.append((arguments, options))
+        return Evaluation(1.0, 0.5, 3, {})
+
+    monkeypatch.setattr(ModelEvaluator, "__call__", evaluate)
+    words = ["--split", "test", "--data", "a", "--num-steps", "7", "--batch-size", "3", "--context", "2"]
+    succeeds(["evaluate", str(kept), *words], capsys)
+    succeeds(["evaluate", str(kept)], capsys)
+    assert asked == [
+        (("test", "a"), {"num_steps": 7, "batch_size": 3, "context": 2}),
+        (("valid", None), {"num_steps": 50, "batch_size": 1, "context": None}),
+    ]
+
+
+def test_other_data_are_read_as_a_whole(
+    kept: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless a split is asked for."""
+    path = tmp_path / "other.txt"
+    path.write_text(made_up_text(1234, 7), encoding="utf-8")
+    found = record(kept, "--data", str(path), capsys=capsys)
+    assert (found["split"], found["tokens"]) == ("all", 1233)
+    assert abs(found["loss"] - model.evaluator("all", path).loss) < 1e-6
+    assert record(kept, "--data", str(path), "--split", "test", capsys=capsys)["tokens"] == 61
+    shown, _ = succeeds(["evaluate", str(kept), "--data", str(path)], capsys)
+    assert shown.startswith("all: ")
+    assert shown.endswith(" nats, 1,233 tokens\n")
+
+
+def test_squared_errors_are_no_entropies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = keep_run(tmp_path / "out", Adding(5, length=60, valid_length=50), VanillaCell(3))
+    expected = load(folder).evaluator()
+    found = record(folder, capsys=capsys)
+    assert found == {
+        "split": "valid",
+        "loss": expected.loss,
+        "perplexity": None,
+        "bits": None,
+        "tokens": 10,
+    }
+    shown, _ = succeeds(["evaluate", str(folder)], capsys)
+    assert shown == f"valid: {expected.loss:.4f} ± {expected.standard_error:.2g} squared error, 10 tokens\n"
+
+
+def test_a_damaged_best_is_told_and_the_other_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = keep_run(tmp_path / "out", Text(write_splits(tmp_path / "splits")), VanillaCell(3))
+    before, last = checkpoints(folder)
+    spoil(last)
+    shown, errors = succeeds(["evaluate", str(folder), "--json"], capsys)
+    (line,) = errors
+    assert line.startswith(f"{last.name} is damaged ("), line
+    assert json.loads(shown)["tokens"] == 101
+    spoil(before)
+    message = f"DIR must have an undamaged checkpoint, {str(folder)!r} has none"
+    assert_refused(["evaluate", str(folder)], message, capsys, after=2)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_that_lacks_a_sign_shows_another(
+    kept: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    assert ended(["evaluate", str(kept)]) == 0
+    assert f" {'?' if encoding == 'ascii' else '±'} " in written.getvalue().decode(encoding)
+
+
+# --- bad input -------------------------------------------------------------------------------------
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "no folder": ([], "the following arguments are required: DIR"),
+    "no such folder": (["missing"], "DIR must be the folder of a training run, got 'missing'"),
+    "a file": (["other.txt"], "DIR must be the folder of a training run, got 'other.txt'"),
+    "an empty folder": (["empty"], "DIR must be the folder of a training run, got 'empty'"),
+    "unknown checkpoint": (
+        ["RUN", "--checkpoint", "newest"],
+        "argument --checkpoint: invalid choice: 'newest'",
+    ),
+    "unknown split": (["RUN", "--split", "dev"], "argument --split: invalid choice: 'dev'"),
+    "width 0": (
+        ["RUN", "--num-steps", "0"],
+        "argument --num-steps: must be a whole number of at least 1, got '0'",
+    ),
+    "no rows": (
+        ["RUN", "--batch-size", "0"],
+        "argument --batch-size: must be a whole number of at least 1, got '0'",
+    ),
+    "no context": (
+        ["RUN", "--context", "0"],
+        "argument --context: must be a whole number of at least 1, got '0'",
+    ),
+    "option of another command": (["RUN", "--seed", "1"], "unrecognized arguments: --seed 1"),
+    "two folders": (["RUN", "other"], "unrecognized arguments: other"),
+}
+BAD_WITH_A_MODEL: dict[str, tuple[list[str], str]] = {
+    "no such data": (
+        ["RUN", "--data", "missing.txt"],
+        (
+            "--data must be the path of a text file or a directory, or one of shakespeare, ptb; "
+            "there is nothing at 'missing.txt'"
+        ),
+    ),
+    "unknown characters": (
+        ["RUN", "--data", "other.txt"],
+        (
+            "--data must hold only the 6 characters of the vocabulary, got 'Q' at position 0 "
+            "of the file 'other.txt'"
+        ),
+    ),
+    "data of a task without": (
+        ["ECHO", "--data", "other.txt"],
+        "--data must be left out for the task echo, got 'other.txt'",
+    ),
+    "a split of a task without": (
+        ["ECHO", "--split", "test"],
+        "--split must be one of train, valid; got 'test'",
+    ),
+    "all of a task without": (["ECHO", "--split", "all"], "--split must be one of train, valid; got 'all'"),
+}
+
+
+@pytest.fixture(scope="module")
+def place(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where bad input is typed."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "other.txt").write_text("Quark " * 20, encoding="utf-8")
+    (folder / "empty").mkdir()
+    (folder / "run").symlink_to(kept, target_is_directory=True)
+    keep_run(folder / "echo", Echo(length=60, valid_length=50), VanillaCell(3))
+    return folder
+
+
+def typed(words: list[str]) -> list[str]:
+    folders = {"RUN": "run", "ECHO": "echo"}
+    return ["evaluate", *(folders.get(word, word) for word in words)]
+
+
+@pytest.mark.parametrize("case", [*BAD, *BAD_WITH_A_MODEL])
+def test_bad_input_is_one_line_that_names_the_option(
+    case: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    words, message = (BAD | BAD_WITH_A_MODEL)[case]
+    before = files(place)
+    assert_refused(typed(words), message, capsys)
+    assert files(place) == before
+
+
+def test_help_and_bad_input_need_no_tensorflow(place: Path) -> None:
+    assert_light({0: [["evaluate", "--help"]], 2: [typed(words) for words, _ in BAD.values()]}, place)
+
+
+def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    shown, errors = succeeds(["evaluate", "--help"], capsys)
+    assert errors == []
+    assert " ".join(evaluate_command.HELP.split()) in " ".join(shown.split())
+    for option in (
+        "DIR",
+        "--checkpoint",
+        "--data",
+        "--split",
+        "--num-steps",
+        "--batch-size",
+        "--context",
+        "--json",
+    ):
+        assert option in shown, option

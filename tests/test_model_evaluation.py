@@ -1,0 +1,438 @@
+"""The loss of a trained model: that of a loop of single steps, however the data are cut."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model_helpers import NaiveNetwork, keep_run, made_up_text, random_weights, weights_by_name, write_splits
+
+from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.config import OptionError
+from tf_rnn.inference import load
+from tf_rnn.inference.evaluation import LEAD, lay_out
+from tf_rnn.tasks import Adding, Copy, Echo, Influence, Memory, Stream, Text, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.inference import Model
+    from tf_rnn.tasks import Task
+    from tf_rnn.training import Evaluation
+
+# Rounding, by dtype: losses are some nats.
+TOLERANCES = {"float64": 1e-12, "float32": 1e-6}
+SIZES = {"train": 401, "valid": 101, "test": 83, "all": 587}
+
+
+def assert_loss(found: Evaluation, losses: NDArray[Any], tolerance: float, what: Any = "") -> None:
+    """The evaluation is that of these losses, nan where there is none."""
+    counted = losses[~np.isnan(losses)]
+    assert found.tokens == len(counted), f"{what}: {found.tokens} tokens, not {len(counted)}"
+    for name, one, other in (
+        ("loss", found.loss, counted.mean()),
+        ("standard error", found.standard_error, counted.std() / math.sqrt(len(counted))),
+    ):
+        difference = abs(one - float(other))
+        assert difference <= tolerance, f"{what}, {name}: {one!r}, not {float(other)!r}"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_splits(tmp_path_factory.mktemp("texts") / "splits")
+
+
+@dataclasses.dataclass
+class Trained:
+    """A model on the texts of `data`, and its losses, token by token, in NumPy."""
+
+    task: Text
+    model: Model
+    naive: NaiveNetwork
+    tolerance: float
+
+
+NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "vanilla float32": (lambda: VanillaCell(5), {}),
+    "lstm": (lambda: LSTMCell(4), {"dtype": "float64"}),
+    "stacked, embedded": (
+        lambda: StackedCell([LSTMCell(4), GRUCell(3)]),
+        {"dtype": "float64", "embedding_size": 5, "dropout": 0.5},
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def trained(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    make_cell, options = NETWORKS[request.param]
+    task = Text(data)
+    folder = keep_run(tmp_path_factory.mktemp("runs") / "out", task, make_cell(), **options)
+    model = load(folder)
+    tolerance = TOLERANCES[options.get("dtype", "float32")]
+    return Trained(task, model, NaiveNetwork(model), tolerance)
+
+
+@pytest.fixture(scope="module")
+def vanilla(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One model for what does not depend on the cell, float64."""
+    task = Text(data)
+    folder = keep_run(tmp_path_factory.mktemp("runs") / "out", task, VanillaCell(5), dtype="float64")
+    model = load(folder)
+    return Trained(task, model, NaiveNetwork(model), TOLERANCES["float64"])
+
+
+# --- the state carried -----------------------------------------------------------------------------
+
+
+def test_it_is_a_loop_of_single_steps_whatever_the_width(trained: Trained) -> None:
+    """101 tokens are no multiple of any of these widths; the last is wider than the text."""
+    losses = trained.naive.losses(trained.task.stream("valid"))
+    for num_steps in (1, 3, 7, 102):
+        found = trained.model.evaluator(num_steps=num_steps)
+        assert_loss(found, losses, trained.tolerance, f"num_steps {num_steps}")
+
+
+@pytest.mark.parametrize("split", SIZES)
+def test_every_token_of_every_split_is_counted(vanilla: Trained, split: str) -> None:
+    stream = vanilla.task.stream(split)
+    assert len(stream.targets) == SIZES[split], f"{len(stream.targets)} tokens, not {SIZES[split]}"
+    assert_loss(vanilla.model.evaluator(split, num_steps=10), vanilla.naive.losses(stream), 1e-12, split)
+
+
+def test_the_split_all_is_the_splits_in_a_row(vanilla: Trained, data: Path) -> None:
+    whole = "".join((data / f"{name}.txt").read_text(encoding="utf-8") for name in ("train", "valid", "test"))
+    indices = vanilla.task.encode(whole)
+    losses = vanilla.naive.losses(Stream(indices[:-1], indices[1:]))
+    assert_loss(vanilla.model.evaluator("all"), losses, 1e-12)
+
+
+def test_a_text_of_one_token(vanilla: Trained, tmp_path: Path) -> None:
+    other = write_splits(tmp_path / "other", valid=2)
+    found = vanilla.model.evaluator(data=other)
+    task = Text(other, vocabulary=vanilla.model.tokens)
+    assert_loss(found, vanilla.naive.losses(task.stream("valid")), 1e-12)
+    assert (found.tokens, found.standard_error) == (1, 0.0)
+
+
+def test_what_a_run_was_trained_with_makes_no_difference(data: Path, tmp_path: Path) -> None:
+    """Width, batch size, optimizer and dropout of the training: the same weights, the same bits."""
+    given: list[NDArray[Any]] = []
+
+    def same(graph: UnrolledGraph) -> list[NDArray[Any]]:
+        if not given:
+            given.extend(random_weights(graph, seed=3))
+        return given
+
+    trainings: tuple[dict[str, Any], ...] = (
+        {"num_steps": 4, "batch_size": 3},
+        {"num_steps": 2, "batch_size": 7, "dropout": 0.5, "optimizer": "adam", "reduction": "sum"},
+    )
+    found = [
+        load(keep_run(tmp_path / str(number), Text(data), VanillaCell(4), same, **options)).evaluator()
+        for number, options in enumerate(trainings)
+    ]
+    assert found[0] == found[1], found
+
+
+def test_the_second_evaluation_is_the_first_again(vanilla: Trained) -> None:
+    vanilla.model.stepper.step(np.array([1]))
+    first = vanilla.model.evaluator()
+    assert vanilla.model.evaluator() == first
+
+
+# --- rows side by side -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,877 tokens held out, so that three rows are each longer than what is read before them."""
+    return write_splits(tmp_path_factory.mktemp("texts") / "long", valid=1878)
+
+
+def scaled(scale: float) -> Callable[[UnrolledGraph], list[NDArray[Any]]]:
+    return lambda graph: random_weights(graph, 5, scale)
+
+
+@pytest.fixture(scope="module")
+def forgetful(long_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A cell whose state after 500 steps tells nothing of the one before them."""
+    task = Text(long_data)
+    folder = tmp_path_factory.mktemp("runs") / "out"
+    model = load(keep_run(folder, task, VanillaCell(5), scaled(0.3), dtype="float64"))
+    return Trained(task, model, NaiveNetwork(model), TOLERANCES["float64"])
+
+
+@pytest.fixture(scope="module")
+def mindful(long_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A cell that writes little and forgets almost nothing in 500 steps."""
+
+    def weights(graph: UnrolledGraph) -> list[NDArray[Any]]:
+        values = random_weights(graph, 5)
+        write, forget, *_ = np.split(weights_by_name(graph, values)["layer_0/b"], 4)
+        write[:], forget[:] = -5.0, 9.0
+        return values
+
+    task = Text(long_data)
+    folder = tmp_path_factory.mktemp("runs") / "out"
+    model = load(keep_run(folder, task, LSTMCell(4), weights, dtype="float64"))
+    return Trained(task, model, NaiveNetwork(model), TOLERANCES["float64"])
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 5000])
+def test_rows_side_by_side_are_the_whole_where_the_state_is_forgotten(
+    forgetful: Trained, batch_size: int
+) -> None:
+    """A batch size beyond the text, too."""
+    losses = forgetful.naive.losses(forgetful.task.stream("valid"))
+    assert_loss(forgetful.model.evaluator(batch_size=batch_size, num_steps=30), losses, 1e-12)
+
+
+@pytest.mark.parametrize(("batch_size", "num_steps"), [(3, 50), (2, 7), (5000, 90)])
+def test_rows_begin_some_hundred_tokens_early_and_the_first_is_exact(
+    mindful: Trained, batch_size: int, num_steps: int
+) -> None:
+    """What a loop gives that starts from zero `lead` tokens before each row, even where that shows."""
+    stream = mindful.task.stream("valid")
+    layout = lay_out(len(stream.targets), batch_size, num_steps, 1, None)
+    whole = mindful.naive.losses(stream)
+    rows = []
+    for start in range(0, len(whole), layout.length):
+        early = max(0, start - layout.lead)
+        piece = slice(early, start + layout.length)
+        losses = mindful.naive.losses(Stream(stream.inputs[piece], stream.targets[piece]))
+        rows.append(losses[start - early :])
+    assert len(rows) == layout.rows > 1
+    width = min(num_steps, layout.length)
+    found = mindful.model.evaluator._losses(stream, layout, width)
+    np.testing.assert_allclose(found[0], whole[: layout.length], rtol=0, atol=1e-12)
+    expected = np.concatenate(rows)
+    assert np.abs(expected - whole).max() > 1e-3, "nothing is remembered, and nothing shown"
+    assert_loss(mindful.model.evaluator(batch_size=batch_size, num_steps=num_steps), expected, 1e-12)
+
+
+def test_a_short_text_is_read_in_one_row(vanilla: Trained) -> None:
+    """Rows that would be shorter than what is read before them would be neither quick nor exact."""
+    assert vanilla.model.evaluator(batch_size=50) == vanilla.model.evaluator()
+
+
+@given(
+    length=st.integers(1, 10_000),
+    batch_size=st.integers(1, 10_000),
+    num_steps=st.integers(1, 3_000),
+    period=st.integers(1, 700),
+)
+def test_rows_hold_every_token_once_and_begin_with_an_example(
+    length: int, batch_size: int, num_steps: int, period: int
+) -> None:
+    length = math.ceil(length / period) * period  # a stream has whole examples
+    layout = lay_out(length, batch_size, num_steps, period, None)
+    assert layout.rows == layout.at_a_time <= batch_size
+    assert (layout.rows - 1) * layout.length < length <= layout.rows * layout.length
+    assert layout.length % period == 0
+    width = min(num_steps, layout.length)
+    assert layout.lead % width == 0
+    if layout.rows == 1:
+        assert layout.lead == 0
+    else:
+        assert layout.lead <= layout.length, "the second row would begin before the text"
+        assert layout.lead > min(LEAD, layout.length) - width, f"{layout.lead} tokens are read before a row"
+        assert layout.length >= LEAD
+
+
+# --- contexts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("context", "num_steps"), [(1, 50), (13, 5), (100, 30)])
+def test_a_context_is_a_state_of_zero_every_so_many_tokens(
+    trained: Trained, context: int, num_steps: int
+) -> None:
+    """Of 101 tokens: the last context is shorter than the others; 101 of one are more than run at a time."""
+    losses = trained.naive.losses(trained.task.stream("valid"), context)
+    found = trained.model.evaluator(context=context, num_steps=num_steps)
+    assert_loss(found, losses, trained.tolerance, f"context {context}")
+
+
+@pytest.mark.parametrize("context", [101, 5000])
+def test_a_context_as_long_as_the_text_is_the_state_carried(vanilla: Trained, context: int) -> None:
+    assert_loss(
+        vanilla.model.evaluator(context=context), vanilla.naive.losses(vanilla.task.stream("valid")), 1e-12
+    )
+
+
+def test_a_context_of_one_token_is_a_table_of_bigrams(vanilla: Trained) -> None:
+    table = []
+    for index in range(vanilla.task.input_size):
+        logits, _ = vanilla.naive.step(index, vanilla.naive.zero_state())
+        table.append(logits[0] - np.log(np.exp(logits).sum()))
+    stream = vanilla.task.stream("valid")
+    losses = -np.array(table)[stream.inputs, stream.targets]
+    assert_loss(vanilla.model.evaluator(context=1), losses, 1e-12)
+
+
+# --- other tasks -----------------------------------------------------------------------------------
+
+TASKS: dict[str, tuple[Task, Callable[[], Any], int]] = {
+    "echo": (Echo(length=60, valid_length=53), lambda: VanillaCell(3), 53),
+    "copy": (Copy(3, 2, 2, length=70, valid_length=77), lambda: VanillaCell(3), 77),
+    "marked": (Memory(4, 3, length=60, valid_length=55), lambda: VanillaCell(4), 11),
+    "real, marked": (Adding(7, length=63, valid_length=77), lambda: LSTMCell(3), 11),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_other_tasks(name: str, tmp_path: Path) -> None:
+    """Examples longer than a token, losses at some steps alone, real inputs."""
+    task, make_cell, tokens = TASKS[name]
+    model = load(keep_run(tmp_path / "out", task, make_cell(), dtype="float64"))
+    losses = NaiveNetwork(model).losses(task.stream("valid"))
+    in_contexts = NaiveNetwork(model).losses(task.stream("valid"), 9)
+    for found, expected in (
+        (model.evaluator(num_steps=1), losses),
+        (model.evaluator(num_steps=5, batch_size=4), losses),
+        (model.evaluator(context=9), in_contexts),
+    ):
+        # Real values are float32 in the data, and therefore exact in both.
+        assert_loss(found, expected, 1e-12)
+        assert found.tokens == tokens
+
+
+def test_examples_side_by_side(tmp_path: Path) -> None:
+    """1,106 tokens in three rows of whole examples, of a cell that forgets."""
+    task = Copy(3, 2, 2, length=70, valid_length=1106)
+    model = load(keep_run(tmp_path / "out", task, VanillaCell(4), scaled(0.3), dtype="float64"))
+    assert lay_out(1106, 9, 50, task.period, None).rows == 3
+    assert_loss(model.evaluator(batch_size=9), NaiveNetwork(model).losses(task.stream("valid")), 1e-12)
+
+
+def test_a_task_without_inputs(tmp_path: Path) -> None:
+    """S_t = A S_{t-1} + theta v once more; the first 200 tokens warm up."""
+    task = Influence(length=50, valid_length=251)
+    folder = keep_run(
+        tmp_path / "out", task, InfluenceCell(), lambda _: [np.array(0.3)], batch_size=1, dtype="float64"
+    )
+    found = load(folder).evaluator(num_steps=7)
+    chain = (np.eye(23) + np.eye(23, k=1)) / 2
+    signs = np.where(np.arange(23) < 10, 1.0, -1.0)
+    state, losses = np.zeros(23), []
+    for _ in range(251):
+        state = chain @ state + 0.3 * signs
+        losses.append((state[0] - 1) ** 2)
+    assert_loss(found, np.array(losses[200:]), 1e-10)
+
+
+# --- other data ------------------------------------------------------------------------------------
+
+
+def test_another_text_in_the_same_vocabulary(vanilla: Trained, tmp_path: Path) -> None:
+    """A file where the model was trained on a directory; letters that it lacks keep their classes."""
+    path = tmp_path / "other.txt"
+    path.write_text(made_up_text(211, 9, "abc"), encoding="utf-8")
+    indices = vanilla.task.encode(path.read_text(encoding="utf-8"))
+    whole = vanilla.naive.losses(Stream(indices[:-1], indices[1:]))
+    assert_loss(vanilla.model.evaluator("all", path), whole, 1e-12)
+    assert_loss(vanilla.model.evaluator("all", str(path)), whole, 1e-12)
+    valid = indices[-22:-11]  # 5 % of 211 each, rounded
+    losses = vanilla.naive.losses(Stream(valid[:-1], valid[1:]))
+    assert_loss(vanilla.model.evaluator("valid", path), losses, 1e-12)
+
+
+def test_a_directory_where_the_model_was_trained_on_shares_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "all.txt"
+    path.write_text(made_up_text(400), encoding="utf-8")
+    task = Text(path, valid_fraction=0.2, test_fraction=0.1)
+    model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
+    naive = NaiveNetwork(model)
+    assert_loss(model.evaluator(), naive.losses(task.stream("valid")), 1e-12)
+    other = write_splits(tmp_path / "splits")
+    losses = naive.losses(Text(other, vocabulary=task.vocabulary).stream("test"))
+    assert_loss(model.evaluator("test", other), losses, 1e-12)
+
+
+def test_unknown_characters_are_refused_and_unknown_words_are_unknown(
+    vanilla: Trained, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.txt"
+    path.write_text(made_up_text(100) + "Q", encoding="utf-8")
+    message = (
+        "data must hold only the 6 characters of the vocabulary, got 'Q' at position 100 "
+        f"of the file {str(path)!r}"
+    )
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        vanilla.model.evaluator("all", path)
+
+    known = tmp_path / "known.txt"
+    known.write_text("a b c a b a\n" * 30, encoding="utf-8")
+    task = Words(known, vocabulary_size=4)
+    model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
+    other = tmp_path / "words.txt"
+    other.write_text("a z b q a\n" * 30, encoding="utf-8")
+    as_unknown = tmp_path / "unknown.txt"
+    as_unknown.write_text("a <unk> b <unk> a\n" * 30, encoding="utf-8")
+    assert model.evaluator("all", other) == model.evaluator("all", as_unknown)
+
+
+def test_data_that_have_changed_are_not_taken_for_those_of_the_training(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(made_up_text(200), encoding="utf-8")
+    model = load(keep_run(tmp_path / "out", Text(path), VanillaCell(3)))
+    before = model.evaluator()
+    path.write_text(made_up_text(200, seed=1), encoding="utf-8")
+    message = "data must be given: the text that the model was trained on has changed"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        model.evaluator()
+    assert model.evaluator("valid", path) != before
+
+
+def test_a_run_that_goes_on_may_clear_its_checkpoints_away(data: Path, tmp_path: Path) -> None:
+    model = load(keep_run(tmp_path / "out", Text(data), VanillaCell(3)))
+    before = model.evaluator()
+    shutil.rmtree(tmp_path / "out")
+    assert model.evaluator() == before
+
+
+# --- bad input -------------------------------------------------------------------------------------
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no such split": ({"split": "dev"}, "split must be one of train, valid, test, all; got 'dev'"),
+    "no width": ({"num_steps": 0}, "num_steps must be a whole number of at least 1, got 0"),
+    "half a width": ({"num_steps": 2.5}, "num_steps must be a whole number of at least 1, got 2.5"),
+    "no rows": ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+    "no context": ({"context": 0}, "context must be a whole number of at least 1, got 0"),
+    "context in words": ({"context": "all"}, "context must be a whole number of at least 1, got 'all'"),
+    "no data": (
+        {"data": "missing.txt"},
+        (
+            "data must be the path of a text file or a directory, or one of shakespeare, ptb; "
+            "there is nothing at 'missing.txt'"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(vanilla: Trained, case: str) -> None:
+    options, message = BAD[case]
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        vanilla.model.evaluator(**options)
+
+
+def test_a_task_that_makes_its_data_has_two_splits_and_takes_no_data(tmp_path: Path) -> None:
+    model = load(keep_run(tmp_path / "out", Echo(length=60, valid_length=50), VanillaCell(3)))
+    for split in ("test", "all"):
+        message = f"split must be one of train, valid; got '{split}'"
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            model.evaluator(split)
+    message = "data must be left out for the task echo, got 'a.txt'"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        model.evaluator(data="a.txt")

@@ -1,0 +1,222 @@
+"""Presets: settings from the literature under a name, behind whatever else is given."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_helpers import assert_refused, succeeds
+from model_helpers import metrics, scalars
+
+from tf_rnn.cli import train as train_command
+from tf_rnn.cli.options import setup_options
+from tf_rnn.cli.presets import EXCLUDED, NEEDED, PRESETS, preset_options
+from tf_rnn.config import Setup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# Zaremba, Sutskever & Vinyals 2014, section 4.1, and the code that they published: all sizes.
+ZAREMBA: dict[str, Any] = {
+    "task": "words",
+    "task_options": {"data": "ptb"},
+    "cell": "lstm",
+    "num_layers": 2,
+    "cell_options": {"forget_bias": 0.0},
+    "batch_size": 20,
+    "optimizer": "sgd",
+    "learning_rate": 1.0,
+    "reduction": "sum",
+    "tied": False,
+    "style": "block",
+    "stride": 1,
+}
+OF_SIZE: dict[str, dict[str, Any]] = {
+    "ptb-small": {
+        "state_size": 200,
+        "embedding_size": 200,
+        "clip_norm": 5.0,
+        "dropout": 0.0,
+        "init_scale": 0.1,
+    },
+    "ptb-medium": {
+        "state_size": 650,
+        "embedding_size": 650,
+        "clip_norm": 5.0,
+        "dropout": 0.5,
+        "init_scale": 0.05,
+    },
+    "ptb-large": {
+        "state_size": 1500,
+        "embedding_size": 1500,
+        "clip_norm": 10.0,
+        "dropout": 0.65,
+        "init_scale": 0.04,
+    },
+}
+TRAINING: dict[str, dict[str, Any]] = {
+    "ptb-small": {"num_steps": 20, "epochs": 13, "decay": 1 / 2, "decay_after": 4},
+    "ptb-medium": {"num_steps": 35, "epochs": 39, "decay": 1 / 1.2, "decay_after": 6},
+    "ptb-large": {"num_steps": 35, "epochs": 55, "decay": 1 / 1.15, "decay_after": 14},
+}
+
+
+def settled(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    train_command.add_options(parser)
+    arguments, _ = train_command.settle(parser.parse_args(words), words)
+    return arguments
+
+
+def setup(*words: str) -> Setup:
+    return Setup(**setup_options(settled(*words)))
+
+
+@pytest.mark.parametrize("name", OF_SIZE)
+def test_ptb_is_zaremba_s(name: str) -> None:
+    assert setup("--preset", name) == Setup(**ZAREMBA, **OF_SIZE[name])
+    training = {"schedule": "step", "state": "carry", "seed": 0, "patience": None} | TRAINING[name]
+    arguments = settled("--preset", name)
+    assert {option: getattr(arguments, option) for option in training} == training
+    assert [arguments.tokens, arguments.updates, arguments.seconds] == [None, None, None]
+
+
+def test_char_rnn_is_karpathy_s() -> None:
+    """Network, optimizer, rate and limit of char-rnn's defaults (2015); its 50 rows are the task's."""
+    assert setup("--preset", "char-rnn") == Setup(
+        task="text",
+        cell="lstm",
+        state_size=128,
+        num_layers=2,
+        batch_size=50,
+        optimizer="rmsprop",
+        learning_rate=0.002,
+        clip_norm=5.0,
+    )
+
+
+def test_without_a_preset_nothing_is_set() -> None:
+    assert preset_options(None, {"task": "text"}) == {}
+    assert setup("--task", "text") != setup("--task", "text", "--preset", "char-rnn")
+
+
+# --- what is given comes first ---------------------------------------------------------------------
+
+GIVEN: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
+    "sizes": (
+        ["--state-size", "7", "--num-layers", "1", "--batch-size", "3", "--num-steps", "4"],
+        {"state_size": 7, "num_layers": 1, "batch_size": 3, "num_steps": 4},
+    ),
+    "a default": (["--num-layers", "1", "--reduction", "mean"], {"num_layers": 1, "reduction": "mean"}),
+    "before it": (["--optimizer", "adam"], {"optimizer": "adam"}),
+    "another amount": (["--updates", "3"], {"updates": 3.0, "epochs": None}),
+    "another number": (["--epochs", "3"], {"epochs": 3.0}),
+    "the same": (["--cell", "lstm", "--schedule", "step"], {"forget_bias": 0.0, "decay_after": 4}),
+    "another cell": (["--cell", "gru"], {"cell": "gru", "forget_bias": None}),
+    "another forget bias": (["--forget-bias", "2"], {"forget_bias": 2.0, "decay": 0.5}),
+    "another schedule": (["--schedule", "cosine"], {"schedule": "cosine", "decay": 0.5, "decay_after": None}),
+    "another decay": (["--decay", "0.9"], {"schedule": "step", "decay": 0.9, "decay_after": 4}),
+    "another text": (["--data", "mine"], {"data": "mine", "task": "words"}),
+    "another task": (["--task", "echo"], {"task": "echo", "data": None}),
+    "initial weights": (["--recurrent-init", "glorot"], {"recurrent_init": "glorot", "init_scale": None}),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_what_is_given_comes_before_the_preset(case: str) -> None:
+    """Wherever it stands, be it the default; what only goes with the preset's is left out."""
+    words, expected = GIVEN[case]
+    for line in (["--preset", "ptb-small", *words], [*words, "--preset", "ptb-small"]):
+        arguments = settled(*line)
+        assert {option: getattr(arguments, option) for option in expected} == expected, line
+        Setup(**setup_options(arguments))
+
+
+def test_what_belongs_to_what_is_known() -> None:
+    """Names that a preset or the parser has."""
+    known = set(vars(settled()))
+    for preset in PRESETS.values():
+        assert set(preset) <= known
+        for option, needed in NEEDED.items():
+            assert option not in preset or needed in preset, f"{option} needs {needed}"
+    assert {
+        *NEEDED,
+        *NEEDED.values(),
+        *EXCLUDED,
+        *(o for others in EXCLUDED.values() for o in others),
+    } <= known
+
+
+# --- a run -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def penn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory like the Penn Treebank's, with 840 words to train on: two blocks of 20 rows of 20."""
+    folder = tmp_path_factory.mktemp("penn")
+    for name, lines in (("train", 140), ("valid", 10), ("test", 9)):
+        text = " the <unk> sat on it \n" * lines
+        (folder / f"ptb.{name}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_run_of_the_small_network_of_the_paper(
+    penn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All but the number of units: what the run says of itself, its 13 epochs, its learning rates."""
+    folder = tmp_path / "out"
+    words = ["--preset", "ptb-small", "--data", str(penn), "--state-size", "3"]
+    _, lines = succeeds(["train", *words, "--threads", "1", "--out", str(folder)], capsys)
+    assert lines[0] == "words: 840 train / 60 valid / 54 test tokens, 6 types"
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    layer = {
+        "cell": "lstm",
+        "state_size": 3,
+        "recurrent_init": "orthogonal",
+        "recurrent_gain": 1.0,
+        "forget_bias": 0.0,
+    }
+    assert config["cell"] == [layer, layer]
+    graph = {
+        "num_steps": 20,
+        "batch_size": 20,
+        "input_size": 6,
+        "num_classes": 6,
+        "input_kind": "classes",
+        "embedding_size": 3,
+        "loss": "cross_entropy",
+        "loss_steps": "all",
+        "readout": "linear",
+        "reduction": "sum",
+        "optimizer": "sgd",
+        "learning_rate": 1.0,
+        "clip_norm": 5.0,
+        "dropout": 0.0,
+        "init_scale": 0.1,
+        "dtype": "float32",
+        "seed": 0,
+    }
+    assert {option: config["graph"][option] for option in graph} == graph
+    assert config["training"] == {
+        "budget": {"kind": "epochs", "amount": 13.0},
+        "state": "carry",
+        "evaluations": None,
+        "truncation": {"style": "block", "stride": 1, "tolerance": 0.1, "seed": 0},
+        "schedule": {"name": "step", "decay": 0.5, "decay_after": 4},
+        "patience": None,
+        "seed": 0,
+    }
+    assert config["task"]["options"]["data"] == str(penn)
+    assert [line["epoch"] for line in metrics(folder)] == list(range(1, 14))
+    rates = {(step - 1) // 2 + 1: rate for step, rate in scalars(folder / "summaries")["learning_rate"]}
+    assert rates == {epoch: 0.5 ** max(0, epoch - 4) for epoch in range(1, 14)}
+
+
+def test_an_unknown_preset_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    line = assert_refused(
+        ["train", "--preset", "ptb"], "argument --preset: invalid choice: 'ptb' (choose from ", capsys
+    )
+    assert [name for name in PRESETS if name not in line] == []

@@ -1,0 +1,166 @@
+"""A graph that keeps few states has the same gradient in less memory."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import CASES, Summing, assert_close, assert_gradients_agree, assert_slopes_agree, make_run
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.analysis.cost import peak_bytes
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.chunks import Chunks
+from tf_rnn.graph.reweighted import ReweightedGraph
+
+STEPS, BATCH = 7, 3
+LARGE = 1e9  # operations a step, so that steps are taken in chunks
+
+
+@pytest.fixture(autouse=True)
+def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
+
+
+@pytest.mark.parametrize("recompute", [1, 3, "sqrt", 7, 50])
+@pytest.mark.parametrize("case", ["tanh", "gru", "stacked"])
+def test_the_gradient_is_the_naive_one(case: str, recompute: int | str) -> None:
+    """Segments of one step, of chunks that do not come out even, and of more steps than there are."""
+    assert_gradients_agree(make_run(CASES[case].make(), STEPS, BATCH, input_size=5, recompute=recompute))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"embedding_size": 2},
+        {"embedding_size": 4, "readout": "tied", "num_classes": 5},
+        {"loss_steps": "last"},
+        {"reduction": "sum"},
+        {"input_kind": "real", "loss": "squared_error"},
+        {"optimizer": "sgd", "embedding_size": 2},
+        {"input_size": 40},
+    ],
+    ids=str,
+)
+def test_whatever_the_options(options: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"input_size": 5, "recompute": 3} | options
+    assert_gradients_agree(make_run(LSTMCell(4), STEPS, BATCH, **given))
+
+
+def test_marked_losses_count_where_they_stand() -> None:
+    """Compared with a graph that keeps everything: whole segments are without a loss."""
+    found = []
+    for recompute in (None, 2):
+        run = make_run(GRUCell(4), STEPS, BATCH, input_size=5, loss_steps="marked", recompute=recompute)
+        run.targets[:, 2:5] = -1
+        run.targets[1] = -1
+        gradients = [gradient for gradient, _ in run.graph.gradients]
+        found.append(run.fetch([run.graph.total_loss, gradients]))
+    assert_close(found[1], found[0], 1e-12, "marked")
+
+
+def test_what_is_dropped_going_forwards_is_dropped_again() -> None:
+    """Numerically: the loss is that of the forward pass, the gradient that of the second one."""
+    options: dict[str, Any] = {"input_size": 5, "embedding_size": 3, "dropout": 0.4, "recompute": 3}
+    run = make_run(StackedCell([LSTMCell(4), GRUCell(3)]), STEPS, BATCH, **options)
+    run.more[run.graph.dropout_seed] = [3, 5]
+    assert_slopes_agree(run)
+
+
+def test_reweighted_graphs_recompute_too() -> None:
+    """What is multiplied between two steps is multiplied between two segments."""
+    found = []
+    for recompute in (None, 2):
+        run = make_run(VanillaCell(4), STEPS, BATCH, input_size=5, recompute=recompute)
+        graph = run.graph.with_steps(STEPS, kind=ReweightedGraph)
+        flow, length, divisor = np.linspace(0.5, 2, STEPS), 5, 2.0
+        gradients = [gradient for gradient, _ in graph.gradients]
+        with tf.Session(graph=graph.tf_graph) as session:
+            session.run(tf.variables_initializer(graph.variables))
+            for variable, value in zip(graph.variables, run.values, strict=True):
+                variable.load(value, session)
+            step = graph.runner(session, graph.total_loss, gradients)
+            found.append(step(run.inputs, run.targets, run.state, flow, length, divisor))
+    assert_close(found[1], found[0], 1e-12, "reweighted")
+
+
+def test_training_steps_are_the_same_up_to_rounding() -> None:
+    """Clipping and the optimizer's slots included; the lists are there as ever."""
+    weights = []
+    for recompute in (None, "sqrt"):
+        run = make_run(
+            LSTMCell(4), STEPS, BATCH, input_size=5, optimizer="adam", clip_norm=0.1, recompute=recompute
+        )
+        graph = run.graph
+        assert len(graph.states) == len(graph.losses) == len(graph.predictions) == STEPS
+        with graph.session(threads=1) as session:
+            for variable, value in zip(graph.variables, run.values, strict=True):
+                variable.load(value, session)
+            for _ in range(3):
+                session.run(graph.train_step, run.fed)
+            weights.append(session.run(list(graph.variables)))
+    assert_close(weights[1], weights[0], 1e-10, "weights")
+
+
+def test_memory_grows_with_the_segment_not_with_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 steps in segments of 10: 10 states and 10 steps at a time in place of 100 steps."""
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 10)
+    peaks = {}
+    block = np.random.default_rng(5).integers(5, size=(16, 100))
+    for recompute in (None, "sqrt"):
+        with tf.Graph().as_default():
+            graph = UnrolledGraph(LSTMCell(32), 100, 16, 5, 5, recompute=recompute, seed=1)
+        peaks[recompute] = peak_bytes(graph, block, block)
+    assert peaks["sqrt"] < peaks[None] / 3, peaks
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "recompute", "expected"),
+    [
+        (7, None, [2, 2, 2, 1]),
+        (7, 3, [2, 1, 2, 1, 1]),
+        (7, 4, [2, 2, 2, 1]),
+        (10, "sqrt", [2, 2, 2, 2, 2]),
+        (11, 5, [2, 2, 1, 2, 2, 1, 1]),
+        (3, 50, [2, 1]),
+    ],
+)
+def test_segments_are_made_of_whole_chunks(
+    num_steps: int, recompute: int | str | None, expected: list[int]
+) -> None:
+    options = GraphOptions(
+        num_steps=num_steps, batch_size=1, input_size=2, num_classes=2, recompute=recompute
+    )
+    chunks = Chunks(options, LARGE)
+    steps = list(range(num_steps))
+    assert [len(chunk) for chunk in chunks.cut(steps)] == expected
+    assert [step for chunk in chunks.cut(steps) for step in chunk] == steps
+    length = options.segment_steps
+    assert [segment[0][0] for segment in chunks.segments(steps)] == list(range(0, num_steps, length))
+
+
+def test_sqrt_is_rounded_up() -> None:
+    for num_steps in (1, 2, 16, 17, 1000):
+        options = GraphOptions(
+            num_steps=num_steps, batch_size=1, input_size=2, num_classes=2, recompute="sqrt"
+        )
+        assert options.segment_steps == math.isqrt(num_steps - 1) + 1
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "half", True])
+def test_what_is_refused(value: Any) -> None:
+    message = f"recompute must be 'sqrt' or a whole number of steps, got {value!r}"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        UnrolledGraph(VanillaCell(4), STEPS, BATCH, 5, 5, recompute=value)
+
+
+def test_a_cell_of_another_kind_is_refused() -> None:
+    message = "recompute must be None for a cell with steps of its own, got 3"
+    with tf.Graph().as_default(), pytest.raises(OptionError, match=f"^{message}$"):
+        UnrolledGraph(Summing(), STEPS, BATCH, 3, 4, input_kind="real", recompute=3)

@@ -1,0 +1,314 @@
+"""Text from a model: what it predicts is drawn, and fed back."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from model_helpers import NaiveNetwork, keep_run, random_weights, write_splits
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell
+from tf_rnn.config import OptionError
+from tf_rnn.graph import StepGraph
+from tf_rnn.inference import Model, load, sample
+from tf_rnn.inference.sampling import sharpened
+from tf_rnn.tasks import Text, Words
+from tf_rnn.tasks.vocabulary import CharacterVocabulary, WordVocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+LETTERS = CharacterVocabulary("abc\n")
+SIGMAS = 5
+DRAWS = 20_000
+
+
+class Fixed:
+    """Predicts the same whatever it is fed, and notes what it is fed."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self.probabilities = np.array([probabilities], np.float32)
+        self.fed: list[int] = []
+        self.state = 0
+
+    def reset(self) -> None:
+        self.fed.clear()
+
+    def step(self, x: NDArray[Any]) -> NDArray[Any]:
+        (index,) = x
+        self.fed.append(int(index))
+        return self.probabilities
+
+
+def drawn(stepper: Any, *words: Any, **options: Any) -> str:
+    return "".join(sample(stepper, LETTERS, *words, **options))
+
+
+# --- probabilities ---------------------------------------------------------------------------------
+
+
+def likely(size: int) -> st.SearchStrategy[NDArray[Any]]:
+    weights = st.lists(st.floats(0, 1, width=32), min_size=size, max_size=size)
+    return weights.map(np.array).filter(lambda array: array.sum() > 0).map(lambda array: array / array.sum())
+
+
+@given(
+    probabilities=st.integers(1, 9).flatmap(likely),
+    temperature=st.floats(0.01, 20),
+    top_k=st.integers(0, 11),
+)
+def test_sharpened_is_its_definition(probabilities: NDArray[Any], temperature: float, top_k: int) -> None:
+    """P ** (1 / temperature) of the likeliest, the first of equals; in Python's own arithmetic."""
+    found = sharpened(probabilities, temperature, top_k)
+    order = sorted(range(len(probabilities)), key=lambda index: (-probabilities[index], index))
+    kept = order[:top_k] if top_k else order
+    top = float(probabilities[order[0]])
+    powers = [
+        (float(p) / top) ** (1 / temperature) if index in kept else 0.0
+        for index, p in enumerate(probabilities)
+    ]
+    expected = np.array(powers) / math.fsum(powers)
+    assert found.dtype == np.float64
+    assert abs(found.sum() - 1) < 1e-12, found.sum()
+    # A rounding of p is one of 1 / temperature roundings of its power.
+    np.testing.assert_allclose(found, expected, rtol=1e-12 * max(1, 1 / temperature), atol=1e-300)
+
+
+@given(probabilities=st.integers(1, 9).flatmap(likely), top_k=st.integers(0, 11))
+def test_a_temperature_of_zero_takes_the_likeliest(probabilities: NDArray[Any], top_k: int) -> None:
+    """The first of equals; and so does almost zero, but for equals."""
+    found = sharpened(probabilities, 0, top_k)
+    assert found.tolist() == np.eye(len(found))[int(probabilities.argmax())].tolist()
+    assume(sorted(probabilities)[-2:-1] != [probabilities.max()])
+    for temperature in (5e-324, 1e-300):
+        assert sharpened(probabilities, temperature, top_k).tolist() == found.tolist(), temperature
+
+
+@pytest.mark.parametrize(
+    ("top_k", "expected"),
+    [
+        (1, [0, 1, 0, 0, 0]),
+        (2, [0, 0.6, 0.4, 0, 0]),  # the first of two that are as likely as each other
+        (3, [0, 3 / 7, 2 / 7, 2 / 7, 0]),
+        (4, [1 / 8, 3 / 8, 2 / 8, 2 / 8, 0]),
+        (0, [0.125, 0.375, 0.25, 0.25, 0]),
+        (5, [0.125, 0.375, 0.25, 0.25, 0]),
+        (99, [0.125, 0.375, 0.25, 0.25, 0]),
+    ],
+)
+def test_only_the_likeliest(top_k: int, expected: list[float]) -> None:
+    found = sharpened(np.array([0.125, 0.375, 0.25, 0.25, 0]), 1, top_k)
+    np.testing.assert_allclose(found, expected, rtol=1e-15, atol=0)
+
+
+def test_a_temperature_of_one_leaves_them_as_they_are() -> None:
+    probabilities = np.array([0.1, 0.2, 0.7], np.float32)
+    np.testing.assert_allclose(sharpened(probabilities, 1, 0), probabilities, rtol=1e-7, atol=0)
+
+
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.5, 0), (2.0, 3), (0.8, 2), (0.7, 99)])
+def test_draws_follow_the_probabilities(temperature: float, top_k: int) -> None:
+    """Each count of 20,000 independent draws lies within 5 standard deviations of a binomial."""
+    stepper = Fixed(0.5, 0.25, 0.2, 0.05)
+    text = drawn(stepper, length=DRAWS, temperature=temperature, top_k=top_k, seed=1)
+    for letter, p in zip(LETTERS, sharpened(stepper.probabilities[0], temperature, top_k), strict=True):
+        found, expected = text.count(letter), DRAWS * float(p)
+        bound = SIGMAS * math.sqrt(DRAWS * float(p * (1 - p)))
+        assert abs(found - expected) <= bound, f"{letter!r}: {found}, not {expected} ± {bound}"
+
+
+# --- seeds -----------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_text() -> None:
+    stepper = Fixed(0.3, 0.3, 0.3, 0.1)
+    texts = [drawn(stepper, length=50, seed=seed) for seed in (7, 7, 8)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_without_a_seed_it_is_another_each_time() -> None:
+    """Two of 100 draws of three are the same once in 3^100 times."""
+    stepper = Fixed(1 / 3, 1 / 3, 1 / 3, 0)
+    assert drawn(stepper, length=100, temperature=1) != drawn(stepper, length=100, temperature=1)
+
+
+# --- what is fed back ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """Two parts of a state, at random weights that make all letters likely at some time."""
+    folder = tmp_path_factory.mktemp("sampling")
+    task = Text(write_splits(folder / "splits"))
+    weights = partial(random_weights, seed=17, scale=2.0)
+    return load(keep_run(folder / "out", task, LSTMCell(7), weights, dtype="float64"))
+
+
+def loop_of_steps(
+    model: Model, prime: Sequence[int], length: int, temperature: float, seed: int
+) -> list[int]:
+    """The single-step graph run by hand: prediction and state fetched, state and what was drawn fed."""
+    options = model.graph.options
+    with model.graph.tf_graph.as_default():
+        step = StepGraph(model.graph.cell, 1, options.input_size, options.num_classes, dtype="float64")
+    state = [np.zeros((1, 7))] * 2
+    rng, indices = np.random.default_rng(seed), list(prime)
+    for t in range(len(prime) + length - 1):
+        fed = {step.input: [indices[t]]} | dict(zip(tf.nest.flatten(step.init_state), state, strict=True))
+        p, new = model.session.run([step.prediction, step.state], fed)
+        state = tf.nest.flatten(new)
+        if t + 1 >= len(prime):
+            powers = p[0].astype(float) ** (1 / temperature)
+            indices.append(int(rng.choice(len(powers), p=powers / powers.sum())))
+    return indices
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_it_is_a_loop_of_single_steps(model: Model, temperature: float) -> None:
+    prime = "adé"
+    found = "".join(model.sample(prime, 60, temperature=temperature, seed=3))
+    indices = loop_of_steps(model, model.vocabulary.encode(prime).tolist(), 60, temperature, 3)
+    assert found == model.vocabulary.decode(indices)
+    assert len(found) == 63
+    assert len(set(found)) > 3, "a text to tell states apart"
+
+
+def test_the_state_is_carried_and_not_only_the_letter(model: Model) -> None:
+    """The likeliest each time, of the network in NumPy, which is another without its state."""
+    naive, vocabulary = NaiveNetwork(model), model.vocabulary
+    found = "".join(model.sample("b", 40, temperature=0))
+
+    def text(carried: bool) -> str:
+        indices, state = [vocabulary.index("b")], naive.zero_state()
+        for _ in range(40):
+            logits, after = naive.step(indices[-1], state)
+            state = after if carried else state
+            indices.append(int(logits.argmax()))
+        return vocabulary.decode(indices)
+
+    assert found == text(carried=True) != text(carried=False)
+
+
+def test_a_text_begins_from_a_state_of_zero(model: Model) -> None:
+    first = "".join(model.sample("ab", 20, seed=1))
+    model.stepper.step(np.array([2]))
+    assert "".join(model.sample("ab", 20, seed=1)) == first
+
+
+def test_two_texts_in_turns_are_two_texts(model: Model) -> None:
+    alone = [list(model.sample("ab", 20, seed=seed)) for seed in (1, 2)]
+    pairs = zip(model.sample("ab", 20, seed=1), model.sample("ab", 20, seed=2), strict=True)
+    assert [list(text) for text in zip(*pairs, strict=True)] == alone
+
+
+# --- prime -----------------------------------------------------------------------------------------
+
+
+def test_a_prime_alone_is_the_text(model: Model) -> None:
+    for prime in ("", "a", "abc\ndé"):
+        assert "".join(model.sample(prime, 0)) == prime
+
+
+def test_all_of_the_prime_is_fed_and_then_what_was_drawn() -> None:
+    stepper = Fixed(0, 1, 0, 0)
+    assert drawn(stepper, "cac", 3) == "cacbbb"
+    assert stepper.fed == [2, 0, 2, 1, 1]
+
+
+@pytest.mark.parametrize(("tokens", "opening"), [("abc\n", 3), ("abcd", 0)])
+def test_without_a_prime_it_begins_as_a_new_line_does(tokens: str, opening: int) -> None:
+    """Or, where there are no lines, with the first class; what is fed is no part of the text."""
+    stepper = Fixed(0, 1, 0, 0)
+    text = "".join(sample(stepper, CharacterVocabulary(tokens), length=2))  # type: ignore[arg-type]
+    assert (text, stepper.fed) == ("bb", [opening, 1])
+
+
+def test_a_prime_of_unknown_letters_is_refused(model: Model) -> None:
+    message = "prime must hold only the 6 characters of the vocabulary, got 'Q' at position 2"
+    with pytest.raises(OptionError, match=f"^{message}$"):
+        model.sample("abQ")
+
+
+def test_words_that_are_unknown_become_that_word() -> None:
+    vocabulary = WordVocabulary(["<unk>", "the", "cat", "<eos>"])
+    stepper: Any = Fixed(0, 0, 1, 0)
+    found = list(sample(stepper, vocabulary, "the  zebra\nthe", 2))
+    assert found == ["the", " <unk>", "\n", "the", " cat", " cat"]
+    assert stepper.fed == [1, 0, 3, 1, 2]
+    assert "".join(sample(stepper, vocabulary, " \t", 1)) == "cat"  # no word at all: as without a prime
+    assert stepper.fed == [3]
+
+
+def test_a_model_of_words(tmp_path: Any) -> None:
+    """From the folder of a run: lines of words, each a word of the vocabulary."""
+    path = tmp_path / "text.txt"
+    path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")
+    model = load(keep_run(tmp_path / "out", Words(path), GRUCell(4), embedding_size=3))
+    pieces = list(model.sample("the dog", 30, temperature=1, seed=1))
+    assert len(pieces) == 32
+    text = "".join(pieces)
+    assert text.startswith("the <unk>")
+    assert {"the", "cat", "sat"} < set(text.split()) < set(model.tokens or ())
+    indices = model.vocabulary.encode(text).tolist()
+    assert indices == loop_of_words(model, indices[:2], 30)
+
+
+def loop_of_words(model: Model, prime: list[int], length: int) -> list[int]:
+    model.stepper.reset()
+    rng, indices = np.random.default_rng(1), list(prime)
+    for t in range(len(prime) + length - 1):
+        (p,) = model.stepper.step(np.array([indices[t]]))
+        if t + 1 >= len(prime):
+            indices.append(int(rng.choice(len(p), p=p.astype(float) / p.astype(float).sum())))
+    return indices
+
+
+# --- piece by piece --------------------------------------------------------------------------------
+
+
+def test_it_comes_piece_by_piece() -> None:
+    """A piece is there before the next is computed, and the prime before anything is."""
+    stepper: Any = Fixed(0, 1, 0, 0)
+    pieces = sample(stepper, LETTERS, "ca", length=10**12)
+    steps = []
+    for _ in range(6):
+        next(pieces)
+        steps.append(len(stepper.fed))
+    assert steps == [0, 0, 2, 3, 4, 5]
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "length below 0": ({"length": -1}, "length must be a whole number of at least 0, got -1"),
+    "half a length": ({"length": 2.5}, "length must be a whole number of at least 0, got 2.5"),
+    "top_k below 0": ({"top_k": -1}, "top_k must be a whole number of at least 0, got -1"),
+    "temperature below 0": ({"temperature": -0.1}, "temperature must be a number of at least 0, got -0.1"),
+    "no temperature": ({"temperature": math.nan}, "temperature must be a number of at least 0, got nan"),
+    "too hot": ({"temperature": math.inf}, "temperature must be a number of at least 0, got inf"),
+    "temperature in words": (
+        {"temperature": "hot"},
+        "temperature must be a number of at least 0, got 'hot'",
+    ),
+    "seed below 0": ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+    "unknown prime": (
+        {"prime": "d"},
+        "prime must hold only the 4 characters of the vocabulary, got 'd' at position 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_at_the_call(case: str) -> None:
+    options, message = BAD[case]
+    stepper: Any = Fixed(0.25, 0.25, 0.25, 0.25)
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        sample(stepper, LETTERS, **options)
+    assert stepper.fed == []

@@ -1,0 +1,737 @@
+"""`python -m tf_rnn train`, typed as a person types it: a run kept, stopped, and gone on with."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import re
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from command_helpers import (
+    DEADLINE,
+    assert_bad_input,
+    assert_fails,
+    assert_light,
+    assert_refused,
+    captured,
+    files,
+    run_main,
+    succeeds,
+)
+from model_helpers import checkpoints, made_up_text, metrics, spoil
+
+from tf_rnn.cli import train as train_command
+from tf_rnn.cli.resume import FREE
+from tf_rnn.inference import load
+from tf_rnn.output import loss_text
+from tf_rnn.tasks import TASKS, Adding, Influence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+LETTERS = 400  # 360 to train on: four rows of 89 tokens are 17 blocks of 5
+EPOCH = 17
+MODEL = ["--task", "text", "--cell", "vanilla", "--state-size", "8", "--batch-size", "4", "--num-steps", "5"]
+
+
+def write_letters(path: Path) -> Path:
+    path.write_text(made_up_text(LETTERS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_letters(tmp_path_factory.mktemp("text") / "text.txt")
+
+
+@pytest.fixture(scope="module")
+def line(text: Path) -> list[str]:
+    """The command line of the run that most tests look at, but for its folder."""
+    return ["train", *MODEL, "--data", str(text), "--epochs", "2", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("train") / "out"
+
+
+@pytest.fixture(scope="module")
+def said(place: Path, line: list[str]) -> list[str]:
+    """The run: what it says on standard error."""
+    return captured([*line, "--out", str(place)])
+
+
+@pytest.fixture(scope="module")
+def kept(place: Path, said: list[str]) -> Path:
+    return place
+
+
+@pytest.fixture
+def copy(kept: Path, tmp_path: Path) -> Path:
+    """The run once more, to go on with or to spoil."""
+    return shutil.copytree(kept, tmp_path / "copy")
+
+
+def but_for_time(folder: Path) -> list[dict[str, Any]]:
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in metrics(folder)]
+
+
+# --- a run -----------------------------------------------------------------------------------------
+
+
+def test_it_says_what_it_read_and_what_to_compare_with(said: list[str], text: Path) -> None:
+    """360 letters to learn from, 20 held out, 20 more; six letters, each with one added to its count."""
+    letters = text.read_text(encoding="utf-8")
+    train, valid = letters[:360], letters[360:380]
+    costs = [-math.log((train.count(letter) + 1) / (360 + 6)) for letter in valid[1:]]
+    unigram = sum(costs) / len(costs)
+    assert said[:2] == [
+        "text: 360 train / 20 valid / 20 test tokens, 6 types",
+        (
+            "baselines: uniform 1.792 (6 ppl, 2.58 bits), "
+            f"unigram {unigram:.3f} ({math.exp(unigram):.4g} ppl, {unigram / math.log(2):.2f} bits)"
+        ),
+    ]
+
+
+def test_it_says_how_it_went(said: list[str], kept: Path) -> None:
+    lines = metrics(kept)
+    shown = [other.rpartition(" · ") for other in said[2:-2]]
+    assert [before for before, _, _ in shown] == [
+        f"epoch {line['epoch']}/2 · step {line['step']} in all · loss {line['train_loss']:.4f} · "
+        f"held out {line['valid_loss']:.3f} ({line['perplexity']:.4g} ppl, "
+        f"{line['valid_loss'] / math.log(2):.2f} bits)"
+        for line in lines
+    ]
+    assert [re.fullmatch(r"\d+:\d\d", clock) is None for _, _, clock in shown] == [False, False]
+    lowest = min(lines, key=lambda line: line["valid_loss"])
+    assert said[-2:] == [
+        (
+            f"kept in {kept}: lowest held-out loss {lowest['valid_loss']:.4f} "
+            f"after epoch {lowest['epoch']} (step {lowest['step']})"
+        ),
+        f"to read what it writes: python -m tf_rnn sample {kept}",
+    ]
+
+
+def test_it_writes_its_files(kept: Path) -> None:
+    found = {re.sub(r"events\..*", "events", name) for name in files(kept)}
+    parts = ["arrays.npz", "manifest.json", "run.json", "vocabulary.json"]
+    parts += ["variables.data-00000-of-00001", "variables.index"]
+    assert found == {
+        "config.json",
+        "metrics.jsonl",
+        *(f"checkpoints/checkpoint-00000{number}/{part}" for number in (2, 3) for part in parts),
+        "summaries/events",
+        "summaries/samples/events",
+        "summaries/gradient_by_lag/update_00000000/events",
+        f"summaries/gradient_by_lag/update_{EPOCH:08d}/events",
+    }
+
+
+KEYS: dict[str, type] = {
+    "epoch": int,
+    "step": int,
+    "tokens": int,
+    "train_loss": float,
+    "valid_loss": float,
+    "perplexity": float,
+    "seconds": float,
+}
+
+
+def test_metrics_that_other_programs_rely_on(kept: Path) -> None:
+    lines = metrics(kept)
+    assert [(line["epoch"], line["step"], line["tokens"]) for line in lines] == [
+        (1, EPOCH, EPOCH * 20),
+        (2, 2 * EPOCH, 2 * EPOCH * 20),
+    ]
+    for line in lines:
+        assert {name: type(line[name]) for name in KEYS} == KEYS
+        assert line["perplexity"] == math.exp(line["valid_loss"])
+        assert line["seconds"] > 0
+    assert lines[1]["valid_loss"] < lines[0]["valid_loss"] < math.log(6) + 0.2, lines
+
+
+def test_the_configuration_is_kept(kept: Path, text: Path) -> None:
+    config = json.loads((kept / "config.json").read_text(encoding="utf-8"))
+    assert set(config) == {"cell", "graph", "task", "training"}
+    assert config["cell"][0] == {
+        "cell": "vanilla",
+        "state_size": 8,
+        "activation": "tanh",
+        "recurrent_init": "orthogonal",
+        "recurrent_gain": 1.0,
+    }
+    graph = {"num_steps": 5, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.002, "seed": 0}
+    assert {name: config["graph"][name] for name in graph} == graph
+    assert (config["task"]["name"], config["task"]["options"]["data"]) == ("text", str(text))
+    assert config["training"]["budget"] == {"kind": "epochs", "amount": 2.0}
+
+
+def test_the_same_command_gives_the_same_run(line: list[str], kept: Path, tmp_path: Path) -> None:
+    """Bit for bit, times apart; and with another seed another."""
+    folder, other = tmp_path / "out", tmp_path / "other"
+    captured([*line, "--out", str(folder)])
+    assert but_for_time(folder) == but_for_time(kept)
+    captured([*line, "--seed", "1", "--out", str(other)])
+    assert but_for_time(other)[0] != but_for_time(kept)[0]
+
+
+def test_without_a_folder_it_goes_to_one_named_after_the_options(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", *MODEL, "--data", str(text), "--updates"]
+    _, lines = succeeds([*words, "1"], capsys)
+    (folder,) = (tmp_path / "results").iterdir()
+    assert re.fullmatch(r"train-text-vanilla-8-[0-9a-f]{6}", folder.name), folder.name
+    assert lines[-2].startswith(f"kept in results/{folder.name}: lowest held-out loss ")
+    message = (
+        f"--out must be a new folder, 'results/{folder.name}' holds results already "
+        "(a training run can be resumed)"
+    )
+    assert_refused([*words, "1"], message, capsys)
+    succeeds([*words, "2"], capsys)
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+def test_a_folder_that_holds_results_is_left_alone(
+    line: list[str], copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(copy)
+    message = (
+        f"--out must be a new folder, {str(copy)!r} holds results already (a training run can be resumed)"
+    )
+    assert_refused([*line, "--out", str(copy)], message, capsys)
+    (copy / "config.json").unlink()
+    assert_refused([*line, "--out", str(copy)], message, capsys)
+    assert files(copy) == {name: content for name, content in before.items() if name != "config.json"}
+
+
+OTHER_TASKS: dict[str, tuple[Any, tuple[Any, ...], list[str], str]] = {
+    "adding": (Adding, (6, 0, 240, 60), ["--batch-size", "3"], "baselines: predicting 1 0.1667"),
+    "influence": (Influence, (60, 210), [], "baselines: theta 0 1.0000"),
+}
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_other_tasks(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained for a moment on little data, and evaluated by both commands alike."""
+    kind, defaults, words, baselines = OTHER_TASKS[task]
+    monkeypatch.setattr(kind.__init__, "__defaults__", defaults)
+    folder = tmp_path / "out"
+    words = ["train", "--task", task, *words, "--num-steps", "6", "--updates", "3", "--out", str(folder)]
+    if task != "influence":
+        words += ["--cell", "vanilla", "--state-size", "3"]
+    _, lines = succeeds(words, capsys)
+    assert lines[0] == baselines
+    (measured,) = metrics(folder)
+    shown = loss_text(measured["valid_loss"], TASKS[task].unit)
+    assert lines[2:] == [f"kept in {folder}: lowest held-out loss {shown} after epoch 1 (step 3)"]
+    found, _ = succeeds(["evaluate", str(folder)], capsys)
+    assert re.fullmatch(rf"valid: {re.escape(shown)} ± \S+ squared error, 10 tokens\n", found), found
+
+
+# --- going on --------------------------------------------------------------------------------------
+
+CONFLICTS: dict[str, tuple[str, str]] = {
+    "task": ("echo", "must stay 'text' with --resume, got 'echo'"),
+    "cell": ("gru", "must stay 'vanilla' with --resume, got 'gru'"),
+    "state_size": ("4", "must stay 8 with --resume, got 4"),
+    "num_layers": ("2", "must stay 1 with --resume, got 2"),
+    "activation": ("relu", "must stay 'tanh' with --resume, got 'relu'"),
+    "forget_bias": ("1", "must be left out with --resume, as the run has none, got 1.0"),
+    "recurrent_init": ("identity", "must stay 'orthogonal' with --resume, got 'identity'"),
+    "recurrent_gain": ("1.5", "must stay 1.0 with --resume, got 1.5"),
+    "optimizer": ("sgd", "must stay 'adam' with --resume, got 'sgd'"),
+    "learning_rate": ("0.1", "must stay 0.002 with --resume, got 0.1"),
+    "clip_norm": ("5", "must stay None with --resume, got 5.0"),
+    "reduction": ("sum", "must stay 'mean' with --resume, got 'sum'"),
+    "embedding_size": ("7", "must stay None with --resume, got 7"),
+    "tied": ("", "must stay False with --resume, got True"),
+    "dropout": ("0.5", "must stay 0.0 with --resume, got 0.5"),
+    "init_scale": ("0.1", "must stay None with --resume, got 0.1"),
+    "style": ("full", "must stay 'block' with --resume, got 'full'"),
+    "stride": ("2", "must stay 1 with --resume, got 2"),
+    "state": ("reset", "must stay 'carry' with --resume, got 'reset'"),
+    "schedule": ("step", "must stay 'constant' with --resume, got 'step'"),
+    "decay": ("0.9", "must stay 0.5 with --resume, got 0.9"),
+    "decay_after": ("3", "must stay None with --resume, got 3"),
+    "seed": ("1", "must stay 0 with --resume, got 1"),
+    "valid_fraction": ("0.1", "must stay 0.05 with --resume, got 0.1"),
+    "test_fraction": ("0.1", "must stay 0.05 with --resume, got 0.1"),
+    "vocabulary_size": ("9", "must be left out with --resume, as the run has none, got 9"),
+    "lags": ("3", "must be left out with --resume, as the run has none, got [3]"),
+    "effects": ("0.5", "must be left out with --resume, as the run has none, got [0.5]"),
+    "lag": ("3", "must be left out with --resume, as the run has none, got 3"),
+    "delay": ("3", "must be left out with --resume, as the run has none, got 3"),
+    "span": ("3", "must be left out with --resume, as the run has none, got 3"),
+}
+
+
+def options_of_train() -> set[str]:
+    parser = argparse.ArgumentParser()
+    train_command.add_options(parser)
+    return set(vars(parser.parse_args([])))
+
+
+def as_words(option: str, value: str) -> list[str]:
+    return ["--" + option.replace("_", "-"), *([value] if value else [])]
+
+
+def test_every_option_is_free_to_change_or_must_stay() -> None:
+    assert options_of_train() - set(FREE) == set(CONFLICTS)
+
+
+@pytest.mark.parametrize("option", CONFLICTS)
+def test_an_option_that_must_stay(option: str, kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    value, problem = CONFLICTS[option]
+    before = files(kept)
+    words = ["train", "--resume", str(kept), *as_words(option, value)]
+    found = assert_fails(words, 2, capsys)
+    assert found == f"tf_rnn train: error: {as_words(option, '')[0]} {problem}"
+    assert files(kept) == before
+
+
+def test_an_option_may_be_given_again(
+    copy: Path, line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each at its value so far, those that were left out too."""
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    same = {
+        "activation": "tanh",
+        "learning-rate": config["graph"]["learning_rate"],
+        "reduction": "mean",
+        "dropout": 0,
+        "style": "block",
+        "decay": 0.5,
+        "recurrent-gain": 1,
+        "seed": 0,
+    }
+    words = [word for name, value in same.items() for word in (f"--{name}", str(value))]
+    _, lines = succeeds([*line, *words, "--epochs", "2", "--resume", str(copy)], capsys)
+    assert lines[2].startswith("nothing left to do: ")
+
+
+def test_what_may_change_and_what_it_becomes_for_good(
+    copy: Path, tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Width, rows, memory, patience, how long, threads, where the text is; the next time they still are."""
+    elsewhere = shutil.copy(text, tmp_path / "elsewhere.txt")
+    words = ["--num-steps", "3", "--batch-size", "2", "--patience", "9", "--data", str(elsewhere)]
+    words += ["--updates", "100", "--threads", "2", "--recompute", "2"]
+    _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
+    # After two epochs of 17 updates come 59 of 2 rows of 179 tokens, and 7 of the next.
+    assert [(line["epoch"], line["step"]) for line in metrics(copy)[2:]] == [(3, 34 + 59), (4, 100)]
+    assert lines[-2].startswith(f"kept in {copy}: lowest held-out loss ")
+
+    def changed() -> dict[str, Any]:
+        config = load(copy, "last").config
+        sizes = {name: config["graph"][name] for name in ("num_steps", "batch_size", "recompute")}
+        training = {name: config["training"][name] for name in ("patience", "budget")}
+        return sizes | training | {"data": config["task"]["options"]["data"]}
+
+    now = changed()
+    assert now == {
+        "num_steps": 3,
+        "batch_size": 2,
+        "recompute": 2,
+        "patience": 9,
+        "budget": {"kind": "updates", "amount": 100.0},
+        "data": str(elsewhere),
+    }
+    _, lines = succeeds(["train", "--resume", str(copy)], capsys)
+    nothing_left = "nothing left to do: the run has had its 100 updates; with a larger --updates it goes on"
+    assert lines[2] == nothing_left
+    _, lines = succeeds(["train", "--resume", str(copy), "--updates", "101"], capsys)
+    assert changed() == now | {"budget": {"kind": "updates", "amount": 101.0}}
+    assert " · step 101 in all · " in lines[2], lines
+
+
+def test_the_same_command_line_goes_on(
+    line: list[str], kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --resume in place of --out: begun for one epoch and gone on with it is the run of two."""
+    folder = tmp_path / "out"
+    shorter = [word if word != "2" else "1" for word in line]
+    succeeds([*shorter, "--out", str(folder)], capsys)
+    assert len(metrics(folder)) == 1
+    succeeds([*line, "--resume", str(folder)], capsys)
+    assert but_for_time(folder) == but_for_time(kept)
+    assert_same_weights(folder, kept)
+
+
+def assert_same_weights(folder: Path, other: Path) -> None:
+    found, expected = load(folder, "last").weights, load(other, "last").weights
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, strict=True, err_msg=name)
+
+
+def test_a_finished_run_says_so_each_time(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = metrics(copy)
+    for words in ([], [], ["--epochs", "1"]):
+        _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
+        epochs = int(words[-1]) if words else 2
+        assert lines[2:] == [
+            f"nothing left to do: the run has had its {epochs} epochs; with a larger --epochs it goes on",
+            f"kept in {copy}: lowest held-out loss {before[-1]['valid_loss']:.4f} after epoch 2 (step 34)",
+            f"to read what it writes: python -m tf_rnn sample {copy}",
+        ]
+        assert metrics(copy) == before
+
+
+def test_a_run_that_patience_has_ended_says_so(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At a learning rate that leads nowhere the first epoch is the best."""
+    words = ["train", *MODEL, "--data", str(text), "--learning-rate", "20", "--patience", "1"]
+    _, lines = succeeds([*words, "--epochs", "50", "--out", str(tmp_path / "out")], capsys)
+    losses = [line["valid_loss"] for line in metrics(tmp_path / "out")]
+    assert losses[-1] >= losses[-2] == min(losses), losses
+    # Before any update it was lower; but that was no training.
+    assert f"lowest held-out loss {min(losses):.4f} after epoch {len(losses) - 1} " in lines[-2], lines
+    assert min(losses) > 2.5 > math.log(6)
+    _, lines = succeeds(["train", "--resume", str(tmp_path / "out")], capsys)
+    assert lines[2] == (
+        "nothing left to do: the held-out loss was at its lowest 1 evaluations ago; "
+        "with a larger --patience it goes on"
+    )
+
+
+def test_what_cannot_be_gone_on_with(
+    copy: Path, tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (tmp_path / "missing", tmp_path, text):
+        message = f"--resume must be the folder of a training run, got {str(folder)!r}"
+        assert_refused(["train", "--resume", str(folder)], message, capsys)
+    message = "argument --out: not allowed with argument --resume"
+    assert_refused(["train", "--resume", str(copy), "--out", str(tmp_path / "out")], message, capsys)
+    other = tmp_path / "other.txt"
+    other.write_text(made_up_text(LETTERS, seed=1), encoding="utf-8")
+    message = "--data must be the text that the run was begun with; this is another one"
+    before = files(copy)
+    assert_refused(["train", "--resume", str(copy), "--data", str(other)], message, capsys)
+    assert files(copy) == before
+    for checkpoint in checkpoints(copy):
+        spoil(checkpoint)
+    message = f"--resume must have an undamaged checkpoint, {str(copy)!r} has none"
+    assert_refused(["train", "--resume", str(copy)], message, capsys)
+
+
+def test_a_schedule_over_the_whole_budget_keeps_it(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    words = ["train", *MODEL, "--data", str(text), "--schedule", "cosine"]
+    succeeds([*words, "--updates", "2", "--out", str(folder)], capsys)
+    for option, value, shown in (("updates", "3", "3"), ("tokens", "2e6", "2,000,000"), ("epochs", "2", "2")):
+        message = (
+            f"--{option} must be left out with --resume, as the schedule cosine is drawn over 2 updates, "
+            f"got {shown}"
+        )
+        assert_refused(["train", "--resume", str(folder), f"--{option}", value], message, capsys)
+    _, lines = succeeds(["train", "--resume", str(folder), "--updates", "2"], capsys)
+    assert lines[2].startswith("nothing left to do: the run has had its 2 updates; ")
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_told(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = but_for_time(copy)
+    spoil(checkpoints(copy)[-1])
+    _, lines = succeeds(["train", "--resume", str(copy), "--threads", "1"], capsys)
+    told = [line for line in lines if line.startswith("checkpoint-000003 is damaged (")]
+    assert len(told) == 1, lines
+    assert but_for_time(copy) == before
+
+
+# --- interrupts ------------------------------------------------------------------------------------
+
+# Presses Ctrl-C in the middle of the second epoch, as a person would who can count.
+INTERRUPTED = """
+import os, signal, sys
+from tf_rnn.__main__ import main
+from tf_rnn.training.meter import Meter
+
+count = Meter.count
+
+def counted(self, update):
+    count(self, update)
+    if self.record.updates == 25:
+        os.kill(os.getpid(), signal.SIGINT)
+
+Meter.count = counted
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_interrupted_run_is_saved_and_goes_on_as_if_it_had_not_been(
+    line: list[str], kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my runs" / "out"
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *line, "--out", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 130, f"{done.returncode}: {done.stderr}"
+    assert (done.stdout, "Traceback" in done.stderr) == ("", False), done.stderr
+    last = done.stderr.splitlines()[-1]
+    begin = "tf_rnn train: interrupted; the run is saved, go on with: python -m tf_rnn "
+    assert last == f"{begin}train --resume '{folder}'"
+    assert load(folder, "last").checkpoint.snapshot.record.updates == 25
+    assert [line["step"] for line in metrics(folder)] == [EPOCH]
+    _, lines = succeeds([*shlex.split(last.removeprefix(begin)), "--threads", "1"], capsys)
+    assert but_for_time(folder) == but_for_time(kept)
+    assert_same_weights(folder, kept)
+    assert lines[-2].startswith(f"kept in {folder}: ")
+
+
+def test_an_interrupt_before_anything_is_kept_promises_nothing(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tf_rnn.training.loop.Evaluator", interrupt)
+    folder = tmp_path / "out"
+    status, _, errors = run_main([*line, "--out", str(folder)], capsys)
+    assert (status, errors.splitlines()[-1]) == (
+        130,
+        "tf_rnn train: interrupted; what is finished is kept, the same command goes on from there",
+    )
+    assert not folder.exists()
+
+
+# --- what goes wrong -------------------------------------------------------------------------------
+
+
+def test_a_run_that_diverges_keeps_its_checkpoints(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", *MODEL, "--activation", "relu", "--recurrent-init", "identity"]
+    folder = tmp_path / "out"
+    status, shown, errors = run_main(
+        [*words, "--optimizer", "sgd", "--learning-rate", "1e6", "--data", str(text), "--out", str(folder)],
+        capsys,
+    )
+    assert (status, shown) == (1, "")
+    last = errors.splitlines()[-1]
+    assert re.fullmatch(
+        r"tf_rnn train: error: the loss is (inf|nan) at update \d+ \(epoch \d\), "
+        r"after gradients that grew to a norm of \S+; "
+        r"limit the gradient's norm with --clip-norm, or lower --learning-rate",
+        last,
+    ), last
+    assert "Traceback" not in errors
+    assert [path.name for path in checkpoints(folder)] == ["checkpoint-000001"]
+    assert np.isfinite(load(folder).evaluator().loss)
+
+
+def write_bad(folder: Path) -> None:
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "latin.txt").write_bytes(b"caf\xe9 au lait\n" * 30)
+    (folder / "brief.txt").write_text(made_up_text(40), encoding="utf-8")
+    (folder / "briefest.txt").write_text("abcde", encoding="utf-8")
+    (folder / "parts").mkdir()
+    for name in ("train", "valid"):
+        (folder / "parts" / f"{name}.txt").write_text("abc" * 50, encoding="utf-8")
+    (folder / "results" / "mine").mkdir(parents=True)
+    (folder / "results" / "mine" / "notes.txt").write_text("mine", encoding="utf-8")
+
+
+BAD_DATA: dict[str, str] = {
+    "empty.txt": "--data must hold text, but the file 'empty.txt' is empty",
+    "latin.txt": "--data must be UTF-8 text, but 'latin.txt' has the byte 0xe9 at position 3: ",
+    "brief.txt": ("--num-steps must be at most 8 (the 35 tokens of split 'train' cut into 4 rows), got 9"),
+    "briefest.txt": (
+        "--data must leave at least 2 characters for each split, but the file 'briefest.txt' leaves 5 for "
+        "'train', 0 for 'valid' and 0 for 'test' (valid_fraction 0.05, test_fraction 0.05)"
+    ),
+    "parts": (
+        "--data must have train.txt, valid.txt and test.txt where it is a directory (or these with one "
+        "prefix, as in ptb.train.txt), but 'parts' has no test.txt"
+    ),
+    "missing.txt": (
+        "--data must be the path of a text file or a directory, or one of shakespeare, ptb; "
+        "there is nothing at 'missing.txt'"
+    ),
+}
+
+
+@pytest.mark.parametrize("data", BAD_DATA)
+def test_bad_data_are_one_line_and_leave_no_trace(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a folder that is there already nothing is written, either."""
+    write_bad(tmp_path)
+    words = [*MODEL, "--num-steps", "9", "--data", data]
+    assert_bad_input("train", words, BAD_DATA[data], tmp_path, capsys, monkeypatch)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    line: list[str], text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(text.parent)
+    for folder, reason in ((text, "File exists"), (text / "out", "Not a directory")):
+        message = f"--out must be a folder that can be written, got {str(folder)!r} ({reason})"
+        assert_refused([*line, "--out", str(folder)], message, capsys, after=2)
+    assert files(text.parent) == before
+
+
+@contextlib.contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """No file can become larger than so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def without_summaries(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in files(folder).items() if not name.startswith("summaries")}
+
+
+def test_a_disk_that_is_full_leaves_what_was_kept(
+    kept: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gone on with when there is room again, it is the run for which there was room."""
+    (variables,) = checkpoints(copy)[-1].glob("variables.data-*")
+    before = without_summaries(copy)
+    resumed = ["train", "--resume", str(copy), "--epochs", "3", "--threads", "1"]
+    with full_disk(variables.stat().st_size - 1):
+        last = assert_fails(resumed, 2, capsys, after=3)
+    partial = copy / "checkpoints" / "checkpoint-000004.partial"
+    begin = f"tf_rnn train: error: --out could not be written: {partial}/variables.data-"
+    assert last.startswith(begin), last
+    assert last.endswith(f"; File too large ({str(partial)!r})"), last
+    assert without_summaries(copy) == before
+    succeeds(resumed, capsys)
+    roomy = shutil.copytree(kept, copy.parent / "roomy")
+    succeeds(["train", "--resume", str(roomy), "--epochs", "3", "--threads", "1"], capsys)
+    assert but_for_time(copy) == but_for_time(roomy)
+    assert_same_weights(copy, roomy)
+
+
+def test_a_disk_that_is_full_of_what_is_not_needed_is_one_line(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where even TensorBoard's curves do not fit."""
+    before = files(copy)
+    with full_disk(100):
+        last = assert_fails(["train", "--resume", str(copy), "--epochs", "3"], 2, capsys, after=3)
+    begin = f"tf_rnn train: error: --out could not be written: {copy}/summaries/"
+    assert (last.startswith(begin), last.endswith("; File too large")) == (True, True), last
+    after = files(copy)
+    assert {name: after[name] for name in before} == before
+    assert [name for name in after if name not in before and not name.startswith("summaries")] == []
+
+
+# --- bad input -------------------------------------------------------------------------------------
+
+BAD: Mapping[str, tuple[list[str], str]] = {
+    "unknown task": (["--task", "ehco"], "argument --task: invalid choice: 'ehco'"),
+    "two widths": (["--num-steps", "2", "4"], "unrecognized arguments: 4"),
+    "width 0": (["--num-steps", "0"], "argument --num-steps: must be a whole number of at least 1, got '0'"),
+    "no epochs": (["--epochs", "0"], "argument --epochs: must be a number above 0, got '0'"),
+    "two amounts": (
+        ["--epochs", "1", "--tokens", "5"],
+        "argument --tokens: not allowed with argument --epochs",
+    ),
+    "no patience": (
+        ["--patience", "0"],
+        "argument --patience: must be a whole number of at least 1, got '0'",
+    ),
+    "no threads": (["--threads", "0"], "argument --threads: must be a whole number of at least 1, got '0'"),
+    "seed -1": (["--seed", "-1"], "--seed must be a whole number of at least 0, got -1"),
+    "seed in words": (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    "unknown schedule": (["--schedule", "linear"], "argument --schedule: invalid choice: 'linear'"),
+    "decay 1": (["--decay", "1"], "argument --decay: must be a number above 0 and below 1, got '1'"),
+    "decay after, constant": (
+        ["--decay-after", "3"],
+        "--decay-after must be left out unless schedule is step or plateau, got 'constant'",
+    ),
+    "decay after, cosine": (
+        ["--schedule", "cosine", "--decay-after", "3"],
+        "--decay-after must be left out unless schedule is step or plateau, got 'cosine'",
+    ),
+    "dropout 1": (
+        ["--dropout", "1"],
+        "argument --dropout: must be a number of at least 0 and below 1, got '1'",
+    ),
+    "init scale 0": (["--init-scale", "0"], "argument --init-scale: must be a number above 0, got '0'"),
+    "init scale and gain": (
+        ["--init-scale", "0.1", "--recurrent-gain", "2"],
+        "--recurrent-gain must be left out where init_scale is given",
+    ),
+    "tied, other classes": (
+        ["--task", "memory", "--tied"],
+        "--tied must be left out for the task memory, which has 16 classes of inputs and 8 of targets",
+    ),
+    "tied, real inputs": (
+        ["--task", "adding", "--tied"],
+        "--embedding-size must be left out for the task adding, whose inputs are real numbers",
+    ),
+    "tied, another size": (
+        ["--tied", "--embedding-size", "7"],
+        "--embedding-size must be state_size (16) where the readout is tied, got 7",
+    ),
+    "data of another task": (["--data", "a.txt"], "--data must be left out unless --task is text or words"),
+    "vocabulary of characters": (
+        ["--task", "text", "--vocabulary-size", "9"],
+        "--vocabulary-size must be left out unless --task is words",
+    ),
+    "too much held out": (
+        ["--task", "text", "--valid-fraction", "0.6", "--test-fraction", "0.5"],
+        "--test-fraction must be below 1 - valid_fraction (0.6), got 0.5",
+    ),
+    "stride beyond the width": (
+        ["--style", "sliding", "--stride", "5", "--num-steps", "3"],
+        "--stride must be from 1 to num_steps (3), got 5",
+    ),
+    "batch larger than the data": (
+        ["--batch-size", "1000001"],
+        "--batch-size must be at most 1000000 for the 1000000 tokens of split 'train', got 1000001",
+    ),
+    "option of another command": (["--seeds", "2"], "unrecognized arguments: --seeds 2"),
+    "half an option": (["--epoch", "2"], "unrecognized arguments: --epoch 2"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_that_names_the_option(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, message = BAD[case]
+    assert_bad_input("train", words, message, tmp_path, capsys, monkeypatch)
+
+
+def test_help_and_bad_input_need_no_tensorflow(kept: Path, tmp_path: Path) -> None:
+    bad = [["train", *words] for words, _ in BAD.values()]
+    bad += [["train", "--resume", str(kept), "--cell", "gru"], ["train", "--resume", "missing"]]
+    bad += [["train", *MODEL, "--out", str(kept)], ["train", "--task", "text", "--data", "missing.txt"]]
+    assert_light({0: [["train", "--help"]], 2: bad}, tmp_path)
+
+
+def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    shown, errors = succeeds(["train", "--help"], capsys)
+    assert errors == []
+    assert " ".join(train_command.HELP.split()) in " ".join(shown.split())
+    missing = [option for option in options_of_train() if "--" + option.replace("_", "-") not in shown]
+    assert missing == []
