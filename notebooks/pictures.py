@@ -1,0 +1,142 @@
+"""How the notebooks' pictures look, and the boxes and arrows of their diagrams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.patches import FancyBboxPatch
+
+from tf_rnn.output import COLOURS, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, VERMILLION, GREEN, PINK, ORANGE = COLOURS
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+GREY = "0.45"
+
+Point = tuple[float, float]
+
+
+def use_style() -> None:
+    """Sets fonts, sizes and the order of colours, markers and lines; a curve never has its colour alone."""
+    cycle = cycler(color=COLOURS) + cycler(marker=MARKERS) + cycler(linestyle=LINES)
+    plt.rcParams.update(
+        {
+            "figure.dpi": 90,
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": cycle,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 11,
+            "image.cmap": "cividis",
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+            "lines.markersize": 4.5,
+        }
+    )
+
+
+def box(axes: Axes, centre: Point, text: str, size: Point = (1.0, 0.56), **look: Any) -> None:
+    """Draws a box with a text in it.
+
+    Args:
+        axes: Where.
+        centre: Of the box, in units of the data.
+        text: What stands in it.
+        size: Width and height, likewise.
+        **look: Of the box: `facecolor`, `edgecolor`, `linestyle`.
+    """
+    (x, y), (width, height) = centre, size
+    corner = (x - width / 2, y - height / 2)
+    look = dict[str, Any](facecolor="white", edgecolor="black", linewidth=1.3) | look
+    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.12", **look))
+    axes.text(x, y, text, ha="center", va="center", fontsize=11, zorder=3)
+
+
+def arrow(axes: Axes, start: Point, end: Point, **look: Any) -> None:
+    """Draws an arrow.
+
+    Args:
+        axes: Where.
+        start: Its tail, in units of the data.
+        end: Its head.
+        **look: `color`, `linestyle`, `connectionstyle` and whatever else an arrow can have.
+    """
+    look = {"arrowstyle": "-|>", "linewidth": 1.4, "color": "black", "mutation_scale": 11} | look
+    axes.annotate("", end, start, arrowprops={"shrinkA": 0, "shrinkB": 0, **look})
+
+
+def gradient(axes: Axes, start: Point, end: Point, **look: Any) -> None:
+    """Draws an arrow along which an error flows back."""
+    arrow(axes, start, end, **({"color": VERMILLION, "linestyle": (0, (3, 2)), "linewidth": 1.6} | look))
+
+
+def canvas(width: float, height: float, x: Point, y: Point) -> Axes:
+    """Makes a figure without axes to draw on.
+
+    Args:
+        width: In inches.
+        height: In inches.
+        x: The limits of x.
+        y: The limits of y.
+    """
+    _, axes = plt.subplots(figsize=(width, height))
+    axes.set(xlim=x, ylim=y)
+    axes.axis("off")
+    return axes
+
+
+def draw_step() -> None:
+    """Draws the single-step graph, whose state goes around outside of it."""
+    axes = canvas(7.2, 2.6, (0, 8), (0, 3))
+    axes.add_patch(FancyBboxPatch((2.05, 0.75), 3.9, 1.5, boxstyle="round,pad=0.1", fc="0.95", ec=GREY))
+    axes.text(5.95, 0.78, "the graph", color=GREY, fontsize=9, ha="right")
+    box(axes, (0.8, 1.9), "$X_t$", edgecolor=BLUE)
+    box(axes, (0.8, 1.1), "$S_{t-1}$", edgecolor=BLUE)
+    box(axes, (4, 1.5), "one step $G$", size=(2.1, 0.9))
+    box(axes, (7.2, 1.9), "$P_t$", edgecolor=GREEN)
+    box(axes, (7.2, 1.1), "$S_t$", edgecolor=GREEN)
+    for y in (1.9, 1.1):
+        arrow(axes, (1.3, y), (2.95, 1.5 + (y - 1.5) * 0.6))
+        arrow(axes, (5.05, 1.5 + (y - 1.5) * 0.6), (6.7, y))
+    axes.text(0.8, 2.35, "fed", ha="center", color=BLUE)
+    axes.text(7.2, 2.35, "fetched", ha="center", color=GREEN)
+    arrow(axes, (7.2, 0.8), (0.8, 0.8), connectionstyle="bar,fraction=-0.05", linestyle="--", color=GREY)
+    axes.text(4, 0.3, "fed again as $S_{t-1}$ at the next step: plain numbers", ha="center", va="top")
+
+
+def draw_unrolled(num_steps: int) -> None:
+    """Draws a graph of a width: shared weights, states left to right, errors right to left."""
+    gap = 2.0
+    end = gap * (num_steps - 1)
+    axes = canvas(2.1 * num_steps + 2.4, 5.0, (-2.75, end + 2.2), (-1.55, 4.0))
+    variables = (
+        "one set of variables $W,\\ b_s,\\ U,\\ b_p$: every step reads it, every step adds to its gradient"
+    )
+    box(axes, (end / 2 - 0.4, -1.2), variables, size=(end + 2.4, 0.6), facecolor="0.92", edgecolor=GREY)
+    box(axes, (-2.1, 1.2), "$S_{-1}$", edgecolor=BLUE, linestyle="--")
+    axes.text(-2.1, 1.6, "fed: plain\nnumbers", ha="center", va="bottom", color=BLUE, fontsize=10)
+    for t in range(num_steps):
+        x, before = gap * t, gap * (t - 1) + 0.5
+        box(axes, (x, 0), f"$X_{{{t}}}$", edgecolor=BLUE)
+        box(axes, (x, 1.2), f"$S_{{{t}}}$")
+        box(axes, (x, 2.4), f"$P_{{{t}}}$", edgecolor=GREEN)
+        box(axes, (x, 3.6), f"$L_{{{t}}}$", edgecolor=VERMILLION)
+        axes.text(x - 1, 3.6, f"$Y_{{{t}}}$", ha="center", va="center", fontsize=11, color=BLUE)
+        arrow(axes, (x - 0.82, 3.6), (x - 0.5, 3.6), linewidth=1.1)
+        for y in (0.92, 2.2):
+            arrow(axes, (x - 0.8, -0.9), (x - 0.5, y), color="0.72", linewidth=1.1)
+        for y in (0, 1.2, 2.4):
+            arrow(axes, (x - 0.12, y + 0.28), (x - 0.12, y + 0.92))
+        for y in (3.6, 2.4):
+            gradient(axes, (x + 0.12, y - 0.28), (x + 0.12, y - 0.92))
+        arrow(axes, (before if t else -1.6, 1.32), (x - 0.5, 1.32))
+        gradient(axes, (x - 0.5, 1.06), (before if t else -1.2, 1.06))
+    axes.plot([-1.22, -1.22], [0.75, 1.65], color=VERMILLION, linewidth=3.5, marker="", linestyle="-")
+    axes.text(-1.25, 0.68, "the error\nstops here", ha="center", va="top", color=VERMILLION, fontsize=10)
+    arrow(axes, (end + 0.5, 1.32), (end + 1.1, 1.32))
+    axes.text(end + 1.18, 1.32, "fetched,\nfed to the\nnext run", va="center", fontsize=10)
