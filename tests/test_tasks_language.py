@@ -234,3 +234,14 @@ def test_what_is_no_fraction(option: str, fraction: Any) -> None:
 
 def test_something_must_be_left_to_learn_from() -> None:
     refused(lambda: Words(None, 0.5, 0.5), "test_fraction must be below 1 - valid_fraction (0.5), got 0.5")
+
+
+def test_all_is_the_splits_in_a_row(tmp_path: Path) -> None:
+    """With the steps from one split to the next, which no split has by itself."""
+    path = tmp_path / "text.txt"
+    path.write_text("abcdefghijklmnopqrstu", encoding="utf-8")
+    task = Text(path, valid_fraction=0.3, test_fraction=0.2)
+    whole = task.stream("all")
+    assert task.decode(whole.inputs) == "abcdefghijklmnopqrst"
+    assert task.decode(whole.targets) == "bcdefghijklmnopqrstu"
+    assert [len(task.stream(split).targets) for split in task.splits] == [10, 5, 3]

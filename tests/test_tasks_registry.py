@@ -94,7 +94,8 @@ def test_splits_are_those_that_the_task_names(name: str) -> None:
     assert task.splits == (("train", "valid", "test") if name in {"text", "words"} else ("train", "valid"))
     for split in task.splits:
         assert len(task.stream(split).targets) > 0
-    message = f"split must be one of {', '.join(task.splits)}; got 'dev'"
+    readable = (*task.splits, "all") if name in {"text", "words"} else task.splits
+    message = f"split must be one of {', '.join(readable)}; got 'dev'"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         task.stream("dev")
 

@@ -167,7 +167,9 @@ def test_what_the_methods_refuse(tmp_path: Path) -> None:
             task.decode([0, index])
     assert task.encode("").shape == (0,)
     assert task.decode([]) == ""
-    with pytest.raises(OptionError, match=r"^split must be one of train, valid, test; got 'validation'$"):
+    with pytest.raises(
+        OptionError, match=r"^split must be one of train, valid, test, all; got 'validation'$"
+    ):
         task.stream("validation")
     with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
         task.stream(epoch=-1)

@@ -1,0 +1,108 @@
+"""`python -m benchmarks.compare_libraries`: a training step in tf_rnn and in other libraries, in turns."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.side_by_side.command import exit_status, output, say
+from benchmarks.side_by_side.configurations import CONFIGURATIONS
+from benchmarks.side_by_side.machine import this_machine
+from benchmarks.side_by_side.peers import FAMILIES, PEERS
+from benchmarks.side_by_side.race import race
+from benchmarks.side_by_side.report import write_results
+from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
+from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.comparison.tables import as_rich
+from tf_rnn.output import make_folder
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from benchmarks.side_by_side.results import Measurement
+
+NAME = "compare_libraries"
+DEFAULT = ("A", "B", "C", "D", "E")
+FOLDER = Path("results/speed")
+
+
+def parser() -> Parser:
+    """Returns the command's parser."""
+    lines = [f"{name}: {configuration.line}" for name, configuration in CONFIGURATIONS.items()]
+    made = Parser(
+        prog=NAME,
+        description="Trains the same models in tf_rnn and in other libraries, in turns, and reports times.",
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--config",
+        nargs="+",
+        choices=CONFIGURATIONS,
+        default=list(DEFAULT),
+        metavar="NAME",
+        help=f"{'; '.join(lines)}; default {' '.join(DEFAULT)}",
+    )
+    made.add_argument(
+        "--only",
+        nargs="+",
+        choices=FAMILIES,
+        default=list(FAMILIES),
+        metavar="LIBRARY",
+        help=f"which to measure, of {', '.join(FAMILIES)}; default all",
+    )
+    made.add_argument("--rounds", type=whole, default=7, metavar="N", help="turns of each, default 7")
+    made.add_argument(
+        "--steps", type=whole, metavar="N", help="training steps a turn, default what a configuration wants"
+    )
+    made.add_argument(
+        "--limit",
+        type=positive,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long one may take to start, or for a turn, default 600",
+    )
+    made.add_argument(
+        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results, default {FOLDER}"
+    )
+    return made
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command line.
+
+    Args:
+        words: The arguments; None for those of this process.
+
+    Returns:
+        The exit status; see `exit_status`.
+    """
+    words = sys.argv[1:] if words is None else list(words)
+    return exit_status(NAME, functools.partial(_run, parser().parse_args(words), words))
+
+
+def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+    make_folder("out", arguments.out)
+    peers = [peer for peer in PEERS if peer.family in arguments.only]
+    screen, machine = output(), this_machine()
+    measurements: list[Measurement] = []
+    files: list[Path] = []
+    for name in dict.fromkeys(arguments.config):
+        configuration = CONFIGURATIONS[name]
+        steps = arguments.steps or configuration.steps
+        say(f"{name}  {configuration.line}")
+        measured = race(configuration, peers, arguments.rounds, steps, arguments.limit, say)
+        measurements.append(measured)
+        screen.print(as_rich(configuration_table(measured)))
+        for line in notes(measured):
+            say(line, screen)
+        files = write_results(arguments.out, measurements, machine, words, arguments.rounds)
+    screen.print(as_rich(summary_table(measurements)))
+    for path in files:
+        say(f"written {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""`python -m benchmarks.growth`: what a graph costs as it grows wider, against the naive unroll."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.side_by_side.command import exit_status, output, say
+from benchmarks.side_by_side.growth_report import growth_table, verdicts, write_growth
+from benchmarks.side_by_side.machine import this_machine
+from benchmarks.side_by_side.widths import NAIVE_UP_TO, SERIES, Growth, measure_width
+from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.comparison.tables import as_rich
+from tf_rnn.output import make_folder
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+NAME = "growth"
+WIDTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+DEFAULT = ("tf_rnn", "naive")
+FOLDER = Path("results/speed-growth")
+
+
+def parser() -> Parser:
+    """Returns the command's parser."""
+    made = Parser(
+        prog=NAME,
+        description="Measures build, first run, training step and memory of wider and wider graphs.",
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--num-steps",
+        nargs="+",
+        type=whole,
+        default=list(WIDTHS),
+        metavar="N",
+        help=f"the widths, default {' '.join(map(str, WIDTHS))}; the naive unroll up to {NAIVE_UP_TO}",
+    )
+    made.add_argument(
+        "--only",
+        nargs="+",
+        choices=SERIES,
+        default=list(DEFAULT),
+        metavar="WAY",
+        help=f"which to measure, of {', '.join(SERIES)}; default {' '.join(DEFAULT)}",
+    )
+    made.add_argument(
+        "--repeats", type=whole, default=3, metavar="N", help="processes for each number, default 3"
+    )
+    made.add_argument("--rounds", type=whole, default=5, metavar="N", help="turns of each, default 5")
+    made.add_argument(
+        "--limit",
+        type=positive,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long one may take to start, or for a turn, default 600",
+    )
+    made.add_argument(
+        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results, default {FOLDER}"
+    )
+    return made
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command line.
+
+    Args:
+        words: The arguments; None for those of this process.
+
+    Returns:
+        The exit status; see `exit_status`.
+    """
+    words = sys.argv[1:] if words is None else list(words)
+    return exit_status(NAME, functools.partial(_run, parser().parse_args(words), words))
+
+
+def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+    make_folder("out", arguments.out)
+    screen, machine = output(), this_machine()
+    growth = Growth()
+    files: list[Path] = []
+    for width in sorted(set(arguments.num_steps)):
+        say(f"n = {width}")
+        growth.add(
+            measure_width(width, arguments.only, arguments.repeats, arguments.rounds, arguments.limit, say)
+        )
+        files = write_growth(arguments.out, growth, machine, words)
+    screen.print(as_rich(growth_table(growth)))
+    for line in verdicts(growth):
+        say(line, screen)
+    for path in files:
+        say(f"written {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""`python -m benchmarks.overhead`: what `train` takes beside its session runs, and how soon it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks.side_by_side import targets
+from benchmarks.side_by_side.command import exit_status, output
+from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.comparison.tables import Table, as_rich
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+NAME = "overhead"
+ROOT = Path(__file__).resolve().parent.parent
+ANSWERS = {
+    "help": ["--help"],
+    "bad option": ["train", "--num-steps", "0"],
+}
+
+
+class SessionClock:
+    """Adds up the time between the call of a session and its answer.
+
+    Attributes:
+        seconds: So far.
+        runs: How many there were.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.runs = 0
+        self._is_running = False
+
+    @contextlib.contextmanager
+    def watching(self, kind: Any) -> Iterator[None]:
+        """Has every session run timed, also through `make_callable`, while the context is open.
+
+        Args:
+            kind: `tf.Session`.
+        """
+        run, make_callable = kind.run, kind.make_callable
+
+        @functools.wraps(make_callable)
+        def make_timed(session: Any, *given: Any, **options: Any) -> Callable[..., Any]:
+            return self._timed(make_callable(session, *given, **options))
+
+        kind.run, kind.make_callable = self._timed(run), make_timed
+        try:
+            yield
+        finally:
+            kind.run, kind.make_callable = run, make_callable
+
+    def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def timed(*given: Any, **options: Any) -> Any:
+            if self._is_running:  # a run within a run is counted by the outer one
+                return function(*given, **options)
+            self._is_running = True
+            started = time.perf_counter()
+            try:
+                return function(*given, **options)
+            finally:
+                self.seconds += time.perf_counter() - started
+                self.runs += 1
+                self._is_running = False
+
+        return timed
+
+
+class Share(NamedTuple):
+    """Where the time of a training run went.
+
+    Attributes:
+        seconds: From the call of `tf_rnn.train` to its return.
+        session_seconds: Of these, inside session runs.
+        updates: Training steps.
+    """
+
+    seconds: float
+    session_seconds: float
+    updates: int
+
+    @property
+    def share(self) -> float:
+        """The part spent inside session runs."""
+        return self.session_seconds / self.seconds
+
+
+def session_share(seconds: float, state_size: int | None = None) -> Share:
+    """Trains on text as `tf_rnn train` does, checkpoints, summaries and progress with it.
+
+    Args:
+        seconds: Of training.
+        state_size: Units of the layer; None for the command's default, as with all else.
+    """
+    from tf_rnn._tensorflow import tf  # noqa: PLC0415 (bad options are answered without it)
+    from tf_rnn.config import Setup  # noqa: PLC0415
+    from tf_rnn.graph import make_graph  # noqa: PLC0415
+    from tf_rnn.tasks import Text  # noqa: PLC0415
+    from tf_rnn.training import ProgressLine, train  # noqa: PLC0415
+
+    task = Text()
+    defaults = task.defaults
+    setup = Setup(
+        task=task.name,
+        cell=defaults.cell,
+        state_size=state_size or defaults.state_size,
+        batch_size=defaults.batch_size,
+        optimizer=defaults.optimizer,
+        learning_rate=defaults.learning_rate,
+    )
+    graph = make_graph(setup, task, max(defaults.num_steps), seed=0)
+    clock = SessionClock()
+    with tempfile.TemporaryDirectory() as folder, graph.session() as session, clock.watching(tf.Session):
+        started = time.perf_counter()
+        result = train(
+            graph,
+            task,
+            seconds=seconds,
+            out=Path(folder) / "run",
+            session=session,
+            listener=ProgressLine(),
+        )
+        return Share(time.perf_counter() - started, clock.seconds, result.updates)
+
+
+def answer_seconds(words: Sequence[str], repeats: int) -> float:
+    """The median time of `python -m tf_rnn` with some words, from its start to its end."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "tf_rnn", *words]
+        subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def overhead_table(share: Share, answers: dict[str, float]) -> Table:
+    """What was measured beside what should be."""
+    milliseconds = 1000 * share.seconds / max(1, share.updates)
+    rows = [
+        ["train, inside session runs", f"{share.share:.1%}", f"at least {targets.SESSION_SHARE:.0%}"],
+        ["train, in all", f"{share.seconds:.1f} s", f"{share.updates} updates of {milliseconds:.2f} ms"],
+    ]
+    for name, seconds in answers.items():
+        rows.append([f"answer, {name}", f"{seconds:.2f} s", f"at most {targets.START_SECONDS:g} s"])
+    return Table("What there is beside the session runs", ["", "measured", ""], rows)
+
+
+def parser() -> Parser:
+    """Returns the command's parser."""
+    made = Parser(
+        prog=NAME,
+        description="Measures which share of a training run is spent inside session runs, and how long "
+        "the command line takes to answer without TensorFlow.",
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--seconds", type=positive, default=20.0, metavar="S", help="how long to train, default 20"
+    )
+    made.add_argument(
+        "--state-size", type=whole, metavar="N", help="units, default what `tf_rnn train` takes"
+    )
+    made.add_argument(
+        "--repeats", type=whole, default=5, metavar="N", help="how often the command line is asked, default 5"
+    )
+    return made
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command line.
+
+    Args:
+        words: The arguments; None for those of this process.
+
+    Returns:
+        The exit status; see `exit_status`.
+    """
+    return exit_status(NAME, functools.partial(_run, parser().parse_args(words)))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    answers = {name: answer_seconds(words, arguments.repeats) for name, words in ANSWERS.items()}
+    share = session_share(arguments.seconds, arguments.state_size)
+    output().print(as_rich(overhead_table(share, answers)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

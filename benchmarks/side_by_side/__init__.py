@@ -1,0 +1,1 @@
+"""The same model on the same data with the same arithmetic, in several libraries, measured in turns."""

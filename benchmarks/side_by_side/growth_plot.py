@@ -1,0 +1,55 @@
+"""The picture of how costs grow with the width."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, ScalarFormatter
+
+from tf_rnn.output import COLOURS, MARKERS, wrapped, write_figure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.side_by_side.widths import Growth
+
+PANELS = {
+    "build (s)": ("build_seconds", 1.0),
+    "first run (s)": ("first_run_seconds", 1.0),
+    "a training step (ms)": ("step_milliseconds", 1.0),
+    "memory (MB)": ("memory_bytes", 1e-6),
+}
+
+
+def plot_growth(path: Path, growth: Growth, title: str) -> None:
+    """Draws four costs over the width, both axes logarithmic: what is linear is a line of slope 1.
+
+    Args:
+        path: The PNG to write.
+        growth: What to draw.
+        title: Above the panels.
+    """
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
+    for axes, (label, (cost, factor)) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
+        for series, colour, marker in zip(growth.series, COLOURS, MARKERS, strict=False):
+            points = [(width, growth.point(series, width)) for width in growth.widths]
+            known = [
+                (width, factor * value)
+                for width, point in points
+                if point is not None and (value := getattr(point, cost))
+            ]
+            if known:
+                axes.plot(*zip(*known, strict=True), color=colour, marker=marker, label=series)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(growth.widths)
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("width: num_steps in the graph")
+        axes.set_ylabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(which="major", color="0.9", linewidth=0.8)
+        axes.legend(frameon=False)
+    write_figure(path, figure)

@@ -1,0 +1,94 @@
+"""Pictures of the measurements."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.side_by_side.peers import FAMILIES, OWN
+from benchmarks.side_by_side.tables import milliseconds
+from tf_rnn.output import COLOURS, wrapped, write_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmarks.side_by_side.results import Measurement
+
+# One colour for a library, whatever the ways to use it.
+FAMILY_COLOURS = {
+    OWN: COLOURS[0],
+    "naive": COLOURS[1],
+    "static_rnn": COLOURS[1],
+    "dynamic_rnn": COLOURS[1],
+    "keras": COLOURS[2],
+    "torch": COLOURS[3],
+    "jax": COLOURS[4],
+}
+COLUMNS = 2
+PANEL_HEIGHT = 2.7
+ROOM = 1.18  # beyond the longest bar, for its number
+
+
+def plot_steps(path: Path, measurements: Sequence[Measurement], title: str) -> None:
+    """Draws the time of a training step as bars, a panel for each configuration, the floor as a line.
+
+    Args:
+        path: The PNG to write.
+        measurements: At least one.
+        title: Above the panels.
+    """
+    columns = min(COLUMNS, len(measurements))
+    rows = math.ceil(len(measurements) / columns)
+    figure = Figure(figsize=(5.2 * columns, 0.6 + PANEL_HEIGHT * rows), layout="constrained")
+    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, measurement in zip(panels, measurements, strict=False):
+        _draw(axes, measurement)
+    for axes in panels[len(measurements) :]:
+        axes.set_axis_off()
+    write_figure(path, figure)
+
+
+def _draw(axes: Any, measurement: Measurement) -> None:
+    best = [(family, one) for family in FAMILIES if (one := measurement.best(family))]
+    families = [family for family, _ in best]
+    times = [one.milliseconds or 0.0 for _, one in best]
+    spreads = [[time - min(one.turns) for time, (_, one) in zip(times, best, strict=True)]]
+    spreads.append([max(one.turns) - time for time, (_, one) in zip(times, best, strict=True)])
+    axes.barh(
+        families,
+        times,
+        color=[FAMILY_COLOURS[family] for family in families],
+        xerr=spreads,
+        error_kw={"elinewidth": 0.8, "ecolor": "0.35", "capsize": 2},
+    )
+    ends = [max(one.turns) for _, one in best]
+    for family, time, end in zip(families, times, ends, strict=True):
+        axes.annotate(
+            milliseconds(time),
+            (end, family),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axes.axvline(measurement.floor, color="black", linestyle=":", linewidth=1.4)
+    axes.set_xlim(0, ROOM * max([measurement.floor, *ends]))
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    floor = milliseconds(measurement.floor)
+    axes.set_xlabel(f"ms a training step (dotted: the floor, {floor})", fontsize=9)
+    configuration = measurement.configuration
+    axes.set_title(f"{configuration.name}: {_sizes(measurement)}", loc="left", fontsize=9)
+    axes.tick_params(labelsize=9)
+
+
+def _sizes(measurement: Measurement) -> str:
+    one = measurement.configuration
+    return (
+        f"{one.cell} {one.num_layers}x{one.state_size}, {one.num_classes:,} classes, "
+        f"batch {one.batch_size}, n = {one.num_steps}"
+    )

@@ -1,0 +1,145 @@
+"""The measurement: peers are started one after the other, and then take turns."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Self
+
+from benchmarks.side_by_side.equality import inequality, largest_difference
+from benchmarks.side_by_side.peers import REFERENCE, Peer
+from benchmarks.side_by_side.processes import PeerError, Process
+from benchmarks.side_by_side.results import UNEQUAL, Measured, Measurement
+from benchmarks.side_by_side.worker import serve_peak, serve_peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from benchmarks.side_by_side.configurations import Configuration
+
+
+def reference_losses(configuration: Configuration, limit: float) -> tuple[float, ...]:
+    """What the losses of the first training steps should be: the definition, in double precision.
+
+    Raises:
+        PeerError: If that cannot be computed.
+    """
+    with Process(serve_peer, REFERENCE, configuration, limit=limit) as process:
+        losses: tuple[float, ...] = process.receive().losses
+    return losses
+
+
+def race(
+    configuration: Configuration,
+    peers: Sequence[Peer],
+    rounds: int,
+    steps: int,
+    limit: float,
+    say: Callable[[str], None],
+) -> Measurement:
+    """Measures peers in one configuration.
+
+    Each runs in a process of its own. They are started one after the other, since starting is
+    measured too; then, round by round, each in turn runs some training steps while the others wait,
+    so that whatever else the machine does meets all of them. Each round begins with another.
+
+    Args:
+        configuration: What to train.
+        peers: Who trains it.
+        rounds: How many turns each has.
+        steps: Training steps a turn.
+        limit: How long a peer may take to start, or for a turn, in seconds.
+        say: Told of what goes on.
+
+    Raises:
+        PeerError: If there is nothing to compare with: the reference or the machine's rate.
+    """
+    say("reference")
+    losses = reference_losses(configuration, limit)
+    with contextlib.ExitStack() as stack:
+        peak = stack.enter_context(Process(serve_peak, limit=limit))
+        rates = {name: [rate] for name, rate in peak.receive().items()}
+        runners = []
+        for peer in peers:
+            say(f"starting {peer.name}")
+            runner = stack.enter_context(Runner(peer, configuration, limit, losses))
+            runners.append(runner)
+            if runner.result.note:
+                say(f"{runner.result.status}: {peer.name}: {runner.result.note}")
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            first = number % max(1, len(runners))
+            for runner in [*runners[first:], *runners[:first]]:
+                runner.take_turn(steps)
+            for name, rate in peak.ask("again").items():
+                rates[name].append(rate)
+        for runner in runners:
+            runner.note_memory()
+    return Measurement(configuration, [runner.result for runner in runners], rates)
+
+
+class Runner:
+    """A peer in its process, and what is known of it.
+
+    Args:
+        peer: Which.
+        configuration: What it trains.
+        limit: How long to wait for it, in seconds.
+        reference: What its first losses should be; None where nothing is known.
+    """
+
+    def __init__(
+        self, peer: Peer, configuration: Configuration, limit: float, reference: Sequence[float] | None
+    ) -> None:
+        self.result = Measured(peer)
+        self.losses: tuple[float, ...] = ()
+        self._process = Process(serve_peer, peer, configuration, limit=limit)
+        with self._noting_failures():
+            ready = self._process.receive()
+            self.losses = ready.losses
+            self.result.build_seconds = ready.build_seconds
+            self.result.first_run_seconds = ready.first_run_seconds
+            if reference is not None:
+                self.check(reference)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.end()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it goes on taking turns; one that does other work does, too."""
+        return bool(self.losses)
+
+    def check(self, reference: Sequence[float]) -> None:
+        """Notes if its losses are not those that they should be."""
+        self.result.loss_difference = largest_difference(self.losses, reference)
+        problem = inequality(self.losses, reference)
+        if problem is not None:
+            self.result.give_up(UNEQUAL, problem)
+
+    def take_turn(self, steps: int) -> None:
+        """Runs some training steps, and notes the time of one."""
+        with self._noting_failures():
+            if self.is_alive:
+                turn = self._process.ask(steps)
+                if not math.isfinite(turn.loss):
+                    raise PeerError("the loss is no number any more")
+                self.result.turns.append(1000 * turn.step_seconds)
+
+    def note_memory(self) -> None:
+        """Asks how much memory it has taken."""
+        with self._noting_failures():
+            if self.is_alive:
+                self.result.memory_bytes = self._process.ask("memory")
+
+    @contextlib.contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except PeerError as error:
+            self.losses = ()
+            self.result.give_up(error.status, str(error))
+            self._process.end()

@@ -1,0 +1,139 @@
+"""What was measured, and what follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks.side_by_side.floor import floor_milliseconds, training_operations
+from benchmarks.side_by_side.peers import OWN, Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.side_by_side.configurations import Configuration
+
+MEASURED, UNEQUAL, SKIPPED, FAILED = "measured", "not equal work", "skipped", "failed"
+
+
+@dataclasses.dataclass
+class Measured:
+    """One peer in one configuration.
+
+    Attributes:
+        peer: Which.
+        status: MEASURED, or UNEQUAL where the losses are others and the times say nothing, or
+            SKIPPED, or FAILED.
+        note: Why it was not measured, in one line.
+        build_seconds: See `worker.Ready`.
+        first_run_seconds: See there.
+        loss_difference: The largest distance from the reference's losses.
+        turns: Milliseconds of a training step, a number for each turn.
+        memory_bytes: How much the process grew from before building to its largest.
+    """
+
+    peer: Peer
+    status: str = MEASURED
+    note: str = ""
+    build_seconds: float | None = None
+    first_run_seconds: float | None = None
+    loss_difference: float | None = None
+    turns: list[float] = dataclasses.field(default_factory=list)
+    memory_bytes: int | None = None
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether its time may stand beside those of others."""
+        return self.status == MEASURED and bool(self.turns)
+
+    @property
+    def milliseconds(self) -> float | None:
+        """The median over turns of a training step's time."""
+        return statistics.median(self.turns) if self.turns else None
+
+    def give_up(self, status: str, note: str) -> None:
+        """Notes why it is not measured any further."""
+        self.status, self.note = status, note
+
+
+class Measurement(NamedTuple):
+    """All peers in one configuration.
+
+    Attributes:
+        configuration: Which.
+        peers: In the order of the table.
+        rates: Floating point operations a second of each product, a number for each turn.
+    """
+
+    configuration: Configuration
+    peers: list[Measured]
+    rates: dict[str, list[float]]
+
+    @property
+    def peak(self) -> float:
+        """The machine's best rate: the best product's median, in floating point operations a second."""
+        return max(statistics.median(rates) for rates in self.rates.values())
+
+    @property
+    def floor(self) -> float:
+        """Milliseconds that the matrix products of a training step take at that rate."""
+        return floor_milliseconds(self.configuration, self.peak)
+
+    def best(self, *families: str) -> Measured | None:
+        """The quickest that is ranked, of some families; None if there is none."""
+        ranked = [one for one in self.peers if one.is_ranked and one.peer.family in families]
+        return min(ranked, key=lambda one: statistics.median(one.turns), default=None)
+
+    def best_peer(self) -> Measured | None:
+        """The quickest of all that are not tf_rnn."""
+        return self.best(*{one.peer.family for one in self.peers} - {OWN})
+
+    def ratio(self, other: Measured | None) -> float | None:
+        """Time of tf_rnn over time of another; None where one of them is not ranked."""
+        own = self.best(OWN)
+        if own is None or other is None or not other.is_ranked:
+            return None
+        return statistics.median(own.turns) / statistics.median(other.turns)
+
+    def over_floor(self, one: Measured | None) -> float | None:
+        """Time over the floor; None for one that is not ranked."""
+        return None if one is None or not one.is_ranked else statistics.median(one.turns) / self.floor
+
+    def tokens_per_second(self, one: Measured) -> float | None:
+        """Examples times steps in a second of training steps."""
+        if one.milliseconds is None:
+            return None
+        return 1000 * self.configuration.tokens / one.milliseconds
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "configuration": dataclasses.asdict(self.configuration),
+            "operations": training_operations(self.configuration),
+            "operations_per_second": {name: statistics.median(rates) for name, rates in self.rates.items()},
+            "floor_milliseconds": self.floor,
+            "peers": [self._peer_as_json(one) for one in self.peers],
+        }
+
+    def _peer_as_json(self, one: Measured) -> dict[str, Any]:
+        return {
+            "peer": one.peer.name,
+            "family": one.peer.family,
+            "status": one.status,
+            "note": one.note,
+            "step_milliseconds": one.milliseconds,
+            "turns": one.turns,
+            "tokens_per_second": self.tokens_per_second(one),
+            "build_seconds": one.build_seconds,
+            "first_run_seconds": one.first_run_seconds,
+            "memory_bytes": one.memory_bytes,
+            "loss_difference": one.loss_difference,
+            "ratio": self.ratio(one),
+            "over_floor": self.over_floor(one),
+        }
+
+
+def ordered(peers: Sequence[Measured]) -> list[Measured]:
+    """The ranked from the quickest to the slowest, then the others."""
+    return sorted(peers, key=lambda one: (not one.is_ranked, one.milliseconds or 0.0))
