@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import importlib
+import importlib.util
 import json
 import math
 import os
