@@ -74,6 +74,7 @@ def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) >= 4
 
 
+@pytest.mark.slow
 @every_notebook
 def test_runs_from_top_to_bottom(path: Path, execute: Execute) -> None:
     require_clean(execute(path))
