@@ -7,6 +7,7 @@ what a seed gives is the same every time.
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,19 @@ pytestmark = pytest.mark.slow
 TASK = Echo()
 
 
-def learn(num_steps: int, state_size: int, *, epochs: int, seed: int, state: str = "carry") -> TrainingResult:
+def learn(
+    num_steps: int,
+    state_size: int,
+    *,
+    epochs: int,
+    seed: int,
+    state: str = "carry",
+    evaluations: int | None = None,
+) -> TrainingResult:
     graph = UnrolledGraph(cells.VanillaCell(state_size), num_steps, 200, 2, 2, seed=seed)
+    options: dict[str, Any] = {"epochs": epochs, "state": state, "evaluations": evaluations}
     with graph.session(threads=1) as session:
-        return train(graph, TASK, epochs=epochs, state=state, session=session, listener=Silence())
+        return train(graph, TASK, **options, session=session, listener=Silence())
 
 
 def test_four_units_learn_the_short_lag_alone() -> None:
@@ -75,8 +85,12 @@ def test_a_reset_state_comes_close_to_the_floor(num_steps: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_width_1_with_a_carried_state_gets_worse_with_training(seed: int) -> None:
-    """The readout learns to use what the state holds; the gradient of one step destroys it again."""
-    curve = [point.valid_loss for point in learn(1, 16, epochs=5, seed=seed).curve]
+    """The readout learns to use what the state holds; the gradient of one step destroys it again.
+
+    The first happens within a fifth of an epoch or so, and how the second goes differs from one kind
+    of processor to the next: the curve has ten points an epoch.
+    """
+    curve = [point.valid_loss for point in learn(1, 16, epochs=5, seed=seed, evaluations=50).curve]
     assert min(curve) < curve[-1] - 0.02, f"{curve}"
     assert min(curve) < TASK.baselines()["lag 3 alone"] + 0.01, f"{curve}"
     assert min(curve) in curve[1:-1], f"{curve}"
