@@ -180,7 +180,7 @@ def test_variables_come_back_whatever_the_folder_is_called(tmp_path: Path, name:
         session.run([tf.assign(variable, 0 * variable) for variable in variables.values()])
         found = made.newest(pytest.fail)
         assert found is not None
-        found.restore(saver, session)
+        found.restore(saver, session, variables)
         assert_close(session.run(variables), values, 0, "variables")
 
 
@@ -753,3 +753,23 @@ def test_a_checkpoint_is_where_its_variables_are(last: Path) -> None:
     found = read_checkpoint(last)
     assert found == Checkpoint(last, found.snapshot)
     assert Path(f"{found.variables}.index").exists()
+
+
+@pytest.mark.parametrize("name", [*FILES, "."])
+def test_a_link_out_of_a_checkpoint_is_noticed(folder: Path, last: Path, name: str) -> None:
+    """Even to a file with the right content: what is in a checkpoint is in its folder."""
+    path = last if name == "." else last / name
+    elsewhere = folder / f"elsewhere-{path.name}"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    reason = f"{path.name} is a link to somewhere else, or no file"
+    assert_passed_over(last, reason)
+    path.unlink()
+    elsewhere.rename(path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "arrays.npz"])
+def test_a_pipe_in_a_checkpoint_is_not_waited_for(last: Path, name: str) -> None:
+    (last / name).unlink()
+    os.mkfifo(last / name)
+    assert_passed_over(last, f"{name} is a link to somewhere else, or no file")

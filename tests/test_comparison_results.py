@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -280,7 +281,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch:
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(tmp_path), "write_text", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     message = f"out must be a folder that can be written, got {str(tmp_path)!r} (Permission denied)"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         open_results(tmp_path)
@@ -298,7 +299,7 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OptionError, match="No space left"):
         results.save(verdict=None)
     after = files(folder)
     assert {name: after[name] for name in before} == before

@@ -203,7 +203,7 @@ WRONG = "cell must be described as by describe_cell; "
         ),
         (
             [{"cell": "influence", "state_size": 3, "num_positive": 1.5}],
-            WRONG + "num_positive must be from 0 to 3, got 1.5",
+            WRONG + "num_positive must be a whole number of at least 0, got 1.5",
         ),
         ([{"cell": "influence", "state_size": 3, "start": None}], WRONG + "start must be a number, got None"),
     ],

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
@@ -229,7 +230,7 @@ OF_FOLDER: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no config": (lambda out: (out / "config.json").unlink(), "must be a folder that export wrote, with a "),
     "no run": (
         lambda out: change_config(out, "graph", None),
-        "must hold the Keras model of its config.json; ",
+        "must be a folder that export wrote, with a config.json, got ",
     ),
     "odd sizes": (
         lambda out: change_config(out, "cell", [{"cell": "lstm", "state_size": "many"}]),
@@ -315,3 +316,37 @@ def test_bad_input_is_told_before_tensorflow_is_loaded(tmp_path: Path, wrong: st
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == [wrong, "False"], done.stderr
+
+
+@pytest.mark.parametrize("runs", ["one-hot"], indirect=True)
+@pytest.mark.parametrize("name", ["config.json", "vocabulary.json", "model.keras", "model.weights.h5"])
+def test_a_link_out_of_the_folder_is_refused(exported: Path, tmp_path: Path, name: str) -> None:
+    """Even to what it should be: what is read is in the folder."""
+    if name == "model.weights.h5":
+        without_model(exported)
+    (exported / name).rename(tmp_path / name)
+    (exported / name).symlink_to(tmp_path / name)
+    with pytest.raises(OptionError, match=r"^exported must "):
+        import_keras(exported, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("runs", ["one-hot"], indirect=True)
+@pytest.mark.parametrize("kind", ["link", "storage"])
+def test_weights_out_of_the_file_are_refused(exported: Path, tmp_path: Path, kind: str) -> None:
+    """HDF5 can say that a weight is in another file."""
+    without_model(exported)
+    path, elsewhere = exported / "model.weights.h5", tmp_path / "elsewhere.h5"
+    shutil.copy(path, elsewhere)
+    names: list[str] = []
+    with h5py.File(path, "r+") as file:
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        name = next(name for name in names if name.startswith("layers/"))
+        shape, dtype = file[name].shape, file[name].dtype
+        del file[name]
+        if kind == "link":
+            file[name] = h5py.ExternalLink(str(elsewhere), name)
+        else:
+            file.create_dataset(name, shape, dtype, external=[(str(elsewhere), 0, h5py.h5f.UNLIMITED)])
+    with pytest.raises(OptionError, match=r"^exported must "):
+        import_keras(exported, tmp_path / "back")

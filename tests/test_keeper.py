@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
+import hashlib
 import json
 import math
 import os
@@ -27,6 +28,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
+from tf_rnn.inference import load
 from tf_rnn.tasks import Echo
 from tf_rnn.training import CurvePoint, DivergedError, Place, Silence, keeper, loop, meter, train
 from tf_rnn.training.checkpoints import Checkpoints, read_checkpoint
@@ -380,7 +382,7 @@ def test_the_best_checkpoint_stays_and_holds_the_weights_with_the_lowest_loss(tm
     with graph.tf_graph.as_default():
         saver = tf.train.Saver(saved_names(graph))
     with graph.session(threads=1) as session:
-        best.restore(saver, session)
+        best.restore(saver, session, saved_names(graph))
         weights = session.run(list(graph.variables))
     assert_close(weights, list(again.weights.values()), 0, "weights")
 
@@ -474,7 +476,7 @@ def test_a_state_of_other_shapes_is_refused(tmp_path: Path, monkeypatch: pytest.
         return dataclasses.replace(found, snapshot=dataclasses.replace(found.snapshot, place=place))
 
     monkeypatch.setattr("tf_rnn.training.checkpoints.read_checkpoint", changed)
-    message = "resume must hold a state of the shapes [[3, 5]], got [[3, 6], [2]]"
+    message = "resume must hold a state of float32 [3, 5], got float64 [3, 6], float64 [2]"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         run(updates=2, resume=tmp_path)
 
@@ -506,3 +508,50 @@ def test_metrics_are_standard_json(tmp_path: Path) -> None:
     assert (second["train_loss"], second["valid_loss"], second["perplexity"]) == (None, 1e4, None)
     write_metrics(path, curve[:1])
     assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("link", ["summaries", "summaries/samples", "checkpoints"])
+def test_a_run_writes_nothing_through_a_link(tmp_path: Path, link: str) -> None:
+    """As in a folder that somebody else has made."""
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    run(updates=1, out=folder)
+    (folder / link).parent.mkdir(exist_ok=True)
+    (folder / link).rename(outside) if (folder / link).exists() else outside.mkdir()
+    (folder / link).symlink_to(outside)
+    before = contents(outside)
+    message = f"resume must have no links to other places, {str(folder / link)!r} is one"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(updates=2, resume=folder)
+    new = tmp_path / "new"
+    (new / link).parent.mkdir(parents=True)
+    (new / link).symlink_to(tmp_path / "nothing")
+    with pytest.raises(OptionError, match=r"^out must have no links to other places, "):
+        run(updates=2, out=new)
+    assert contents(outside) == before
+
+
+def test_variables_of_another_network_are_refused(tmp_path: Path) -> None:
+    """Nobody writes such a checkpoint but on purpose: it is sealed, and its configuration is another's."""
+    run(updates=1, out=tmp_path)
+    start = find_start(tmp_path)
+    assert start is not None
+    (start.path / "run.json").write_text(
+        (start.path / "run.json").read_text(encoding="utf-8").replace('"state_size": 5', '"state_size": 6'),
+        encoding="utf-8",
+    )
+    files = [path for path in start.path.iterdir() if path.name != "manifest.json"]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (start.path / "manifest.json").write_text(json.dumps(digests), encoding="utf-8")
+    other = UnrolledGraph(cells.VanillaCell(6), 4, 3, 2, 2, seed=7, optimizer="adam", dropout=0.3)
+    with pytest.raises(OptionError, match=r"^resume must hold the variables of its configuration: "):
+        run(graph=other, updates=2, resume=tmp_path)
+    with pytest.raises(OptionError, match=r"^folder must hold the variables of its configuration: "):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("option", ["out", "resume"])
+@pytest.mark.parametrize("value", [5, "", "a\0b", "\udcff", b"run"])
+def test_what_is_no_path_is_told(option: str, value: Any) -> None:
+    message = f"{option} must be the path of a folder, got {value!r}"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(updates=1, **{option: value})

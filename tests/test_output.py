@@ -54,29 +54,54 @@ def test_a_text_is_written_in_utf_8(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a.txt": b""}
 
 
+def test_what_utf_8_does_not_have_is_escaped(tmp_path: Path) -> None:
+    """As a byte of an argument that is no UTF-8, in the report that repeats the command line."""
+    path = tmp_path / "a.txt"
+    write_text(path, "x\udcff y\ud800")
+    assert path.read_bytes() == rb"x\udcff y\ud800"
+
+
 @pytest.mark.parametrize("old", [None, b"what was there"])
-def test_a_text_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, old: bytes | None) -> None:
+def test_a_disk_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
     path = tmp_path / "a.txt"
     if old is not None:
         path.write_bytes(old)
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "x" * 100_000 + "\ud800")  # half of a pair, which UTF-8 does not have
-    assert contents(tmp_path) == ({} if old is None else {"a.txt": old})
-
-
-def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old", encoding="utf-8")
 
     def fail(*_: object) -> None:
-        raise OSError("no space left on device")
+        raise OSError(28, "No space left on device")
 
+    message = f"out could not be written: No space left on device ({str(path)!r})"
     for place, name in ((os, "fsync"), (Path, "replace")):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, fail)
-            with pytest.raises(OSError, match=r"^no space left on device$"):
+            with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
                 write_text(path, "new")
-        assert contents(tmp_path) == {"a.txt": b"old"}, name
+        assert contents(tmp_path) == ({} if old is None else {"a.txt": old}), name
+
+
+@pytest.mark.parametrize("write", [write_text, write_json])
+def test_what_is_written_does_not_go_through_a_link(tmp_path: Path, write: Any) -> None:
+    """A folder that somebody else has made may have one where a file is begun, or where it will be."""
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine", encoding="utf-8")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in (".a.txt.partial", "a.txt"):
+        (folder / name).symlink_to(outside)
+    write(folder / "a.txt", "new")
+    assert outside.read_text(encoding="utf-8") == "mine"
+    assert [path.name for path in folder.iterdir() if not path.is_symlink()] == ["a.txt"]
+
+
+def test_a_folder_is_tried_without_touching_what_is_in_it(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine", encoding="utf-8")
+    (tmp_path / ".write-test").symlink_to(outside)
+    make_folder("out", tmp_path)
+    assert outside.read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".write-test", "outside.txt"]
 
 
 def test_until_it_is_complete_a_file_has_its_old_content(

@@ -298,6 +298,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "temperature must be a number of at least 0, got 'hot'",
     ),
     "seed below 0": ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+    "no prime": ({"prime": None}, "prime must be a text, got None"),
     "unknown prime": (
         {"prime": "d"},
         "prime must hold only the 4 characters of the vocabulary, got 'd' at position 0",

@@ -10,7 +10,7 @@ from helpers import CASES, assert_close, assign, random_block, random_state, ran
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import GraphOptions
+from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.session import TINY_STEP, session_config, step_operations
 
@@ -154,3 +154,16 @@ def test_a_forward_graph_shares_everything_but_training() -> None:
         trained = session.run(same.total_loss, same.feed(inputs, targets, state))
     assert again == losses
     assert abs(trained - again) > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("threads", "message"),
+    [
+        (0, "threads must be a whole number of at least 1, got 0"),
+        (10_001, "threads must be a whole number of at most 10000, got 10001"),
+        (1.5, "threads must be a whole number of at least 1, got 1.5"),
+    ],
+)
+def test_threads_are_a_whole_number(threads: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{message}$"):
+        session_config(0, threads)

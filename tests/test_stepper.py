@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,3 +133,18 @@ def test_a_class_that_is_none_is_refused(wrong: int) -> None:
         with pytest.raises(OptionError, match=f"^x must hold classes from 0 to 3, got {wrong}$"):
             stepper.step([0, wrong, 1])
         assert not np.any(stepper.state), stepper.state
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([0, 1], "x must have shape [3], got [2]"),
+        (None, "x must have shape [3], got []"),
+        (["a", "b", "c"], "x must hold whole class indices, got np.str_('a')"),
+        ([0, 0.5, 1], "x must hold whole class indices, got 0.5"),
+    ],
+)
+def test_what_is_no_input_is_refused(wrong: Any, message: str) -> None:
+    _, graph = make_graphs(cells.VanillaCell(2))
+    with graph.session() as session, pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        Stepper(graph, session).step(wrong)

@@ -223,6 +223,7 @@ def test_effects_may_miss_the_border_by_rounding() -> None:
     [
         ({"lags": (0, 8)}, "lags must be a whole number of at least 1, got 0"),
         ({"lags": (3, 1.5)}, "lags must be a whole number of at least 1, got 1.5"),
+        ({"lags": (10**9, 3)}, "lags must be a whole number of at most 1000000, got 1000000000"),
         ({"lags": (3, 3)}, "lags must be distinct, got [3, 3]"),
         ({"lags": ()}, "lags must be from 1 to 12 numbers, got 0"),
         ({"lags": range(1, 14)}, "lags must be from 1 to 12 numbers, got 13"),

@@ -22,7 +22,7 @@ def test_stream_is_nothing_in_and_one_out() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(OptionError, match=r"^valid_length must be a whole number of at least 201, got 200$"):
         Influence(valid_length=200)
-    with pytest.raises(OptionError, match=r"^num_positive must be from 0 to 5, got 6$"):
+    with pytest.raises(OptionError, match=r"^num_positive must be a whole number of at most 5, got 6$"):
         InfluenceCell(5, num_positive=6)
 
 
@@ -60,3 +60,10 @@ def test_the_forward_pass_is_the_chain() -> None:
             found = session.run([output, state])
     assert_close(found[1], np.array([[2.0, 3.5, 1.5]]), 0, "state")
     assert_close(found[0], np.array([[2.0]]), 0, "output")
+
+
+def test_more_units_than_a_graph_holds_are_refused() -> None:
+    """Every step has the matrix of the dynamics as a whole."""
+    assert InfluenceCell(1000).state_size == 1000
+    with pytest.raises(OptionError, match=r"^state_size must be a whole number of at most 1000, got 1001$"):
+        InfluenceCell(1001)

@@ -13,7 +13,19 @@ import numpy as np
 import pytest
 
 from tf_rnn.config import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError, Setup
-from tf_rnn.tasks import TASKS, Adding, Copy, Echo, Influence, Memory, Text, Words, check_setup, make_task
+from tf_rnn.tasks import (
+    TASKS,
+    Adding,
+    Copy,
+    Echo,
+    Influence,
+    Memory,
+    Text,
+    Words,
+    check_setup,
+    described_task,
+    make_task,
+)
 from tf_rnn.tasks.generated import Generated
 
 
@@ -175,3 +187,46 @@ def test_made_data_can_last(name: str) -> None:
         assert task.lasting(1000) is task
     else:
         assert longer is task
+
+
+def test_a_described_task_is_the_task() -> None:
+    task = make_task("memory", lag=7, length=800)
+    again = described_task({"name": "memory", "options": task.options(), "sha256": None})
+    assert (type(again), again.options()) == (type(task), task.options())
+    assert described_task({"name": "memory", "options": {}}, lag=5).options()["lag"] == 5
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        (None, "task must be described by its name and options, got None"),
+        ({"name": "echo"}, "task must be described by its name and options, got {'name': 'echo'}"),
+        ({"options": {}}, "task must be one of echo, memory, copy, adding, influence, text, words; got None"),
+        (
+            {"name": "echo", "options": {"delay": 3}},
+            "task must be described by options that echo has, got 'delay'",
+        ),
+        (
+            {"name": "copy", "options": {"delay": "3"}},
+            "delay must be a whole number of at least 1, got '3'",
+        ),
+    ],
+)
+def test_what_is_no_description_of_a_task(description: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        described_task(description)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "more"), [("memory", "lag", 1), ("copy", "delay", 20), ("adding", "span", 0)]
+)
+def test_an_example_longer_than_the_data_is_told_of_the_option_that_makes_it_so(
+    name: str, option: str, more: int
+) -> None:
+    message = (
+        f"{option} must make examples of at most 200000 steps, as many as valid_length has; they would have "
+    )
+    with pytest.raises(OptionError, match=f"^{message}{200_001 + more}$"):
+        make_task(name, **{option: 200_001})
+    with pytest.raises(OptionError, match=r"^length must be at least \d+, the length of one example, got 9$"):
+        make_task(name, length=9)

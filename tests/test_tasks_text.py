@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,6 @@ from hypothesis import strategies as st
 
 from tf_rnn.config import OptionError
 from tf_rnn.tasks import Text
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def write(folder: Path, content: str | bytes) -> Path:
@@ -173,3 +171,24 @@ def test_what_the_methods_refuse(tmp_path: Path) -> None:
         task.stream("validation")
     with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
         task.stream(epoch=-1)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_may_never_end_is_no_text(tmp_path: Path, kind: str) -> None:
+    """A pipe that nobody writes to would be waited for, a device read until the memory is full."""
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "pipe"
+    if kind == "pipe":
+        os.mkfifo(path)
+    message = f"data must be the path of a text file or a directory, {str(path)!r} is neither"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        Text(path)
+
+
+def test_a_pipe_that_has_a_writer_is_read() -> None:
+    """As the shell makes it for `--data <(zcat text.gz)`."""
+    reader, writer = os.pipe()
+    os.write(writer, b"abcabcabcabcabc")
+    os.close(writer)
+    task = Text(f"/dev/fd/{reader}", valid_fraction=0.2, test_fraction=0.2)
+    os.close(reader)
+    assert task.summary() == "text: 9 train / 3 valid / 3 test tokens, 3 types"

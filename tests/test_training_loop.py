@@ -285,6 +285,8 @@ def test_patience_ends_a_run() -> None:
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"seed": None}, "seed must be a whole number of at least 0, got None"),
         ({"evaluations": 0}, "evaluations must be a whole number of at least 1, got 0"),
+        ({"truncation": "sliding"}, "truncation must be a tf_rnn.Truncation, got 'sliding'"),
+        ({"schedule": 0.5}, "schedule must be a tf_rnn.Schedule, got 0.5"),
     ],
 )
 def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:

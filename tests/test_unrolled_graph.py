@@ -13,7 +13,7 @@ from references import numeric_gradient
 import tf_rnn
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, LSTMState, StackedCell, VanillaCell
-from tf_rnn.config import OptionError
+from tf_rnn.config import OptionError, shown
 from tf_rnn.graph import StepGraph, UnrolledGraph
 
 if TYPE_CHECKING:
@@ -371,7 +371,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"init_scale": 0}, "init_scale must be a number above 0, got 0"),
     ({"init_scale": "small"}, "init_scale must be a number above 0, got 'small'"),
     *[
-        ({"dropout": wrong}, f"dropout must be a number of at least 0 and below 1, got {wrong!r}")
+        ({"dropout": wrong}, f"dropout must be a number of at least 0 and below 1, got {shown(wrong)}")
         for wrong in (1, -0.1, 1.5, "0.5", None, True, float("nan"), 10**400)
     ],
     ({"learning_rate": 0.0}, "learning_rate must be a number above 0, got 0.0"),
@@ -544,3 +544,33 @@ def test_classes_that_do_not_exist_are_refused_by_the_session(inputs: int, targe
     fed = graph.feed(block + inputs, block + targets, graph.zero_state())
     with graph.session() as session, pytest.raises(tf.errors.InvalidArgumentError, match=str(wrong)):
         session.run(graph.total_loss, fed)
+
+
+WRONG_CLASSES = "must hold class indices of at most 2147483647, got"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.full((3, 4), 2**32), f"inputs {WRONG_CLASSES} 4294967296"),
+        (np.full((3, 4), 1e20), f"inputs {WRONG_CLASSES} 1e+20"),
+        (np.full((3, 4), 2**63, np.uint64), f"inputs {WRONG_CLASSES} 9223372036854775808"),
+        (np.full((3, 4), None), "inputs must hold whole class indices, got None"),
+        ([[0, 1], [0]], "inputs must be an array, got rows of different lengths"),
+        ("text", "inputs must have shape [3, 4], got []"),
+    ],
+)
+def test_classes_that_would_become_others_are_refused(inputs: Any, message: str) -> None:
+    """Of 2**32 TensorFlow would make class 0, without a word."""
+    graph = UnrolledGraph(VanillaCell(7), **GOOD)
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        graph.feed(inputs, np.zeros((3, 4), int), graph.zero_state())
+
+
+@pytest.mark.parametrize("dtype", ["U3", "S3", "complex64", "M8[s]", "O"])
+def test_real_values_are_numbers(dtype: str) -> None:
+    graph = UnrolledGraph(VanillaCell(7), **GOOD, input_kind="real", loss="squared_error")
+    blocks = {"inputs": np.zeros((3, 4, 5)), "targets": np.zeros((3, 4, 2)), "state": np.zeros((3, 7))}
+    for name, block in blocks.items():
+        with pytest.raises(OptionError, match=f"^{name} must hold numbers, got "):
+            graph.feed(**(blocks | {name: np.zeros(block.shape, dtype)}))

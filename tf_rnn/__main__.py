@@ -20,18 +20,21 @@ COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, im
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 INTERRUPTED = 130
 GO_ON = "interrupted; what is finished is kept, the same command goes on from there"
+OUT_OF_MEMORY = "there is not enough memory; take smaller sizes, or fewer steps"
 NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 (one for each way to end)
     """Runs a command line.
 
     Args:
         words: The arguments; None for those of this process.
 
     Returns:
-        The exit status: 0 done, 1 training diverged or a worker process died, 2 bad input, 130 interrupted.
+        The exit status: 0 done, 1 training diverged, a worker process died or the machine has no more
+        room, 2 bad input, 130 interrupted.
     """
+    _open_what_is_closed()
     words = sys.argv[1:] if words is None else list(words)
     parser = Parser(prog="tf_rnn", description="How wide should the graph of a recurrent network be?")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -57,7 +60,26 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(f"{arguments.command}: {str(error) or GO_ON}", INTERRUPTED)
     except BrokenPipeError:  # whoever was reading has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a full disk under standard output, say
+        place = f" ({error.filename!r})" if error.filename else ""
+        return _fail(f"{arguments.command}: error: {error.strerror or error}{place}", 1)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail(f"{arguments.command}: error: {OUT_OF_MEMORY}", 1)
     return 0
+
+
+def _open_what_is_closed() -> None:
+    """A program may be started without standard streams; files must not take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's and NumPy's error, or TensorFlow's, which may not have been loaded."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _spell_what_can_be_spelt() -> None:

@@ -24,6 +24,9 @@ STANDARD_ERROR = 2
 
 @contextlib.contextmanager
 def _quiet_standard_error() -> Iterator[None]:
+    if sys.stderr is None:  # closed by whoever started the program
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
         kept = os.dup(STANDARD_ERROR)

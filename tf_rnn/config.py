@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
 CHECKPOINTS_TO_USE = ("best", "last")
 BUDGETS = ("tokens", "updates", "seconds", "epochs")
+# Of layers, seeds, threads: more is a slip of the hand, and would be made one by one.
+MOST = 10_000
+# What TensorFlow counts with.
+LARGEST_SIZE = 2**31 - 1
+LARGEST_NUMBERS = {"float32": 3.4028234663852886e38, "float64": math.inf}
+LONGEST_SHOWN = 200
 
 
 class OptionError(ValueError):
@@ -54,35 +61,49 @@ class OptionError(ValueError):
         return f"{self.option} {self.problem}"
 
 
-def require_whole(option: str, value: Any, *, at_least: int = 1) -> int:
-    """Returns `value` as an int, or raises OptionError unless it is a whole number >= `at_least`."""
-    whole = hasattr(value, "__index__") and not isinstance(value, bool)
+def require_whole(option: str, value: Any, *, at_least: int = 1, at_most: int | None = None) -> int:
+    """Returns `value` as an int, or raises OptionError unless it is a whole number within the limits."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or int(value) < at_least:
-        raise OptionError(option, f"must be a whole number of at least {at_least}, got {value!r}")
+        raise OptionError(option, f"must be a whole number of at least {at_least}, got {shown(value)}")
+    if at_most is not None and int(value) > at_most:
+        raise OptionError(option, f"must be a whole number of at most {at_most}, got {shown(value)}")
     return int(value)
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it, on one line, the middle of what is long left out."""
+    try:
+        text = repr(value)
+    except Exception:  # numbers of thousands of digits, or whatever a strange object does
+        text = f"{type(value).__name__} that cannot be shown"
+    text = " ".join(text.splitlines())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN // 2]} ... {text[-20:]}"
 
 
 def require_number(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is a finite number."""
     number = _as_number(value)
     if not math.isfinite(number):
-        raise OptionError(option, f"must be a number, got {value!r}")
+        raise OptionError(option, f"must be a number, got {shown(value)}")
     return number
 
 
 def _as_number(value: Any) -> float:
-    """The value as a float; nan for what is no number: words, truth values, None."""
+    """The value as a float; nan for what is no number: words, truth values, None, arrays."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return math.nan
     try:
-        return float("nan") if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def require_positive(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is finite and above 0."""
     number = _as_number(value)
     if not 0 < number < float("inf"):
-        raise OptionError(option, f"must be a number above 0, got {value!r}")
+        raise OptionError(option, f"must be a number above 0, got {shown(value)}")
     return number
 
 
@@ -90,7 +111,7 @@ def require_not_negative(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is finite and at least 0."""
     number = _as_number(value)
     if not 0 <= number < float("inf"):
-        raise OptionError(option, f"must be a number of at least 0, got {value!r}")
+        raise OptionError(option, f"must be a number of at least 0, got {shown(value)}")
     return number
 
 
@@ -98,7 +119,7 @@ def require_fraction(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is above 0 and below 1."""
     fraction = _as_number(value)
     if not 0 < fraction < 1:
-        raise OptionError(option, f"must be a number above 0 and below 1, got {value!r}")
+        raise OptionError(option, f"must be a number above 0 and below 1, got {shown(value)}")
     return fraction
 
 
@@ -106,24 +127,24 @@ def require_share(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is at least 0 and below 1."""
     share = _as_number(value)
     if not 0 <= share < 1:
-        raise OptionError(option, f"must be a number of at least 0 and below 1, got {value!r}")
+        raise OptionError(option, f"must be a number of at least 0 and below 1, got {shown(value)}")
     return share
 
 
 def require_recompute(option: str, value: Any) -> int | str:
     """Returns `value`, or raises OptionError unless it is "sqrt" or a whole number of steps."""
-    if value == "sqrt":
+    if isinstance(value, str) and value == "sqrt":
         return "sqrt"
     try:
         return require_whole(option, value)
     except OptionError as error:
-        raise OptionError(option, f"must be 'sqrt' or a whole number of steps, got {value!r}") from error
+        raise OptionError(option, f"must be 'sqrt' or a whole number of steps, got {shown(value)}") from error
 
 
 def require_choice(option: str, value: Any, allowed: Collection[str]) -> str:
     """Returns `value`, or raises OptionError unless it is one of the `allowed` words."""
     if not isinstance(value, str) or value not in allowed:
-        raise OptionError(option, f"must be one of {', '.join(allowed)}; got {value!r}")
+        raise OptionError(option, f"must be one of {', '.join(allowed)}; got {shown(value)}")
     return value
 
 
@@ -169,9 +190,8 @@ class GraphOptions:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        require_whole("num_steps", self.num_steps)
-        require_whole("batch_size", self.batch_size)
-        require_whole("num_classes", self.num_classes)
+        for option in ("num_steps", "batch_size", "num_classes"):
+            require_whole(option, getattr(self, option), at_most=LARGEST_SIZE)
         require_choice("input_kind", self.input_kind, INPUT_KINDS)
         require_choice("loss", self.loss, LOSSES)
         require_choice("readout", self.readout, READOUTS)
@@ -187,33 +207,41 @@ class GraphOptions:
         require_share("dropout", self.dropout)
         if self.init_scale is not None:
             require_positive("init_scale", self.init_scale)
+        self._check_representable()
         if self.recompute is not None:
             require_recompute("recompute", self.recompute)
         self._check_loss_steps()
         self._check_inputs()
         self._check_tied()
 
+    def _check_representable(self) -> None:
+        for option in ("learning_rate", "clip_norm", "init_scale"):
+            value = getattr(self, option)
+            if value is not None and value > LARGEST_NUMBERS[self.dtype]:
+                raise OptionError(option, f"must be a number that {self.dtype} has, got {shown(value)}")
+
     def _check_loss_steps(self) -> None:
-        counts = not isinstance(self.loss_steps, str | bool) and hasattr(self.loss_steps, "__index__")
-        if counts and 1 <= int(self.loss_steps) <= self.num_steps:
+        if isinstance(self.loss_steps, str) and self.loss_steps in LOSS_STEPS:
             return
-        if self.loss_steps not in LOSS_STEPS:
+        try:
+            require_whole("loss_steps", self.loss_steps, at_most=self.num_steps)
+        except OptionError as error:
             raise OptionError(
                 "loss_steps",
                 f"must be one of {', '.join(LOSS_STEPS)}, or a whole number from 1 to num_steps "
-                f"({self.num_steps}); got {self.loss_steps!r}",
-            )
+                f"({self.num_steps}); got {shown(self.loss_steps)}",
+            ) from error
 
     def _check_inputs(self) -> None:
         if self.input_kind == "none":
-            if self.input_size != 0:
+            if not isinstance(self.input_size, numbers.Integral) or self.input_size != 0:
                 raise OptionError(
-                    "input_size", f"must be 0 where input_kind is 'none', got {self.input_size!r}"
+                    "input_size", f"must be 0 where input_kind is 'none', got {shown(self.input_size)}"
                 )
         else:
-            require_whole("input_size", self.input_size)
+            require_whole("input_size", self.input_size, at_most=LARGEST_SIZE)
         if self.embedding_size is not None:
-            require_whole("embedding_size", self.embedding_size)
+            require_whole("embedding_size", self.embedding_size, at_most=LARGEST_SIZE)
             if self.input_kind != "classes":
                 raise OptionError(
                     "embedding_size",
@@ -310,8 +338,9 @@ class Setup:
         require_choice("cell", self.cell, CELLS)
         require_choice("optimizer", self.optimizer, OPTIMIZERS)
         require_choice("style", self.style, STYLES)
-        for option in ("state_size", "num_layers", "batch_size", "stride"):
+        for option in ("state_size", "batch_size", "stride"):
             require_whole(option, getattr(self, option))
+        require_whole("num_layers", self.num_layers, at_most=MOST)
         require_positive("learning_rate", self.learning_rate)
         require_fraction("tolerance", self.tolerance)
         require_choice("reduction", self.reduction, REDUCTIONS)

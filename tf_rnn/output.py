@@ -7,11 +7,13 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
-from tf_rnn.config import OptionError
+from tf_rnn.config import OptionError, shown
+from tf_rnn.run_config import require_run_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +22,24 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 
-CONFIG, CHECKPOINTS = "config.json", "checkpoints"
+CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
 TITLE_WIDTH = 80
 ELSEWHERE = "choose another folder"
+
+
+def as_path(option: str, value: Any) -> Path:
+    """Returns `value` as a path, or raises OptionError unless TensorFlow can write there, too.
+
+    Nothing, as of a variable that is not set, is no path, and UTF-8 must have its name.
+    """
+    try:
+        name = os.fspath(value)
+        name.encode()
+    except (TypeError, AttributeError, UnicodeEncodeError) as error:
+        raise OptionError(option, f"must be the path of a folder, got {shown(value)}") from error
+    if not name or "\0" in name:
+        raise OptionError(option, f"must be the path of a folder, got {shown(value)}")
+    return Path(name)
 
 
 def make_folder(option: str, folder: Path) -> None:
@@ -33,13 +50,24 @@ def make_folder(option: str, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".write-test"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise OptionError(
-            option, f"must be a folder that can be written, got {str(folder)!r} ({error.strerror})"
+            option, f"must be a folder that can be written, got {str(folder)!r} ({reason})"
         ) from error
+
+
+def is_there(path: Path, name: str = "") -> bool:
+    """Whether there is something at a path, or of a name in a folder.
+
+    Where none can be (a path that is too long, or has a null character) there is nothing.
+    """
+    try:
+        return (path / name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +86,7 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """
     kept: dict[str, Any] = json.loads(json.dumps(identity))
     make_folder("out", folder)
-    if (folder / CONFIG).exists():
+    if is_there(folder, CONFIG):
         require_same(folder, read_json(folder / CONFIG), kept)
     write_json(folder / CONFIG, kept)
     return kept
@@ -66,22 +94,30 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 def require_new(folder: Path) -> None:
     """Raises OptionError if a folder holds results already."""
-    if (folder / CONFIG).exists() or (folder / CHECKPOINTS).exists():
+    if is_there(folder, CONFIG) or is_there(folder, CHECKPOINTS):
         raise OptionError(
             "out",
             f"must be a new folder, {str(folder)!r} holds results already (a training run can be resumed)",
         )
 
 
+def require_no_links(option: str, folder: Path) -> None:
+    """Raises OptionError if what is written into a run's folder would come to lie somewhere else."""
+    for top in (folder / CHECKPOINTS, folder / SUMMARIES):
+        for path in (top, *top.rglob("*")):
+            if path.is_symlink():
+                raise OptionError(option, f"must have no links to other places, {str(path)!r} is one")
+
+
 def require_empty(folder: Path) -> None:
     """Raises OptionError for `out` unless a folder is new or empty."""
-    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+    if is_there(folder) and not (folder.is_dir() and next(folder.iterdir(), None) is None):
         raise OptionError("out", f"must be a new folder or an empty one, got {str(folder)!r}")
 
 
 def require_run(folder: Path) -> None:
     """Raises OptionError for `folder` unless it holds a training run with checkpoints."""
-    if not (folder / CHECKPOINTS).is_dir():
+    if not (is_there(folder, CHECKPOINTS) and (folder / CHECKPOINTS).is_dir()):
         raise OptionError("folder", f"must be the folder of a training run, got {str(folder)!r}")
 
 
@@ -91,16 +127,29 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         OptionError: For `resume`, if there is none, or it cannot be read.
     """
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file():
+    folder = as_path("resume", folder)
+    if not (is_there(folder, CONFIG) and (folder / CONFIG).is_file()):
         raise OptionError("resume", f"must be the folder of a training run, got {str(folder)!r}")
     try:
         config = read_json(folder / CONFIG)
     except OptionError as error:
         raise OptionError("resume", error.problem) from error
-    if not {"cell", "graph", "task", "training"} <= set(config):
-        raise OptionError("resume", f"must be the folder of a training run, got {str(folder)!r}")
-    return config
+    return usable_config("resume", folder, config)
+
+
+def usable_config(option: str, folder: Path, config: Any) -> dict[str, Any]:
+    """Returns the configuration that was found in a run's folder, see `require_run_config`.
+
+    Raises:
+        OptionError: For `option`, if it is none.
+    """
+    try:
+        return require_run_config(config)
+    except OptionError as error:
+        raise OptionError(
+            option,
+            f"must be the folder of a training run, {str(folder)!r} has another configuration: {error}",
+        ) from error
 
 
 def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
@@ -114,15 +163,22 @@ def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> N
             )
 
 
+def is_own_file(path: Path) -> bool:
+    """Whether a path is a file of its folder: no link to somewhere else, and nothing that never ends."""
+    return path.is_file() and not path.is_symlink()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
         OptionError: For `out`, if it cannot be read.
     """
+    if not is_own_file(path):
+        raise damaged(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise damaged(path) from error
     if not isinstance(value, dict):
         raise damaged(path)
@@ -145,13 +201,17 @@ def folder_name(command: str, identity: dict[str, Any]) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, standard JSON only: nan is refused."""
+    """Writes a JSON file, standard JSON only: nan is refused; see `write_text`."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8."""
-    with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+    """Writes a text file in UTF-8; what UTF-8 does not have, as a strange byte in an argument, is escaped.
+
+    Raises:
+        OptionError: For `out`, if it cannot be written; what was there before still is.
+    """
+    with _replacing(path) as partial, partial.open("x", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -163,7 +223,7 @@ def wrapped(title: str) -> str:
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Writes a matplotlib figure as PNG."""
+    """Writes a matplotlib figure as PNG; see `write_text`."""
     with _replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=130)
 
@@ -173,10 +233,15 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place if nothing goes wrong, and else goes away."""
     partial = path.with_name(f".{path.name}.partial")
     try:
+        partial.unlink(missing_ok=True)  # it may be a link to somewhere else
         yield partial
         partial.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OptionError("out", f"could not be written: {reason} ({str(path)!r})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

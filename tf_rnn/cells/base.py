@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
-from tf_rnn.config import OptionError, require_choice, require_positive, require_whole
+from tf_rnn.config import LARGEST_SIZE, OptionError, require_choice, require_positive, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ class Cell(abc.ABC):
     def __init__(
         self, state_size: int, recurrent_init: str = "orthogonal", recurrent_gain: float = 1.0
     ) -> None:
-        self._units = require_whole("state_size", state_size)
+        self._units = require_whole("state_size", state_size, at_most=LARGEST_SIZE)
         self._recurrent_init = require_choice("recurrent_init", recurrent_init, RECURRENT)
         self._recurrent_gain = require_positive("recurrent_gain", recurrent_gain)
         self._variables: tuple[Any, ...] = ()

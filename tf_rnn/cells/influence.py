@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError, require_number, require_whole
+from tf_rnn.config import require_number, require_whole
+
+LARGEST = 1000
 
 
 class InfluenceCell:
@@ -24,7 +26,7 @@ class InfluenceCell:
     Variable: theta, a scalar; inputs are not looked at.
 
     Args:
-        state_size: Number of units d.
+        state_size: Number of units d, at most 1000: every step has A as a whole.
         num_positive: How many of them, p, get theta, the rest -theta; None for 10 of 23 in
             proportion.
         start: Initial value of theta.
@@ -39,7 +41,7 @@ class InfluenceCell:
     output_size = 1
 
     def __init__(self, state_size: int = 23, num_positive: int | None = None, start: float = 0.5) -> None:
-        self.state_size = require_whole("state_size", state_size)
+        self.state_size = require_whole("state_size", state_size, at_most=LARGEST)
         self._positive = self._checked_positive(num_positive)
         self._start = require_number("start", start)
         self.variables: tuple[Any, ...] = ()
@@ -48,10 +50,7 @@ class InfluenceCell:
         d = self.state_size
         if num_positive is None:
             return (20 * d + 23) // 46  # 10 d / 23, rounded
-        whole = hasattr(num_positive, "__index__") and not isinstance(num_positive, bool)
-        if not whole or not 0 <= num_positive <= d:
-            raise OptionError("num_positive", f"must be from 0 to {d}, got {num_positive!r}")
-        return int(num_positive)
+        return require_whole("num_positive", num_positive, at_least=0, at_most=d)
 
     def options(self) -> dict[str, Any]:
         """The constructor's options; see `Cell.options`."""

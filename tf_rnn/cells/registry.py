@@ -10,7 +10,7 @@ from tf_rnn.cells.influence import InfluenceCell
 from tf_rnn.cells.lstm import LSTMCell
 from tf_rnn.cells.stacked import StackedCell
 from tf_rnn.cells.vanilla import VanillaCell
-from tf_rnn.config import OptionError, require_choice, require_whole
+from tf_rnn.config import MOST, OptionError, require_choice, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,8 @@ def make_cell(name: str, state_size: int, num_layers: int = 1, **options: Any) -
     """
     kind = CELLS[require_choice("cell", name, CELLS)]
     _require_known(kind, options)
-    layers = [kind(state_size, **options) for _ in range(require_whole("num_layers", num_layers))]
+    count = require_whole("num_layers", num_layers, at_most=MOST)
+    layers = [kind(state_size, **options) for _ in range(count)]
     return layers[0] if len(layers) == 1 else StackedCell(layers)
 
 
@@ -74,7 +75,9 @@ def described_cell(description: Any) -> Any:
         OptionError: If it is not such a description, naming what is wrong with it.
     """
     if not isinstance(description, list) or not description:
-        raise OptionError("cell", f"must be described by a list of at least one layer, got {description!r}")
+        raise OptionError(
+            "cell", f"must be described by a list of at least one layer, got {shown(description)}"
+        )
     try:
         layers = [_described_layer(layer) for layer in description]
         return layers[0] if len(layers) == 1 else StackedCell(layers)
@@ -84,10 +87,10 @@ def described_cell(description: Any) -> Any:
 
 def _described_layer(description: Any) -> Any:
     if not isinstance(description, dict):
-        raise OptionError("layer", f"must be a dictionary of a cell's options, got {description!r}")
+        raise OptionError("layer", f"must be a dictionary of a cell's options, got {shown(description)}")
     for key in ("cell", "state_size"):
         if key not in description:
-            raise OptionError(key, f"must be given for every layer, got {description!r}")
+            raise OptionError(key, f"must be given for every layer, got {shown(description)}")
     kind = CELLS[require_choice("cell", description["cell"], CELLS)]
     options = {option: value for option, value in description.items() if option != "cell"}
     _require_known(kind, options)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell
-from tf_rnn.config import OptionError
+from tf_rnn.config import OptionError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ class StackedCell:
     def __init__(self, cells: Iterable[Cell | StackedCell]) -> None:
         cells = tuple(cells)
         if not cells or not all(isinstance(cell, Cell | StackedCell) for cell in cells):
-            raise OptionError("cells", f"must be a list of at least one cell, got {list(cells)!r}")
+            raise OptionError("cells", f"must be a list of at least one cell, got {shown(list(cells))}")
         self._layers = tuple(layer for cell in cells for layer in cell.layers)
         if len(set(map(id, self._layers))) < len(self._layers):
             raise OptionError("cells", "must be different objects; the same cell stands twice")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tf_rnn.cli.options import (
     add_setup_options,
+    path,
     positive,
     setup_options,
     whole,
@@ -67,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="folder for the results; default results/compare-..., named after the options; "
         "runs that are there already are not computed again",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf_rnn.cli.options import add_model_options
+from tf_rnn.cli.options import add_model_options, path
 from tf_rnn.output import require_empty, require_run
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ HELP = "write a trained model for use without this package: SavedModel, Keras"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
     add_model_options(parser)
-    parser.add_argument("out", type=Path, metavar="OUT", help="a folder to write it to, new or empty")
+    parser.add_argument("out", type=path, metavar="OUT", help="a folder to write it to, new or empty")
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:  # noqa: ARG001

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tf_rnn.cli.options import path
 from tf_rnn.config import OptionError
-from tf_rnn.output import CONFIG, require_empty
+from tf_rnn.output import CONFIG, is_there, require_empty
 
 if TYPE_CHECKING:
     import argparse
@@ -19,8 +19,8 @@ HELP = "make a training run of an exported Keras model"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
-    parser.add_argument("exported", type=Path, metavar="EXPORTED", help="a folder written by export")
-    parser.add_argument("out", type=Path, metavar="DIR", help="the folder of the run, new or empty")
+    parser.add_argument("exported", type=path, metavar="EXPORTED", help="a folder written by export")
+    parser.add_argument("out", type=path, metavar="DIR", help="the folder of the run, new or empty")
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:  # noqa: ARG001
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:  # noqa: A
     Raises:
         OptionError: If the model cannot be read, or the run not be written.
     """
-    if not (arguments.exported / CONFIG).is_file():
+    if not is_there(arguments.exported, CONFIG):
         raise OptionError("exported", f"must be a folder that export wrote, got {str(arguments.exported)!r}")
     require_empty(arguments.out)
     # TensorFlow takes seconds to load, which bad input need not wait for.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tf_rnn.cli.options import add_setup_options, measurement, not_negative, results_folder, whole
+from tf_rnn.cli.options import add_setup_options, measurement, not_negative, path, results_folder, whole
 from tf_rnn.comparison.report import setup_line
 from tf_rnn.config import STATES, require_whole
 from tf_rnn.tasks import setup_identity
@@ -42,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_setup_options(parser)
     group = parser.add_argument_group("where results go")
     group.add_argument(
-        "--out", type=Path, metavar="DIR", help="default results/lags-..., named after the options"
+        "--out", type=path, metavar="DIR", help="default results/lags-..., named after the options"
     )
 
 

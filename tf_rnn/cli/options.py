@@ -23,8 +23,9 @@ from tf_rnn.config import (
     require_positive,
     require_share,
     require_whole,
+    shown,
 )
-from tf_rnn.output import claim_folder, folder_name
+from tf_rnn.output import as_path, claim_folder, folder_name
 from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:
@@ -55,12 +56,22 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
 
+def path(text: str) -> Path:
+    """The path of a folder, as argparse wants its types."""
+    try:
+        return as_path("value", text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(error.problem) from error
+
+
 def whole(text: str) -> int:
     """A whole number of at least 1, as argparse wants its types."""
     try:
         return require_whole("value", int(text))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}") from error
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least 1, got {shown(text)}"
+        ) from error
 
 
 def whole_or_zero(text: str) -> int:
@@ -68,7 +79,9 @@ def whole_or_zero(text: str) -> int:
     try:
         return require_whole("value", int(text), at_least=0)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}") from error
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least 0, got {shown(text)}"
+        ) from error
 
 
 def positive(text: str) -> float:
@@ -94,7 +107,7 @@ def _number(require: Callable[[str, Any], float], text: str) -> float:
     try:
         return require("value", number)
     except OptionError as error:
-        problem = error.problem.replace(f"got {number!r}", f"got {text!r}")
+        problem = error.problem.replace(f"got {number!r}", f"got {shown(text)}")
         raise argparse.ArgumentTypeError(problem) from error
 
 
@@ -186,7 +199,7 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say which trained model is meant."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a training run")
+    parser.add_argument("folder", type=path, metavar="DIR", help="the folder of a training run")
     parser.add_argument(
         "--checkpoint",
         choices=CHECKPOINTS_TO_USE,

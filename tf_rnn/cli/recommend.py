@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.console import Console
 from tf_rnn.cli.options import (
     add_setup_options,
     measurement,
+    path,
     positive,
     results_folder,
     setup_options,
@@ -20,11 +20,13 @@ from tf_rnn.comparison import Comparison, Results, available_cores, sweep
 from tf_rnn.comparison.report import setup_line
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.verify import verification, widths_to_verify
+from tf_rnn.config import MOST, require_whole
 from tf_rnn.tasks import TASKS, setup_identity
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tf_rnn.config import Setup
 
@@ -63,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=whole, metavar="N", help="processes to verify with, default one a core"
     )
     group.add_argument(
-        "--out", type=Path, metavar="DIR", help="default results/recommend-..., named after the options"
+        "--out", type=path, metavar="DIR", help="default results/recommend-..., named after the options"
     )
 
 
@@ -78,6 +80,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         OptionError: If a value is not allowed.
     """
     setup, task, num_steps, tokens = measurement(arguments)
+    require_whole("seeds", arguments.seeds, at_most=MOST)
     identity = setup_identity(setup, task) | {
         "num_steps": num_steps,
         "tokens": tokens,

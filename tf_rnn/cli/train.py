@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from tf_rnn.cli.options import add_setup_options, positive, setup_options, share, whole
+from tf_rnn.cli.options import add_setup_options, path, positive, setup_options, share, whole
 from tf_rnn.cli.presets import PRESETS, preset_options
 from tf_rnn.cli.resume import require_kept
 from tf_rnn.config import SCHEDULES, STATES, OptionError, Setup, require_schedule, require_whole
-from tf_rnn.output import CONFIG, folder_name, loss_text, loss_words, read_config, require_new
-from tf_rnn.tasks import Language, Task, check_setup, make_task, setup_identity
+from tf_rnn.output import CONFIG, SUMMARIES, folder_name, loss_text, loss_words, read_config, require_new
+from tf_rnn.tasks import Language, Task, check_setup, described_task, make_task, setup_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,10 +32,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
     group = parser.add_argument_group("where the run is kept")
     kept = group.add_mutually_exclusive_group()
-    kept.add_argument("--out", type=Path, metavar="DIR", help="a new folder; default results/train-...")
+    kept.add_argument("--out", type=path, metavar="DIR", help="a new folder; default results/train-...")
     kept.add_argument(
         "--resume",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="go on with the run in this folder; of its options, --num-steps, --batch-size, --patience and "
         "how long to train may be others",
@@ -210,7 +210,7 @@ def _same_task(kept: dict[str, Any], data: str | None) -> Task:
     Raises:
         OptionError: For `data`, if the text is not the one that the run was begun with.
     """
-    task = make_task(kept["name"], **(kept["options"] | ({"data": data} if data else {})))
+    task = described_task(kept, **({"data": data} if data else {}))
     if getattr(task, "sha256", None) != kept.get("sha256"):
         raise OptionError("data", "must be the text that the run was begun with; this is another one")
     return task
@@ -226,7 +226,6 @@ def _train(
 ) -> TrainingResult:
     from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
     from tf_rnn.training import Listeners, ProgressLine, train  # noqa: PLC0415
-    from tf_rnn.training.keeper import SUMMARIES  # noqa: PLC0415
 
     listeners: list[Any] = [ProgressLine(console)]
     if isinstance(start.task, Language):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.settings import RunKey
 from tf_rnn.config import STATES, require_choice, require_positive, require_whole
-from tf_rnn.output import claim_folder, damaged, read_json, require_same, write_json
+from tf_rnn.output import claim_folder, damaged, is_there, read_json, require_same, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Results:
         self.runs: dict[RunKey, dict[str, Any]] = {}
         self.costs: dict[int, dict[str, Any]] = {}
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))
-        if (folder / FILE).exists():  # looked at before anything is written
+        if is_there(folder, FILE):  # looked at before anything is written
             self._load(folder / FILE)
         claim_folder(folder, identity)
 

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from tf_rnn.config import (
     BUDGETS,
+    MOST,
     STATES,
     OptionError,
     Setup,
     require_choice,
     require_positive,
     require_whole,
+    shown,
 )
 from tf_rnn.tasks import Task, check_setup, make_task, setup_identity
 
@@ -66,6 +68,9 @@ class Comparison(Setup):
     def __post_init__(self) -> None:
         super().__post_init__()
         for option in ("num_steps", "state"):
+            if not isinstance(getattr(self, option), tuple | list):
+                got = shown(getattr(self, option))
+                raise OptionError(option, f"must be a sequence of values, got {got}")
             if not getattr(self, option):
                 raise OptionError(option, "must have at least one value, got none")
         for width in self.num_steps:
@@ -73,7 +78,7 @@ class Comparison(Setup):
         for state in self.state:
             require_choice("state", state, STATES)
         require_choice("budget", self.budget, BUDGETS)
-        require_whole("seeds", self.seeds)
+        require_whole("seeds", self.seeds, at_most=MOST)
         require_positive("amount", self.amount)
 
     def make_task(self) -> Task:

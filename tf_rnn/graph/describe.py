@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import describe_cell, described_cell
-from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.config import GraphOptions, OptionError, shown
 from tf_rnn.graph.unrolled import UnrolledGraph
 
 
@@ -44,11 +44,11 @@ def described_options(description: Any) -> GraphOptions:
     """
     options = _part(description, "graph")
     if not isinstance(options, dict):
-        raise OptionError("graph", f"must be described by a dictionary of its options, got {options!r}")
+        raise OptionError("graph", f"must be described by a dictionary of its options, got {shown(options)}")
     fields = {field.name: field for field in dataclasses.fields(GraphOptions)}
     for name in options:
         if name not in fields:
-            raise OptionError("graph", f"must be described by options that graphs have, got {name!r}")
+            raise OptionError("graph", f"must be described by options that graphs have, got {shown(name)}")
     for name, field in fields.items():
         if field.default is dataclasses.MISSING and name not in options:
             raise OptionError("graph", f"must be described with its {name}, got {sorted(options)}")
@@ -74,5 +74,7 @@ def described_graph(description: Any, **changes: Any) -> UnrolledGraph:
 
 def _part(description: Any, name: str) -> Any:
     if not isinstance(description, dict) or name not in description:
-        raise OptionError("description", f"must be a dictionary with the key {name!r}, got {description!r}")
+        raise OptionError(
+            "description", f"must be a dictionary with the key {name!r}, got {shown(description)}"
+        )
     return description[name]

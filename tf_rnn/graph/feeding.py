@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.config import LARGEST_SIZE, OptionError, shown
+
+# Kinds of dtypes: signed, unsigned, real, truth values.
+NUMBERS = "iufb"
 
 
 def checked_state(state: Any, tensors: Any) -> dict[Any, np.ndarray]:
@@ -30,30 +33,43 @@ def checked_state(state: Any, tensors: Any) -> dict[Any, np.ndarray]:
 
 
 def _outline(leaf: Any) -> Any:
-    return None if leaf is None else list(np.shape(leaf))
+    try:
+        return None if leaf is None else list(np.shape(leaf))
+    except ValueError:  # rows of different lengths
+        return "ragged"
 
 
 def checked_array(name: str, value: Any, placeholder: Any) -> np.ndarray:
     """Returns `value` as an array to feed to a placeholder.
 
     Raises:
-        OptionError: If its shape is another one, naming both; or if the placeholder takes class
-            indices and one is not whole.
+        OptionError: If its shape is another one, naming both; if it does not hold numbers; or if the
+            placeholder takes class indices and one is not whole, or beyond all classes that there can be.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise OptionError(name, "must be an array, got rows of different lengths") from error
     if array.shape != tuple(placeholder.shape):
         raise OptionError(name, f"must have shape {list(placeholder.shape)}, got {list(array.shape)}")
     if placeholder.dtype.is_integer:
         _require_classes(name, array)
+    elif array.dtype.kind not in NUMBERS:
+        raise OptionError(name, f"must hold numbers, got {shown(array.ravel()[0])}")
     return array
 
 
 def _require_classes(name: str, array: np.ndarray) -> None:
-    """TensorFlow would cut off what stands after the point, and nan to some number, without a word."""
-    if array.dtype.kind in "iub":
+    """TensorFlow would cut off what stands after the point and beyond 32 bits, without a word."""
+    if np.can_cast(array.dtype, np.int32):
         return
-    if array.dtype.kind != "f":
-        raise OptionError(name, f"must hold whole class indices, got {array.ravel()[0]!r}")
-    others = array[~np.isfinite(array) | (array != np.floor(array))]
-    if others.size:
-        raise OptionError(name, f"must hold whole class indices, got {others[0]}")
+    if array.dtype.kind not in NUMBERS:
+        raise OptionError(name, f"must hold whole class indices, got {shown(array.ravel()[0])}")
+    if array.dtype.kind == "f":
+        array = array.astype(np.float64)
+        others = array[~np.isfinite(array) | (array != np.floor(array))]
+        if others.size:
+            raise OptionError(name, f"must hold whole class indices, got {others[0]}")
+    beyond = array[(array < -LARGEST_SIZE) | (array > LARGEST_SIZE)]
+    if beyond.size:
+        raise OptionError(name, f"must hold class indices of at most {LARGEST_SIZE}, got {beyond[0]}")

@@ -10,6 +10,7 @@ from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.losses import LOSSES, Loss
 from tf_rnn.graph.readout import READOUTS, Readout
+from tf_rnn.graph.room import require_room
 
 if TYPE_CHECKING:
     from tf_rnn.cells import Weights
@@ -49,10 +50,12 @@ class Network:
         options: The options of the graph.
 
     Raises:
-        OptionError: If the sizes are not those that the cell was built with.
+        OptionError: If the sizes are not those that the cell was built with, or more than the machine
+            can hold.
     """
 
     def __init__(self, cell: Any, options: GraphOptions) -> None:
+        require_room(cell, options)
         self.cell = cell
         self.loss: Loss = LOSSES[options.loss]
         self.is_layered = hasattr(cell, "layers")

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.config import MOST, require_whole
 
 if TYPE_CHECKING:
     from tf_rnn.config import GraphOptions
@@ -26,7 +27,12 @@ def session_config(step_operations: float, threads: int | None = None) -> Any:
     Args:
         step_operations: Floating point operations of one step of one layer.
         threads: Upper limit on the threads used; None for the machine's cores.
+
+    Raises:
+        OptionError: If `threads` is no whole number from 1 to 10000.
     """
+    if threads is not None:
+        require_whole("threads", threads, at_most=MOST)
     config = tf.ConfigProto(intra_op_parallelism_threads=1)
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     threads = threads or os.cpu_count() or 1

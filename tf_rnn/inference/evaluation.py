@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError, require_whole
-from tf_rnn.tasks import make_task
+from tf_rnn.tasks import described_task
 from tf_rnn.training.evaluation import Evaluation, has_loss
 
 if TYPE_CHECKING:
@@ -112,30 +112,27 @@ class ModelEvaluator:
             OptionError: If there are none, or they are not in the model's vocabulary, or those that
                 the model was trained on have become others.
         """
-        options = dict(self._kept["options"])
-        if data is not None and "data" not in options:
+        if data is not None and "data" not in self._kept["options"]:
             raise OptionError(
                 "data", f"must be left out for the task {self._kept['name']}, got {str(data)!r}"
             )
-        if self._vocabulary is not None:
-            options["vocabulary"] = self._vocabulary
+        changes = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
-            return self._other_task(options | {"data": data})
-        task = make_task(self._kept["name"], **options)
+            return self._other_task({**changes, "data": data})
+        task = described_task(self._kept, **changes)
         if getattr(task, "sha256", None) != self._kept.get("sha256"):
             raise OptionError("data", "must be given: the text that the model was trained on has changed")
         return task
 
-    def _other_task(self, options: dict[str, Any]) -> Task:
+    def _other_task(self, changes: dict[str, Any]) -> Task:
         try:
-            return make_task(self._kept["name"], **options)
+            return described_task(self._kept, **changes)
         except OptionError as error:
             if error.option not in FRACTIONS:
                 raise
         # The run's shares of one text mean nothing where each split has a file.
-        return make_task(
-            self._kept["name"], **{name: options[name] for name in options if name not in FRACTIONS}
-        )
+        options = {name: value for name, value in self._kept["options"].items() if name not in FRACTIONS}
+        return described_task(self._kept | {"options": options}, **changes)
 
     def _losses(self, stream: Stream, layout: Layout, num_steps: int) -> np.ndarray:
         """The loss of each token, [rows, length]."""

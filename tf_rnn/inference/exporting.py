@@ -23,7 +23,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
 from tf_rnn.inference.keras_model import keras_model, outside_of_graphs, without_equal
 from tf_rnn.inference.saved_model import INPUT, write_saved_model
-from tf_rnn.output import CONFIG, require_empty, write_json, write_text
+from tf_rnn.output import CONFIG, as_path, require_empty, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,7 +93,7 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OptionError: For `out`, if there is something in it, or it cannot be written.
     """
-    folder = Path(out).resolve()
+    folder = as_path("out", out).resolve()
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         require_empty(folder)

@@ -36,7 +36,7 @@ from tf_rnn.inference.exporting import KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY, n
 from tf_rnn.inference.keras_model import empty_model, outside_of_graphs, require_equal
 from tf_rnn.inference.keras_weights import outline, weights_of_keras
 from tf_rnn.inference.weights import assign_weights
-from tf_rnn.output import CONFIG, read_config
+from tf_rnn.output import CONFIG, as_path, is_own_file, is_there, read_config
 from tf_rnn.training.keeper import open_keeper
 from tf_rnn.training.record import Record
 from tf_rnn.training.session_loop import Place
@@ -64,7 +64,7 @@ def import_keras(exported: str | os.PathLike[str], out: str | os.PathLike[str]) 
             not the network of its config.json; for `out`, if there is something in it, or it cannot be
             written.
     """
-    folder = Path(exported)
+    folder = as_path("exported", exported)
     config, vocabulary = _read_config(folder), _read_vocabulary(folder)
     try:
         description = {name: config[name] for name in ("cell", "graph")}
@@ -91,12 +91,15 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _read_vocabulary(folder: Path) -> tuple[str, ...] | None:
     path = folder / VOCABULARY
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
+    unreadable = OptionError("exported", f"must be undamaged, {str(path)!r} cannot be read")
+    if not is_own_file(path):
+        raise unreadable
     try:
         tokens = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise OptionError("exported", f"must be undamaged, {str(path)!r} cannot be read") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise unreadable from error
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
         raise OptionError("exported", f"must have a list of tokens in {str(path)!r}")
     return tuple(tokens)
@@ -105,7 +108,9 @@ def _read_vocabulary(folder: Path) -> tuple[str, ...] | None:
 def _read_model(folder: Path, description: dict[str, Any]) -> Any:
     require_equal(description)
     for name, read in READERS.items():
-        if (folder / name).exists():
+        if is_there(folder, name):
+            if not is_own_file(folder / name):
+                raise _unreadable(folder / name, "it is no file of this folder")
             return outside_of_graphs(functools.partial(read, folder / name, description))
     raise OptionError("model", f"must be in {' or '.join(READERS)}, {str(folder)!r} has neither")
 

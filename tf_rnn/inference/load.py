@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
@@ -16,14 +15,15 @@ from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 from tf_rnn.inference.weights import assign_weights
-from tf_rnn.output import CHECKPOINTS, require_run
+from tf_rnn.output import CHECKPOINTS, as_path, require_run, usable_config
 from tf_rnn.tasks import make_vocabulary
-from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
+from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, DamagedError
 from tf_rnn.training.keeper import say
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy as np
 
@@ -118,7 +118,7 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     Raises:
         OptionError: (a ValueError) If there is no run, or none of its checkpoints is undamaged.
     """
-    found = find_checkpoint(Path(folder), checkpoint)
+    found = find_checkpoint(as_path("folder", folder), checkpoint)
     config = found.snapshot.config
     description = {name: config[name] for name in ("cell", "graph")}
     # As an evaluation runs it: alone, forwards.
@@ -132,7 +132,10 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
     session = graph.session()
     with graph.tf_graph.as_default():
-        found.restore(saver, session)
+        try:
+            found.restore(saver, session, weight_names(graph))
+        except DamagedError as error:
+            raise OptionError("folder", f"must hold the variables of its configuration: {error}") from error
     names = weight_names(graph)
     weights = session.run(names)
 
@@ -165,4 +168,4 @@ def find_checkpoint(folder: Path, which: str) -> Checkpoint:
     found = pick(say)
     if found is None:
         raise OptionError("folder", f"must have an undamaged checkpoint, {str(folder)!r} has none")
-    return found
+    return found.with_config(usable_config("folder", folder, found.snapshot.config))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_not_negative, require_whole
+from tf_rnn.config import OptionError, require_not_negative, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,8 @@ def sample(
     temperature = require_not_negative("temperature", temperature)
     if seed is not None:
         require_whole("seed", seed, at_least=0)
+    if not isinstance(prime, str):
+        raise OptionError("prime", f"must be a text, got {shown(prime)}")
     try:
         primed = [int(index) for index in vocabulary.encode(prime)]
     except OptionError as error:

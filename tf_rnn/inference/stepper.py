@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
+from tf_rnn.graph.feeding import checked_array
 
 if TYPE_CHECKING:
     from tf_rnn.graph import StepGraph
@@ -53,11 +54,11 @@ class Stepper:
             P_t, [batch_size, num_classes].
 
         Raises:
-            OptionError: If a class is not one of the inputs'.
+            OptionError: If the shape is another one, or a class not one of the inputs'.
         """
+        given = [checked_array("x", x, self._graph.input)] if self._has_input else []
         if self._graph.options.input_kind == "classes":
             _require_classes(x, self._graph.options.input_size)
-        given = [x] if self._has_input else []
         prediction, self.state = self._run(*given, *tf.nest.flatten(self.state))
         return np.asarray(prediction)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.config import CELLS, NEED_ALL_LOSSES, OptionError, Setup, require_choice
+from tf_rnn.config import CELLS, NEED_ALL_LOSSES, OptionError, Setup, require_choice, shown
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
@@ -39,6 +40,7 @@ __all__ = [
     "check_setup",
     "cut_blocks",
     "cut_rows",
+    "described_task",
     "make_task",
     "make_vocabulary",
     "setup_identity",
@@ -78,6 +80,26 @@ def make_task(name: str, **options: Any) -> Task:
     """
     constructor: Callable[..., Task] = TASKS[require_choice("task", name, TASKS)]
     return constructor(**options)
+
+
+def described_task(description: Any, **changes: Any) -> Task:
+    """Makes the task that a description is of, before or after a file.
+
+    Args:
+        description: Its name under "name", its options under "options".
+        **changes: Options to be other than described.
+
+    Raises:
+        OptionError: For `task`, if it is no such description; or a value is not allowed.
+    """
+    if not isinstance(description, dict) or not isinstance(description.get("options"), dict):
+        raise OptionError("task", f"must be described by its name and options, got {shown(description)}")
+    name = require_choice("task", description.get("name"), TASKS)
+    options = description["options"] | changes
+    for option in options:
+        if option not in inspect.signature(TASKS[name]).parameters:
+            raise OptionError("task", f"must be described by options that {name} has, got {option!r}")
+    return make_task(name, **options)
 
 
 def make_vocabulary(task: str, tokens: Iterable[str]) -> Vocabulary:

@@ -61,6 +61,7 @@ class Adding(Generated):
     loss: ClassVar[str] = "squared_error"
     loss_steps: ClassVar[str] = "marked"
     unit: ClassVar[str] = "squared error"
+    period_option: ClassVar[str] = "span"
 
     def __init__(
         self,

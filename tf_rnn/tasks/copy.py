@@ -70,6 +70,7 @@ class Copy(Generated):
     )
 
     distance: int
+    period_option: ClassVar[str] = "delay"
 
     def __init__(
         self,

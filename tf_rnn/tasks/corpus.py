@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_rnn.config import OptionError
+from tf_rnn.config import OptionError, shown
 from tf_rnn.tasks.downloads import DOWNLOADS, fetch
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -94,14 +94,24 @@ def _find_files(data: str | os.PathLike[str]) -> tuple[Path, ...]:
         path = Path(data)
         is_directory, exists = path.is_dir(), path.exists()
     except (TypeError, ValueError, OSError) as error:  # no path, a null character, a name too long
-        raise OptionError("data", f"must be the path of a text file or a directory, got {data!r}") from error
+        raise OptionError(
+            "data", f"must be the path of a text file or a directory, got {shown(data)}"
+        ) from error
     if not exists:
         raise OptionError(
             "data",
             f"must be the path of a text file or a directory, or one of {', '.join(DOWNLOADS)}; "
             f"there is nothing at {os.fspath(data)!r}",
         )
+    _refuse_endless(path)
     return _find_splits(path) if is_directory else (path,)
+
+
+def _refuse_endless(path: Path) -> None:
+    """Raises OptionError for what may never end: a device; a pipe with a name, which may have no writer."""
+    real = path.resolve()
+    if real.exists() and not (real.is_file() or real.is_dir()):
+        raise OptionError("data", f"must be the path of a text file or a directory, {str(path)!r} is neither")
 
 
 def _find_splits(folder: Path) -> tuple[Path, ...]:

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_whole
+from tf_rnn.config import OptionError, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+LONGEST_LAG = 1_000_000  # as many bits are drawn before the first target
 MAX_LAGS = 12  # expected losses enumerate 2**lags combinations of bits
 ROUNDING = 1e-9  # effects that were computed may miss a sum of 0.5 by this much
 
 
 def require_lags(lags: Any) -> tuple[int, ...]:
-    """Returns the lags, or raises OptionError unless they are 1 to 12 distinct numbers >= 1."""
-    values = tuple(require_whole("lags", lag) for lag in _require_sequence("lags", lags))
+    """Returns the lags, or raises OptionError unless they are 1 to 12 distinct numbers from 1 on."""
+    values = tuple(require_whole("lags", lag, at_most=LONGEST_LAG) for lag in _require_sequence("lags", lags))
     if not 1 <= len(values) <= MAX_LAGS:
         raise OptionError("lags", f"must be from 1 to {MAX_LAGS} numbers, got {len(values)}")
     if len(set(values)) < len(values):
@@ -95,7 +96,7 @@ def fit_effects(
 def _require_sequence(option: str, values: Any) -> tuple[Any, ...]:
     """Returns the values as a tuple, or raises OptionError if they are no sequence of numbers."""
     if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise OptionError(option, f"must be a sequence of numbers, got {values!r}")
+        raise OptionError(option, f"must be a sequence of numbers, got {shown(values)}")
     return tuple(values)
 
 
@@ -106,5 +107,5 @@ def _require_effect(effect: Any) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value) or value == 0:
-        raise OptionError("effects", f"must be numbers other than 0, got {effect!r}")
+        raise OptionError("effects", f"must be numbers other than 0, got {shown(effect)}")
     return value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_choice, require_whole
+from tf_rnn.config import OptionError, require_choice, require_whole, shown
 from tf_rnn.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -24,9 +25,14 @@ class Generated(Task):
         valid_length: Tokens in the split "valid", likewise.
         period: The length of an example; 1 if there are none.
 
+    Attributes:
+        period_option: What makes examples longer, if there are any.
+
     Raises:
         OptionError: A value is not allowed.
     """
+
+    period_option: ClassVar[str] = ""
 
     def __init__(self, seed: int, length: int, valid_length: int, period: int = 1) -> None:
         self.seed = require_whole("seed", seed, at_least=0)
@@ -66,8 +72,14 @@ class Generated(Task):
     def _whole_examples(self, option: str, length: Any) -> int:
         """Returns the length without what is more than whole examples, or raises OptionError."""
         whole = require_whole(option, length)
+        if whole < self.period and whole == inspect.signature(type(self)).parameters[option].default:
+            raise OptionError(
+                self.period_option,
+                f"must make examples of at most {whole} steps, as many as {option} has; "
+                f"they would have {shown(self.period)}",
+            )
         if whole < self.period:
             raise OptionError(
-                option, f"must be at least {self.period}, the length of one example, got {whole}"
+                option, f"must be at least {shown(self.period)}, the length of one example, got {whole}"
             )
         return whole - whole % self.period

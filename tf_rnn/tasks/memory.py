@@ -63,6 +63,7 @@ class Memory(Generated):
         num_steps=(5, 10, 21, 42),
         longest=21,
     )
+    period_option: ClassVar[str] = "lag"
 
     def __init__(
         self,

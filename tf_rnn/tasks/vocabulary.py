@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from tf_rnn.config import OptionError
+from tf_rnn.config import OptionError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,13 +42,13 @@ class Vocabulary(tuple[str, ...]):
         try:
             vocabulary = super().__new__(cls, tokens)
         except TypeError as error:
-            raise OptionError("vocabulary", f"must be {cls.token}s, got {tokens!r}") from error
+            raise OptionError("vocabulary", f"must be {cls.token}s, got {shown(tokens)}") from error
         seen = set[Any]()
         for token in vocabulary:
             if not isinstance(token, str) or not cls._is_token(token):
-                raise OptionError("vocabulary", f"must hold {cls.token}s, got {token!r}")
+                raise OptionError("vocabulary", f"must hold {cls.token}s, got {shown(token)}")
             if token in seen:
-                raise OptionError("vocabulary", f"must hold each {cls.token} once, got {token!r} twice")
+                raise OptionError("vocabulary", f"must hold each {cls.token} once, got {shown(token)} twice")
             seen.add(token)
         return vocabulary
 

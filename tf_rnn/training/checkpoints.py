@@ -31,7 +31,7 @@ from tf_rnn.training.record import Record, read_count, read_number
 from tf_rnn.training.session_loop import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FORMAT = 1
 MANIFEST, RUN, VOCABULARY = "manifest.json", "run.json", "vocabulary.json"
@@ -98,19 +98,46 @@ class Checkpoint:
         """What TensorFlow's Saver wants to be told."""
         return str(self.path / VARIABLES)
 
-    def restore(self, saver: Any, session: Any) -> None:
+    def restore(self, saver: Any, session: Any, variables: Mapping[str, Any]) -> None:
         """Gives a session's variables their values.
 
-        TensorFlow takes what it restores from for a pattern; a folder whose name looks like one is
-        therefore given another name for as long as it is read.
+        Args:
+            saver: Of these variables.
+            session: Where.
+            variables: By the names that they were saved under.
+
+        Raises:
+            DamagedError: If its variables are those of another graph.
         """
+        try:
+            with self._plain_name() as prefix:
+                _require_shapes(prefix, variables)
+                saver.restore(session, prefix)
+        except (tf.errors.OpError, ValueError) as error:
+            raise DamagedError(_reason(error)) from error
+
+    @contextlib.contextmanager
+    def _plain_name(self) -> Iterator[str]:
+        """The same as `variables`; where TensorFlow would take it for a pattern, another name for a while."""
         if not _OF_PATTERNS & set(self.variables):
-            saver.restore(session, self.variables)
+            yield self.variables
             return
         with tempfile.TemporaryDirectory() as elsewhere:
             link = Path(elsewhere) / "checkpoint"
             link.symlink_to(self.path.resolve(), target_is_directory=True)
-            saver.restore(session, str(link / VARIABLES))
+            yield str(link / VARIABLES)
+
+    def with_config(self, config: dict[str, Any]) -> Checkpoint:
+        """The same with its configuration in another form."""
+        return dataclasses.replace(self, snapshot=dataclasses.replace(self.snapshot, config=config))
+
+
+def _require_shapes(prefix: str, variables: Mapping[str, Any]) -> None:
+    """Raises ValueError unless variables are kept in their shapes; TensorFlow would take others, too."""
+    kept = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
+    for name, variable in variables.items():
+        if kept.get(name) != variable.shape.as_list():
+            raise ValueError(f"{name} has the shape {kept.get(name)}, not {variable.shape.as_list()}")
 
 
 class Checkpoints:
@@ -280,6 +307,9 @@ def _seal(folder: Path) -> None:
 
 
 def _check_seal(folder: Path) -> None:
+    for path in (folder, *folder.iterdir()):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise ValueError(f"{path.name} is a link to somewhere else, or no file")
     manifest = _read_json(folder / MANIFEST)
     files = {path.name for path in folder.iterdir()} - {MANIFEST}
     if not isinstance(manifest, dict) or files != set(manifest):

@@ -17,7 +17,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tf_rnn._tensorflow import tf
@@ -26,26 +25,30 @@ from tf_rnn.graph.naming import saved_names
 from tf_rnn.output import (
     CHECKPOINTS,
     CONFIG,
+    as_path,
     make_folder,
     perplexity,
     plain,
     read_config,
     require_new,
+    require_no_links,
+    usable_config,
     write_json,
     write_text,
 )
-from tf_rnn.training.checkpoints import Best, Checkpoint, Checkpoints, Snapshot
+from tf_rnn.training.checkpoints import Best, Checkpoint, Checkpoints, DamagedError, Snapshot
 from tf_rnn.training.schedules import OVER_BUDGET
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.training.record import CurvePoint, Record
     from tf_rnn.training.session_loop import Place
 
-METRICS, SUMMARIES = "metrics.jsonl", "summaries"
+METRICS = "metrics.jsonl"
 SAVE_SECONDS = 60.0
 # Saving takes at most this part of the time.
 SAVE_SHARE = 0.05
@@ -170,7 +173,10 @@ class FolderKeeper:
         """Gives the variables their values, and returns the rest with the state as the graph wants it."""
         if self._start is None:
             return None
-        self._start.restore(self._saver, session)
+        try:
+            self._start.restore(self._saver, session, saved_names(self._graph))
+        except DamagedError as error:
+            raise OptionError("resume", f"must hold the variables of its configuration: {error}") from error
         return _at_home(self._start.snapshot, self._graph)
 
     def save(
@@ -224,10 +230,14 @@ def _at_home(snapshot: Snapshot, graph: UnrolledGraph) -> Snapshot:
 def _packed(zero_state: Any, flat: list[Any] | None) -> Any:
     if flat is None:
         return None
-    wanted = [list(array.shape) for array in tf.nest.flatten(zero_state)]
-    found = [list(array.shape) for array in flat]
+    wanted, found = (
+        [f"{array.dtype} {list(array.shape)}" for array in arrays]
+        for arrays in (tf.nest.flatten(zero_state), flat)
+    )
     if found != wanted:
-        raise OptionError("resume", f"must hold a state of the shapes {wanted}, got {found}")
+        raise OptionError(
+            "resume", f"must hold a state of {', '.join(wanted)}, got {', '.join(found) or 'nothing'}"
+        )
     return tf.nest.pack_sequence_as(zero_state, flat)
 
 
@@ -281,15 +291,17 @@ def open_keeper(
     if out is not None and resume is not None:
         raise OptionError("out and resume", "must not be given together; give one of them")
     if out is not None:
-        folder = Path(out)
+        folder = as_path("out", out)
         require_new(folder)
+        require_no_links("out", folder)
         make_folder("out", folder)
         with _writing(folder / CONFIG) as path:
             write_json(path, config)
         return FolderKeeper(folder, graph, config, vocabulary, None, unit)
     if resume is not None:
-        folder = Path(resume)
+        folder = as_path("resume", resume)
         require_same_run(folder, kept_config(folder), config)
+        require_no_links("resume", folder)
         start = find_start(folder)
         return FolderKeeper(folder, graph, config, vocabulary, start, unit)
     return Nothing()
@@ -301,7 +313,7 @@ def kept_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         OptionError: For `resume`, if there is no run to go on with.
     """
-    start = find_start(Path(folder), tell=lambda _: None)
+    start = find_start(as_path("resume", folder), tell=lambda _: None)
     return start.snapshot.config if start else read_config(folder)
 
 
@@ -315,7 +327,7 @@ def find_start(folder: Path, tell: Callable[[str], None] = say) -> Checkpoint | 
     start = checkpoints.newest(tell)
     if start is None and checkpoints.names:
         raise OptionError("resume", f"must have an undamaged checkpoint, {str(folder)!r} has none")
-    return start
+    return start and start.with_config(usable_config("resume", folder, start.snapshot.config))
 
 
 def require_same_run(folder: Path, kept: dict[str, Any], now: dict[str, Any]) -> None:

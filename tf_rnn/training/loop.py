@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_whole
+from tf_rnn.config import OptionError, require_whole, shown
 from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
+from tf_rnn.output import SUMMARIES
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import Evaluation, Evaluator
-from tf_rnn.training.keeper import SUMMARIES, FolderKeeper, Keeper, Nothing, kept_config, open_keeper
+from tf_rnn.training.keeper import FolderKeeper, Keeper, Nothing, kept_config, open_keeper
 from tf_rnn.training.meter import Meter
 from tf_rnn.training.progress import Listener, Listeners, ProgressLine
 from tf_rnn.training.schedules import Schedule
@@ -80,6 +81,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         require_whole("seed", self.seed, at_least=0)
+        for option, kind in (("truncation", Truncation), ("schedule", Schedule)):
+            if not isinstance(getattr(self, option), kind):
+                got = shown(getattr(self, option))
+                raise OptionError(option, f"must be a tf_rnn.{kind.__name__}, got {got}")
         for option in ("evaluations", "patience"):
             if getattr(self, option) is not None:
                 require_whole(option, getattr(self, option))

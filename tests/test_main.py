@@ -1,0 +1,87 @@
+"""The program around the commands: standard streams, and ends that no command foresees."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from command_helpers import command, run_main
+
+from tf_rnn import __main__ as program
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENDS: dict[str, tuple[Exception, str]] = {
+    "memory": (MemoryError(), "there is not enough memory; take smaller sizes, or fewer steps"),
+    "TensorFlow's": (
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\n\t [[{{node a}}]]"),
+        "there is not enough memory; take smaller sizes, or fewer steps",
+    ),
+    "a disk": (OSError(28, "No space left on device"), "No space left on device"),
+    "a file": (PermissionError(13, "Permission denied", "a/b"), "Permission denied ('a/b')"),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_what_the_machine_has_not_got_is_one_line(
+    case: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error, line = ENDS[case]
+
+    def fail(*_: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(program.COMMANDS["lags"], "run", fail)
+    assert run_main(["lags"], capsys) == (1, "", f"tf_rnn lags: error: {line}\n")
+
+
+def test_other_errors_are_ours_and_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(program.COMMANDS["lags"], "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_main(["lags"], capsys)
+
+
+def test_a_full_disk_under_standard_output_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program.COMMANDS["lags"], "run", lambda *_: print("loss"))
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    monkeypatch.setattr(sys, "stdout", full)
+    status = program.main(["lags"])
+    with contextlib.suppress(OSError):  # what could not be written is still in it
+        full.close()
+    assert (status, capsys.readouterr().err) == (1, "tf_rnn lags: error: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["lags", "--seed", "-1"], 2), (["lags", "--seed", "x"], 2), (["lags", "--help"], 0)],
+)
+def test_a_program_without_standard_streams(words: list[str], status: int, tmp_path: Path) -> None:
+    """As `<&- >&- 2>&-` starts it: the files that it opens must not become its standard error."""
+    shell = ["bash", "-c", '"$@" <&- >&- 2>&-', "bash", *command(words)]
+    assert subprocess.run(shell, cwd=tmp_path, check=False).returncode == status
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_run_without_standard_streams(tmp_path: Path) -> None:
+    words = ["train", "--task", "memory", "--state-size", "3", "--updates", "2", "--out", "run"]
+    shell = ["bash", "-c", '"$@" <&- >&- 2>&-', "bash", *command(words)]
+    assert subprocess.run(shell, cwd=tmp_path, check=False).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "metrics.jsonl",
+        "summaries",
+    ]
