@@ -1,10 +1,25 @@
-"""Lets processes that tests start find the package, wherever they run, installed or not."""
+"""Lets processes that tests start find the package, wherever they run, installed or not; how tests search.
+
+A default run searches little and always the same, so that no test fails by chance in it. The wide
+searches, marked slow, look elsewhere every time.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 ROOT = str(Path(__file__).parent.parent)
 
 os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "quick", max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=SLOW
+)
+settings.register_profile(
+    "wide", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=SLOW
+)
+settings.load_profile("quick")
