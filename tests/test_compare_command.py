@@ -205,34 +205,43 @@ def test_csv_agrees_with_json(place: Path, results: dict[str, Any]) -> None:
 
 
 def test_repeated_it_computes_nothing_and_changes_nothing(
-    place: Path, done: subprocess.CompletedProcess[str]
+    place: Path, done: subprocess.CompletedProcess[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = files(place)
-    again = compare(place, *SWEEP, "--workers", "2")
-    assert again.stderr == ""
-    assert again.stdout == done.stdout
+    shown, errors = succeeds(["compare", *SWEEP, "--workers", "2", "--out", str(place)], capsys)
+    assert errors == []
+    assert shown == done.stdout
     after = files(place)
     assert [name for name in FILES if after[name] != before[name]] == []
 
 
-def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
-    tmp_path: Path, results: dict[str, Any]
-) -> None:
+@pytest.fixture
+def copy(tmp_path: Path, place: Path, done: subprocess.CompletedProcess[str]) -> Path:
+    """The finished sweep once more, to spoil."""
     folder = tmp_path / "out"
-    only = ["--state", "carry", "--seeds", "1", *MODEL, "--workers", "1"]
-    compare(folder, "--num-steps", "4", *only)
-    first = load(folder)
-    assert losses(first) == {RunKey(4, "carry", 0): losses(results)[RunKey(4, "carry", 0)]}
-    added = compare(folder, "--num-steps", "4", "2", *only)
+    folder.mkdir()
+    for name, content in files(place).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
+    copy: Path, results: dict[str, Any]
+) -> None:
+    """What is there has width 2 alone, from a sweep with two workers."""
+    narrow = {name: [each for each in results[name] if each["num_steps"] == 2] for name in ("runs", "costs")}
+    (copy / "results.json").write_text(json.dumps(results | narrow), encoding="utf-8")
+    words = ["--num-steps", "4", "2", "--state", "carry", "--seeds", "1", *MODEL, "--workers", "1"]
+    added = compare(copy, *words)
     lines = added.stderr.splitlines()
     assert lines[1] == "1 of 2 runs are already there"
-    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 2, carry, seed 0"]
-    second = load(folder)
+    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 4, carry, seed 0"]
+    second = load(copy)
     assert losses(second) == {key: losses(results)[key] for key in losses(second)}
-    assert list(losses(second)) == [RunKey(2, "carry", 0), RunKey(4, "carry", 0)]
+    assert [key for key in losses(second) if key.num_steps == 4] == [RunKey(4, "carry", 0)]
     kept = ("loss", "seconds", "curve")
-    (old,), new = first["runs"], second["runs"][1]
-    assert {name: new[name] for name in kept} == {name: old[name] for name in kept}
+    old, new = ([run for run in found["runs"] if run["num_steps"] == 2] for found in (results, second))
+    assert [[run[name] for name in kept] for run in new] == [[run[name] for name in kept] for run in old]
 
 
 @pytest.fixture(scope="module")
@@ -381,16 +390,6 @@ def test_a_file_as_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     path.write_text("mine", encoding="utf-8")
     line = assert_out_is_refused(path, SWEEP, capsys)
     assert f"must be a folder that can be written, got {str(path)!r}" in line
-
-
-@pytest.fixture
-def copy(tmp_path: Path, place: Path, done: subprocess.CompletedProcess[str]) -> Path:
-    """The finished sweep once more, to spoil."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    for name, content in files(place).items():
-        (folder / name).write_bytes(content)
-    return folder
 
 
 def test_damaged_results_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,10 +124,12 @@ def test_csv_agrees_with_json(place: Path, found: dict[str, Any]) -> None:
             assert [float(row[key]) for row in mine] == analysis[key], (weights, key)
 
 
-def test_repeated_it_gives_the_same(place: Path, found: dict[str, Any], tmp_path: Path) -> None:
-    """Over the results that are there, and in a folder of its own."""
+def test_repeated_it_gives_the_same(
+    place: Path, found: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over the results that are there, and in another process, this one."""
     before = files(place)
-    lags(place, *TINY)
+    succeeds(["lags", *TINY, "--out", str(place)], capsys)
     after = files(place)
     same = [name for name in FILES if name.endswith((".json", ".csv"))]
     assert [name for name in same if after[name] != before[name]] == []

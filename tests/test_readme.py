@@ -42,7 +42,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_script_trains_stops_resumes_and_writes(tmp_path: Path) -> None:
-    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(900)]
+    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(400)]
     (tmp_path / "my.txt").write_text("".join(lines), encoding="utf-8")
     done = run(examples()[0], tmp_path)
     metrics = (tmp_path / "runs/my-text/metrics.jsonl").read_text(encoding="utf-8").splitlines()
