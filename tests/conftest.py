@@ -6,6 +6,7 @@ searches, marked slow, look elsewhere every time.
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -23,3 +24,9 @@ settings.register_profile(
     "wide", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=SLOW
 )
 settings.load_profile("quick")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: to look through it for garbage again and again takes long."""
+    gc.collect()
+    gc.freeze()

@@ -133,7 +133,7 @@ SEARCHES: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("case", SEARCHES)
 def test_any_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
-    search(furnished, *SEARCHES[case], settings(settings.get_profile("quick"), max_examples=15))
+    search(furnished, *SEARCHES[case], settings(settings.get_profile("quick"), max_examples=8))
 
 
 @pytest.mark.slow

@@ -28,11 +28,13 @@ def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
 
 
-@pytest.mark.parametrize("recompute", [1, 3, "sqrt", 7, 50])
+@pytest.mark.parametrize(("recompute", "segment"), [(1, 1), ("sqrt", 3), (50, STEPS)])
 @pytest.mark.parametrize("case", ["tanh", "gru", "stacked"])
-def test_the_gradient_is_the_naive_one(case: str, recompute: int | str) -> None:
+def test_the_gradient_is_the_naive_one(case: str, recompute: int | str, segment: int) -> None:
     """Segments of one step, of chunks that do not come out even, and of more steps than there are."""
-    assert_gradients_agree(make_run(CASES[case].make(), STEPS, BATCH, input_size=5, recompute=recompute))
+    run = make_run(CASES[case].make(), STEPS, BATCH, input_size=5, recompute=recompute)
+    assert run.graph.options.segment_steps == segment
+    assert_gradients_agree(run)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from tf_rnn.config import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.optimizers import OPTIMIZERS
 
-# 3 examples and 7 steps are 21 rows: tables of up to 10 classes are projected whole, those of up to 512
+# 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, those of up to 512
 # looked up by a product, larger ones scattered.
 CLASSES = {"few": 4, "many": 11, "scattered": 520}
 CELLS = {name: case.make().output_size for name, case in CASES.items()}
@@ -47,8 +47,8 @@ def tied(classes: int, size: int, **options: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("cell", list(CASES))
 def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, cell: str, classes: str) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 3)  # chunks of 3, 3 and 1
-    run = make_run(CASES[cell].make(), 7, 3, **tied(CLASSES[classes], CELLS[cell]))
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)  # chunks of 2, 2 and 1
+    run = make_run(CASES[cell].make(), 5, 3, **tied(CLASSES[classes], CELLS[cell]))
     E, *of_cell, b_p = run.values
     vectors = input_vectors(run.graph, run.inputs, run.values)
     outputs, _ = ref.run_steps(CASES[cell].step, of_cell, vectors, run.state)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@pytest.mark.parametrize("cell", list(CASES))
-@pytest.mark.parametrize(("num_steps", "batch_size"), [(4, 3), (1, 3), (4, 1)])
+@pytest.mark.parametrize(
+    ("cell", "num_steps", "batch_size"),
+    [*((cell, 4, 3) for cell in CASES), ("stacked", 1, 3), ("stacked", 4, 1)],
+)
 def test_lists_have_the_documented_shapes(cell: str, num_steps: int, batch_size: int) -> None:
     kinds: list[tuple[dict[str, Any], list[int], Any]] = [
         ({"input_size": 5}, [], tf.int32),
