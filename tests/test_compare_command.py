@@ -442,7 +442,7 @@ def wait_for_a_run(folder: Path) -> None:
 
 def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    words = ["--num-steps", "4", "--state", "carry", "--seeds", "8", *MODEL, "--workers", "2"]
+    words = ["--num-steps", "4", "--state", "carry", "--seeds", "6", *MODEL, "--workers", "2"]
     with started(["compare", *words, "--out", str(folder)]) as process:
         wait_for_a_run(folder)
         os.killpg(process.pid, signal.SIGINT)
@@ -453,16 +453,16 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
         "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
     )
     kept = load(folder)
-    assert 0 < len(kept["runs"]) < 8, "nothing was interrupted"
+    assert 0 < len(kept["runs"]) < 6, "nothing was interrupted"
     assert kept["verdict"] is None
     assert sorted(files(folder)) == ["config.json", "results.json"]
 
-    done = compare(folder, *words)
+    done = compare(folder, *words, "--workers", "1")  # it need not be with as many
     lines = done.stderr.splitlines()
-    assert lines[0] == f"{len(kept['runs'])} of 8 runs are already there"
-    assert len(lines) == 1 + 8 - len(kept["runs"])
+    assert lines[0] == f"{len(kept['runs'])} of 6 runs are already there"
+    assert len(lines) == 1 + 6 - len(kept["runs"])
     completed = load(folder)
-    assert len(completed["runs"]) == 8
+    assert len(completed["runs"]) == 6
     assert completed["verdict"]["num_steps"] == 4
     assert completed["costs"] == kept["costs"]
     by_seed = {run["seed"]: run for run in completed["runs"]}

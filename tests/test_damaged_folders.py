@@ -79,17 +79,29 @@ def made_up(draw: st.DrawFn, place: Path, names: tuple[str, ...]) -> None:
 # Seen from a file of a checkpoint, as from one of the run itself somewhere above.
 OUTSIDE = "../../../../outside.txt"
 CHECKPOINT = f"{KEPT}/checkpoints/checkpoint-000002"
+
+
+def instead(make: Callable[[Path], object]) -> Callable[[Path, bytes, int], object]:
+    """Something else in place of a file."""
+
+    def damage(path: Path, content: bytes, at: int) -> None:
+        path.unlink()
+        make(path)
+
+    return damage
+
+
 DAMAGES: dict[str, Callable[[Path, bytes, int], object]] = {
     "cut": lambda path, _, at: path.write_bytes(path.read_bytes()[: at % (path.stat().st_size + 1)]),
     "overwritten": lambda path, content, _: path.write_bytes(content),
     "longer": lambda path, content, _: path.write_bytes(path.read_bytes() + content + b"\0"),
     "gone": lambda path, _, __: path.unlink(),
-    "a folder": lambda path, _, __: (path.unlink(), path.mkdir()),
-    "a pipe": lambda path, _, __: (path.unlink(), os.mkfifo(path)),
-    "a link": lambda path, _, __: (path.unlink(), path.symlink_to("/dev/zero")),
-    "a link out": lambda path, _, __: (path.unlink(), path.symlink_to(OUTSIDE)),
-    "a link to nothing": lambda path, _, __: (path.unlink(), path.symlink_to("nothing")),
-    "a link to itself": lambda path, _, __: (path.unlink(), path.symlink_to(path.name)),
+    "a folder": instead(lambda path: path.mkdir()),
+    "a pipe": instead(os.mkfifo),
+    "a link": instead(lambda path: path.symlink_to("/dev/zero")),
+    "a link out": instead(lambda path: path.symlink_to(OUTSIDE)),
+    "a link to nothing": instead(lambda path: path.symlink_to("nothing")),
+    "a link to itself": instead(lambda path: path.symlink_to(path.name)),
 }
 
 

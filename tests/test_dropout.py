@@ -15,6 +15,7 @@ from helpers import (
     assert_close,
     assert_slopes_agree,
     assign,
+    chessboard,
     gradients_of,
     input_vectors,
     make_run,
@@ -119,8 +120,7 @@ def in_numpy(run: Run, steps: tuple[tuple[ref.Step, int], ...]) -> tuple[list[An
     return logits, losses, [graph.cell.join_states(state) for state in states]
 
 
-@pytest.mark.parametrize("kind", list(INPUTS))
-@pytest.mark.parametrize("cell", list(LAYERS))
+@pytest.mark.parametrize(("cell", "kind"), chessboard(LAYERS, INPUTS))
 def test_values_are_those_of_numpy_with_the_same_masks_and_gradients_the_numeric_ones(
     monkeypatch: pytest.MonkeyPatch, cell: str, kind: str
 ) -> None:

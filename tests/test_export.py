@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, new_session, random_block, random_state
+from helpers import CASES, assert_close, chessboard, new_session, random_block, random_state
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell, describe_cell
@@ -151,14 +151,15 @@ def load_saved(folder: Path) -> Saved:
     return Saved(model, step, inputs, outputs, state)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize(
-    ("cell", "dtype", "tolerance"),
-    [*((cell, "float64", 1e-12) for cell in CASES), ("stacked", "float32", 1e-5)],
+    ("rounded", "kind"),
+    chessboard([*((cell, "float64", 1e-12) for cell in CASES), ("stacked", "float32", 1e-5)], KINDS),
+    ids=lambda part: part if isinstance(part, str) else f"{part[0]}, {part[1]}",
 )
 def test_saved_model_keras_and_our_graph_are_one_function(
-    tmp_path: Path, cell: str, kind: str, dtype: str, tolerance: float
+    tmp_path: Path, rounded: tuple[str, str, float], kind: str
 ) -> None:
+    cell, dtype, tolerance = rounded
     example = make_example(CASES[cell].make(), **KINDS[kind], dtype=dtype)
     done = export(as_model(example), tmp_path / "out")
     assert done.without_keras is None
@@ -421,8 +422,7 @@ def test_of_keras_two_biases_of_a_gate_the_sum_counts() -> None:
     assert layer.bias(ours).tolist() == [[11, 22, 33, 44, 5, 6], [0, 0, 0, 0, 50, 60]]
 
 
-@pytest.mark.parametrize("cell", list(CASES))
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("cell", "dtype"), chessboard(CASES, ["float32", "float64"]))
 def test_weights_come_back_bit_for_bit(cell: str, dtype: str) -> None:
     """Zeros of both signs among them, which adding zero would make one."""
     example = make_example(CASES[cell].make(), input_size=5, embedding_size=2, dtype=dtype)

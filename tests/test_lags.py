@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, random_block, random_state, random_values
+from helpers import CASES, assert_close, assign, chessboard, random_block, random_state, random_values
 from references import cross_entropy, numeric_gradient, run_steps, softmax
 
 from tf_rnn._tensorflow import tf
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tf_rnn.tasks import Task
 
 BATCH, STEPS, INPUTS, CLASSES = 3, 4, 5, 2
-EVERY_CELL = pytest.mark.parametrize("name", list(CASES))
 
 
 class ForeignCell:
@@ -77,8 +76,10 @@ def random_feed(graph: UnrolledGraph, seed: int = 5) -> dict[Any, Any]:
 # --- the norm by lag -----------------------------------------------------------------------------
 
 
-@EVERY_CELL
-@pytest.mark.parametrize(("batch_size", "num_steps"), [(BATCH, STEPS), (1, STEPS), (BATCH, 1)])
+@pytest.mark.parametrize(
+    ("name", "batch_size", "num_steps"),
+    [*((name, BATCH, STEPS) for name in CASES), ("stacked", 1, STEPS), ("stacked", BATCH, 1)],
+)
 def test_norms_are_those_of_plain_gradients_of_each_example(
     name: str, batch_size: int, num_steps: int
 ) -> None:
@@ -292,14 +293,15 @@ def check_contributions(graph: UnrolledGraph) -> None:
     assert sizes.min() > 1e-9, sizes
 
 
-@EVERY_CELL
-@pytest.mark.parametrize("kind", ["one-hot", "real"])
+@pytest.mark.parametrize(("name", "kind"), chessboard(CASES, ["one-hot", "real"]))
 def test_contributions_sum_to_truncated_gradients(name: str, kind: str) -> None:
     check_contributions(new_graph(CASES[name].make(), **KINDS[kind]))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("one-hot", "real")])
-@pytest.mark.parametrize("name", ["tanh", "stacked"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    chessboard(["tanh", "stacked"], [kind for kind in KINDS if kind not in ("one-hot", "real")]),
+)
 def test_contributions_whatever_the_inputs(name: str, kind: str) -> None:
     check_contributions(new_graph(CASES[name].make(), **KINDS[kind]))
 

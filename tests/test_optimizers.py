@@ -9,6 +9,7 @@ import pytest
 from helpers import (
     assert_close,
     assign,
+    chessboard,
     naive_gradients,
     new_session,
     random_block,
@@ -29,12 +30,13 @@ def whole_norm(gradients: list[Any]) -> float:
 
 # Tables of 4 classes are projected whole, of 11 looked up by a product, of 520 scattered.
 @pytest.mark.parametrize(
-    ("input_size", "clip_norm"), [(4, 0.01), (11, None), (11, 100.0), (520, None), (520, 0.01)]
+    ("optimizer", "clipped"),
+    chessboard(OPTIMIZERS, [(4, 0.01), (11, None), (11, 100.0), (520, None), (520, 0.01)]),
 )
-@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_training_is_that_of_dense_gradients_by_hand(
-    optimizer: str, input_size: int, clip_norm: float | None
+    optimizer: str, clipped: tuple[int, float | None]
 ) -> None:
+    input_size, clip_norm = clipped
     generator = np.random.default_rng(79)
     with tf.Graph().as_default(), new_session() as session:
         graph = UnrolledGraph(

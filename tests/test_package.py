@@ -44,7 +44,7 @@ def site(wheel: Path) -> Path:
 def installed(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The installed command, run in a folder; it must find the installed package, and no other."""
     return subprocess.run(
-        [site / "bin" / "tf-rnn", *words],
+        [str(site / "bin" / "tf-rnn"), *words],
         env=os.environ | {"PYTHONPATH": str(site)},
         cwd=folder,
         capture_output=True,
@@ -73,7 +73,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         tuple(sorted(bound.replace("<", ",<").replace(">", ",>").split(",")))
         for bound in PROJECT["dependencies"]
     }
-    assert found.get_payload().startswith("# tf_rnn\n")
+    assert str(found.get_payload()).startswith("# tf_rnn\n")
 
 
 def test_the_command_runs_outside_of_the_sources(site: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import CASES, Summing, assert_close, assign, random_block, random_values
+from helpers import CASES, Summing, assert_close, assign, chessboard, random_block, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell, StackedCell, VanillaCell
@@ -61,8 +61,7 @@ def test_each_variable_is_read_once(monkeypatch: pytest.MonkeyPatch, cell: str, 
         assert reads([graph.total_loss], variable) == 1, variable.name
 
 
-@pytest.mark.parametrize("input_size", [2, 40, 520])
-@pytest.mark.parametrize("cell", [*CASES, "foreign"])
+@pytest.mark.parametrize(("cell", "input_size"), chessboard([*CASES, "foreign"], [2, 40, 520]))
 def test_an_embedding_that_is_read_out_is_read_once(
     monkeypatch: pytest.MonkeyPatch, cell: str, input_size: int
 ) -> None:

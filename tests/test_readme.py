@@ -8,9 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BORDER = "====="
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python"
 
 
@@ -33,32 +37,51 @@ def examples() -> tuple[str, str]:
     return script, loop
 
 
-def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+class Shown(NamedTuple):
+    """What the two examples left behind: their output, and the folder that they were run in."""
+
+    loop: str
+    errors_of_loop: str
+    script: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """The examples, one after the other in one process of their own, which takes seconds to start."""
+    folder = tmp_path_factory.mktemp("readme")
+    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(400)]
+    (folder / "my.txt").write_text("".join(lines), encoding="utf-8")
+    script, loop = examples()
+    border = (
+        f"import sys; [print({BORDER!r}, file=stream, flush=True) for stream in (sys.stdout, sys.stderr)]"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder
+        [sys.executable, "-c", "\n".join([loop, border, script])],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    return done
+    shown, _, more = done.stdout.partition(f"{BORDER}\n")
+    return Shown(shown, done.stderr.partition(f"{BORDER}\n")[0], more, folder)
 
 
-def test_the_script_trains_stops_resumes_and_writes(tmp_path: Path) -> None:
-    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(400)]
-    (tmp_path / "my.txt").write_text("".join(lines), encoding="utf-8")
-    done = run(examples()[0], tmp_path)
-    metrics = (tmp_path / "runs/my-text/metrics.jsonl").read_text(encoding="utf-8").splitlines()
+def test_the_script_trains_stops_resumes_and_writes(shown: Shown) -> None:
+    metrics = (shown.folder / "runs/my-text/metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in metrics] == [1, 2]
-    loss, _, text = done.stdout.partition(" nats a character\n")
+    loss, _, text = shown.script.partition(" nats a character\n")
     assert 0 < float(loss) < math.log(25), f"{loss}; with 25 characters and nothing learnt {math.log(25):.3f}"
     assert text.startswith("The "), text
     assert len(text) == len("The ") + 200 + len("\n"), text
 
 
-def test_the_loop_runs_as_it_is(tmp_path: Path) -> None:
-    done = run(examples()[1], tmp_path)
-    assert done.stderr == ""
-    numbers = [float(number) for number in re.findall(r"\d\.\d+", done.stdout)]
+def test_the_loop_runs_as_it_is(shown: Shown) -> None:
+    assert shown.errors_of_loop == ""
+    numbers = [float(number) for number in re.findall(r"\d\.\d+", shown.loop)]
     loss, nothing_learnt = numbers
-    assert 0.44 < loss < nothing_learnt, done.stdout
+    assert 0.44 < loss < nothing_learnt, shown.loop
 
 
 def layout() -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, random_block, random_state, random_values
+from helpers import CASES, assert_close, assign, chessboard, random_block, random_state, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
@@ -88,8 +88,7 @@ def test_sessions_keep_weights_of_their_own() -> None:
         assert one.run(graph.total_loss, fed) < before
 
 
-@pytest.mark.parametrize("cell", list(CASES))
-@pytest.mark.parametrize("input_kind", ["classes", "real", "none"])
+@pytest.mark.parametrize(("cell", "input_kind"), chessboard(CASES, ["classes", "real", "none"]))
 def test_a_prepared_run_gives_what_a_run_gives(cell: str, input_kind: str) -> None:
     generator = np.random.default_rng(113)
     size = 0 if input_kind == "none" else 5

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, new_session, random_block, random_state, random_values
+from helpers import (
+    CASES,
+    assert_close,
+    assign,
+    chessboard,
+    new_session,
+    random_block,
+    random_state,
+    random_values,
+)
 from references import Optimizer
 
 from tf_rnn import config
@@ -172,8 +181,7 @@ def train_alternately(optimizer: str, rates: tuple[float, float]) -> tuple[list[
         return session.run(graphs[0].variables), reference.values
 
 
-@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
-@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.1, 0.03)])
+@pytest.mark.parametrize(("optimizer", "rates"), chessboard(OPTIMIZERS, [(0.1, 0.1), (0.1, 0.03)]))
 def test_widths_share_slots_and_models_do_not(optimizer: str, rates: tuple[float, float]) -> None:
     found, expected = train_alternately(optimizer, rates)
     assert_close(found, expected, 1e-12, optimizer)

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, new_session, random_block, random_state, random_values
+from helpers import (
+    CASES,
+    assert_close,
+    assign,
+    chessboard,
+    new_session,
+    random_block,
+    random_state,
+    random_values,
+)
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell
@@ -20,9 +29,13 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-@pytest.mark.parametrize(("cell", "step_first"), [*((cell, False) for cell in CASES), ("stacked", True)])
-def test_single_steps_are_one_wide_run(kind: str, cell: str, step_first: bool) -> None:
+@pytest.mark.parametrize(
+    ("order", "kind"),
+    chessboard([*((cell, False) for cell in CASES), ("stacked", True)], KINDS),
+    ids=lambda part: part if isinstance(part, str) else f"{part[0]}, step first: {part[1]}",
+)
+def test_single_steps_are_one_wide_run(order: tuple[str, bool], kind: str) -> None:
+    cell, step_first = order
     generator = np.random.default_rng(107)
     num_steps, batch_size = 4, 3
     options: dict[str, Any] = {"num_classes": 2, "dtype": "float64"} | KINDS[kind]

@@ -15,6 +15,7 @@ from helpers import (
     assert_gradients_agree,
     assert_slopes_agree,
     assign,
+    chessboard,
     dense,
     gradients_of,
     input_vectors,
@@ -43,8 +44,7 @@ def tied(classes: int, size: int, **options: Any) -> dict[str, Any]:
     return given | options
 
 
-@pytest.mark.parametrize("classes", list(CLASSES))
-@pytest.mark.parametrize("cell", list(CASES))
+@pytest.mark.parametrize(("cell", "classes"), chessboard(CASES, CLASSES))
 def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, cell: str, classes: str) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)  # chunks of 2, 2 and 1
@@ -141,11 +141,13 @@ def test_single_steps_are_one_wide_run(cell: str) -> None:
             assert_close(state, states[t], 1e-14, f"state {t}")
 
 
-@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
-@pytest.mark.parametrize(("classes", "clip_norm"), [(4, 0.01), (11, None), (520, 0.01), (520, 100.0)])
+@pytest.mark.parametrize(
+    ("optimizer", "clipped"), chessboard(OPTIMIZERS, [(4, 0.01), (11, None), (520, 0.01), (520, 100.0)])
+)
 def test_training_is_that_of_dense_gradients_by_hand(
-    optimizer: str, classes: int, clip_norm: float | None
+    optimizer: str, clipped: tuple[int, float | None]
 ) -> None:
+    classes, clip_norm = clipped
     generator = np.random.default_rng(79)
     options = tied(classes, 2, optimizer=optimizer, learning_rate=0.07, clip_norm=clip_norm)
     with tf.Graph().as_default(), new_session() as session:

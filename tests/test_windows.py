@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import assert_close
+from helpers import assert_close, chessboard
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
@@ -326,8 +326,7 @@ def test_training_is_a_function_of_the_seeds(style: str) -> None:
     assert same == (style != "random"), "only random truncation has a seed"
 
 
-@EVERY_STYLE
-@pytest.mark.parametrize("state", ["carry", "reset"])
+@pytest.mark.parametrize(("style", "state"), chessboard(STYLE_NAMES, ["carry", "reset"]))
 def test_every_style_learns(style: str, state: str) -> None:
     task = Echo(lags=(1,), effects=(0.45,), length=2000, valid_length=1000)
     graph = UnrolledGraph(GRUCell(5), 8, 50, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import NamedTuple
 
-LIBRARIES = ("tensorflow", "keras", "torch", "jax", "numpy")
+LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "torch", "jax", "numpy")
 PROCESSORS = Path("/proc/cpuinfo")
 MEMORY = Path("/proc/meminfo")
 
