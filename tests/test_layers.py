@@ -17,6 +17,7 @@ APART = {
     "config": set[str](),
     "_tensorflow": set[str](),
     "output": {"config"},
+    "lock": {"config", "output"},
     # TensorFlow for downloads alone: see what a fresh interpreter does not load.
     "tasks": {"config", "_tensorflow"},
     "cells": {"config", "_tensorflow"},
@@ -69,7 +70,7 @@ def allowed(folder: str) -> set[str]:
     """What modules of a folder may import, beside each other."""
     if folder in APART:
         return APART[folder]
-    return {"config", "output", "_tensorflow", *FOLDERS[: FOLDERS.index(folder)]}
+    return {"config", "lock", "output", "_tensorflow", *FOLDERS[: FOLDERS.index(folder)]}
 
 
 def test_imports_are_found_wherever_they_stand() -> None:

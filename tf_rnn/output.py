@@ -145,13 +145,13 @@ def folder_name(command: str, identity: dict[str, Any]) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, standard JSON only: nan is refused."""
+    """Writes a JSON file, standard JSON only: nan is refused; see `writing` for what is raised."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8."""
-    with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+    """Writes a text file in UTF-8; see `writing` for what is raised."""
+    with writing(path), _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -163,9 +163,19 @@ def wrapped(title: str) -> str:
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Writes a matplotlib figure as PNG."""
-    with _replacing(path) as partial:
+    """Writes a matplotlib figure as PNG; see `writing` for what is raised."""
+    with writing(path), _replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=130)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises OptionError for `out` if a file cannot be written; what was there before still is."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise OptionError("out", f"could not be written: {reason} ({str(path)!r})") from error
 
 
 @contextlib.contextmanager
