@@ -74,7 +74,8 @@ def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
     for place, name in ((os, "fsync"), (Path, "replace")):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, fail)
-            with pytest.raises(OSError, match=r"^no space left on device$"):
+            message = f"out could not be written: no space left on device ({str(path)!r})"
+            with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
                 write_text(path, "new")
         assert contents(tmp_path) == {"a.txt": b"old"}, name
 

@@ -580,8 +580,6 @@ def changed(part: str, **changes: Any) -> Case:
 
 CONFLICTS: list[tuple[Case, str, Any, Any]] = [
     (changed("graph", optimizer="sgd"), "optimizer", "adam", "sgd"),
-    (changed("graph", learning_rate=0.2), "learning_rate", 0.1, 0.2),
-    (changed("graph", clip_norm=None), "clip_norm", 0.5, None),
     (changed("graph", reduction="sum"), "reduction", "mean", "sum"),
     (changed("graph", dropout=0.25), "dropout", 0.3, 0.25),
     (changed("graph", dropout=0.0), "dropout", 0.3, 0.0),

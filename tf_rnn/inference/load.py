@@ -132,7 +132,8 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
     session = graph.session()
     with graph.tf_graph.as_default():
-        found.restore(saver, session)
+        while not _is_restored(found, saver, session):
+            found = find_checkpoint(Path(folder), checkpoint)
     names = weight_names(graph)
     weights = session.run(names)
 
@@ -144,6 +145,17 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
     evaluator = ModelEvaluator(graph, open_session, config["task"], found.snapshot.vocabulary)
     return Model(found, graph, session, Stepper(step, session), evaluator)
+
+
+def _is_restored(found: Checkpoint, saver: Any, session: Any) -> bool:
+    """Gives the variables their values, unless a run that goes on has cleared the checkpoint away."""
+    try:
+        found.restore(saver, session)
+    except (OSError, ValueError, tf.errors.OpError):
+        if found.path.exists():
+            raise
+        return False
+    return True
 
 
 def _step_options(graph: UnrolledGraph) -> dict[str, Any]:
