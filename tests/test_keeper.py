@@ -60,10 +60,9 @@ def run(listener: Any = None, graph: UnrolledGraph | None = None, **options: Any
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
-    """Every update is reported; graphs are made once; nothing is written for TensorBoard."""
+    """Every update is reported; nothing is written for TensorBoard."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(meter, "REPORT_SECONDS", 0.0)
-        patched.setattr(UnrolledGraph, "_sibling", functools.cache(UnrolledGraph._sibling))
         patched.setattr(loop, "Summaries", lambda *_: Silence())
         yield
 

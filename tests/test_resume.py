@@ -40,10 +40,9 @@ UPDATES = 5
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[pytest.MonkeyPatch]:
-    """Every update is reported; graphs of other sizes are made once; nothing is written for TensorBoard."""
+    """Every update is reported; nothing is written for TensorBoard."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(meter, "REPORT_SECONDS", 0.0)
-        patched.setattr(UnrolledGraph, "_sibling", functools.cache(UnrolledGraph._sibling))
         patched.setattr(loop, "Summaries", lambda *_: Silence())
         patched.setattr(os, "fsync", lambda *_: None)
         yield patched

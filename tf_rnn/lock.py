@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = ".lock"
-OTHERS_HAVE_IT = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
 NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 # Windows lets nobody read what is locked: the lock stands behind what the file says.
 LOCKED_BYTE = 1024
@@ -123,21 +122,19 @@ def _acquired(option: str, path: Path, folder: Path) -> int:
         try:
             _lock(descriptor)
         except OSError as error:
-            holder = _read(descriptor)
-            os.close(descriptor)
-            if error.errno in OTHERS_HAVE_IT:
+            if error.errno not in NO_LOCKS_HERE:
+                holder = _read(descriptor)
+                os.close(descriptor)
                 raise OptionError(
                     option,
                     f"must be a folder that no other command is writing to, got {str(folder)!r} "
                     f"({holder} is)",
                 ) from error
-            if error.errno not in NO_LOCKS_HERE:
-                raise
-            print(
-                f"no locks in {str(folder)!r} ({error.strerror}): nothing else must write there meanwhile",
-                file=sys.stderr,
+            warning = (
+                f"no locks in {str(folder)!r} ({error.strerror}): nothing else must write there meanwhile"
             )
-            return os.open(os.devnull, os.O_RDWR)
+            print(warning, file=sys.stderr)
+            return descriptor
         if _is_at(path, descriptor):
             return descriptor
         os.close(descriptor)  # whoever had it has cleared it away in between
@@ -146,6 +143,7 @@ def _acquired(option: str, path: Path, folder: Path) -> int:
 def _read(descriptor: int) -> str:
     """Who holds a lock, in words."""
     with contextlib.suppress(OSError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
         return os.read(descriptor, LOCKED_BYTE).decode(errors="replace") or "another process"
     return "another process"
 
