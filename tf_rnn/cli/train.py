@@ -120,6 +120,8 @@ def settle(arguments: argparse.Namespace, words: Sequence[str]) -> tuple[argpars
     parsed = vars(parser.parse_args(words, blank))
     given = {name: value for name, value in parsed.items() if value is not untouched}
     preset = preset_options(arguments.preset, given)
+    if arguments.resume:  # a run is changed by what was typed alone
+        preset = {name: value for name, value in preset.items() if name not in MAY_CHANGE}
     parser.set_defaults(**preset)
     return parser.parse_args(words), preset | given
 

@@ -91,7 +91,7 @@ class Language(Task):
         self.num_classes = len(self.vocabulary)
         self._tokens = self._cut(of_sources)
         if self._given is None and min(map(len, self._tokens.values())) < 2:
-            raise self._too_short()
+            raise self._too_short("train")
 
     @abstractmethod
     def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
@@ -126,13 +126,7 @@ class Language(Task):
         require_whole("epoch", epoch, at_least=0)
         tokens = np.concatenate(list(self._tokens.values())) if split == WHOLE else self._tokens[split]
         if len(tokens) < 2:
-            raise (
-                self._too_short()
-                if split != WHOLE
-                else OptionError(
-                    "data", f"must hold at least 2 {self.token}s, but {self._places[0]} holds {len(tokens)}"
-                )
-            )
+            raise self._too_short(split)
         return Stream(tokens[:-1], tokens[1:])
 
     def baselines(self) -> dict[str, float]:
@@ -182,14 +176,16 @@ class Language(Task):
         borders = np.cumsum(self._sizes(of_sources))[:-1]
         return dict(zip(self.splits, np.split(of_sources[0], borders), strict=True))
 
-    def _too_short(self) -> OptionError:
-        """The error of a text that leaves fewer than 2 tokens in a split."""
-        sizes = {split: len(tokens) for split, tokens in self._tokens.items()}
+    def _too_short(self, split: str) -> OptionError:
+        """The error of a text that has fewer than 2 tokens for a split."""
+        sizes = {name: len(tokens) for name, tokens in self._tokens.items()}
+        short = f"must hold at least 2 {self.token}s, but"
+        if split == WHOLE:
+            return OptionError("data", f"{short} {self._places[0]} holds {sum(sizes.values())}")
         if len(self._places) > 1:
             size, at = min((size, at) for at, size in enumerate(sizes.values()))
-            what = f"at least 2 {self.token}s, but {self._places[at]} holds {size}"
-            return OptionError("data", f"must hold {what}")
-        train, valid, test = (f"{size} for {split!r}" for split, size in sizes.items())
+            return OptionError("data", f"{short} {self._places[at]} holds {size}")
+        train, valid, test = (f"{size} for {name!r}" for name, size in sizes.items())
         return OptionError(
             "data",
             f"must leave at least 2 {self.token}s for each split, but {self._places[0]} leaves {train}, "

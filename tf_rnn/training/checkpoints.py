@@ -166,8 +166,8 @@ class Checkpoints:
         self._last = {name}
 
     def _prune(self, keep: set[str]) -> None:
-        for path in self._folder.iterdir():
-            if path.name not in keep and _NAME.fullmatch(path.name.removesuffix(_PARTIAL)):
+        for path in list(self._folder.iterdir()):
+            if path.name not in keep and _NAME.fullmatch(path.name.removesuffix(_PARTIAL)) and path.is_dir():
                 shutil.rmtree(_out_of_sight(path), ignore_errors=True)
 
     def newest(self, tell: Callable[[str], None]) -> Checkpoint | None:
