@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,7 +186,9 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
         for spoilt in (math.nan, math.inf):
             values[-1] = spoilt
             graph.variables[1].load(values, session)
-            kept.save(session, Record(updates=2), Place(), None, [])
+            message = f"a weight is no finite number any more at update 7 (epoch 2); {ADVICE}"
+            with pytest.raises(DivergedError, match=f"^{re.escape(message)}$"):
+                kept.save(session, Record(updates=7, epochs=1, epoch_updates=2), Place(), None, [])
             assert Checkpoints(tmp_path / "checkpoints").names == names
 
 
@@ -197,7 +200,11 @@ def test_a_run_that_saves_all_the_time_keeps_no_weights_that_led_to_nothing(
     monkeypatch.setattr(keeper, "SAVE_SHARE", math.inf)
     graph = make_graph(3e38, reduction="sum")
     error = diverged(graph, updates=9, out=tmp_path)
-    assert error.update == 2
+    assert error.update == 1
+    assert str(error).startswith(
+        "a weight is no finite number any more at update 1 (epoch 1), after gradients "
+    )
+    assert error.lag is not None
     start = find_start(tmp_path, pytest.fail)
     assert start is not None
     with graph.session() as session:

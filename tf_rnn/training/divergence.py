@@ -34,7 +34,7 @@ class LargestLag(NamedTuple):
 
 
 class DivergedError(FloatingPointError):
-    """The loss, or its gradient, is no longer a finite number.
+    """The loss, its gradient, or, where both of these are, a weight is no longer a finite number.
 
     Attributes:
         loss: What the loss is.
@@ -64,15 +64,16 @@ class DivergedError(FloatingPointError):
 
     def __str__(self) -> str:
         when = f"at update {self.update} (epoch {self.epoch})" if self.update else "before any update"
-        what, norms = f"the loss is {self.loss}", ""
-        if math.isfinite(self.loss):
-            what = f"the gradient's norm is {self.gradient_norm}, of a loss of {self.loss:.4g},"
-        elif self.largest_norm:
-            norms = f", after gradients that grew to a norm of {self.largest_norm:.3g}"
-        return (
-            f"{what} {when}{norms}{self._where}; "
-            "limit the gradient's norm with clip_norm, or lower learning_rate"
+        grew = (
+            f", after gradients that grew to a norm of {self.largest_norm:.3g}" if self.largest_norm else ""
         )
+        if not math.isfinite(self.loss):
+            what = f"the loss is {self.loss} {when}{grew}"
+        elif not math.isfinite(self.gradient_norm):
+            what = f"the gradient's norm is {self.gradient_norm}, of a loss of {self.loss:.4g}, {when}"
+        else:
+            what = f"a weight is no finite number any more {when}{grew}"
+        return f"{what}{self._where}; limit the gradient's norm with clip_norm, or lower learning_rate"
 
     @property
     def _where(self) -> str:

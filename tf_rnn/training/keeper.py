@@ -37,6 +37,7 @@ from tf_rnn.output import (
     writing,
 )
 from tf_rnn.training.checkpoints import Best, Checkpoint, Checkpoints, Snapshot
+from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.schedules import OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -184,14 +185,18 @@ class FolderKeeper:
     def save(
         self, session: Any, record: Record, place: Place, final_state: Any, curve: list[CurvePoint]
     ) -> None:
-        """Writes a checkpoint and the metrics; not of weights that are no numbers any more.
+        """Writes a checkpoint and the metrics; what was there before still is if they cannot be written.
 
         Raises:
-            OptionError: For `out`, if they cannot be written; what was there before still is.
+            OptionError: For `out`, if they cannot be written.
+            DivergedError: If a weight is no finite number; such a checkpoint would be of no use.
         """
         present = (record.updates, record.epochs, len(curve))
-        if present == self._saved or not session.run(self._finite):
+        if present == self._saved:
             return
+        if not session.run(self._finite):
+            epoch = record.epochs + (record.epoch_updates > 0)
+            raise DivergedError(0.0, record.updates, epoch, record.largest_norm, 0.0)
         began = time.monotonic()
         name = self._checkpoints.next_name
         if len(curve) > 1 and curve[-1].updates == record.updates:
