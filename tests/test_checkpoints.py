@@ -279,7 +279,10 @@ def test_the_best_is_the_one_with_the_lowest_loss_while_it_is_undamaged(tmp_path
     assert best is not None
     assert best.path.name == "checkpoint-000004"
     assert len(told) == 1
-    assert told[0].startswith("checkpoint-000001 is damaged (variables.data is not as it was written); ")
+    assert told[0] == (
+        "checkpoint-000001 is damaged (variables.data is not as it was written); "
+        "checkpoint-000004, the newest, is used"
+    )
     shutil.rmtree(tmp_path / "checkpoint-000001")
     told.clear()
     best = made.best(told.append)
@@ -293,6 +296,77 @@ def test_the_newest_may_be_the_best(tmp_path: Path) -> None:
     best = made.best(pytest.fail)
     assert best is not None
     assert best.path.name == "checkpoint-000002"
+
+
+# --- read while a run goes on --------------------------------------------------------------------
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], Any]) -> None:
+    """Something happens just when a checkpoint is about to be read for the first time."""
+    original, acts = checkpoints.read_checkpoint, iter([act])
+
+    def read(path: Path) -> Checkpoint:
+        if path.name == name:
+            next(acts, lambda: None)()
+        return original(path)
+
+    monkeypatch.setattr(checkpoints, "read_checkpoint", read)
+
+
+def test_what_a_run_clears_away_while_it_is_read_was_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then there is a newer one, and nothing to be told."""
+    made = written(tmp_path, 2)
+    meanwhile(monkeypatch, "checkpoint-000002", lambda: written(tmp_path, 2))
+    assert newest(made) == ("checkpoint-000004", [])
+
+
+def test_a_best_that_is_cleared_away_while_it_is_read_has_been_bettered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = written(tmp_path, 1)
+    write(made, best=Best("checkpoint-000001", 0.5))
+
+    def better() -> None:
+        write(made, best=Best("checkpoint-000003", 0.25))
+        write(made, best=Best("checkpoint-000003", 0.25))
+        write(made, best=Best("checkpoint-000003", 0.25))
+
+    meanwhile(monkeypatch, "checkpoint-000001", better)
+    best = made.best(pytest.fail)
+    assert best is not None
+    assert best.path.name == "checkpoint-000003"
+
+
+def test_a_missing_best_is_told_once_and_not_waited_for(tmp_path: Path) -> None:
+    made = written(tmp_path, 2, best=Best("checkpoint-000001", 0.5))
+    shutil.rmtree(tmp_path / "checkpoint-000001")
+    (tmp_path / "checkpoint-000007").mkdir()
+    told: list[str] = []
+    best = made.best(told.append)
+    assert best is not None
+    assert best.path.name == "checkpoint-000002"
+    assert told[1:] == ["checkpoint-000001 is missing; checkpoint-000002, the newest, is used"]
+    assert told[0].startswith("checkpoint-000007 is damaged (")
+
+
+def test_a_reader_never_sees_half_of_what_is_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has lost its name before the first of its files goes."""
+    cleared: list[str] = []
+    remove = shutil.rmtree
+
+    def watch(path: Path, *arguments: Any, **options: Any) -> None:
+        cleared.append(path.name)
+        remove(path, *arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", watch)
+    made = written(tmp_path, 4)
+    assert made.names == ["checkpoint-000004", "checkpoint-000003"]
+    assert set(cleared) == {f"checkpoint-00000{number}.partial" for number in (1, 2, 3, 4)}
+    assert sorted(path.name for path in tmp_path.iterdir()) == made.names[::-1]
 
 
 # --- writing that fails --------------------------------------------------------------------------

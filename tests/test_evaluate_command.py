@@ -130,6 +130,22 @@ def test_other_data_are_read_as_a_whole(
     assert shown.endswith(" nats, 1,233 tokens\n")
 
 
+def test_other_data_may_be_short(
+    kept: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Too short to be cut into splits, which nobody asks for."""
+    path = tmp_path / "brief.txt"
+    path.write_text(made_up_text(12, 7), encoding="utf-8")
+    found = record(kept, "--data", str(path), capsys=capsys)
+    assert (found["split"], found["tokens"]) == ("all", 11)
+    assert abs(found["loss"] - model.evaluator("all", path).loss) < 1e-6
+    message = (
+        f"--data must leave at least 2 characters for each split, but the file {str(path)!r} leaves 10 for "
+        "'train', 1 for 'valid' and 1 for 'test' (valid_fraction 0.05, test_fraction 0.05)"
+    )
+    assert_refused(["evaluate", str(kept), "--data", str(path), "--split", "valid"], message, capsys)
+
+
 def test_squared_errors_are_no_entropies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = keep_run(tmp_path / "out", Adding(5, length=60, valid_length=50), VanillaCell(3))
     expected = load(folder).evaluator()

@@ -181,8 +181,8 @@ def test_an_explosion_in_training_ends_with_one_line_that_names_clip_norm(
     *progress, line = errors.splitlines()
     assert all(re.match(r"epoch 1/1 · step \d+/400 · ", other) for other in progress), errors
     assert re.fullmatch(
-        r"tf_rnn lags: error: the loss is (inf|nan) at update \d+ \(epoch 1\), "
-        r"after gradients that grew to a norm of \S+; "
+        r"tf_rnn lags: error: the gradient's norm is (inf|nan), of a loss of \S+, at update \d+ \(epoch 1\); "
+        r"by lag, with the weights after update 0, it was largest at lag 49 \(\S+, and \S+ at lag 0\); "
         r"limit the gradient's norm with --clip-norm, or lower --learning-rate",
         line,
     ), line

@@ -20,6 +20,7 @@ APART = {
     "_tensorflow": set[str](),
     "run_config": {"config"},
     "output": {"config", "run_config"},
+    "lock": {"config", "output"},
     # TensorFlow for downloads alone: see what a fresh interpreter does not load.
     "tasks": {"config", "_tensorflow"},
     "cells": {"config", "_tensorflow"},
@@ -72,7 +73,7 @@ def allowed(folder: str) -> set[str]:
     """What modules of a folder may import, beside each other."""
     if folder in APART:
         return APART[folder]
-    return {"config", "run_config", "output", "_tensorflow", *FOLDERS[: FOLDERS.index(folder)]}
+    return {"config", "run_config", "lock", "output", "_tensorflow", *FOLDERS[: FOLDERS.index(folder)]}
 
 
 def test_imports_are_found_wherever_they_stand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -33,6 +34,7 @@ from tf_rnn.output import write_json
 from tf_rnn.tasks import Echo, Influence, Text
 from tf_rnn.tasks.vocabulary import CharacterVocabulary
 from tf_rnn.training import Silence, TrainingResult, train
+from tf_rnn.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +123,39 @@ def test_a_damaged_last_falls_back_and_says_so(copy: Path, capsys: pytest.Captur
     assert load(copy, "last").checkpoint.path == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{last.name} is damaged ("), line
+
+
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_a_run_that_goes_on_meanwhile_is_read_from_a_newer_checkpoint(
+    which: str, copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found has been cleared away when TensorFlow comes to read it."""
+    expected, original = load(copy, which).weights, Checkpoint.restore
+    moved = []
+
+    def late(found: Checkpoint, *arguments: Any) -> None:
+        if not moved:
+            moved.append(found.path.rename(found.path.with_name("checkpoint-000099")))
+            if which == "best":
+                renamed_best(copy)
+        original(found, *arguments)
+
+    monkeypatch.setattr(Checkpoint, "restore", late)
+    model = load(copy, which)
+    assert model.checkpoint.path == moved[0]
+    assert_close(list(model.weights.values()), list(expected.values()), 0, "weights")
+    assert capsys.readouterr().err == ""
+
+
+def renamed_best(folder: Path) -> None:
+    """Makes the best what now has the highest number, and the manifest true again."""
+    for path in checkpoints(folder):
+        run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        run["best"]["name"] = "checkpoint-000099"
+        (path / "run.json").write_text(json.dumps(run) + "\n", encoding="utf-8")
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        manifest["run.json"] = hashlib.sha256((path / "run.json").read_bytes()).hexdigest()
+        (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def test_undamaged_it_says_nothing(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_helpers import assert_refused, succeeds
-from model_helpers import metrics, scalars
+from model_helpers import made_up_text, metrics, scalars
 
 from tf_rnn.cli import train as train_command
 from tf_rnn.cli.options import setup_options
 from tf_rnn.cli.presets import EXCLUDED, NEEDED, PRESETS, preset_options
 from tf_rnn.config import Setup
+from tf_rnn.inference import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,6 +214,20 @@ def test_a_run_of_the_small_network_of_the_paper(
     assert [line["epoch"] for line in metrics(folder)] == list(range(1, 14))
     rates = {(step - 1) // 2 + 1: rate for step, rate in scalars(folder / "summaries")["learning_rate"]}
     assert rates == {epoch: 0.5 ** max(0, epoch - 4) for epoch in range(1, 14)}
+
+
+def test_a_run_that_is_gone_on_with_is_not_changed_by_its_preset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was typed otherwise the first time stays as it was, unless it is typed again."""
+    text, folder = tmp_path / "text.txt", tmp_path / "run"
+    text.write_text(made_up_text(400), encoding="utf-8")
+    words = ["train", "--preset", "char-rnn", "--data", str(text), "--state-size", "4", "--batch-size", "3"]
+    words += ["--num-steps", "5"]
+    succeeds([*words, "--clip-norm", "0.5", "--updates", "2", "--out", str(folder)], capsys)
+    for more, limit in ([], 0.5), (["--clip-norm", "5"], 5.0):
+        succeeds([*words, *more, "--resume", str(folder), "--updates", f"{limit * 10:.0f}"], capsys)
+        assert load(folder, "last").config["graph"]["clip_norm"] == limit
 
 
 def test_an_unknown_preset_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,6 +199,25 @@ def test_each_split_needs_two_tokens(tmp_path: Path, kind: type[Language], blank
     assert [len(text_of(kind(path, 0.3, 0.3), split)) for split in SPLITS] == [2 + len(blank)] * 3
 
 
+@pytest.mark.parametrize(("kind", "blank"), [(Text, ""), (Words, " ")])
+def test_a_text_in_a_given_vocabulary_may_be_too_short_to_be_cut(
+    tmp_path: Path, kind: type[Language], blank: str
+) -> None:
+    """Nothing is learnt from it; a split is refused when it is asked for."""
+    path = tmp_path / "text.txt"
+    path.write_text(blank.join("a" * 9), encoding="utf-8")
+    vocabulary = kind(directory(tmp_path / "data")).vocabulary
+    task = kind(path, vocabulary=vocabulary)
+    assert len(task.stream("all").targets) == 8
+    message = f"data must leave at least 2 {kind.token}s for each split, but the file {str(path)!r} leaves "
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
+        task.stream("valid")
+    path.write_text("a", encoding="utf-8")
+    if kind is Text:
+        message = f"data must hold at least 2 characters, but the file {str(path)!r} holds 1"
+        refused(lambda: Text(path, vocabulary=vocabulary).stream("all"), message)
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))

@@ -226,6 +226,25 @@ def test_report_tells_how_many_epochs_there_will_be(budget: Budget, epochs: int 
     assert (report.epochs, report.unit) == (epochs, "squared error")
 
 
+@pytest.mark.parametrize(
+    ("budget", "epochs"),
+    [
+        (Budget("updates", 100), 2 + 2),  # 66 are left, of which an epoch has 59
+        (Budget("updates", 93), 2 + 1),
+        (Budget("tokens", 5000), 2 + 2),  # 4320 are left, 59 * 40 an epoch
+        (Budget("epochs", 5), 5),
+    ],
+)
+def test_epochs_that_had_another_number_of_updates_count_as_one_each(budget: Budget, epochs: int) -> None:
+    """A run is gone on with after 2 epochs of 17 updates, with other rows."""
+    record = Record(updates=34, tokens=680, epochs=2)
+    made = Meter(budget, 40, per_epoch=59, evaluations=None, record=record)
+    made.evaluate(constant_evaluator(0.5), None)
+    made.count(Update(3, 0.5, 1.0, None, 40))
+    report = made.report(0.1)
+    assert (report.epoch, report.epochs) == (3, epochs)
+
+
 def test_report_counts_steps_in_the_epoch(clock: Clock) -> None:
     """At its end an epoch is not yet the next one."""
     made = Meter(Budget("epochs", 2), TOKENS, per_epoch=3, evaluations=None)

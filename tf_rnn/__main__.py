@@ -8,17 +8,22 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli import compare, evaluate, export, import_keras, lags, recommend, sample, train
-from tf_rnn.cli.options import BAD_INPUT, Parser
-from tf_rnn.comparison import WorkerDiedError
-from tf_rnn.config import OptionError
+INTERRUPTED = 130
+
+try:
+    from tf_rnn.cli import compare, evaluate, export, import_keras, lags, recommend, sample, train
+    from tf_rnn.cli.options import BAD_INPUT, Parser
+    from tf_rnn.comparison import WorkerDiedError
+    from tf_rnn.config import OptionError
+except KeyboardInterrupt:  # in the first half second
+    print("tf_rnn: interrupted", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
-INTERRUPTED = 130
 GO_ON = "interrupted; what is finished is kept, the same command goes on from there"
 OUT_OF_MEMORY = "there is not enough memory; take smaller sizes, or fewer steps"
 NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")

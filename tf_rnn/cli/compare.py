@@ -20,6 +20,7 @@ from tf_rnn.comparison.report import NO_VERDICT, slope_line, write_report
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.tables import as_rich, cost_table, learning_table
 from tf_rnn.config import BUDGETS, STATES
+from tf_rnn.lock import made_and_held
 from tf_rnn.output import folder_name
 from tf_rnn.tasks import TASKS
 
@@ -90,10 +91,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     comparison.check_data(task)
     identity = comparison.identity(task)
     folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    results = Results(folder, identity)
-    with Screen(Console(stderr=True)) as screen:
+    with made_and_held("out", folder), Screen(Console(stderr=True)) as screen:
+        results = Results(folder, identity)
         summaries, verdict = sweep(comparison, results, task, screen, arguments.workers or available_cores())
-    files = write_report(comparison, results, summaries, verdict, task, words)
+        files = write_report(comparison, results, summaries, verdict, task, words)
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(as_rich(learning_table(summaries, task)))
     console.print(as_rich(cost_table(summaries)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -14,6 +14,10 @@ from tf_rnn.tasks import setup_identity
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from tf_rnn.config import Setup
+    from tf_rnn.tasks import Task
 
 NAME = "lags"
 HELP = "how far back the gradient reaches, and what each truncation cuts off"
@@ -63,7 +67,11 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         "state": arguments.state,
         "seed": arguments.seed,
     }
-    folder = results_folder(NAME, arguments.out, identity)
+    with results_folder(NAME, arguments.out, identity) as folder:
+        _measure(folder, setup, task, identity, words)
+
+
+def _measure(folder: Path, setup: Setup, task: Task, identity: dict[str, Any], words: Sequence[str]) -> None:
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
     from tf_rnn.analysis.report import describe, write_lags  # noqa: PLC0415
     from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
@@ -72,13 +80,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     study = study_lags(
         setup,
         task,
-        num_steps,
-        tokens=tokens,
-        state=arguments.state,
-        seed=arguments.seed,
+        identity["num_steps"],
+        tokens=identity["tokens"],
+        state=identity["state"],
+        seed=identity["seed"],
         listener=ProgressLine(),
     )
-    files = write_lags(folder, study, identity, task, setup_line(setup, f"{tokens:,.10g} tokens"), words)
+    line = setup_line(setup, f"{identity['tokens']:,.10g} tokens")
+    files = write_lags(folder, study, identity, task, line, words)
     console = Console()
     console.print(f"{describe('untrained', study.untrained)}.", highlight=False, soft_wrap=True)
     if study.trained:

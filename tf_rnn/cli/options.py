@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import math
 from pathlib import Path
@@ -25,11 +26,12 @@ from tf_rnn.config import (
     require_whole,
     shown,
 )
+from tf_rnn.lock import made_and_held
 from tf_rnn.output import as_path, claim_folder, folder_name
 from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 BAD_INPUT = 2
 # Networks whose gradients are looked at are trained for this part of what a comparison trains.
@@ -287,12 +289,14 @@ def measurement(arguments: argparse.Namespace) -> Measurement:
     return Measurement(setup, task, num_steps, tokens)
 
 
-def results_folder(name: str, out: Path | None, identity: dict[str, Any]) -> Path:
-    """Makes and claims the folder that a command's results go to.
+@contextlib.contextmanager
+def results_folder(name: str, out: Path | None, identity: dict[str, Any]) -> Iterator[Path]:
+    """Makes, holds and claims the folder that a command's results go to.
 
     Raises:
-        OptionError: See `claim_folder`.
+        OptionError: See `claim_folder`; or if another command is writing to it.
     """
     folder = out or Path("results") / folder_name(name, identity)
-    claim_folder(folder, identity)
-    return folder
+    with made_and_held("out", folder):
+        claim_folder(folder, identity)
+        yield folder

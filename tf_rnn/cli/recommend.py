@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tf_rnn.cli.options import Measurement
     from tf_rnn.config import Setup
 
 NAME = "recommend"
@@ -79,15 +80,25 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     Raises:
         OptionError: If a value is not allowed.
     """
-    setup, task, num_steps, tokens = measurement(arguments)
+    measured = measurement(arguments)
     require_whole("seeds", arguments.seeds, at_most=MOST)
-    identity = setup_identity(setup, task) | {
-        "num_steps": num_steps,
-        "tokens": tokens,
+    identity = setup_identity(measured.setup, measured.task) | {
+        "num_steps": measured.num_steps,
+        "tokens": measured.tokens,
         "seeds": arguments.seeds,
         "tolerance": arguments.tolerance,
     }
-    folder = results_folder(NAME, arguments.out, identity)
+    with results_folder(NAME, arguments.out, identity) as folder:
+        _recommend(folder, arguments, measured, identity, words)
+
+
+def _recommend(
+    folder: Path,
+    arguments: argparse.Namespace,
+    measured: Measurement,
+    identity: dict[str, Any],
+    words: Sequence[str],
+) -> None:
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
     from tf_rnn.analysis.advice import advise, widths_to_price  # noqa: PLC0415
     from tf_rnn.analysis.cost import measure_costs  # noqa: PLC0415
@@ -96,6 +107,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     from tf_rnn.graph import make_graph  # noqa: PLC0415
     from tf_rnn.training import ProgressLine  # noqa: PLC0415
 
+    setup, task, num_steps, tokens = measured
     studies = [
         study_lags(setup, task, num_steps, tokens=tokens, seed=seed, listener=ProgressLine())
         for seed in range(arguments.seeds)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 # These may be others than the run was begun with, or are of no interest to it.
 FREE = (
     "out", "resume", "preset", "threads", "data", "num_steps", "batch_size", "recompute",
-    "epochs", "tokens", "updates", "seconds", "patience",
+    "learning_rate", "clip_norm", "epochs", "tokens", "updates", "seconds", "patience",
 )  # fmt: skip
 
 OF_GRAPH = (
-    "optimizer", "learning_rate", "clip_norm", "reduction", "embedding_size", "dropout", "init_scale",
+    "optimizer", "reduction", "embedding_size", "dropout", "init_scale",
 )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NAME = "train"
 HELP = "train one network, keep it in a folder, go on with it after a stop"
 EPOCHS = 10.0
+# What may be another in a graph that is gone on with.
+MAY_CHANGE = ("num_steps", "batch_size", "recompute", "learning_rate", "clip_norm")
 AMOUNTS = ("epochs", "tokens", "updates", "seconds")
 
 
@@ -37,8 +39,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=path,
         metavar="DIR",
-        help="go on with the run in this folder; of its options, --num-steps, --batch-size, --patience and "
-        "how long to train may be others",
+        help="go on with the run in this folder; of its options, --num-steps, --batch-size, --learning-rate, "
+        "--clip-norm, --patience and how long to train may be others",
     )
     group.add_argument(
         "--preset",
@@ -118,6 +120,8 @@ def settle(arguments: argparse.Namespace, words: Sequence[str]) -> tuple[argpars
     parsed = vars(parser.parse_args(words, blank))
     given = {name: value for name, value in parsed.items() if value is not untouched}
     preset = preset_options(arguments.preset, given)
+    if arguments.resume:  # a run is changed by what was typed alone
+        preset = {name: value for name, value in preset.items() if name not in MAY_CHANGE}
     parser.set_defaults(**preset)
     return parser.parse_args(words), preset | given
 
@@ -179,14 +183,14 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
     kept = find_start(folder, tell=_ignore)
     config = kept.snapshot.config if kept else config
     task = _same_task(config["task"], arguments.data)
-    sizes = {name: given[name] for name in ("num_steps", "batch_size", "recompute") if name in given}
+    changed = {name: given[name] for name in MAY_CHANGE if name in given}
     training = config["training"]
 
     def prepare() -> tuple[UnrolledGraph, dict[str, Any]]:
         from tf_rnn.graph.describe import described_graph  # noqa: PLC0415
         from tf_rnn.training import Schedule, Truncation  # noqa: PLC0415
 
-        return described_graph(config, **sizes), {
+        return described_graph(config, **changed), {
             **(_amount(arguments) or {training["budget"]["kind"]: training["budget"]["amount"]}),
             "state": training["state"],
             "evaluations": training["evaluations"],

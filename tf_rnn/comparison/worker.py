@@ -7,7 +7,10 @@ so starts, answers and draws without it.
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import os
 import signal
+import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from tf_rnn.output import plain
@@ -36,6 +39,15 @@ def connect(messages: Queue[Any], stop: Event) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _channel.update(messages=messages, stop=stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that hands out the work is gone, killed perhaps."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class ChannelListener:

@@ -33,3 +33,8 @@ def gradient_norms(graph: UnrolledGraph) -> Any:
         by_step = tf.nest.pack_sequence_as(states, gradients)
         squares = [tf.add_n([tf.reduce_sum(tf.square(part), axis=1) for part in step]) for step in by_step]
         return tf.sqrt(tf.stack(squares[::-1]))
+
+
+def mean_gradient_norms(graph: UnrolledGraph) -> Any:
+    """The mean of `gradient_norms` over examples, [num_steps]."""
+    return tf.reduce_mean(gradient_norms(graph), axis=1)

@@ -9,6 +9,8 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.config import MOST, require_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.config import GraphOptions
 
 # Below this many floating point operations a step, starting a thread costs more than it saves.
@@ -56,7 +58,14 @@ def step_operations(cell: Any, options: GraphOptions) -> float:
 def open_session(graph: Any, operations: float, threads: int | None) -> Any:
     """Returns a `tf.Session` of `graph` with all variables initialised; see `session_config`."""
     with graph.as_default():
-        initializer = tf.global_variables_initializer()
+        initializers = [variable.initializer for variable in tf.global_variables()]
     session = tf.Session(graph=graph, config=session_config(operations, threads))
-    session.run(initializer)
+    session.run(initializers)
     return session
+
+
+def assign(session: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Gives variables their values, without adding an operation to the graph."""
+    initializers = [variable.initializer for variable in variables]
+    fed = {op.inputs[1]: value for op, value in zip(initializers, values, strict=True)}
+    session.run(initializers, fed)

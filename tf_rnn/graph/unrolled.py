@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from tf_rnn.graph.unroll import ChunkTrace, Unrolled, unroll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
 
 
 class UnrolledGraph:
@@ -111,6 +113,7 @@ class UnrolledGraph:
             num_classes=num_classes,
             **options,
         )
+        self._made: dict[Any, Any] = {}
         self.tf_graph = home_graph(cell)
         with self.tf_graph.as_default(), tf.name_scope(f"width_{num_steps}"):
             self.network = Network(cell, self.options)
@@ -218,7 +221,10 @@ class UnrolledGraph:
         return open_session(self.tf_graph, self._step_operations, threads)
 
     def forward(self, num_steps: int | None = None, batch_size: int | None = None) -> UnrolledGraph:
-        """Returns a graph of another size on the same variables, without training step and dropout."""
+        """Returns a graph of another size on the same variables, without training step and dropout.
+
+        For the same sizes it is the same graph each time.
+        """
         options = dataclasses.replace(
             self.options,
             num_steps=self.num_steps if num_steps is None else num_steps,
@@ -250,9 +256,26 @@ class UnrolledGraph:
         )
         return self._sibling(options, kind or UnrolledGraph)
 
+    def once(self, make: Callable[[UnrolledGraph], T]) -> T:
+        """What a function adds to the graph: made when it is first asked for, the same from then on.
+
+        However often a graph is trained and evaluated, its `tf_graph` thus does not grow.
+
+        Args:
+            make: Given this graph, with its `tf_graph` as the default.
+        """
+        if make not in self._made:
+            with self.tf_graph.as_default():
+                self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
+
     def _sibling(self, options: GraphOptions, kind: type[UnrolledGraph]) -> UnrolledGraph:
-        with self.tf_graph.as_default():
-            return kind(self.cell, **dataclasses.asdict(options))
+        if (options, kind) not in self._made:
+            with self.tf_graph.as_default():
+                self._made[options, kind] = kind(self.cell, **dataclasses.asdict(options))
+        sibling: UnrolledGraph = self._made[options, kind]
+        return sibling
 
     def _place_inputs(self) -> None:
         options = self.options

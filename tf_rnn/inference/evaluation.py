@@ -10,7 +10,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError, require_whole
 from tf_rnn.tasks import described_task
-from tf_rnn.training.evaluation import Evaluation, has_loss
+from tf_rnn.training.evaluation import Evaluation, has_loss, stacked_losses
 
 if TYPE_CHECKING:
     import os
@@ -137,11 +137,9 @@ class ModelEvaluator:
     def _losses(self, stream: Stream, layout: Layout, num_steps: int) -> np.ndarray:
         """The loss of each token, [rows, length]."""
         graph = self._graph.forward(num_steps=num_steps, batch_size=layout.at_a_time)
-        with graph.tf_graph.as_default():
-            stacked = tf.stack(graph.losses, axis=1)
         found = []
         with self._open_session(graph) as session:
-            run = graph.runner(session, stacked, graph.final_state)
+            run = graph.runner(session, graph.once(stacked_losses), graph.final_state)
             for first in range(0, layout.rows, layout.at_a_time):
                 rows = np.arange(first, first + layout.at_a_time)
                 state = graph.zero_state()

@@ -23,6 +23,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
 from tf_rnn.inference.keras_model import keras_model, outside_of_graphs, without_equal
 from tf_rnn.inference.saved_model import INPUT, write_saved_model
+from tf_rnn.lock import LOCK, locked
 from tf_rnn.output import CONFIG, as_path, require_empty, write_json, write_text
 
 if TYPE_CHECKING:
@@ -98,10 +99,11 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         require_empty(folder)
         partial.mkdir(parents=True)
-        yield partial
-        if folder.is_dir():
-            folder.rmdir()
-        partial.rename(folder)
+        with locked("out", folder.with_name(f".{folder.name}{LOCK}"), folder):
+            yield partial
+            if folder.is_dir():
+                folder.rmdir()
+            partial.rename(folder)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise OptionError("out", f"could not be written: {reason} ({str(folder)!r})") from error

@@ -22,7 +22,7 @@ from tf_rnn.training.keeper import say
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -132,10 +132,8 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
     session = graph.session()
     with graph.tf_graph.as_default():
-        try:
-            found.restore(saver, session, weight_names(graph))
-        except DamagedError as error:
-            raise OptionError("folder", f"must hold the variables of its configuration: {error}") from error
+        while not _is_restored(found, saver, session, weight_names(graph)):
+            found = find_checkpoint(found.path.parent.parent, checkpoint)
     names = weight_names(graph)
     weights = session.run(names)
 
@@ -147,6 +145,17 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
     evaluator = ModelEvaluator(graph, open_session, config["task"], found.snapshot.vocabulary)
     return Model(found, graph, session, Stepper(step, session), evaluator)
+
+
+def _is_restored(found: Checkpoint, saver: Any, session: Any, variables: Mapping[str, Any]) -> bool:
+    """Gives the variables their values, unless a run that goes on has cleared the checkpoint away."""
+    try:
+        found.restore(saver, session, variables)
+    except (OSError, DamagedError) as error:
+        if found.path.exists():
+            raise OptionError("folder", f"must hold the variables of its configuration: {error}") from error
+        return False
+    return True
 
 
 def _step_options(graph: UnrolledGraph) -> dict[str, Any]:

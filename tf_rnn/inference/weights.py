@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.config import OptionError
+from tf_rnn.graph.session import assign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,4 @@ def assign_weights(session: Any, variables: Mapping[str, Any], weights: Mapping[
     given = {name: list(np.shape(value)) for name, value in weights.items()}
     if names != given:
         raise OptionError("weights", f"must have the names and shapes {names}, got {given}")
-    initializers = {name: variable.initializer for name, variable in variables.items()}
-    fed = {initializer.inputs[1]: weights[name] for name, initializer in initializers.items()}
-    session.run(list(initializers.values()), fed)
+    assign(session, list(variables.values()), [weights[name] for name in variables])

@@ -42,7 +42,8 @@ class Language(Task):
             rounded to whole tokens.
         test_fraction: Likewise for the split "test"; together they are below 1.
         vocabulary: The tokens that there are, in the order of their class indices, for instance
-            those of a saved model; None to take them from the text.
+            those of a saved model; None to take them from the text. Where they are given, a split may
+            be as short as it likes until it is asked for.
 
     Attributes:
         vocabulary_kind: How text becomes tokens.
@@ -74,6 +75,7 @@ class Language(Task):
             )
         self._given = None if vocabulary is None else self.vocabulary_kind(vocabulary)
         sources = read_sources(data)
+        self._places = [source.place for source in sources]
         self.data = _spell(data)
         if len(sources) > 1:
             self._refuse_fractions()
@@ -87,7 +89,9 @@ class Language(Task):
             self.vocabulary, of_sources = self._given, _encode(sources, self._given)
         self.input_size = len(self.vocabulary)
         self.num_classes = len(self.vocabulary)
-        self._tokens = self._cut(of_sources, sources)
+        self._tokens = self._cut(of_sources)
+        if self._given is None and min(map(len, self._tokens.values())) < 2:
+            raise self._too_short("train")
 
     @abstractmethod
     def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
@@ -114,10 +118,15 @@ class Language(Task):
         """Returns the tokens of a split but the last, and those but the first.
 
         The arrays are read-only views; see `Task.stream`. The split "all" is all of them in a row.
+
+        Raises:
+            OptionError: See `Task.stream`; or the split has fewer than 2 tokens of text.
         """
         require_choice("split", split, (*self.splits, WHOLE))
         require_whole("epoch", epoch, at_least=0)
         tokens = np.concatenate(list(self._tokens.values())) if split == WHOLE else self._tokens[split]
+        if len(tokens) < 2:
+            raise self._too_short(split)
         return Stream(tokens[:-1], tokens[1:])
 
     def baselines(self) -> dict[str, float]:
@@ -158,29 +167,28 @@ class Language(Task):
         held_out = [round(total * self.valid_fraction), round(total * self.test_fraction)]
         return [total - sum(held_out), *held_out]
 
-    def _cut(
-        self, of_sources: Sequence[NDArray[np.int32]], sources: Sequence[Source]
-    ) -> dict[str, NDArray[np.int32]]:
-        """Returns the class indices by split, or raises OptionError if one is too short."""
-        sizes = dict(zip(self.splits, self._sizes(of_sources), strict=True))
-        if min(sizes.values()) < 2:
-            self._refuse_short(sizes, sources)
+    def _cut(self, of_sources: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
+        """Returns the class indices by split."""
         for tokens in of_sources:
             tokens.flags.writeable = False
         if len(of_sources) > 1:
             return dict(zip(self.splits, of_sources, strict=True))
-        borders = np.cumsum(list(sizes.values()))[:-1]
+        borders = np.cumsum(self._sizes(of_sources))[:-1]
         return dict(zip(self.splits, np.split(of_sources[0], borders), strict=True))
 
-    def _refuse_short(self, sizes: dict[str, int], sources: Sequence[Source]) -> None:
-        if len(sources) > 1:
+    def _too_short(self, split: str) -> OptionError:
+        """The error of a text that has fewer than 2 tokens for a split."""
+        sizes = {name: len(tokens) for name, tokens in self._tokens.items()}
+        short = f"must hold at least 2 {self.token}s, but"
+        if split == WHOLE:
+            return OptionError("data", f"{short} {self._places[0]} holds {sum(sizes.values())}")
+        if len(self._places) > 1:
             size, at = min((size, at) for at, size in enumerate(sizes.values()))
-            what = f"at least 2 {self.token}s, but {sources[at].place} holds {size}"
-            raise OptionError("data", f"must hold {what}")
-        train, valid, test = (f"{size} for {split!r}" for split, size in sizes.items())
-        raise OptionError(
+            return OptionError("data", f"{short} {self._places[at]} holds {size}")
+        train, valid, test = (f"{size} for {name!r}" for name, size in sizes.items())
+        return OptionError(
             "data",
-            f"must leave at least 2 {self.token}s for each split, but {sources[0].place} leaves {train}, "
+            f"must leave at least 2 {self.token}s for each split, but {self._places[0]} leaves {train}, "
             f"{valid} and {test} (valid_fraction {self.valid_fraction}, test_fraction {self.test_fraction})",
         )
 

@@ -31,7 +31,7 @@ from tf_rnn.training.record import Record, read_count, read_number
 from tf_rnn.training.session_loop import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FORMAT = 1
 MANIFEST, RUN, VOCABULARY = "manifest.json", "run.json", "vocabulary.json"
@@ -193,33 +193,63 @@ class Checkpoints:
         self._last = {name}
 
     def _prune(self, keep: set[str]) -> None:
-        for path in self._folder.iterdir():
-            if path.name not in keep and _NAME.fullmatch(path.name.removesuffix(_PARTIAL)):
-                shutil.rmtree(path, ignore_errors=True)
+        for path in list(self._folder.iterdir()):
+            if path.name not in keep and _NAME.fullmatch(path.name.removesuffix(_PARTIAL)) and path.is_dir():
+                shutil.rmtree(_out_of_sight(path), ignore_errors=True)
 
     def newest(self, tell: Callable[[str], None]) -> Checkpoint | None:
         """The newest undamaged checkpoint, or None where there is none.
 
+        A run that goes on meanwhile may clear away what was just found; then there is a newer one.
+
         Args:
             tell: Given a line about each damaged one that was passed over.
         """
-        return self._first(self.names, tell)
+        told: set[str] = set()
+        while True:
+            names = self.names
+            for name in names:
+                if found := self._read(name, tell, "the one before it is used", told):
+                    return found
+            if names == self.names:
+                return None
 
     def best(self, tell: Callable[[str], None]) -> Checkpoint | None:
         """The undamaged checkpoint with the lowest held-out loss; the newest where none was evaluated."""
-        newest = self.newest(tell)
-        if newest is None or newest.snapshot.best is None:
-            return newest
-        name = newest.snapshot.best.name
-        return newest if name == newest.path.name else self._first([name], tell) or newest
+        told: set[str] = set()
+        while True:
+            names, newest = self.names, self.newest(tell)
+            if newest is None or newest.snapshot.best is None:
+                return newest
+            name = newest.snapshot.best.name
+            if name == newest.path.name:
+                return newest
+            if found := self._read(name, tell, f"{newest.path.name}, the newest, is used", told):
+                return found
+            if name in told:
+                return newest
+            if names == self.names:
+                tell(f"{name} is missing; {newest.path.name}, the newest, is used")
+                return newest
 
-    def _first(self, names: Iterable[str], tell: Callable[[str], None]) -> Checkpoint | None:
-        for name in names:
-            try:
-                return read_checkpoint(self._folder / name)
-            except DamagedError as error:
-                tell(f"{name} is damaged ({error}); the one before it is used")
+    def _read(
+        self, name: str, tell: Callable[[str], None], instead: str, told: set[str]
+    ) -> Checkpoint | None:
+        """A checkpoint; None where it is damaged, which is told once, or not there any more."""
+        try:
+            return read_checkpoint(self._folder / name)
+        except DamagedError as error:
+            if name not in told and (self._folder / name).exists():
+                told.add(name)
+                tell(f"{name} is damaged ({error}); {instead}")
         return None
+
+
+def _out_of_sight(path: Path) -> Path:
+    """Gives a checkpoint the name of one that is not complete: a reader sees all of it or nothing."""
+    with contextlib.suppress(OSError):
+        return path.rename(path.with_name(path.name.removesuffix(_PARTIAL) + _PARTIAL))
+    return path
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -71,9 +71,8 @@ class Evaluator:
         self._row_length = row_length
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
         self._blocks = _filled(stream, num_rows, row_length, num_steps)
-        with self._graph.tf_graph.as_default():
-            self._losses = tf.stack(self._graph.losses, axis=1)
-            self._predictions = tf.stack(self._graph.predictions, axis=1)
+        self._losses = self._graph.once(stacked_losses)
+        self._predictions = self._graph.once(stacked_predictions)
 
     def __call__(self, session: Any) -> Evaluation:
         """Returns the evaluation of the variables' present values."""
@@ -111,6 +110,16 @@ class Evaluator:
             inputs[:filled_rows, : self._row_length],
             predictions[:filled_rows, : self._row_length, 1],
         )
+
+
+def stacked_losses(graph: UnrolledGraph) -> Any:
+    """The losses of all steps, [batch_size, num_steps]."""
+    return tf.stack(graph.losses, axis=1)
+
+
+def stacked_predictions(graph: UnrolledGraph) -> Any:
+    """The predictions of all steps, [batch_size, num_steps, num_classes]."""
+    return tf.stack(graph.predictions, axis=1)
 
 
 def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:

@@ -10,18 +10,19 @@ Of these, config.json is written once, the others again and again, each as a who
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import signal
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
-from tf_rnn.graph.naming import saved_names
+from tf_rnn.graph.naming import saved_names, weight_names
+from tf_rnn.lock import held, made_and_held
 from tf_rnn.output import (
     CHECKPOINTS,
     CONFIG,
@@ -37,11 +38,12 @@ from tf_rnn.output import (
     write_text,
 )
 from tf_rnn.training.checkpoints import Best, Checkpoint, Checkpoints, DamagedError, Snapshot
+from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.schedules import OVER_BUDGET
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tf_rnn.graph import UnrolledGraph
@@ -57,6 +59,8 @@ MAY_CHANGE = (
     ("graph", "num_steps"),
     ("graph", "batch_size"),
     ("graph", "seed"),
+    ("graph", "clip_norm"),
+    ("graph", "learning_rate"),
     ("graph", "recompute"),
     ("task", "options", "data"),
     ("training", "patience"),
@@ -142,8 +146,7 @@ class FolderKeeper:
         self._vocabulary, self._start, self._unit = vocabulary, start, unit
         self._best = start.snapshot.best if start else None
         self._checkpoints = Checkpoints(folder / CHECKPOINTS, start)
-        with graph.tf_graph.as_default():
-            self._saver = tf.train.Saver(saved_names(graph), max_to_keep=None)
+        self._saver, self._finite = graph.once(_saver), graph.once(_all_finite)
         self._next_save = time.monotonic() + SAVE_SECONDS
         self._saved: tuple[int, int, int] | None = None
         self._handlers: dict[signal.Signals, Any] = {}
@@ -165,6 +168,11 @@ class FolderKeeper:
         self.is_stopped = True
 
     @property
+    def evaluations(self) -> int:
+        """How many there were before this start."""
+        return len(self._start.snapshot.record.curve) if self._start else 0
+
+    @property
     def save_is_due(self) -> bool:
         """Whether the last checkpoint is a while ago."""
         return time.monotonic() >= self._next_save
@@ -182,14 +190,18 @@ class FolderKeeper:
     def save(
         self, session: Any, record: Record, place: Place, final_state: Any, curve: list[CurvePoint]
     ) -> None:
-        """Writes a checkpoint and the metrics.
+        """Writes a checkpoint and the metrics; what was there before still is if they cannot be written.
 
         Raises:
-            OptionError: For `out`, if they cannot be written; what was there before still is.
+            OptionError: For `out`, if they cannot be written.
+            DivergedError: If a weight is no finite number; such a checkpoint would be of no use.
         """
         present = (record.updates, record.epochs, len(curve))
         if present == self._saved:
             return
+        if not session.run(self._finite):
+            epoch = record.epochs + (record.epoch_updates > 0)
+            raise DivergedError(0.0, record.updates, epoch, record.largest_norm, 0.0)
         began = time.monotonic()
         name = self._checkpoints.next_name
         if len(curve) > 1 and curve[-1].updates == record.updates:
@@ -199,14 +211,23 @@ class FolderKeeper:
         kept = place._replace(state=_flat(place.state))
         snapshot = Snapshot(self._config, record, kept, _flat(final_state), self._best, self._vocabulary)
         self._checkpoints.write(name, snapshot, lambda path: self._save_variables(session, path))
-        with _writing(self.folder / METRICS) as path:
-            write_metrics(path, curve, self._unit)
+        write_metrics(self.folder / METRICS, curve, self._unit)
         self._saved = present
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(SAVE_SECONDS, took / SAVE_SHARE)
 
     def _save_variables(self, session: Any, path: str) -> None:
         self._saver.save(session, path, write_meta_graph=False, write_state=False)
+
+
+def _saver(graph: UnrolledGraph) -> Any:
+    return tf.train.Saver(saved_names(graph), max_to_keep=None)
+
+
+def _all_finite(graph: UnrolledGraph) -> Any:
+    """Whether all weights are finite numbers."""
+    values = [variable.read_value() for variable in weight_names(graph).values()]
+    return tf.reduce_all(tf.stack([tf.reduce_all(tf.is_finite(value)) for value in values]))
 
 
 def _flat(state: Any) -> list[Any] | None:
@@ -241,16 +262,6 @@ def _packed(zero_state: Any, flat: list[Any] | None) -> Any:
     return tf.nest.pack_sequence_as(zero_state, flat)
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[Path]:
-    """Raises OptionError for `out` if a file cannot be written."""
-    try:
-        yield path
-    except OSError as error:
-        reason = error.strerror or error
-        raise OptionError("out", f"could not be written: {reason} ({str(path)!r})") from error
-
-
 def write_metrics(path: Path, curve: list[CurvePoint], unit: str = "nats") -> None:
     """Writes a line of JSON for each evaluation after the start; perplexity for losses in nats alone."""
     lines = [
@@ -274,6 +285,20 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def only_writer(
+    out: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None
+) -> AbstractContextManager[None]:
+    """Holds the folder of a run that begins in `out` or goes on in `resume`.
+
+    Raises:
+        OptionError: When entered, if somebody else is writing to it, or it cannot be written.
+    """
+    if resume is None:
+        return made_and_held("out", as_path("out", out))
+    folder = as_path("resume", resume)
+    return held("resume", folder) if folder.is_dir() else nullcontext()
+
+
 def open_keeper(
     out: str | os.PathLike[str] | None,
     resume: str | os.PathLike[str] | None,
@@ -295,8 +320,7 @@ def open_keeper(
         require_new(folder)
         require_no_links("out", folder)
         make_folder("out", folder)
-        with _writing(folder / CONFIG) as path:
-            write_json(path, config)
+        write_json(folder / CONFIG, config)
         return FolderKeeper(folder, graph, config, vocabulary, None, unit)
     if resume is not None:
         folder = as_path("resume", resume)

@@ -14,8 +14,9 @@ from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
 from tf_rnn.output import SUMMARIES
 from tf_rnn.training.budget import Budget
+from tf_rnn.training.divergence import DivergedError, LastGood
 from tf_rnn.training.evaluation import Evaluation, Evaluator
-from tf_rnn.training.keeper import FolderKeeper, Keeper, Nothing, kept_config, open_keeper
+from tf_rnn.training.keeper import FolderKeeper, Keeper, Nothing, kept_config, only_writer, open_keeper
 from tf_rnn.training.meter import Meter
 from tf_rnn.training.progress import Listener, Listeners, ProgressLine
 from tf_rnn.training.schedules import Schedule
@@ -142,8 +143,9 @@ def train(
             a row; None for never.
         seed: Of what dropout drops.
         out: A new folder to keep the run in: configuration, metrics, checkpoints.
-        resume: The folder of a run to go on with. The graph's width and batch size may be others
-            than before (with another batch size the epoch begins anew), all else must be the same.
+        resume: The folder of a run to go on with. The graph's width, batch size, learning rate and
+            limit on the gradient may be others than before (with another batch size the epoch begins
+            anew), all else must be the same.
         session: An open session of the graph; None to open one for this call. An open one keeps its
             variables' values, before and after.
         listener: Told of the progress; None for a line on standard error.
@@ -154,7 +156,9 @@ def train(
     Raises:
         OptionError: (a ValueError) If an option is not allowed, or does not suit the task; or a
             folder is not what it must be, or cannot be written.
-        DivergedError: If the loss, in training or on held-out data, is not finite.
+        DivergedError: If the loss, in training or on held-out data, or its gradient is not finite. It
+            says at which update, and from how far back the gradient was largest before; what was last
+            kept of the run can be gone on with, at a smaller rate or with a limited gradient.
         KeyboardInterrupt: After an interrupt, and after saving if there is a folder.
     """
     budget = _one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
@@ -165,18 +169,19 @@ def train(
     )
     _check(graph, task, plan)
     evaluator = Evaluator(graph, task, state)
-    keeper: Keeper = Nothing()
-    if out is not None or resume is not None:
-        keeper = open_keeper(
-            out, resume, graph, run_config(graph, task, plan), getattr(task, "vocabulary", None), task.unit
-        )
     with contextlib.ExitStack() as stack:
+        keeper: Keeper = Nothing()
+        if out is not None or resume is not None:
+            stack.enter_context(only_writer(out, resume))
+            config, vocabulary = run_config(graph, task, plan), getattr(task, "vocabulary", None)
+            keeper = open_keeper(out, resume, graph, config, vocabulary, task.unit)
         if session is None:
             session = stack.enter_context(graph.session())
         stack.enter_context(keeper)
         listener = ProgressLine() if listener is None else listener
         if isinstance(keeper, FolderKeeper):
-            listener = Listeners(listener, Summaries(keeper.folder / SUMMARIES, graph, task))
+            summaries = Summaries(keeper.folder / SUMMARIES, graph, task, keeper.evaluations)
+            listener = Listeners(listener, summaries)
         tell = stack.enter_context(listener)
         return _Run(graph, task, plan, keeper, evaluator, session, tell)()
 
@@ -194,7 +199,7 @@ class _Run:
         session: Any,
         tell: Listener,
     ) -> None:
-        self._graph, self._plan, self._keeper = graph, plan, keeper
+        self._graph, self._task, self._plan, self._keeper = graph, task, plan, keeper
         self._evaluator, self._session, self._tell = evaluator, session, tell
         kept = keeper.restore(session)
         sizes = _sizes(graph, task, plan)
@@ -204,12 +209,24 @@ class _Run:
         self._final_state = graph.zero_state() if final_state is None else final_state
         self._rate: float = graph.options.learning_rate
         self._evaluation: Evaluation | None = None
+        self._good = LastGood(graph, session)
+        self._good.keep(self._meter.record.updates)
         self._epochs = session_epochs(
             graph, task, session, plan.state, plan.truncation, self._place, self._controls()
         )
 
     def __call__(self) -> TrainingResult:
-        """Trains until the budget is spent, patience ends, or somebody interrupts."""
+        """Trains until the budget is spent, patience ends, or somebody interrupts.
+
+        Raises:
+            DivergedError: With what is known of the gradient by lag.
+        """
+        try:
+            return self._trained()
+        except DivergedError as error:
+            raise error.with_lag(self._good.largest_lag(self._task, self._place)) from None
+
+    def _trained(self) -> TrainingResult:
         if not self._meter.curve:
             self._evaluate(self._meter.evaluate)
         self._check_interrupt()
@@ -263,6 +280,7 @@ class _Run:
             self._report()
         self._evaluation = evaluate(self._evaluator, self._session)
         with self._meter.paused():
+            self._good.keep(self._meter.record.updates)
             self._tell.evaluated(self._meter.curve[-1], self._session)
         self._save()
 

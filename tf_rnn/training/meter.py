@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.config import require_whole
+from tf_rnn.training.budget import ROUNDING_DIGITS
+from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.progress import Progress
 from tf_rnn.training.record import Average, CurvePoint, Record
 from tf_rnn.training.schedules import Moment
@@ -20,31 +22,6 @@ if TYPE_CHECKING:
     from tf_rnn.training.session_loop import Update
 
 REPORT_SECONDS = 0.1
-
-
-class DivergedError(FloatingPointError):
-    """The loss is no longer a finite number.
-
-    Attributes:
-        loss: What it is.
-        update: The update, counted from 1, whose loss was not finite.
-        epoch: Its epoch.
-        largest_norm: The largest norm of the gradient, before clipping, up to then.
-    """
-
-    def __init__(self, loss: float, update: int, epoch: int, largest_norm: float) -> None:
-        super().__init__(loss, update, epoch, largest_norm)
-        self.loss, self.update, self.epoch, self.largest_norm = loss, update, epoch, largest_norm
-
-    def __str__(self) -> str:
-        when = f"at update {self.update} (epoch {self.epoch})" if self.update else "before any update"
-        norms = (
-            f", after gradients that grew to a norm of {self.largest_norm:.3g}" if self.largest_norm else ""
-        )
-        return (
-            f"the loss is {self.loss} {when}{norms}; "
-            "limit the gradient's norm with clip_norm, or lower learning_rate"
-        )
 
 
 class Meter:
@@ -93,6 +70,7 @@ class Meter:
         self._paused = 0.0
         self._reported_seconds, self._reported_tokens = self.seconds, self.record.tokens
         self._fraction_before = self.fraction
+        self._epochs = self._epochs_in_all()
         self._pass_evaluations()
 
     @property
@@ -163,7 +141,7 @@ class Meter:
         """Counts an update in, and sees which part of the budget is used up now.
 
         Raises:
-            DivergedError: If its loss is not finite.
+            DivergedError: If its loss or its gradient is not finite.
         """
         record = self.record
         record.updates += 1
@@ -172,8 +150,10 @@ class Meter:
         record.epoch_tokens += update.tokens
         record.seconds = self.seconds
         record.largest_norm = max(record.largest_norm, update.gradient_norm)  # a nan does not replace it
-        if not math.isfinite(update.loss):
-            raise DivergedError(update.loss, record.updates, update.epoch, record.largest_norm)
+        if not (math.isfinite(update.loss) and math.isfinite(update.gradient_norm)):
+            raise DivergedError(
+                update.loss, record.updates, update.epoch, record.largest_norm, update.gradient_norm
+            )
         self._norm = update.gradient_norm
         record.since_point.add(update.loss)
         self._since_report.add(update.loss)
@@ -214,6 +194,13 @@ class Meter:
         self.curve = [*record.curve, CurvePoint(*counts, train_loss, evaluation.loss, epoch)]
         return evaluation
 
+    def _epochs_in_all(self) -> int | None:
+        """How many epochs there will have been: those before may have had another number of updates."""
+        if math.isinf(self._total):
+            return None
+        of_this = self.record.epoch_updates + self._total * (1 - self.fraction)
+        return self.record.epochs + math.ceil(round(of_this / self._per_epoch, ROUNDING_DIGITS))
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Stops the clock for as long as something else than training is done."""
@@ -233,7 +220,7 @@ class Meter:
         gained = self.fraction - self._fraction_before
         progress = Progress(
             epoch=record.epochs + (record.epoch_updates > 0),
-            epochs=None if math.isinf(self._total) else math.ceil(self._total / self._per_epoch),
+            epochs=self._epochs,
             step=record.epoch_updates or self._per_epoch,
             steps=self._per_epoch,
             updates=record.updates,

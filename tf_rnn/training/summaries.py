@@ -39,11 +39,12 @@ class Summaries:
         folder: Where.
         graph: Whose gradients.
         task: Whose data.
+        evaluations: How many there have been before, of a run that is gone on with.
     """
 
-    def __init__(self, folder: Path, graph: UnrolledGraph, task: Task) -> None:
+    def __init__(self, folder: Path, graph: UnrolledGraph, task: Task, evaluations: int = 0) -> None:
         self._folder, self._graph, self._task = folder, graph, task
-        self._evaluations = 0
+        self._evaluations = evaluations
         self._probe: GradientProbe | None = None
         self._is_entropy = task.unit == "nats"
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn._tensorflow import tf
 from tf_rnn.config import STYLES as STYLE_NAMES
 from tf_rnn.config import require_choice, require_fraction, require_whole
-from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, require_style
 
 if TYPE_CHECKING:
@@ -118,9 +117,7 @@ class GradientProbe:
         """Most runs never measure: the operations are made for the first that does."""
         # What is dropped in training would differ each time, and is not there when the model is used.
         graph = self._graph.forward() if self._graph.options.dropout else self._graph
-        with graph.tf_graph.as_default():
-            norms = tf.reduce_mean(gradient_norms(graph), axis=1)
-        return graph.runner(self._session, norms, graph.final_state)
+        return graph.runner(self._session, graph.once(mean_gradient_norms), graph.final_state)
 
     def norms(self, rows: Stream, start: int, state: Any) -> np.ndarray:
         """The mean norm by lag, [num_steps], over a few blocks from a step on, from a state."""

@@ -1,0 +1,70 @@
+"""The same seed gives the same in a new process, bit for bit in one thread."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from command_helpers import finished
+from crashes import outcome, without_seconds
+from model_helpers import made_up_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HASH_SEEDS = ("1", "2")  # in which order sets are gone through must not matter
+
+
+def in_new_processes(words: list[str], place: Path) -> list[str]:
+    """Standard output of the command, once for each hash seed, in folders of these names."""
+    shown = []
+    for seed in HASH_SEEDS:
+        folder = place / seed
+        folder.mkdir(exist_ok=True)
+        shown.append(finished(words, folder, env=os.environ | {"PYTHONHASHSEED": seed}).stdout)
+    return shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["text", "words"])
+def test_a_run_and_what_it_writes_are_the_same_in_a_new_process(task: str, tmp_path: Path) -> None:
+    """Every style of chance is in it: initial weights, dropout, random truncation, sampling."""
+    text = tmp_path / "text.txt"
+    text.write_text(made_up_text(900, letters="ab cd\n"), encoding="utf-8")
+    words = ["train", "--task", task, "--data", str(text), "--cell", "lstm", "--state-size", "6"]
+    words += ["--num-layers", "2", "--dropout", "0.3", "--style", "random", "--batch-size", "3"]
+    words += ["--num-steps", "4", "--epochs", "2", "--seed", "3", "--threads", "1", "--out", "run"]
+    in_new_processes(words, tmp_path)
+    one, other = (outcome(tmp_path / seed / "run") for seed in HASH_SEEDS)
+    for name, value in one.items():
+        assert other[name] == value, name
+    one, other = in_new_processes(["sample", "run", "--length", "80", "--seed", "5"], tmp_path)
+    assert one == other
+    assert len(one) > 80
+
+
+@pytest.mark.slow
+def test_a_comparison_is_the_same_in_a_new_process(tmp_path: Path) -> None:
+    words = ["compare", "--num-steps", "2", "3", "--seeds", "2", "--amount", "3000", "--batch-size", "20"]
+    words += ["--state-size", "3", "--style", "sliding", "--workers", "2", "--out", "out"]
+    in_new_processes(words, tmp_path)
+    one, other = (
+        json.loads((tmp_path / seed / "out" / "results.json").read_text(encoding="utf-8"))["runs"]
+        for seed in HASH_SEEDS
+    )
+    kept = (
+        "num_steps",
+        "state",
+        "seed",
+        "loss",
+        "train_loss",
+        "standard_error",
+        "dependency_scores",
+        "curve",
+    )
+    assert len(one) == 8
+    for first, second in zip(one, other, strict=True):
+        for name in kept:
+            assert without_seconds(first[name]) == without_seconds(second[name]), name

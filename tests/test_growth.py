@@ -1,0 +1,158 @@
+"""What runs for long does not grow: not the graph, not the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from model_helpers import write_splits
+
+from benchmarks import long_run
+from tf_rnn import cells
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.inference import load
+from tf_rnn.tasks import Echo, Text
+from tf_rnn.training import Evaluator, Schedule, Silence, Truncation, meter, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tf_rnn.training import CurvePoint, Progress
+
+# 10 blocks an epoch of 3 rows times 4 steps.
+TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=122, valid_length=7)
+
+
+def make_graph(**options: Any) -> UnrolledGraph:
+    given: dict[str, Any] = {"seed": 7, "optimizer": "adam", "dropout": 0.3}
+    return UnrolledGraph(cells.LSTMCell(5), 4, 3, 2, 2, **(given | options))
+
+
+def operations(graph: UnrolledGraph) -> int:
+    return len(graph.tf_graph.get_operations())
+
+
+class Counting(Silence):
+    """Counts the operations of a graph at each report and evaluation."""
+
+    def __init__(self, graph: UnrolledGraph) -> None:
+        self._graph, self.counts = graph, list[int]()
+
+    def __call__(self, progress: Progress) -> None:
+        self.counts.append(operations(self._graph))
+
+    def evaluated(self, point: CurvePoint, session: Any) -> None:
+        self.counts.append(operations(self._graph))
+
+
+STYLES = {
+    "block": Truncation(),
+    "sliding": Truncation("sliding", stride=1),
+    "random": Truncation("random"),
+    "adaptive": Truncation("adaptive"),
+    "full": Truncation("full"),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_graph_does_not_grow_while_it_is_trained(
+    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the widths that the styles "random" and "adaptive" come upon, each once.
+
+    The first window of "sliding" has all its losses, those after it have the newest alone.
+    """
+    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
+    graph = make_graph()
+    counting = Counting(graph)
+    schedule = Schedule("plateau")
+    train(
+        graph,
+        TASK,
+        epochs=6,
+        truncation=STYLES[style],
+        schedule=schedule,
+        out=tmp_path,
+        listener=counting,
+    )
+    assert len(counting.counts) >= 12
+    last = counting.counts[-1]
+    if style in {"block", "sliding", "full"}:
+        assert set(counting.counts[2:]) == {last}, counting.counts
+    else:
+        half = counting.counts[len(counting.counts) // 2]
+        assert (half, last) == (last, last), f"{counting.counts}: new widths to the very end"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_path: Path) -> None:
+    """Begun, gone on with, without a folder; evaluated; opened again."""
+    graph, options = make_graph(), {"truncation": STYLES[style], "listener": Silence()}
+    train(graph, TASK, epochs=2, out=tmp_path / "first", **options)
+    before = operations(graph)
+    train(graph, TASK, epochs=2, out=tmp_path / "second", **options)
+    train(graph, TASK, epochs=3, resume=tmp_path / "second", **options)
+    train(graph, TASK, epochs=2, **options)
+    with graph.session() as session:
+        for _ in range(2):
+            Evaluator(graph, TASK)(session)
+    assert operations(graph) == before
+
+
+def test_a_model_does_not_grow_from_one_evaluation_to_the_next(tmp_path: Path) -> None:
+    task = Text(write_splits(tmp_path / "texts"))
+    graph = UnrolledGraph(cells.GRUCell(3), 4, 3, task.input_size, task.num_classes)
+    train(graph, task, updates=1, out=tmp_path / "run", listener=Silence())
+    model = load(tmp_path / "run")
+    counts = []
+    for _ in range(3):
+        model.evaluator("valid")
+        list(model.sample(length=3, seed=1))
+        counts.append(operations(model.graph))
+    assert counts[0] == counts[1] == counts[2], counts
+
+
+# --- memory ----------------------------------------------------------------------------------------
+
+# The echo task, a graph as small as can be: a step of some 0.1 ms.
+LONG = """
+import resource, sys
+from tf_rnn import cells
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.tasks import Echo
+from tf_rnn.training import Silence, meter, train
+
+steps = int(sys.argv[1])
+task = Echo(length=60_001, valid_length=600)
+graph = UnrolledGraph(cells.VanillaCell(4), num_steps=2, batch_size=3, input_size=2, num_classes=2, seed=1)
+peaks = {}
+
+class Peaks(Silence):
+    def __call__(self, progress):
+        peaks[progress.updates] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+train(graph, task, updates=steps, evaluations=20, listener=Peaks())
+first = next(peak for update, peak in peaks.items() if update >= 1000)
+print(first, peaks[steps])
+"""
+
+
+@pytest.mark.slow
+def test_200_000_steps_need_no_more_memory_than_the_first_1_000() -> None:
+    """The largest amount of memory there ever was, to a hundredth."""
+    done = subprocess.run(
+        [sys.executable, "-c", LONG, "200000"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    first, last = map(int, done.stdout.split())
+    assert last < 1.01 * first, f"{last} KB after 200,000 steps, {first} after 1,000"
+
+
+def test_the_benchmark_of_long_runs_tells_step_memory_and_operations() -> None:
+    marks = long_run.long_run(30)
+    assert [mark.updates for mark in marks] == [3 * part for part in range(11)]
+    assert len({mark.operations for mark in marks}) == 1
+    made = [long_run.Mark(0, 0.5, 1024, 7), long_run.Mark(2000, 1.5, 3072, 9)]
+    assert long_run.table(made).splitlines()[2:] == ["| 2,000 | 0.5000 | 3.0 | 9 |"]
