@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 INTERRUPTED = 130
-GO_ON = "interrupted; what is finished is kept, the same command goes on from there"
+GO_ON = "what is finished is kept, the same command goes on from there"
 NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")
 
 
@@ -30,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         words: The arguments; None for those of this process.
 
     Returns:
-        The exit status: 0 done, 1 training diverged or a worker process died, 2 bad input, 130 interrupted.
+        The exit status: 0 done, 1 training diverged or runs failed, 2 bad input, 130 interrupted.
     """
     words = sys.argv[1:] if words is None else list(words)
     parser = Parser(prog="tf_rnn", description="How wide should the graph of a recurrent network be?")
@@ -49,12 +49,12 @@ def main(words: Sequence[str] | None = None) -> int:
         option = positional.get(error.option, "--" + error.option.replace("_", "-"))
         return _fail(f"{arguments.command}: error: {option} {error.problem}", BAD_INPUT)
     except WorkerDiedError as error:
-        return _fail(f"{arguments.command}: error: {error}", 1)
+        return _fail(f"{arguments.command}: error: {error}; {GO_ON}", 1)
     except (FloatingPointError, OverflowError) as error:
         words_of_options = re.sub(rf"\b({'|'.join(NAMED_IN_ERRORS)})\b", _as_option, str(error))
         return _fail(f"{arguments.command}: error: {words_of_options}", 1)
     except KeyboardInterrupt as error:
-        return _fail(f"{arguments.command}: {str(error) or GO_ON}", INTERRUPTED)
+        return _fail(f"{arguments.command}: {str(error) or f'interrupted; {GO_ON}'}", INTERRUPTED)
     except BrokenPipeError:  # whoever was reading has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -1,0 +1,218 @@
+"""Workers of a Dask cluster, which is there already: see https://distributed.dask.org."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import uuid
+import warnings
+from concurrent.futures import CancelledError, Executor, Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.comparison.executors import WorkerDiedError, Workers
+from tf_rnn.comparison.settings import RunKey
+from tf_rnn.config import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tf_rnn.comparison.screen import Screen
+
+EXTRA = 'pip install "tf-rnn[cluster]"'
+CONNECT_SECONDS = 5.0
+PACKAGE = Path(__file__).resolve().parent.parent
+# Beside the package itself, what has to be the same for results to be so.
+LIBRARIES = ("tensorflow", "numpy")
+LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
+
+
+class TopicContact:
+    """Reports are events of a topic of the scheduler; a run is stopped where nobody waits for it any more.
+
+    Args:
+        topic: Its name.
+    """
+
+    seconds = 1.0  # the scheduler keeps the events of a topic
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def tell(self, key: RunKey, fraction: float, line: str) -> None:
+        """Passes a run's progress on."""
+        from distributed import get_worker  # noqa: PLC0415
+
+        get_worker().log_event(self._topic, [*key, fraction, line])
+
+    def is_stopped(self) -> bool:
+        """Whether the scheduler has told the worker that the run is cancelled, or its client gone."""
+        from distributed import get_worker  # noqa: PLC0415
+
+        worker = get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+        return task is None or task.state == "cancelled"
+
+
+@functools.cache
+def fingerprint() -> dict[str, str]:
+    """What has to be the same in all processes of a comparison: the package's source, and libraries."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"tf_rnn": digest.hexdigest()[:12], **versions}
+
+
+def checked(here: dict[str, str], work: Callable[..., Any], *arguments: Any) -> Any:
+    """Does work on a worker, unless the worker is another than it should be.
+
+    Args:
+        here: The fingerprint of the process that wants the work done.
+        work: What to do.
+        *arguments: Those of `work`.
+
+    Raises:
+        OptionError: For `scheduler`, if the fingerprint is another here.
+    """
+    from distributed import get_worker  # noqa: PLC0415
+
+    _require_same(get_worker().address, fingerprint(), here)
+    return work(*arguments)
+
+
+def _require_same(address: str, there: dict[str, str], here: dict[str, str]) -> None:
+    for name, version in here.items():
+        if there[name] != version:
+            raise OptionError(
+                "scheduler",
+                f"must have workers with the same {name}; at {address} it is {there[name]}, here {version}",
+            )
+
+
+class DaskExecutor(Executor):
+    """Dask's own executor, for workers that are as they should be.
+
+    Args:
+        client: A connected `distributed.Client`.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._executor = client.get_executor()
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Future[Any]:  # type: ignore[override]
+        """Has work done by a worker, under the name that the work has."""
+        key = f"{work.__name__}-{uuid.uuid4().hex}"
+        future: Future[Any] = self._executor.submit(checked, fingerprint(), work, *arguments, key=key)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more work; what is under way is cancelled unless it is waited for."""
+        self._executor.shutdown(wait=wait and not cancel_futures)
+
+
+@contextlib.contextmanager
+def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Workers]:
+    """Opens the workers of a Dask scheduler.
+
+    Args:
+        address: Of the scheduler, `tcp://HOST:PORT`.
+        count: None; there are as many workers as there are.
+        screen: Where progress is shown.
+
+    Yields:
+        The workers. After an error they give up their runs soon, and also when this process dies.
+
+    Raises:
+        OptionError: If Dask is not installed, nobody answers, or the workers are not as they should be.
+        WorkerDiedError: If the scheduler goes away.
+    """
+    if count is not None:
+        raise OptionError("workers", f"must be left out where they are those of {address}, got {count}")
+    try:
+        import distributed  # noqa: PLC0415 (an extra, and only clusters need it)
+    except ImportError as error:
+        raise OptionError("scheduler", f"must be local where Dask is not installed ({EXTRA})") from error
+    with _quiet(), _connected(distributed, address) as client:
+        _check_workers(client, address)
+        topic = f"tf_rnn-{uuid.uuid4().hex}"
+        client.subscribe_topic(topic, lambda event: screen.show_run(RunKey(*event[1][:3]), *event[1][3:]))
+        executor = DaskExecutor(client)
+        try:
+            yield Workers(
+                executor,
+                TopicContact(topic),
+                functools.partial(_slots, client),
+                (distributed.scheduler.KilledWorker,),
+            )
+        except CancelledError as error:
+            raise WorkerDiedError(f"the scheduler at {address} is gone") from error
+        except ImportError as error:  # of a worker that came later
+            raise _lacking("a worker", error) from error
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _slots(client: Any) -> int:
+    """How many threads the workers have; raises CancelledError where the scheduler is gone."""
+    if client.status != "running":
+        raise CancelledError
+    try:
+        return sum(client.nthreads().values())
+    except OSError as error:
+        raise CancelledError from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Dask from writing between our lines: what matters is said in one of them."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _connected(distributed: Any, address: str) -> Iterator[Any]:
+    try:
+        with warnings.catch_warnings():  # versions are compared below, with ours among them
+            warnings.simplefilter("ignore")
+            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except OSError as error:
+        raise OptionError(
+            "scheduler",
+            f"must be the address of a Dask scheduler that runs; none answers at {address} "
+            f"within {CONNECT_SECONDS:g} s",
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Raises OptionError unless there are workers, and all of them as they should be."""
+    found = client.run(fingerprint, on_error="return")
+    if not found:
+        raise OptionError(
+            "scheduler",
+            f"must have workers, {address} has none; one is started by `python -m dask worker {address}`",
+        )
+    for worker, there in found.items():
+        if isinstance(there, ImportError):
+            raise _lacking(f"the one at {worker}", there) from there
+        if isinstance(there, dict):  # no answer is that of a worker that is just ending
+            _require_same(worker, there, fingerprint())
+
+
+def _lacking(worker: str, error: ImportError) -> OptionError:
+    wanted = ", ".join(fingerprint())
+    return OptionError("scheduler", f"must have workers with {wanted}; {worker} has no {error.name}")
