@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from command_helpers import DEADLINE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HERE = Path(__file__).parent
+# Work of a test is found by its name: by the scheduler, through which it passes, and by workers.
+PATHS = os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parent)])
 
 
 class Cluster:
@@ -24,20 +26,20 @@ class Cluster:
     Args:
         folder: For what they write.
         allowed_failures: How many workers may die with a piece of work before it is given up.
+        **environment: Of the scheduler.
     """
 
-    def __init__(self, folder: Path, allowed_failures: int = 1) -> None:
+    def __init__(self, folder: Path, allowed_failures: int = 1, **environment: str) -> None:
         self._folder = folder
-        self._environment = os.environ | {
-            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)
-        }
         self._file = folder / "scheduler.json"
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
+        words = ["--host", "127.0.0.1", "--port", "0"]
+        self.scheduler = self._start("scheduler", *words, **(failures | environment))
         end = time.monotonic() + DEADLINE
         while not self._file.exists() and time.monotonic() < end:
             time.sleep(0.02)
-        self.address = self._read_address()
+        self.address = str(json.loads(self._file.read_text(encoding="utf-8"))["address"])
 
     def _start(self, kind: str, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self._file), "--no-dashboard"]
@@ -59,8 +61,7 @@ class Cluster:
     def add(self, name: str, **environment: str) -> None:
         """Starts a worker of one thread; where it dies nobody starts it again."""
         words = ["--no-nanny", "--nthreads", "1", "--name", name, "--local-directory", str(self._folder)]
-        found = {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(HERE)])}
-        self.workers[name] = self._start("worker", *words, **(found | environment))
+        self.workers[name] = self._start("worker", *words, **environment)
 
     def close(self) -> None:
         for process in [*self.workers.values(), self.scheduler]:

@@ -58,13 +58,18 @@ class TopicContact:
 
 
 @functools.cache
-def fingerprint() -> dict[str, str]:
-    """What has to be the same in all processes of a comparison: the package's source, and libraries."""
+def source() -> dict[str, str]:
+    """What tells one version of the package from another: a digest of its source."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"tf_rnn": digest.hexdigest()[:12], **versions}
+    return {"tf_rnn": digest.hexdigest()[:12]}
+
+
+@functools.cache
+def fingerprint() -> dict[str, str]:
+    """What has to be the same for results to be so: the package, and libraries."""
+    return source() | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def checked(here: dict[str, str], work: Callable[..., Any], *arguments: Any) -> Any:
@@ -80,16 +85,16 @@ def checked(here: dict[str, str], work: Callable[..., Any], *arguments: Any) -> 
     """
     from distributed import get_worker  # noqa: PLC0415
 
-    _require_same(get_worker().address, fingerprint(), here)
+    _require_same(f"the worker at {get_worker().address}", fingerprint(), here)
     return work(*arguments)
 
 
-def _require_same(address: str, there: dict[str, str], here: dict[str, str]) -> None:
-    for name, version in here.items():
-        if there[name] != version:
+def _require_same(place: str, there: dict[str, str], here: dict[str, str]) -> None:
+    for name, version in there.items():
+        if here[name] != version:
             raise OptionError(
                 "scheduler",
-                f"must have workers with the same {name}; at {address} it is {there[name]}, here {version}",
+                f"must have the same {name} everywhere; {place} has {version}, here it is {here[name]}",
             )
 
 
@@ -150,8 +155,6 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
             )
         except CancelledError as error:
             raise WorkerDiedError(f"the scheduler at {address} is gone") from error
-        except ImportError as error:  # of a worker that came later
-            raise _lacking("a worker", error) from error
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -199,20 +202,23 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    """Raises OptionError unless there are workers, and all of them as they should be."""
-    found = client.run(fingerprint, on_error="return")
-    if not found:
+    """Raises OptionError unless there are workers, and they and their scheduler are as they should be."""
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)  # they may have been started just now
+    except TimeoutError as error:
         raise OptionError(
             "scheduler",
             f"must have workers, {address} has none; one is started by `python -m dask worker {address}`",
-        )
-    for worker, there in found.items():
-        if isinstance(there, ImportError):
-            raise _lacking(f"the one at {worker}", there) from there
-        if isinstance(there, dict):  # no answer is that of a worker that is just ending
-            _require_same(worker, there, fingerprint())
-
-
-def _lacking(worker: str, error: ImportError) -> OptionError:
-    wanted = ", ".join(fingerprint())
-    return OptionError("scheduler", f"must have workers with {wanted}; {worker} has no {error.name}")
+        ) from error
+    try:  # what is to be done passes through the scheduler, which has to know it
+        found = {f"the scheduler at {address}": client.run_on_scheduler(source)}
+    except Exception as error:  # of any kind: Dask may not keep what it was elsewhere
+        found = {f"the scheduler at {address}": error}
+    workers = client.run(fingerprint, on_error="return")
+    found |= {f"the worker at {worker}": there for worker, there in workers.items()}
+    for place, there in found.items():
+        if isinstance(there, dict):
+            _require_same(place, there, fingerprint())
+        elif not isinstance(there, OSError):  # that of a worker which is just ending
+            wanted = ", ".join(fingerprint())
+            raise OptionError("scheduler", f"must have {wanted} everywhere; {place} says: {there}")
