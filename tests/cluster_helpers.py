@@ -36,9 +36,7 @@ class Cluster:
         failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
         words = ["--host", "127.0.0.1", "--port", "0"]
         self.scheduler = self._start("scheduler", *words, **(failures | environment))
-        end = time.monotonic() + DEADLINE
-        while not self._file.exists() and time.monotonic() < end:
-            time.sleep(0.02)
+        wait_for(lambda: self._file.exists() and self._file.read_text().endswith("}"), "a scheduler")
         self.address = str(json.loads(self._file.read_text(encoding="utf-8"))["address"])
 
     def _start(self, kind: str, *words: str, **environment: str) -> subprocess.Popen[bytes]:
