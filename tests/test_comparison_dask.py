@@ -190,6 +190,23 @@ def test_work_that_kills_its_workers_is_given_up_and_the_rest_is_done(tmp_path: 
 
 
 @pytest.mark.slow
+def test_without_a_worker_runs_wait_for_one_and_that_is_told(tmp_path: Path) -> None:
+    said = io.StringIO()
+    with (
+        cluster(tmp_path, "one") as made,
+        open_workers(made.address, None, Screen(Console(file=said, width=200))) as workers,
+    ):
+        made.workers["one"].kill()
+        made.workers["one"].wait()
+        wait_for(lambda: workers.slots() == 0, "the worker's end")
+        wait_for(lambda: workers.slots() == 0, "the worker's end")
+        made.add("two")
+        outcomes = list(completed(workers, process_id, [(KEYS[0], (str(tmp_path), "x"))]))
+        assert outcomes == [(KEYS[0], made.workers["two"].pid)]
+    assert said.getvalue() == f"no worker is left at {made.address}; waiting for one\n"
+
+
+@pytest.mark.slow
 def test_a_scheduler_that_goes_away_ends_the_work_with_one_error(tmp_path: Path) -> None:
     def lose(made: Cluster) -> None:
         with open_workers(made.address, None, quiet_screen()) as workers:

@@ -150,7 +150,7 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
             yield Workers(
                 executor,
                 TopicContact(topic),
-                functools.partial(_slots, client),
+                _Slots(client, address, screen),
                 (distributed.scheduler.KilledWorker,),
             )
         except CancelledError as error:
@@ -159,14 +159,25 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
             executor.shutdown(cancel_futures=True)
 
 
-def _slots(client: Any) -> int:
-    """How many threads the workers have; raises CancelledError where the scheduler is gone."""
-    if client.status != "running":
-        raise CancelledError
-    try:
-        return sum(client.nthreads().values())
-    except OSError as error:
-        raise CancelledError from error
+class _Slots:
+    """How many threads the workers have, asked again and again; says so where none is left."""
+
+    def __init__(self, client: Any, address: str, screen: Screen) -> None:
+        self._client, self._address, self._screen = client, address, screen
+        self._last = 1
+
+    def __call__(self) -> int:
+        """Asks the scheduler; raises CancelledError where it is gone."""
+        if self._client.status != "running":
+            raise CancelledError
+        try:
+            count = sum(self._client.nthreads().values())
+        except OSError as error:
+            raise CancelledError from error
+        if self._last and not count:
+            self._screen.say(f"no worker is left at {self._address}; waiting for one")
+        self._last = count
+        return count
 
 
 @contextlib.contextmanager
