@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import os
 import signal
 import sys
@@ -36,19 +38,8 @@ COMPARISON = Comparison(
     budget="tokens",
     amount=4000,
 )
-WORDS = [
-    "--num-steps",
-    "2",
-    "4",
-    "--seeds",
-    "2",
-    "--amount",
-    "4000",
-    "--batch-size",
-    "20",
-    "--state-size",
-    "3",
-]
+WORDS = ["--num-steps", "2", "4", "--seeds", "2", "--amount", "4000"]
+WORDS += ["--batch-size", "20", "--state-size", "3"]
 
 
 # --- work, which workers find by its name -----------------------------------------------------------
@@ -247,6 +238,38 @@ def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_
     for key in (COMPARISON.keys[0], COMPARISON.keys[3], COMPARISON.keys[-1]):
         here = train_run(COMPARISON, key)
         assert {name: here[name] for name in found[key]} == found[key], key.title
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_the_command_keeps_what_is_finished(steady: Cluster, tmp_path: Path) -> None:
+    many = dataclasses.replace(COMPARISON, num_steps=(4,), state=("carry",), seeds=40)
+    folder = with_costs(tmp_path / "out", many)
+    words = ["compare", "--num-steps", "4", "--state", "carry", "--seeds", "40", *WORDS[5:]]
+    with started([*words, "--out", str(folder), "--scheduler", steady.address]) as process:
+        file = folder / "results.json"
+        wait_for(lambda: '"curve"' in file.read_text(encoding="utf-8"), "a run's end")
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, "Traceback" in errors) == (130, False), errors
+    assert errors.splitlines()[-1] == (
+        "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
+    )
+    assert 0 < len(losses(folder, many)) < 40
+
+
+@pytest.mark.slow
+def test_recommend_gives_the_same_advice_on_a_cluster(
+    steady: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["recommend", "--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3"]
+    words += ["--batch-size", "20"]
+    found = []
+    for place in ("local", steady.address):
+        folder = tmp_path / str(len(found))
+        succeeds([*words, "--scheduler", place, "--out", str(folder)], capsys)
+        found.append(json.loads((folder / "recommendation.json").read_text(encoding="utf-8")))
+    for name in ("num_steps", "needed", "relative_bias", "sure", "config"):
+        assert found[0][name] == found[1][name], name
 
 
 # --- bad input ------------------------------------------------------------------------------------------
