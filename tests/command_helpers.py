@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
 DEADLINE = 120.0
-HEAVY = ("tensorflow", "keras", "matplotlib")
+HEAVY = ("tensorflow", "keras", "matplotlib", "distributed")
 
 
 def command(words: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from benchmarks import compare_libraries, growth, overhead
+from benchmarks import compare_libraries, cores, growth, overhead
 from benchmarks.side_by_side import race as racing
 from benchmarks.side_by_side.configurations import CONFIGURATIONS, Configuration, growth_configuration
 from benchmarks.side_by_side.equality import TOLERANCE, inequality, largest_difference
@@ -469,6 +469,20 @@ def test_the_overhead_stands_beside_what_it_should_be() -> None:
     ]
 
 
+def test_processor_time_is_that_of_a_process_and_its_children() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    stat = f"7 (a name) with) S 1 2 3 4 5 6 7 8 9 10 {3 * ticks} {ticks} {5 * ticks} {2 * ticks} 20 0 4"
+    assert cores.processor_seconds(stat) == 3 + 1 + 5 + 2
+
+
+def test_the_cores_share_stands_beside_what_it_should_be() -> None:
+    parts = {"start and costs": cores.Used(5.0, 4.0), "runs": cores.Used(20.0, 38.0)}
+    assert cores.cores_table(parts, 2).rows == [
+        ["start and costs", "5.0", "4.0", "40%", ""],
+        ["runs", "20.0", "38.0", "95%", "at least 90%"],
+    ]
+
+
 # Command lines
 
 
@@ -480,6 +494,7 @@ def test_the_overhead_stands_beside_what_it_should_be() -> None:
         (compare_libraries, ["--only", "theano"], "argument --only: invalid choice: 'theano'"),
         (growth, ["--num-steps", "0"], "argument --num-steps: must be a whole number of at least 1"),
         (overhead, ["--seconds", "-1"], "argument --seconds: must be"),
+        (cores, ["--width", "3"], "unrecognized arguments: --width"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -515,7 +530,7 @@ def test_without_a_reference_there_is_nothing_to_compare_with(
 def test_the_one_that_asks_loads_no_library() -> None:
     names = "('tensorflow', 'keras', 'torch', 'jax', 'matplotlib')"
     code = (
-        "import sys; from benchmarks import compare_libraries, growth, overhead; "
+        "import sys; from benchmarks import compare_libraries, cores, growth, overhead; "
         f"print([name for name in {names} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)

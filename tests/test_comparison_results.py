@@ -67,7 +67,8 @@ def test_saving_again_changes_nothing(folder: Path) -> None:
 
 def test_keys_of_the_file(folder: Path) -> None:
     found = saved(folder)
-    assert list(found) == ["task", "cell", "budget", "config", "costs", "runs", "verdict", "optimum"]
+    parts = ["task", "cell", "budget", "config", "costs", "runs", "failed", "verdict", "optimum"]
+    assert list(found) == parts
     assert (found["task"], found["cell"]) == ("echo", "vanilla")
     assert found["budget"] == {"kind": "tokens", "amount": 1500}
     comparison = make_comparison()

@@ -132,6 +132,8 @@ def test_heavy_packages_are_imported_in_one_place_each(module: str) -> None:
         assert not found & {"tensorflow", "keras"}, f"{module} imports {found}"
     if not module.rsplit(".", maxsplit=1)[-1].startswith("plots"):
         assert "matplotlib" not in found, f"{module} imports matplotlib"
+    if module != "comparison.dask":
+        assert not found & {"dask", "distributed"}, f"{module} imports {found}"
 
 
 @pytest.mark.parametrize("module", ["tf_rnn", "tf_rnn.config", "tf_rnn.tasks"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = ["--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3", "--batch-size", "20"]
+TINY += ["--workers", "1"]
 FILES = ["config.json", "recommendation.csv", "recommendation.json", "recommendation.png", "report.md"]
 
 

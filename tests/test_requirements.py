@@ -36,6 +36,13 @@ def test_the_package_needs_what_the_run_time_part_lists() -> None:
     assert project()["dependencies"] == requirements()["run time"]
 
 
+def test_what_an_extra_needs_is_there_for_its_tests() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [line for lines in extras["optional-dependencies"].values() for line in lines]
+    assert named
+    assert [line for line in named if line not in requirements()["development"]] == []
+
+
 @pytest.mark.parametrize("line", [line for lines in requirements().values() for line in lines])
 def test_every_requirement_is_bounded(line: str) -> None:
     assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+", line), line

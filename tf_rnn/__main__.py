@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
-GO_ON = "interrupted; what is finished is kept, the same command goes on from there"
+INTERRUPTED = 130
+GO_ON = "what is finished is kept, the same command goes on from there"
 OUT_OF_MEMORY = "there is not enough memory; take smaller sizes, or fewer steps"
 NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")
 
@@ -36,8 +37,8 @@ def main(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 (one for e
         words: The arguments; None for those of this process.
 
     Returns:
-        The exit status: 0 done, 1 training diverged, a worker process died or the machine has no more
-        room, 2 bad input, 130 interrupted.
+        The exit status: 0 done, 1 training diverged, runs failed or the machine has no more room, 2 bad
+        input, 130 interrupted.
     """
     _open_what_is_closed()
     words = sys.argv[1:] if words is None else list(words)
@@ -57,12 +58,12 @@ def main(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 (one for e
         option = positional.get(error.option, "--" + error.option.replace("_", "-"))
         return _fail(f"{arguments.command}: error: {option} {error.problem}", BAD_INPUT)
     except WorkerDiedError as error:
-        return _fail(f"{arguments.command}: error: {error}", 1)
+        return _fail(f"{arguments.command}: error: {error}; {GO_ON}", 1)
     except (FloatingPointError, OverflowError) as error:
         words_of_options = re.sub(rf"\b({'|'.join(NAMED_IN_ERRORS)})\b", _as_option, str(error))
         return _fail(f"{arguments.command}: error: {words_of_options}", 1)
     except KeyboardInterrupt as error:
-        return _fail(f"{arguments.command}: {str(error) or GO_ON}", INTERRUPTED)
+        return _fail(f"{arguments.command}: {str(error) or f'interrupted; {GO_ON}'}", INTERRUPTED)
     except BrokenPipeError:  # whoever was reading has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a full disk under standard output, say

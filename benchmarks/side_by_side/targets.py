@@ -16,3 +16,6 @@ WIDEST, WIDEST_SECONDS, WIDEST_BYTES = 1000, 12.0, 2.5e9
 # `--help` and a bad option take, at most.
 SESSION_SHARE = 0.95
 START_SECONDS = 0.3
+
+# The part of the cores' time that the runs of `compare` use, at least.
+CORES_SHARE = 0.9

@@ -42,6 +42,7 @@ def study_lags(
     state: str = "carry",
     seed: int = 0,
     listener: Listener | None = None,
+    threads: int | None = None,
 ) -> LagStudy:
     """Trains one network at a width, and measures the gradient over that width before and after.
 
@@ -53,6 +54,7 @@ def study_lags(
         state: "carry" or "reset".
         seed: Of the initial weights.
         listener: Told of the progress; None for nobody.
+        threads: See `UnrolledGraph.session`.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -66,7 +68,7 @@ def study_lags(
         "truncation": truncation,
         "listener": Silence() if listener is None else listener,
     }
-    with graph.session() as session:
+    with graph.session(threads=threads) as session:
         untrained = measure_lags(graph, session, task, num_steps)
         if not tokens:
             return LagStudy(untrained, None, None)

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from tf_rnn.cli.options import (
     add_setup_options,
+    add_worker_options,
     path,
     positive,
     setup_options,
     whole,
 )
-from tf_rnn.comparison import Comparison, Results, available_cores, sweep
-from tf_rnn.comparison.report import NO_VERDICT, slope_line, write_report
+from tf_rnn.comparison import Comparison, Results, open_workers, require_no_failures, sweep
+from tf_rnn.comparison.report import answer, slope_line, write_report
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.tables import as_rich, cost_table, learning_table
 from tf_rnn.config import BUDGETS, STATES
@@ -64,9 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_setup_options(parser)
     group = parser.add_argument_group("how it runs")
-    group.add_argument(
-        "--workers", type=whole, metavar="N", help="processes side by side, default one a core"
-    )
+    add_worker_options(group)
     group.add_argument(
         "--out",
         type=path,
@@ -85,22 +84,29 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
 
     Raises:
         OptionError: If a value is not allowed.
+        WorkerDiedError: If runs failed; everything is written nonetheless.
     """
     comparison = _comparison(arguments)
     task = comparison.make_task()
     comparison.check_data(task)
     identity = comparison.identity(task)
     folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    with made_and_held("out", folder), Screen(Console(stderr=True)) as screen:
+    screen = Screen(Console(stderr=True))
+    with (
+        open_workers(arguments.scheduler, arguments.workers, screen) as workers,
+        made_and_held("out", folder),
+        screen,
+    ):
         results = Results(folder, identity)
-        summaries, verdict = sweep(comparison, results, task, screen, arguments.workers or available_cores())
+        summaries, verdict = sweep(comparison, results, task, screen, workers)
         files = write_report(comparison, results, summaries, verdict, task, words)
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(as_rich(learning_table(summaries, task)))
     console.print(as_rich(cost_table(summaries)))
     console.print(slope_line(summaries), highlight=False)
-    console.print(verdict.sentence if verdict else NO_VERDICT, highlight=False)
+    console.print(answer(summaries, verdict), highlight=False)
     console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+    require_no_failures(results, comparison.keys)
 
 
 def _comparison(arguments: argparse.Namespace) -> Comparison:

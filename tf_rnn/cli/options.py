@@ -9,6 +9,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
+from tf_rnn.comparison.dask import EXTRA
+from tf_rnn.comparison.scheduler import LOCAL, require_scheduler
 from tf_rnn.config import (
     ACTIVATIONS,
     CELLS,
@@ -121,6 +123,33 @@ def segment(text: str) -> int | str:
 def not_negative(text: str) -> float:
     """A finite number of at least 0, as argparse wants its types."""
     return _number(require_not_negative, text)
+
+
+def scheduler(text: str) -> str:
+    """`local` or `tcp://HOST:PORT`, as argparse wants its types."""
+    try:
+        return require_scheduler(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(error.problem) from error
+
+
+def add_worker_options(group: Any) -> None:
+    """Adds the options that say who does the runs.
+
+    Args:
+        group: A parser, or a group of its options.
+    """
+    group.add_argument(
+        "--workers", type=whole, metavar="N", help="processes side by side, default one a core"
+    )
+    group.add_argument(
+        "--scheduler",
+        type=scheduler,
+        default=LOCAL,
+        metavar="ADDRESS",
+        help="local, the default, for processes on this machine; or tcp://HOST:PORT, where a Dask "
+        f"scheduler hands the runs to its workers ({EXTRA}); costs are measured here",
+    )
 
 
 def add_setup_options(parser: argparse.ArgumentParser) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
 from tf_rnn.cli.options import (
     add_setup_options,
+    add_worker_options,
     measurement,
     path,
     positive,
@@ -16,7 +17,16 @@ from tf_rnn.cli.options import (
     share,
     whole,
 )
-from tf_rnn.comparison import Comparison, Results, available_cores, sweep
+from tf_rnn.comparison import (
+    Comparison,
+    Results,
+    RunKey,
+    Workers,
+    open_workers,
+    require_no_failures,
+    study_seeds,
+    sweep,
+)
 from tf_rnn.comparison.report import setup_line
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.verify import verification, widths_to_verify
@@ -29,7 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tf_rnn.cli.options import Measurement
-    from tf_rnn.config import Setup
 
 NAME = "recommend"
 HELP = "which width to use, from the gradients of networks that are trained briefly"
@@ -62,9 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_setup_options(parser)
     group = parser.add_argument_group("how it runs")
-    group.add_argument(
-        "--workers", type=whole, metavar="N", help="processes to verify with, default one a core"
-    )
+    add_worker_options(group)
     group.add_argument(
         "--out", type=path, metavar="DIR", help="default results/recommend-..., named after the options"
     )
@@ -79,6 +86,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
 
     Raises:
         OptionError: If a value is not allowed.
+        WorkerDiedError: If runs failed; what was found without them is written nonetheless.
     """
     measured = measurement(arguments)
     require_whole("seeds", arguments.seeds, at_most=MOST)
@@ -88,8 +96,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         "seeds": arguments.seeds,
         "tolerance": arguments.tolerance,
     }
-    with results_folder(NAME, arguments.out, identity) as folder:
-        _recommend(folder, arguments, measured, identity, words)
+    screen = Screen(Console(stderr=True))
+    with (
+        open_workers(arguments.scheduler, arguments.workers, screen) as workers,
+        results_folder(NAME, arguments.out, identity) as folder,
+    ):
+        check = _recommend(folder, arguments, measured, identity, words, screen, workers)
+    if check:
+        require_no_failures(check.results, check.keys)
 
 
 def _recommend(
@@ -98,35 +112,47 @@ def _recommend(
     measured: Measurement,
     identity: dict[str, Any],
     words: Sequence[str],
-) -> None:
+    screen: Screen,
+    workers: Workers,
+) -> _Check | None:
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
     from tf_rnn.analysis.advice import advise, widths_to_price  # noqa: PLC0415
     from tf_rnn.analysis.cost import measure_costs  # noqa: PLC0415
     from tf_rnn.analysis.report import write_advice  # noqa: PLC0415
-    from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
     from tf_rnn.graph import make_graph  # noqa: PLC0415
-    from tf_rnn.training import ProgressLine  # noqa: PLC0415
 
     setup, task, num_steps, tokens = measured
-    studies = [
-        study_lags(setup, task, num_steps, tokens=tokens, seed=seed, listener=ProgressLine())
-        for seed in range(arguments.seeds)
-    ]
+    with screen:
+        studies = study_seeds(setup, task, num_steps, tokens, arguments.seeds, screen, workers)
     analyses = [study.last for study in studies]
     widths = widths_to_price(analyses, arguments.tolerance)
     costs = measure_costs(lambda width: make_graph(setup, task, width, seed=0), task, widths)
     advice = advise(analyses, costs, arguments.tolerance)
-    console = Console()
-    console.print(advice.reason, highlight=False, soft_wrap=True)
-    verified = _verify(arguments, setup, advice.num_steps, folder) if arguments.verify else None
-    if verified:
-        console.print(verified, highlight=False, soft_wrap=True)
+    _say(advice.reason)
+    check = _verify(arguments, advice.num_steps, folder, screen, workers) if arguments.verify else None
+    if check:
+        _say(check.sentence)
     line = setup_line(setup, f"{tokens:,.10g} tokens")
-    files = write_advice(folder, advice, studies, identity, line, words, verified)
-    console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+    files = write_advice(folder, advice, studies, identity, line, words, check and check.sentence)
+    _say(f"written: {', '.join(map(str, files))}")
+    return check
 
 
-def _verify(arguments: argparse.Namespace, setup: Setup, num_steps: int, folder: Path) -> str:
+def _say(line: str) -> None:
+    Console().print(line, highlight=False, soft_wrap=True)
+
+
+class _Check(NamedTuple):
+    """What came of verifying: in a sentence, and the runs it is from."""
+
+    sentence: str
+    results: Results
+    keys: list[RunKey]
+
+
+def _verify(
+    arguments: argparse.Namespace, num_steps: int, folder: Path, screen: Screen, workers: Workers
+) -> _Check:
     fields: dict[str, Any] = setup_options(arguments)
     comparison = Comparison(
         **fields,
@@ -134,11 +160,11 @@ def _verify(arguments: argparse.Namespace, setup: Setup, num_steps: int, folder:
         state=("carry",),
         seeds=arguments.seeds,
         budget="tokens",
-        amount=TASKS[setup.task].defaults.tokens,
+        amount=TASKS[arguments.task].defaults.tokens,
     )
     lasting = comparison.make_task()
     comparison.check_data(lasting)
     results = Results(folder / "verify", comparison.identity(lasting))
-    with Screen(Console(stderr=True)) as screen:
-        summaries, _ = sweep(comparison, results, lasting, screen, arguments.workers or available_cores())
-    return verification(summaries, num_steps)
+    with screen:
+        summaries, _ = sweep(comparison, results, lasting, screen, workers)
+    return _Check(verification(summaries, num_steps), results, comparison.keys)

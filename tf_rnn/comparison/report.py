@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.tables import as_csv, as_markdown, cost_table, learning_table
+from tf_rnn.comparison.verdict import failure_sentence
 from tf_rnn.output import write_text
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ def slope_line(summaries: Sequence[Summary]) -> str:
     return slope_sentence(cost_slopes([costs[width] for width in sorted(costs)]))
 
 
+def answer(summaries: Sequence[Summary], verdict: Verdict | None) -> str:
+    """The verdict in words, or why there is none."""
+    if verdict:
+        return verdict.sentence
+    diverged = any(summary.diverged for summary in summaries)
+    return (NO_VERDICT if diverged else "No run was finished.") + failure_sentence(summaries)
+
+
 def write_report(
     comparison: Comparison,
     results: Results,
@@ -92,12 +101,13 @@ def write_report(
     line = configuration_line(comparison)
     plot_loss(folder / "loss.png", summaries, task, f"What each width learns\n{line}")
     plot_cost(folder / "cost.png", summaries, f"What each width costs\n{line}")
-    runs = [results.runs[key] | results.costs[key.num_steps] for key in sorted(results.runs)]
+    failed = {key: key._asdict() | {"error": error} for key, error in results.failures.items()}
+    runs = [run | results.costs[key.num_steps] for key, run in sorted((results.runs | failed).items())]
     write_text(folder / "results.csv", as_csv(runs, task.lags))
     baselines = "".join(f"- {name}: {loss:.4f} {task.unit}\n" for name, loss in task.baselines().items())
     sections = [
         "# How wide should the graph be?",
-        verdict.sentence if verdict else NO_VERDICT,
+        answer(summaries, verdict),
         line + ".",
         f"```\npython -m tf_rnn {shlex.join(arguments)}\n```",
         "## What each width learns",

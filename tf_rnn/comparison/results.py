@@ -37,6 +37,7 @@ class Results:
     Attributes:
         runs: Records by key.
         costs: Records by width.
+        failures: What went wrong with runs that came to no end, by key; they are tried again.
 
     Raises:
         OptionError: If the folder cannot be written, or what is in it is damaged or of another
@@ -47,6 +48,7 @@ class Results:
         self.folder = folder
         self.runs: dict[RunKey, dict[str, Any]] = {}
         self.costs: dict[int, dict[str, Any]] = {}
+        self.failures: dict[RunKey, str] = {}
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))
         if is_there(folder, FILE):  # looked at before anything is written
             self._load(folder / FILE)
@@ -58,13 +60,15 @@ class Results:
             config = dict(saved["config"])
             costs = [checked_cost(cost) for cost in saved["costs"]]
             runs = [checked_run(run) for run in saved["runs"]]
+            failures = [(checked_key(run), str(run["error"])) for run in saved.get("failed", [])]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(path) from error
         require_same(self.folder, config, self.identity)
         self.add_costs(costs)
+        self.failures.update(failures)
         for run in runs:
             self.add_run(run)
-        if not {key.num_steps for key in self.runs} <= set(self.costs):
+        if not {key.num_steps for key in (*self.runs, *self.failures)} <= set(self.costs):
             raise damaged(path)
 
     def missing(self, keys: list[RunKey]) -> list[RunKey]:
@@ -73,7 +77,13 @@ class Results:
 
     def add_run(self, record: dict[str, Any]) -> None:
         """Adds a finished run."""
-        self.runs[RunKey(record["num_steps"], record["state"], record["seed"])] = record
+        key = RunKey(record["num_steps"], record["state"], record["seed"])
+        self.runs[key] = record
+        self.failures.pop(key, None)
+
+    def add_failure(self, key: RunKey, error: str) -> None:
+        """Notes that a run came to no end."""
+        self.failures[key] = error
 
     def add_costs(self, records: list[dict[str, Any]]) -> None:
         """Adds measured costs."""
@@ -92,16 +102,24 @@ class Results:
                 "config": self.identity,
                 "costs": costs,
                 "runs": [run | self.costs.get(run["num_steps"], {}) for run in runs],
+                "failed": [key._asdict() | {"error": self.failures[key]} for key in sorted(self.failures)],
                 **more,
             },
         )
 
 
+def checked_key(run: dict[str, Any]) -> RunKey:
+    """Returns the key of a run's record, or raises an error if it is none."""
+    return RunKey(
+        require_whole("num_steps", run["num_steps"]),
+        require_choice("state", run["state"], STATES),
+        require_whole("seed", run["seed"], at_least=0),
+    )
+
+
 def checked_run(run: dict[str, Any]) -> dict[str, Any]:
     """Returns a run's record, or raises an error if what tables and plots need is not there."""
-    require_whole("num_steps", run["num_steps"])
-    require_choice("state", run["state"], STATES)
-    require_whole("seed", run["seed"], at_least=0)
+    checked_key(run)
     if run["loss"] is not None:
         numbers = [run[name] for name in ("loss", "standard_error", "updates", "seconds")]
         if not all(math.isfinite(value) for value in [*numbers, *run["dependency_scores"].values()]):

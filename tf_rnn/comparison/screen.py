@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, TextColumn
-
-from tf_rnn.output import loss_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +57,10 @@ class Screen:
         self._total, self._done = total, done
         if done:
             self.say(f"{done} of {total} runs are already there")
+        with self._lock:
+            self._ended.clear()
+        if self._overall is not None:
+            self._bars.remove_task(self._overall)
         self._overall = self._bars.add_task("all runs", total=total, completed=done, note="")
 
     def show_run(self, key: RunKey, fraction: float, line: str) -> None:
@@ -70,7 +72,7 @@ class Screen:
                 self._lines[key] = self._bars.add_task(key.title, total=1.0, note="")
             self._bars.update(self._lines[key], completed=fraction, note=line)
 
-    def finish_run(self, key: RunKey, record: dict[str, Any]) -> None:
+    def finish_run(self, key: RunKey, outcome: str) -> None:
         """Says what a run gave."""
         with self._lock:
             self._ended.add(key)
@@ -79,5 +81,4 @@ class Screen:
             self._done += 1
             if self._overall is not None:
                 self._bars.update(self._overall, completed=self._done)
-        outcome = record["error"] or f"loss {loss_text(record['loss'], '')} after {record['seconds']:.1f} s"
         self.say(f"[{self._done}/{self._total}] {key.title}: {outcome}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from tf_rnn.config import (
     BUDGETS,
@@ -18,11 +19,23 @@ from tf_rnn.config import (
     shown,
 )
 from tf_rnn.tasks import Task, check_setup, make_task, setup_identity
+from tf_rnn.tasks.downloads import DOWNLOADS
 
 # Tokens of an epoch that are made for a run; a longer run has several epochs, to fit into memory.
 LONGEST_EPOCH = 20_000_000
 # What may differ between two commands that add to the same results.
 AXES = ("num_steps", "state", "seeds")
+
+AnySetup = TypeVar("AnySetup", bound=Setup)
+
+
+def anywhere(setup: AnySetup) -> AnySetup:
+    """Returns the setup with the whole path of its data, for a process that runs in another folder."""
+    data = setup.task_options.get("data")
+    if data is None or data in DOWNLOADS:
+        return setup
+    options = setup.task_options | {"data": str(Path(data).absolute())}
+    return dataclasses.replace(setup, task_options=options)
 
 
 class RunKey(NamedTuple):

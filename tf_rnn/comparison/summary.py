@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.reach import share_of_errors
@@ -24,6 +25,7 @@ class Summary:
         state: "carry" or "reset".
         runs: How many runs ended with a finite loss.
         diverged: How many did not.
+        failed: How many came to no end, as their worker died.
         loss: Mean held-out loss of the runs, nats; nan without any.
         spread: Standard deviation of the loss over seeds; nan with fewer than two runs.
         resolution: Standard error of one run's held-out loss, from the number of tokens it counts.
@@ -50,6 +52,23 @@ class Summary:
     gap_to_floor: float | None
     cost: dict[str, Any]
     unit: str = "nats"
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All runs, however they ended."""
+        return self.runs + self.diverged + self.failed
+
+    @property
+    def steady(self) -> bool:
+        """Whether all runs ended with a finite loss."""
+        return self.runs == self.total
+
+    @property
+    def unfinished(self) -> str:
+        """What became of the other runs: `1 diverged, 2 failed`; nothing where there are none."""
+        counts = {"diverged": self.diverged, "failed": self.failed}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
     @property
     def spread_error(self) -> float:
@@ -60,12 +79,20 @@ class Summary:
 def summarise(results: Results, keys: list[RunKey], task: Task) -> list[Summary]:
     """Returns a summary of each state and width that has runs among the keys, in that order."""
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    failed: Counter[tuple[str, int]] = Counter()
     for key in keys:
+        group = key.state, key.num_steps
         if key in results.runs:
-            groups.setdefault((key.state, key.num_steps), []).append(results.runs[key])
+            groups.setdefault(group, []).append(results.runs[key])
+        elif key in results.failures:
+            groups.setdefault(group, [])
+            failed[group] += 1
     reach = {width: share_of_errors(task, results.identity, width) for _, width in groups}
     return [
-        _summary(state, width, runs, results.costs.get(width, {}), task, reach[width])
+        dataclasses.replace(
+            _summary(state, width, runs, results.costs.get(width, {}), task, reach[width]),
+            failed=failed[state, width],
+        )
         for (state, width), runs in sorted(groups.items())
     ]
 

@@ -1,54 +1,34 @@
-"""The sweep: costs first, while nothing else runs, then every run on all cores."""
+"""The sweep: costs first, while nothing else runs, then every run on all workers."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import signal
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from queue import Empty
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison import worker
+from tf_rnn.comparison.executors import WorkerDiedError, completed
+from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.reach import share_of_errors
+from tf_rnn.comparison.settings import RunKey, anywhere
 from tf_rnn.comparison.slopes import cost_slopes
 from tf_rnn.comparison.summary import gap, summarise
 from tf_rnn.comparison.verdict import Verdict, decide
+from tf_rnn.output import loss_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
+    from tf_rnn.analysis.study import LagStudy
+    from tf_rnn.comparison.executors import Workers
     from tf_rnn.comparison.results import Results
     from tf_rnn.comparison.screen import Screen
-    from tf_rnn.comparison.settings import Comparison, RunKey
+    from tf_rnn.comparison.settings import Comparison
     from tf_rnn.comparison.summary import Summary
+    from tf_rnn.config import Setup
     from tf_rnn.tasks import Task
-
-POLL_SECONDS = 0.2
-
-
-class WorkerDiedError(RuntimeError):
-    """A worker process ended in the middle of its work."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a worker process died (killed, or out of memory?); finished runs are kept, "
-            "the same command goes on from there"
-        )
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def sweep(
-    comparison: Comparison, results: Results, task: Task, screen: Screen, workers: int
+    comparison: Comparison, results: Results, task: Task, screen: Screen, workers: Workers
 ) -> tuple[list[Summary], Verdict | None]:
     """Computes what is missing of a comparison and saves it after every run.
 
@@ -57,28 +37,39 @@ def sweep(
         results: What there is already; filled up.
         task: The comparison's task.
         screen: Where progress is shown.
-        workers: Processes side by side.
+        workers: Who trains.
 
     Returns:
-        A summary of each state and width, and the verdict (None where every run diverged).
+        A summary of each state and width, and the verdict (None where no run ended with a finite
+        loss). Runs that failed, since their worker died each time, are in `results.failures`.
 
     Raises:
-        WorkerDiedError: If a worker process is killed. Finished runs are kept.
+        WorkerDiedError: If costs cannot be measured. Finished runs are kept.
         KeyboardInterrupt: If interrupted. Finished runs are kept.
     """
+    if not set(comparison.num_steps) <= set(results.costs):
+        screen.say_costs(len(set(comparison.num_steps)))
+        results.add_costs(_measured_costs(comparison, screen))
+        results.save(verdict=None)
     missing = results.missing(comparison.keys)
-    costs_missing = not set(comparison.num_steps) <= set(results.costs)
-    if missing or costs_missing:
-        with _Workers(max(1, min(workers, len(missing))), screen) as pool:
-            if costs_missing:
-                screen.say_costs(len(set(comparison.num_steps)))
-                results.add_costs(pool.submit(worker.cost_runs, comparison).result())
-                results.save(verdict=None)
-            _train_missing(comparison, results, task, screen, pool, missing)
+    if missing:
+        _train_missing(comparison, results, task, screen, workers, missing)
     summaries = summarise(results, comparison.keys, task)
     verdict = decide(summaries)
     save(results, task, verdict)
     return summaries, verdict
+
+
+def _measured_costs(comparison: Comparison, screen: Screen) -> list[dict[str, Any]]:
+    """What all widths cost on this machine, in a process that has run nothing before and ends then."""
+    with local_workers("local", 1, screen) as alone:
+        future = alone.executor.submit(worker.cost_runs, comparison, alone.contact)
+        try:
+            return list(future.result())
+        except alone.deaths as error:
+            raise WorkerDiedError(
+                "the process that measures costs died twice (killed, or out of memory?)"
+            ) from error
 
 
 def _train_missing(
@@ -86,18 +77,66 @@ def _train_missing(
     results: Results,
     task: Task,
     screen: Screen,
-    pool: _Workers,
+    workers: Workers,
     missing: list[RunKey],
 ) -> None:
     screen.start_runs(total=len(comparison.keys), done=len(comparison.keys) - len(missing))
-    futures: dict[Future[Any], RunKey] = {
-        pool.submit(worker.train_run, comparison, key): key for key in missing
-    }
-    for future in as_completed(futures):
-        record = future.result()
-        results.add_run(record)
+    shared = anywhere(comparison)
+    digest = results.identity.get("data_sha256")
+    calls = ((key, (shared, key, digest, workers.contact)) for key in missing)
+    for key, outcome in completed(workers, worker.train_run, calls):
+        if isinstance(outcome, WorkerDiedError):
+            results.add_failure(key, str(outcome))
+            screen.finish_run(key, f"failed: {outcome}")
+        else:
+            results.add_run(outcome)
+            screen.finish_run(key, _words(outcome))
         save(results, task, verdict=None)
-        screen.finish_run(futures[future], record)
+
+
+def _words(record: dict[str, Any]) -> str:
+    if record["error"]:
+        return str(record["error"])
+    return f"loss {loss_text(record['loss'], '')} after {record['seconds']:.1f} s"
+
+
+def require_no_failures(results: Results, keys: Sequence[RunKey]) -> None:
+    """Raises WorkerDiedError if runs among the keys failed, naming them."""
+    failed = [key for key in keys if key in results.failures]
+    if failed:
+        named = "; ".join(f"{key.title}: {results.failures[key]}" for key in failed)
+        raise WorkerDiedError(f"{len(failed)} of {len(keys)} runs failed ({named})")
+
+
+def study_seeds(
+    setup: Setup, task: Task, num_steps: int, tokens: float, seeds: int, screen: Screen, workers: Workers
+) -> list[LagStudy]:
+    """Trains a network from each seed, and returns what the gradients of each say, by seed.
+
+    Args:
+        setup: The networks and their training.
+        task: The setup's task.
+        num_steps: The width to train at, and how far back to look.
+        tokens: How long to train each.
+        seeds: How many.
+        screen: Where progress is shown.
+        workers: Who trains.
+
+    Raises:
+        DivergedError: If a loss is not finite.
+        WorkerDiedError: If a worker died each time that a network was trained.
+    """
+    keys = [RunKey(num_steps, "carry", seed) for seed in range(seeds)]
+    screen.start_runs(total=seeds, done=0)
+    shared, digest = anywhere(setup), getattr(task, "sha256", None)
+    calls = ((key, (shared, key, tokens, digest, workers.contact)) for key in keys)
+    studies: dict[RunKey, LagStudy] = {}
+    for key, outcome in completed(workers, worker.study_run, calls):
+        if isinstance(outcome, WorkerDiedError):
+            raise WorkerDiedError(f"{key.title}: {outcome}")
+        studies[key] = outcome
+        screen.finish_run(key, f"loss {loss_text(outcome.evaluation.loss, '')}")
+    return [studies[key] for key in keys]
 
 
 def save(results: Results, task: Task, verdict: Verdict | None) -> None:
@@ -119,60 +158,3 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
         cost_slopes=cost_slopes([results.costs[width] for width in sorted(results.costs)]),
         verdict=verdict and verdict._asdict(),
     )
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Holds Ctrl-C back, and keeps it from all processes that are started meanwhile.
-
-    A worker sets its own handling of it, but only once it has loaded the function that does.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-
-class _Workers:
-    """Worker processes whose progress is shown, and which stop soon after an interrupt."""
-
-    def __init__(self, count: int, screen: Screen) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._messages = context.Queue()
-        self._stop = context.Event()
-        self._done = False
-        self._executor = ProcessPoolExecutor(
-            count, context, initializer=worker.connect, initargs=(self._messages, self._stop)
-        )
-        self._listener = Thread(target=self._listen, args=(screen,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._listener.start()
-        return self
-
-    def submit(self, work: Any, *arguments: Any) -> Future[Any]:
-        with _interrupts_held():
-            return self._executor.submit(work, *arguments)
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        if kind is not None:
-            self._stop.set()
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._done = True
-        self._listener.join()
-        self._messages.close()
-        self._messages.cancel_join_thread()
-        if isinstance(error, BrokenProcessPool):
-            raise WorkerDiedError from error
-
-    def _listen(self, screen: Screen) -> None:
-        while not self._done:
-            try:
-                key, fraction, line = self._messages.get(timeout=POLL_SECONDS)
-            except Empty:
-                continue
-            screen.show_run(key, fraction, line)

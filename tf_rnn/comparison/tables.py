@@ -80,9 +80,9 @@ def _gap(gap: float | None, unit: str) -> str:
 
 def _loss(summary: Summary) -> str:
     spread = "" if math.isnan(summary.spread) else f" ± {loss_text(summary.spread, summary.unit)}"
-    diverged = f" ({summary.diverged} diverged)" if summary.diverged else ""
+    unfinished = f" ({summary.unfinished})" if summary.unfinished else ""
     loss = "–" if math.isnan(summary.loss) else loss_text(summary.loss, summary.unit)
-    return loss + spread + diverged
+    return loss + spread + unfinished
 
 
 def _table(title: str, columns: dict[str, list[str]]) -> Table:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tf_rnn.output import loss_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.comparison.summary import Summary
 
 
@@ -43,8 +45,8 @@ def decide(summaries: list[Summary]) -> Verdict | None:
 
     A cheap training step is one that takes little time; a wider graph needs fewer of them for the
     same tokens, and the sentence says what that comes to. Where states were both carried and reset,
-    the choice is among all of them. A width of which a run diverged is chosen only if there is no
-    other.
+    the choice is among all of them. A width of which a run diverged or failed is chosen only if there
+    is no other.
 
     Returns:
         The verdict, or None where no run ended with a finite loss.
@@ -52,12 +54,12 @@ def decide(summaries: list[Summary]) -> Verdict | None:
     finished = [summary for summary in summaries if summary.runs and summary.cost]
     if not finished:
         return None
-    steady = [summary for summary in finished if not summary.diverged] or finished
+    steady = [summary for summary in finished if summary.steady] or finished
     best = min(steady, key=lambda summary: summary.loss)
     equal = [summary for summary in steady if summary.loss - best.loss <= noise(best)]
     chosen = min(equal, key=lambda summary: (summary.cost["step_milliseconds"], summary.loss))
     lowest = min(summary.loss for summary in finished)
-    parts = [_choice(chosen, best, "of all" if best.loss == lowest else "where no run diverged")]
+    parts = [_choice(chosen, best, "of all" if best.loss == lowest else f"where no run {endings(finished)}")]
     peers = [summary for summary in finished if summary.state == chosen.state]
     narrower = [summary for summary in peers if summary.num_steps < chosen.num_steps]
     wider = [summary for summary in peers if summary.num_steps > chosen.num_steps]
@@ -67,7 +69,29 @@ def decide(summaries: list[Summary]) -> Verdict | None:
     if wider:
         next_wider = min(wider, key=lambda summary: summary.num_steps)
         parts.append(_neighbour("wider", next_wider, chosen, noise(best)))
-    return Verdict(chosen.num_steps, chosen.state, chosen.loss, noise(best), "; ".join(parts) + ".")
+    sentence = "; ".join(parts) + "." + failure_sentence(summaries)
+    return Verdict(chosen.num_steps, chosen.state, chosen.loss, noise(best), sentence)
+
+
+def failure_sentence(summaries: Sequence[Summary]) -> str:
+    """Says which runs failed, after another sentence; nothing where none did."""
+    failed = [summary for summary in summaries if summary.failed]
+    if not failed:
+        return ""
+    count = sum(summary.failed for summary in failed)
+    total = sum(summary.runs + summary.diverged + summary.failed for summary in summaries)
+    where = "; ".join(
+        f"{summary.failed} at num_steps {summary.num_steps}, {summary.state}" for summary in failed
+    )
+    return (
+        f" {count} of {total} runs failed, as their worker process died each time, and count for nothing "
+        f"({where}); the same command tries them again."
+    )
+
+
+def endings(summaries: Sequence[Summary]) -> str:
+    """How runs ended that gave no finite loss: `diverged`, `failed`, `diverged or failed`."""
+    return " or ".join(word for word in ("diverged", "failed") if any(getattr(s, word) for s in summaries))
 
 
 STATE_WORDS = {"carry": "the state carried", "reset": "the state reset"}
@@ -80,7 +104,7 @@ def _choice(chosen: Summary, best: Summary, among: str) -> str:
             f"within the noise ({loss_text(noise(best), best.unit)}) of the best, "
             f"{loss_text(best.loss, best.unit)} at num_steps {best.num_steps} with {STATE_WORDS[best.state]}"
         )
-    loss = f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit}{_diverged(chosen)}"
+    loss = f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit}{_unfinished(chosen)}"
     return (
         f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss {loss}, {rank}, "
         f"at {chosen.cost['step_milliseconds']:.3g} ms and {megabytes(chosen.cost['graph_bytes'])} a "
@@ -99,14 +123,13 @@ def _neighbour(word: str, other: Summary, chosen: Summary, noise_of_best: float)
         comparison = f"no different ({difference:+.4f} {chosen.unit})"
     return (
         f"{word}, num_steps {other.num_steps} takes {step:.2f} of the time a step, {tokens:.2f} of the "
-        f"time for the same tokens, and is {comparison}{_diverged(other)}"
+        f"time for the same tokens, and is {comparison}{_unfinished(other)}"
     )
 
 
-def _diverged(summary: Summary) -> str:
-    if not summary.diverged:
-        return ""
-    return f" ({summary.diverged} of {summary.runs + summary.diverged} runs diverged)"
+def _unfinished(summary: Summary) -> str:
+    words = summary.unfinished.replace(" ", f" of {summary.total} runs ", 1)
+    return f" ({words})" if words else ""
 
 
 def megabytes(number: float) -> str:

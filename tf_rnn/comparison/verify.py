@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_rnn.comparison.verdict import noise
+from tf_rnn.comparison.verdict import endings, failure_sentence, noise
 from tf_rnn.output import loss_text
 
 if TYPE_CHECKING:
@@ -25,11 +25,16 @@ def verification(summaries: Sequence[Summary], num_steps: int) -> str:
         summaries: One for each width, one of them `num_steps`.
         num_steps: The width that was advised.
     """
+    return _answer(summaries, num_steps) + failure_sentence(summaries)
+
+
+def _answer(summaries: Sequence[Summary], num_steps: int) -> str:
     finished = [summary for summary in summaries if summary.runs]
     losses = ", ".join(f"{loss_text(s.loss, s.unit)} at {s.num_steps}" for s in finished) or "nowhere finite"
     advised = [summary for summary in finished if summary.num_steps == num_steps]
     if not advised:
-        return f"Verified: no. Every run at num_steps {num_steps} diverged; held-out loss {losses}."
+        lost = endings([summary for summary in summaries if summary.num_steps == num_steps])
+        return f"Verified: no. Every run at num_steps {num_steps} {lost}; held-out loss {losses}."
     best = min(finished, key=lambda summary: summary.loss)
     over = advised[0].loss - best.loss
     held = over <= noise(best)

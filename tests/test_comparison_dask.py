@@ -1,0 +1,331 @@
+"""Runs on a Dask cluster: a real scheduler and two workers on loopback, one of them killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
+from command_helpers import DEADLINE, assert_refused, run_main, started, succeeds
+from comparison_helpers import with_costs
+from rich.console import Console
+
+from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Workers, open_workers
+from tf_rnn.comparison import dask as on_dask
+from tf_rnn.comparison.executors import completed
+from tf_rnn.comparison.screen import Screen
+from tf_rnn.comparison.worker import train_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
+COMPARISON = Comparison(
+    task="echo",
+    num_steps=(2, 4),
+    state=("carry", "reset"),
+    seeds=2,
+    state_size=3,
+    batch_size=20,
+    budget="tokens",
+    amount=4000,
+)
+WORDS = ["--num-steps", "2", "4", "--seeds", "2", "--amount", "4000"]
+WORDS += ["--batch-size", "20", "--state-size", "3"]
+
+
+# --- work, which workers find by its name -----------------------------------------------------------
+
+
+def process_id(folder: str, name: str) -> int:
+    """Leaves a file for each time it is called."""
+    (Path(folder) / f"{name}-{time.monotonic_ns()}").touch()
+    return os.getpid()
+
+
+def deadly(folder: str, name: str, deaths: int) -> int:
+    """Kills its worker the first times it is called."""
+    done = process_id(folder, name)
+    if calls(Path(folder), name) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+def until_stopped(folder: str, contact: on_dask.TopicContact) -> None:
+    process_id(folder, "begun")
+    contact.tell(KEYS[1], 0.25, "a quarter")
+    while not contact.is_stopped():
+        time.sleep(0.01)
+    process_id(folder, "stopped")
+
+
+def calls(folder: Path, name: str) -> int:
+    return len(list(folder.glob(f"{name}-*")))
+
+
+def quiet_screen() -> Screen:
+    return Screen(Console(file=io.StringIO()))
+
+
+# --- the executor ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers that nobody kills."""
+    with cluster(tmp_path_factory.mktemp("steady"), "one", "two") as made:
+        yield made
+
+
+@pytest.fixture
+def two(steady: Cluster) -> Iterator[Workers]:
+    with open_workers(steady.address, None, quiet_screen()) as workers:
+        yield workers
+
+
+def test_work_is_done_by_the_workers(two: Workers, steady: Cluster, tmp_path: Path) -> None:
+    assert two.slots() == 2
+    found = dict(completed(two, process_id, [(key, (str(tmp_path), "x")) for key in KEYS]))
+    assert list(found) != []
+    assert set(found.values()) <= {process.pid for process in steady.workers.values()}
+    assert calls(tmp_path, "x") == len(KEYS)
+
+
+def test_an_interrupt_stops_what_is_under_way(steady: Cluster, tmp_path: Path) -> None:
+    shown: list[Any] = []
+
+    class Watcher(Screen):
+        def show_run(self, *given: Any) -> None:
+            shown.append(given)
+
+    def interrupted() -> None:
+        with open_workers(steady.address, None, Watcher(Console(file=io.StringIO()))) as workers:
+            workers.executor.submit(until_stopped, str(tmp_path), workers.contact)
+            wait_for(lambda: shown, "a report")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    wait_for(lambda: calls(tmp_path, "stopped"), "the run's end")
+    assert calls(tmp_path, "begun") == 1
+    assert shown == [(KEYS[1], 0.25, "a quarter")]
+
+
+def test_workers_of_another_version_are_refused(
+    steady: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = on_dask.fingerprint()
+    monkeypatch.setattr(on_dask, "fingerprint", OtherVersion("tensorflow", "2.20.9"))
+    words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", steady.address]
+    line = assert_refused(words, "--scheduler must have the same tensorflow everywhere; the worker", capsys)
+    assert line.endswith(f" has {here['tensorflow']}, here it is 2.20.9")
+    assert list(tmp_path.iterdir()) == []
+
+
+class OtherVersion:
+    """`fingerprint` in this process; workers, which are given its name, have their own."""
+
+    def __init__(self, name: str, version: str) -> None:
+        self._found = on_dask.fingerprint() | {name: version}
+
+    def __call__(self) -> dict[str, str]:
+        return self._found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (on_dask, "fingerprint")
+
+
+@pytest.mark.slow
+def test_workers_without_the_package_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with cluster(tmp_path) as made:
+        made.add("bare", PYTHONPATH="", PYTHONSAFEPATH="1")
+        wait_for_workers(made.address, 1)
+        words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", made.address]
+        message = "--scheduler must have workers with tf_rnn, tensorflow, numpy; the one at tcp://"
+        line = assert_refused(words, message, capsys)
+    assert line.endswith(" has no tf_rnn")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with cluster(tmp_path) as made:
+        words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", made.address]
+        line = assert_refused(words, f"--scheduler must have workers, {made.address} has none; ", capsys)
+    assert line.endswith(f"one is started by `python -m dask worker {made.address}`")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_work_that_kills_its_workers_is_given_up_and_the_rest_is_done(tmp_path: Path) -> None:
+    with (
+        cluster(tmp_path, "one", "two", "three", allowed_failures=1) as made,
+        open_workers(made.address, None, quiet_screen()) as workers,
+    ):
+        jobs = [(key, (str(tmp_path), f"w{key.num_steps}", 9 if key == KEYS[1] else 0)) for key in KEYS]
+        outcomes = dict(completed(workers, deadly, jobs))
+        assert workers.slots() == 1
+    assert isinstance(outcomes[KEYS[1]], WorkerDiedError)
+    assert calls(tmp_path, "w3") == 2
+    finished = {key: outcome for key, outcome in outcomes.items() if key != KEYS[1]}
+    assert set(finished) == {KEYS[0], KEYS[2], KEYS[3]}
+    assert set(map(type, finished.values())) == {int}
+
+
+@pytest.mark.slow
+def test_without_a_worker_runs_wait_for_one_and_that_is_told(tmp_path: Path) -> None:
+    said = io.StringIO()
+    with (
+        cluster(tmp_path, "one") as made,
+        open_workers(made.address, None, Screen(Console(file=said, width=200))) as workers,
+    ):
+        made.workers["one"].kill()
+        made.workers["one"].wait()
+        wait_for(lambda: workers.slots() == 0, "the worker's end")
+        wait_for(lambda: workers.slots() == 0, "the worker's end")
+        made.add("two")
+        outcomes = list(completed(workers, process_id, [(KEYS[0], (str(tmp_path), "x"))]))
+        assert outcomes == [(KEYS[0], made.workers["two"].pid)]
+    assert said.getvalue() == f"no worker is left at {made.address}; waiting for one\n"
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away_ends_the_work_with_one_error(tmp_path: Path) -> None:
+    def lose(made: Cluster) -> None:
+        with open_workers(made.address, None, quiet_screen()) as workers:
+            jobs = [(key, (str(tmp_path), workers.contact)) for key in KEYS]
+            waiting = completed(workers, until_stopped, jobs)
+            made.scheduler.kill()
+            list(waiting)
+
+    with cluster(tmp_path, "one") as made, pytest.raises(WorkerDiedError) as caught:
+        lose(made)
+    assert str(caught.value) == f"the scheduler at {made.address} is gone"
+
+
+# --- the command -------------------------------------------------------------------------------------
+
+
+def losses(folder: Path, comparison: Comparison) -> dict[RunKey, Any]:
+    runs = Results(folder, comparison.identity(comparison.make_task())).runs
+    kept = ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error")
+    return {key: {name: run[name] for name in kept} for key, run in runs.items()}
+
+
+def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_path: Path) -> None:
+    """One of two workers is killed while it trains; its run is done again by the other."""
+    folder = with_costs(tmp_path / "out", COMPARISON)
+    with cluster(tmp_path, "one", "two", allowed_failures=3) as made:
+        words = ["compare", *WORDS, "--out", str(folder), "--scheduler", made.address]
+        with started(words) as process:
+            file = folder / "results.json"
+            wait_for(lambda: '"curve"' in file.read_text(encoding="utf-8"), "a run's end")
+            made.workers["one"].kill()
+            _, errors = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, "Traceback" in errors) == (0, False), errors
+    lines = errors.splitlines()
+    assert [line.split("]")[0] for line in lines] == [f"[{k}/8" for k in range(1, 9)], errors
+    found = losses(folder, COMPARISON)
+    assert list(found) == COMPARISON.keys
+    for key in (COMPARISON.keys[0], COMPARISON.keys[3], COMPARISON.keys[-1]):
+        here = train_run(COMPARISON, key)
+        assert {name: here[name] for name in found[key]} == found[key], key.title
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_the_command_keeps_what_is_finished(steady: Cluster, tmp_path: Path) -> None:
+    many = dataclasses.replace(COMPARISON, num_steps=(4,), state=("carry",), seeds=40)
+    folder = with_costs(tmp_path / "out", many)
+    words = ["compare", "--num-steps", "4", "--state", "carry", "--seeds", "40", *WORDS[5:]]
+    with started([*words, "--out", str(folder), "--scheduler", steady.address]) as process:
+        file = folder / "results.json"
+        wait_for(lambda: '"curve"' in file.read_text(encoding="utf-8"), "a run's end")
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, "Traceback" in errors) == (130, False), errors
+    assert errors.splitlines()[-1] == (
+        "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
+    )
+    assert 0 < len(losses(folder, many)) < 40
+
+
+@pytest.mark.slow
+def test_recommend_gives_the_same_advice_on_a_cluster(
+    steady: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["recommend", "--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3"]
+    words += ["--batch-size", "20"]
+    found = []
+    for place in ("local", steady.address):
+        folder = tmp_path / str(len(found))
+        succeeds([*words, "--scheduler", place, "--out", str(folder)], capsys)
+        found.append(json.loads((folder / "recommendation.json").read_text(encoding="utf-8")))
+    for name in ("num_steps", "needed", "relative_bias", "sure", "config"):
+        assert found[0][name] == found[1][name], name
+
+
+# --- bad input ------------------------------------------------------------------------------------------
+
+
+BAD = {
+    "no address": ("dask", "must be local or the address of a Dask scheduler, tcp://HOST:PORT, got 'dask'"),
+    "another protocol": ("http://a:1", "must be local or the address of a Dask scheduler"),
+    "no port": ("tcp://host", "must be local or the address of a Dask scheduler"),
+    "no host": ("tcp://:8786", "must be local or the address of a Dask scheduler"),
+    "a port in words": ("tcp://host:port", "must be local or the address of a Dask scheduler"),
+    "a port too large": ("tcp://host:87860", "must be local or the address of a Dask scheduler"),
+    "a path": ("tcp://host:8786/a", "must be local or the address of a Dask scheduler"),
+    "nothing": ("", "must be local or the address of a Dask scheduler"),
+}
+
+
+@pytest.mark.parametrize("name", ["compare", "recommend"])
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_scheduler_is_refused(name: str, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    address, message = BAD[case]
+    assert_refused([name, "--scheduler", address], f"argument --scheduler: {message}", capsys)
+
+
+@pytest.mark.parametrize("name", ["compare", "recommend"])
+def test_nobody_at_the_address_is_told_within_seconds(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(on_dask, "CONNECT_SECONDS", 0.5)
+    line = assert_refused(
+        [name, "--scheduler", "tcp://127.0.0.1:1"], "--scheduler must be the address", capsys
+    )
+    assert line.endswith("of a Dask scheduler that runs; none answers at tcp://127.0.0.1:1 within 0.5 s")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_are_not_counted_for_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:1"]
+    message = "--workers must be left out where they are those of tcp://127.0.0.1:1, got 3"
+    assert_refused([*words, "--workers", "3"], message, capsys)
+
+
+def test_without_dask_the_extra_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:1"]
+    message = '--scheduler must be local where Dask is not installed (pip install "tf-rnn[cluster]")'
+    assert_refused(words, message, capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_tells_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("compare", "recommend"):
+        shown, _ = succeeds([name, "--help"], capsys)
+        assert "--scheduler ADDRESS" in shown
+    status, _, _ = run_main(["train", "--scheduler", "local"], capsys)
+    assert status == 2

@@ -1,0 +1,238 @@
+"""Worker processes on this machine: work of one that dies is done again, and nobody else's."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_helpers import DEADLINE
+from rich.console import Console
+
+from tf_rnn.comparison import RunKey, WorkerDiedError, Workers
+from tf_rnn.comparison.executors import completed
+from tf_rnn.comparison.local import LineContact, local_workers
+from tf_rnn.comparison.screen import Screen
+from tf_rnn.comparison.worker import Alone, StoppedError
+from tf_rnn.config import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
+
+
+# --- work, which processes find by its name ---------------------------------------------------------
+
+
+def process_id(folder: str, name: str) -> int:
+    """Leaves a file for each time it is called."""
+    (Path(folder) / f"{name}-{time.monotonic_ns()}").touch()
+    return os.getpid()
+
+
+def deadly(folder: str, name: str, deaths: int) -> int:
+    """Kills its process the first times it is called."""
+    done = process_id(folder, name)
+    if calls(Path(folder), name) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+def met(folder: str, name: str) -> int:
+    """Waits until there is another one."""
+    done = process_id(folder, name)
+    end = time.monotonic() + DEADLINE
+    while calls(Path(folder), "met") < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    return done
+
+
+def refuse() -> None:
+    raise OptionError("data", "must be there")
+
+
+def until_stopped(folder: str, contact: LineContact) -> None:
+    process_id(folder, "begun")
+    while not contact.is_stopped():
+        time.sleep(0.01)
+    process_id(folder, "stopped")
+    raise StoppedError
+
+
+def report(contact: LineContact) -> bool:
+    contact.tell(KEYS[1], 0.25, "a quarter")
+    return contact.is_stopped()
+
+
+def calls(folder: Path, name: str) -> int:
+    return len(list(folder.glob(f"{name}-*")))
+
+
+# --- processes ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two() -> Iterator[Workers]:
+    with local_workers("local", 2, Screen(Console(file=io.StringIO()))) as workers:
+        yield workers
+
+
+def test_work_is_done_side_by_side_in_other_processes(two: Workers, tmp_path: Path) -> None:
+    futures = [two.executor.submit(met, str(tmp_path), "met") for _ in range(2)]
+    found = {future.result(DEADLINE) for future in futures}
+    assert len(found) == 2
+    assert os.getpid() not in found
+    assert two.slots() == 2
+    later = [two.executor.submit(process_id, str(tmp_path), "x").result(DEADLINE) for _ in range(3)]
+    assert set(later) <= found, "a new process was started"
+
+
+def test_work_whose_process_dies_is_done_again_and_nobody_else_s(two: Workers, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    other = two.executor.submit(met, folder, "met")
+    dies = two.executor.submit(deadly, folder, "deadly", 1)
+    dies.result(DEADLINE)
+    assert calls(tmp_path, "deadly") == 2
+    second = two.executor.submit(met, folder, "met")
+    assert other.result(DEADLINE) != second.result(DEADLINE)
+    assert calls(tmp_path, "met") == 2, "the other one's work was done again"
+
+
+def test_work_that_kills_its_process_twice_is_given_up(two: Workers, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    dies = two.executor.submit(deadly, folder, "deadly", 9)
+    others = [two.executor.submit(process_id, folder, f"other{number}") for number in range(3)]
+    with pytest.raises(BrokenProcessPool):
+        dies.result(DEADLINE)
+    wait(others, DEADLINE)
+    assert all(future.result(0) for future in others)
+    assert calls(tmp_path, "deadly") == 2
+    assert [calls(tmp_path, f"other{number}") for number in range(3)] == [1, 1, 1]
+    assert issubclass(BrokenProcessPool, two.deaths)
+
+
+def test_an_error_comes_back_and_its_process_stays(two: Workers, tmp_path: Path) -> None:
+    before = two.executor.submit(process_id, str(tmp_path), "x").result(DEADLINE)
+    with pytest.raises(OptionError, match=r"^data must be there$"):
+        two.executor.submit(refuse).result(DEADLINE)
+    assert two.executor.submit(process_id, str(tmp_path), "x").result(DEADLINE) == before
+
+
+def test_progress_is_shown() -> None:
+    shown: list[Any] = []
+    arrived = Event()
+
+    class Watcher(Screen):
+        def show_run(self, *given: Any) -> None:
+            shown.append(given)
+            arrived.set()
+
+    with local_workers("local", 1, Watcher(Console(file=io.StringIO()))) as workers:
+        assert workers.executor.submit(report, workers.contact).result(DEADLINE) is False
+        assert arrived.wait(DEADLINE)
+    assert shown == [(KEYS[1], 0.25, "a quarter")]
+    assert type(shown[0][0]) is RunKey
+
+
+def test_after_an_error_work_is_stopped(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        end = time.monotonic() + DEADLINE
+        with local_workers("local", 2, Screen(Console(file=io.StringIO()))) as workers:
+            under_way.append(workers.executor.submit(until_stopped, str(tmp_path), workers.contact))
+            while not calls(tmp_path, "begun") and time.monotonic() < end:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    under_way: list[Future[None]] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (calls(tmp_path, "begun"), calls(tmp_path, "stopped")) == (1, 1)
+    assert isinstance(under_way[0].exception(0), StoppedError)
+
+
+ORPHANS = """
+import io, sys, time
+from rich.console import Console
+from tf_rnn.comparison.local import local_workers
+from tf_rnn.comparison.screen import Screen
+if __name__ == "__main__":
+    with local_workers("local", 2, Screen(Console(file=io.StringIO()))) as workers:
+        workers.executor.submit(time.time).result()
+        workers.executor.submit(time.sleep, 600)
+        idle_too = workers.executor.submit(time.time).result()
+        print("ready", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    """Killed outright, it leaves nobody behind: its standard output, which they share, comes to an end."""
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS, encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+        shown, _ = process.communicate(timeout=30)
+    assert shown == ""
+
+
+# --- handing out ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+def test_no_more_work_is_submitted_than_there_are_workers(threads: ThreadPoolExecutor) -> None:
+    """The order is kept, and what waits is asked for only when there is room."""
+    asked: list[int] = []
+    begun: list[int] = []
+
+    def all_calls() -> Iterator[tuple[RunKey, tuple[int]]]:
+        for key in KEYS:
+            asked.append(key.num_steps)
+            yield key, (key.num_steps,)
+
+    def work(width: int) -> int:
+        begun.append(width)
+        return 2 * width
+
+    workers = Workers(threads, Alone(), lambda: 1, ())
+    found = []
+    for key, outcome in completed(workers, work, all_calls()):
+        found.append((key, outcome))
+        assert len(begun) == len(found), f"{len(begun)} begun, {len(found)} done"
+    assert found == [(key, 2 * key.num_steps) for key in KEYS]
+    assert begun == asked == [2, 3, 5, 7]
+
+
+def test_without_a_worker_one_piece_of_work_waits_for_one(threads: ThreadPoolExecutor) -> None:
+    workers = Workers(threads, Alone(), lambda: 0, ())
+    assert list(completed(workers, abs, [(KEYS[0], (-3,))])) == [(KEYS[0], 3)]
+
+
+def test_a_death_is_an_outcome_and_another_error_is_raised(threads: ThreadPoolExecutor) -> None:
+    def work(width: int) -> int:
+        if width == 3:
+            raise BrokenProcessPool
+        return width
+
+    workers = Workers(threads, Alone(), lambda: 2, (BrokenProcessPool,))
+    outcomes = dict(completed(workers, work, [(key, (key.num_steps,)) for key in KEYS]))
+    assert isinstance(outcomes[KEYS[1]], WorkerDiedError)
+    assert {key: outcomes[key] for key in KEYS if key != KEYS[1]} == {KEYS[0]: 2, KEYS[2]: 5, KEYS[3]: 7}
+    with pytest.raises(BrokenProcessPool):
+        list(completed(workers._replace(deaths=()), work, [(KEYS[1], (3,))]))

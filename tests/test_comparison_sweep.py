@@ -1,0 +1,287 @@
+"""The sweep: runs that fail are told plainly, the others finish, and the same command tries them again."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_helpers import assert_fails, run_main, succeeds
+from comparison_helpers import (
+    OPTIONS,
+    diverged_run,
+    made_up_cost,
+    made_up_results,
+    made_up_run,
+    made_up_summary,
+    make_comparison,
+    with_costs,
+)
+
+from tf_rnn.comparison import Comparison, RunKey, Workers, decide, summarise, worker
+from tf_rnn.comparison import scheduler as schedulers
+from tf_rnn.comparison.report import NO_VERDICT, answer
+from tf_rnn.comparison.settings import anywhere
+from tf_rnn.comparison.tables import learning_table
+from tf_rnn.comparison.verify import verification
+from tf_rnn.comparison.worker import ALONE, same_task, train_run
+from tf_rnn.config import OptionError, Setup
+from tf_rnn.tasks import Echo, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TASK = Echo(**OPTIONS["task_options"])
+WIDTHS, SEEDS = (2, 4), 2
+COMPARISON = Comparison(
+    task="echo",
+    num_steps=WIDTHS,
+    state=("carry",),
+    seeds=SEEDS,
+    state_size=3,
+    batch_size=20,
+    budget="tokens",
+    amount=4000,
+)
+WORDS = ["compare", "--num-steps", "2", "4", "--state", "carry", "--seeds", "2", "--amount", "4000"]
+WORDS += ["--batch-size", "20", "--state-size", "3", "--workers", "2"]
+DIED = "its worker process died each time (killed, or out of memory?)"
+
+
+def train_or_die(comparison: Comparison, key: RunKey, *more: Any) -> dict[str, Any]:
+    """Kills its process the first times that a run is begun, as often as DEATHS says."""
+    folder, deaths = json.loads(os.environ["DEATHS"])
+    begun = Path(folder) / f"{key.num_steps}-{key.seed}"
+    with begun.open("a") as file:
+        file.write("x")
+    if begun.stat().st_size <= deaths.get(begun.name, 0):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train_run(comparison, key, *more)
+
+
+@contextlib.contextmanager
+def in_a_thread(*_: Any) -> Iterator[Workers]:
+    """Stands for workers where it does not matter whose they are: one, in this process."""
+    with ThreadPoolExecutor(1) as executor:
+        yield Workers(executor, ALONE, lambda: 1, ())
+
+
+def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Width 2, seed 1 kills its worker once, width 4, seed 0 kills every one; then nobody does any more."""
+    folder, begun = with_costs(tmp_path / "out", COMPARISON), tmp_path / "begun"
+    begun.mkdir()
+    monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1, "4-0": 9}]))
+    monkeypatch.setattr(worker, "train_run", train_or_die)
+    status, shown, errors = run_main([*WORDS, "--out", str(folder)], capsys)
+    assert status == 1, errors
+    assert {path.name: len(path.read_text()) for path in begun.iterdir()} == {
+        "2-0": 1,
+        "2-1": 2,
+        "4-0": 2,
+        "4-1": 1,
+    }
+    lines = errors.splitlines()
+    assert sum(f"width 4, carry, seed 0: failed: {DIED}" in line for line in lines) == 1, errors
+    assert lines[-1] == (
+        f"tf_rnn compare: error: 1 of 4 runs failed (width 4, carry, seed 0: {DIED}); "
+        "what is finished is kept, the same command goes on from there"
+    )
+    sentence = (
+        "1 of 4 runs failed, as their worker process died each time, and count for nothing "
+        "(1 at num_steps 4, carry); the same command tries them again."
+    )
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    for text in (" ".join(shown.split()), page, found["verdict"]["sentence"]):
+        assert sentence in text, text
+    assert found["failed"] == [{"num_steps": 4, "state": "carry", "seed": 0, "error": DIED}]
+    assert "(1 failed)" in page
+    assert found["verdict"]["num_steps"] == 2, "a width whose run failed was chosen before one that is whole"
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = {(row["num_steps"], row["seed"]): row for row in csv.DictReader(file)}
+    assert (rows["4", "0"]["loss"], rows["4", "0"]["error"]) == ("", DIED)
+    assert_same_as_in_one_process(found)
+
+    monkeypatch.setattr(worker, "train_run", train_run)
+    monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
+    _, lines = succeeds([*WORDS, "--out", str(folder)], capsys)
+    assert lines[0] == "3 of 4 runs are already there"
+    assert [line.split(":")[0] for line in lines[1:]] == ["[4/4] width 4, carry, seed 0"]
+    completed = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert completed["failed"] == []
+    assert len(completed["runs"]) == 4
+    assert_same_as_in_one_process(completed)
+
+
+def assert_same_as_in_one_process(results: dict[str, Any]) -> None:
+    for run in results["runs"]:
+        here = train_run(COMPARISON, RunKey(run["num_steps"], run["state"], run["seed"]))
+        for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error"):
+            assert here[name] == run[name], f"{name} of {here['num_steps']}, {here['seed']}"
+
+
+def test_costs_whose_process_dies_end_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "cost_runs", die)
+    line = assert_fails([*WORDS, "--out", str(tmp_path / "out")], 1, capsys, after=1)
+    assert line == (
+        "tf_rnn compare: error: the process that measures costs died twice (killed, or out of memory?); "
+        "what is finished is kept, the same command goes on from there"
+    )
+
+
+def made_up_costs(comparison: Comparison, *_: Any) -> list[dict[str, Any]]:
+    return [made_up_cost(width) for width in comparison.num_steps]
+
+
+def die(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# --- what is told of runs that failed ------------------------------------------------------------------
+
+
+def test_failures_are_kept_until_the_run_is_there(tmp_path: Path) -> None:
+    comparison = make_comparison()
+    results = made_up_results(tmp_path, [made_up_run(4)], comparison)
+    key = RunKey(4, "carry", 1)
+    results.add_failure(key, "it died")
+    results.save(verdict=None)
+    again = made_up_results(tmp_path, [], comparison)
+    assert again.failures == {key: "it died"}
+    assert key in again.missing(comparison.keys), "a run that failed is tried again"
+    again.add_run(made_up_run(4, seed=1))
+    again.add_costs([made_up_cost(4)])
+    again.save(verdict=None)
+    assert made_up_results(tmp_path, [], comparison).failures == {}
+
+
+def test_results_without_failures_are_read_as_they_were(tmp_path: Path) -> None:
+    """Those of a folder that was written before runs could fail."""
+    made_up_results(tmp_path, [made_up_run(4)]).save(verdict=None)
+    path = tmp_path / "results.json"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    del saved["failed"]
+    path.write_text(json.dumps(saved), encoding="utf-8")
+    assert list(made_up_results(tmp_path, []).runs) == [RunKey(4, "carry", 0)]
+
+
+def test_a_summary_counts_failures_of_its_runs_alone(tmp_path: Path) -> None:
+    results = made_up_results(tmp_path, [made_up_run(4), diverged_run(4, seed=1)])
+    keys = [RunKey(4, "carry", seed) for seed in range(3)]
+    results.add_failure(keys[2], "it died")
+    results.add_failure(RunKey(4, "reset", 0), "it died")
+    (found,) = summarise(results, keys, TASK)
+    assert (found.runs, found.diverged, found.failed, found.total) == (1, 1, 1, 3)
+    assert found.unfinished == "1 diverged, 1 failed"
+    (row,) = learning_table([found], TASK).rows
+    assert row[2] == "0.5000 (1 diverged, 1 failed)"
+
+
+def test_a_width_without_a_run_that_ended_is_in_the_table(tmp_path: Path) -> None:
+    results = made_up_results(tmp_path, [made_up_run(4)])
+    results.add_failure(RunKey(1, "carry", 0), "it died")
+    results.add_costs([made_up_cost(1)])
+    summaries = summarise(results, [RunKey(1, "carry", 0), RunKey(4, "carry", 0)], TASK)
+    assert [row[2] for row in learning_table(summaries, TASK).rows] == ["– (1 failed)", "0.5000"]
+    verdict = decide(summaries)
+    assert verdict is not None
+    assert verdict.num_steps == 4
+    assert verdict.sentence.endswith(
+        ". 1 of 2 runs failed, as their worker process died each time, and count for nothing "
+        "(1 at num_steps 1, carry); the same command tries them again."
+    )
+
+
+def test_a_width_of_which_a_run_failed_is_chosen_only_where_there_is_no_other() -> None:
+    best = made_up_summary(4, 0.25, runs=2, failed=1)
+    verdict = decide([best, made_up_summary(9, 0.75)])
+    assert verdict is not None
+    assert verdict.num_steps == 9
+    assert "held-out loss 0.7500 nats, the lowest where no run failed, " in verdict.sentence
+    assert "0.5000 nats better (1 of 3 runs failed)" in verdict.sentence
+    alone = decide([best])
+    assert alone is not None
+    assert alone.num_steps == 4
+
+
+def test_without_any_run_there_is_an_answer_too() -> None:
+    lost = {"runs": 0, "loss": math.nan}
+    failed = made_up_summary(4, failed=3, **lost)
+    assert decide([failed]) is None
+    assert answer([failed], None).startswith("No run was finished. 3 of 3 runs failed, ")
+    diverged = made_up_summary(9, diverged=3, **lost)
+    assert answer([failed, diverged], None).startswith(f"{NO_VERDICT} 3 of 6 runs failed, ")
+    assert answer([diverged], None) == NO_VERDICT
+
+
+def test_a_verification_tells_failures() -> None:
+    failed = made_up_summary(6, math.nan, runs=0, diverged=1, failed=2)
+    sentence = verification([made_up_summary(3, 0.75), failed], 6)
+    assert sentence.startswith(
+        "Verified: no. Every run at num_steps 6 diverged or failed; held-out loss 0.7500 at 3. "
+        "2 of 6 runs failed, "
+    )
+
+
+# --- data on another machine ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "cats.txt"
+    path.write_text("a cat sat on a mat. " * 9, encoding="utf-8")
+    return path
+
+
+def test_the_path_of_data_is_made_whole(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(text.parent)
+    made = anywhere(Setup(task="text", task_options={"data": "cats.txt", "valid_fraction": 0.25}))
+    assert made.task_options == {"data": str(text), "valid_fraction": 0.25}
+    for options in ({}, {"data": None}, {"data": "shakespeare"}):
+        setup = Setup(task="text", task_options=options)
+        assert anywhere(setup) == setup
+
+
+def test_data_that_a_worker_does_not_have_are_told(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.node", lambda: "node7")
+    digest = Text(text).sha256
+    assert same_task(lambda: Text(text), digest).options()["data"] == str(text)
+    start = "data must be the same wherever runs are done, but on node7 it "
+    with pytest.raises(OptionError) as caught:
+        same_task(lambda: Text(text.parent / "dogs.txt"), digest)
+    assert str(caught.value).startswith(start + "must be the path of a text file")
+    assert str(caught.value).endswith(f"there is nothing at {str(text.parent / 'dogs.txt')!r}")
+    text.write_text("a dog sat on a mat. " * 9, encoding="utf-8")
+    with pytest.raises(OptionError) as caught:
+        same_task(lambda: Text(text), digest)
+    assert str(caught.value) == start + "is another text"
+
+
+def test_a_file_that_changes_while_runs_go_on_ends_them_with_one_line(
+    tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def changing(*_: Any) -> Iterator[Workers]:
+        with in_a_thread() as workers:
+            text.write_text("a dog sat on a mat. " * 9, encoding="utf-8")
+            yield workers
+
+    monkeypatch.setitem(schedulers.SCHEDULERS, "local", changing)
+    monkeypatch.setattr(worker, "cost_runs", made_up_costs)
+    words = ["--task", "text", "--data", str(text), "--num-steps", "2", "--seeds", "1", "--batch-size", "2"]
+    words += ["--state", "carry", "--amount", "100", "--state-size", "3"]
+    folder = tmp_path / "out"
+    status, shown, errors = run_main(["compare", *words, "--out", str(folder)], capsys)
+    assert (status, shown) == (2, ""), errors
+    assert errors.splitlines()[-1].startswith("tf_rnn compare: error: --data must be the same wherever runs")

@@ -1,0 +1,235 @@
+"""Workers of a Dask cluster, which is there already: see https://distributed.dask.org."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import uuid
+import warnings
+from concurrent.futures import CancelledError, Executor, Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.comparison.executors import WorkerDiedError, Workers
+from tf_rnn.comparison.settings import RunKey
+from tf_rnn.config import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tf_rnn.comparison.screen import Screen
+
+EXTRA = 'pip install "tf-rnn[cluster]"'
+CONNECT_SECONDS = 5.0
+PACKAGE = Path(__file__).resolve().parent.parent
+# Beside the package itself, what has to be the same for results to be so.
+LIBRARIES = ("tensorflow", "numpy")
+LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
+
+
+class TopicContact:
+    """Reports are events of a topic of the scheduler; a run is stopped where nobody waits for it any more.
+
+    Args:
+        topic: Its name.
+    """
+
+    seconds = 1.0  # the scheduler keeps the events of a topic
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def tell(self, key: RunKey, fraction: float, line: str) -> None:
+        """Passes a run's progress on."""
+        from distributed import get_worker  # noqa: PLC0415
+
+        get_worker().log_event(self._topic, [*key, fraction, line])
+
+    def is_stopped(self) -> bool:
+        """Whether the scheduler has told the worker that the run is cancelled, or its client gone."""
+        from distributed import get_worker  # noqa: PLC0415
+
+        worker = get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+        return task is None or task.state == "cancelled"
+
+
+@functools.cache
+def source() -> dict[str, str]:
+    """What tells one version of the package from another: a digest of its source."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
+    return {"tf_rnn": digest.hexdigest()[:12]}
+
+
+@functools.cache
+def fingerprint() -> dict[str, str]:
+    """What has to be the same for results to be so: the package, and libraries."""
+    return source() | {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def checked(here: dict[str, str], work: Callable[..., Any], *arguments: Any) -> Any:
+    """Does work on a worker, unless the worker is another than it should be.
+
+    Args:
+        here: The fingerprint of the process that wants the work done.
+        work: What to do.
+        *arguments: Those of `work`.
+
+    Raises:
+        OptionError: For `scheduler`, if the fingerprint is another here.
+    """
+    from distributed import get_worker  # noqa: PLC0415
+
+    _require_same(f"the worker at {get_worker().address}", fingerprint(), here)
+    return work(*arguments)
+
+
+def _require_same(place: str, there: dict[str, str], here: dict[str, str]) -> None:
+    for name, version in there.items():
+        if here[name] != version:
+            raise OptionError(
+                "scheduler",
+                f"must have the same {name} everywhere; {place} has {version}, here it is {here[name]}",
+            )
+
+
+class DaskExecutor(Executor):
+    """Dask's own executor, for workers that are as they should be.
+
+    Args:
+        client: A connected `distributed.Client`.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._executor = client.get_executor()
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Future[Any]:  # type: ignore[override]
+        """Has work done by a worker, under the name that the work has."""
+        key = f"{work.__name__}-{uuid.uuid4().hex}"
+        future: Future[Any] = self._executor.submit(checked, fingerprint(), work, *arguments, key=key)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more work; what is under way is cancelled unless it is waited for."""
+        self._executor.shutdown(wait=wait and not cancel_futures)
+
+
+@contextlib.contextmanager
+def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Workers]:
+    """Opens the workers of a Dask scheduler.
+
+    Args:
+        address: Of the scheduler, `tcp://HOST:PORT`.
+        count: None; there are as many workers as there are.
+        screen: Where progress is shown.
+
+    Yields:
+        The workers. After an error they give up their runs soon, and also when this process dies.
+
+    Raises:
+        OptionError: If Dask is not installed, nobody answers, or the workers are not as they should be.
+        WorkerDiedError: If the scheduler goes away.
+    """
+    if count is not None:
+        raise OptionError("workers", f"must be left out where they are those of {address}, got {count}")
+    try:
+        import distributed  # noqa: PLC0415 (an extra, and only clusters need it)
+    except ImportError as error:
+        raise OptionError("scheduler", f"must be local where Dask is not installed ({EXTRA})") from error
+    with _quiet(), _connected(distributed, address) as client:
+        _check_workers(client, address)
+        topic = f"tf_rnn-{uuid.uuid4().hex}"
+        client.subscribe_topic(topic, lambda event: screen.show_run(RunKey(*event[1][:3]), *event[1][3:]))
+        executor = DaskExecutor(client)
+        try:
+            yield Workers(
+                executor,
+                TopicContact(topic),
+                _Slots(client, address, screen),
+                (distributed.scheduler.KilledWorker,),
+            )
+        except CancelledError as error:
+            raise WorkerDiedError(f"the scheduler at {address} is gone") from error
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+class _Slots:
+    """How many threads the workers have, asked again and again; says so where none is left."""
+
+    def __init__(self, client: Any, address: str, screen: Screen) -> None:
+        self._client, self._address, self._screen = client, address, screen
+        self._last = 1
+
+    def __call__(self) -> int:
+        """Asks the scheduler; raises CancelledError where it is gone."""
+        if self._client.status != "running":
+            raise CancelledError
+        try:
+            count = sum(self._client.nthreads().values())
+        except OSError as error:
+            raise CancelledError from error
+        if self._last and not count:
+            self._screen.say(f"no worker is left at {self._address}; waiting for one")
+        self._last = count
+        return count
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Dask from writing between our lines: what matters is said in one of them."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _connected(distributed: Any, address: str) -> Iterator[Any]:
+    try:
+        with warnings.catch_warnings():  # versions are compared below, with ours among them
+            warnings.simplefilter("ignore")
+            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except OSError as error:
+        raise OptionError(
+            "scheduler",
+            f"must be the address of a Dask scheduler that runs; none answers at {address} "
+            f"within {CONNECT_SECONDS:g} s",
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Raises OptionError unless there are workers, and they and their scheduler are as they should be."""
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)  # they may have been started just now
+    except TimeoutError as error:
+        raise OptionError(
+            "scheduler",
+            f"must have workers, {address} has none; one is started by `python -m dask worker {address}`",
+        ) from error
+    try:  # what is to be done passes through the scheduler, which has to know it
+        found = {f"the scheduler at {address}": client.run_on_scheduler(source)}
+    except Exception as error:  # of any kind: Dask may not keep what it was elsewhere
+        found = {f"the scheduler at {address}": error}
+    workers = client.run(fingerprint, on_error="return")
+    found |= {f"the worker at {worker}": there for worker, there in workers.items()}
+    for place, there in found.items():
+        if isinstance(there, dict):
+            _require_same(place, there, fingerprint())
+        elif not isinstance(there, OSError):  # that of a worker which is just ending
+            wanted = ", ".join(fingerprint())
+            raise OptionError("scheduler", f"must have {wanted} everywhere; {place} says: {there}")
