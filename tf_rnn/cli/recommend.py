@@ -86,21 +86,19 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     }
     folder = results_folder(NAME, arguments.out, identity)
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
-    from tf_rnn.analysis.advice import advise, widths_to_price  # noqa: PLC0415
-    from tf_rnn.analysis.cost import measure_costs  # noqa: PLC0415
+    from tf_rnn.analysis import recommend  # noqa: PLC0415
     from tf_rnn.analysis.report import write_advice  # noqa: PLC0415
-    from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
-    from tf_rnn.graph import make_graph  # noqa: PLC0415
     from tf_rnn.training import ProgressLine  # noqa: PLC0415
 
-    studies = [
-        study_lags(setup, task, num_steps, tokens=tokens, seed=seed, listener=ProgressLine())
-        for seed in range(arguments.seeds)
-    ]
-    analyses = [study.last for study in studies]
-    widths = widths_to_price(analyses, arguments.tolerance)
-    costs = measure_costs(lambda width: make_graph(setup, task, width, seed=0), task, widths)
-    advice = advise(analyses, costs, arguments.tolerance)
+    advice, studies = recommend(
+        setup,
+        task,
+        num_steps,
+        tokens=tokens,
+        seeds=arguments.seeds,
+        tolerance=arguments.tolerance,
+        listener=ProgressLine,
+    )
     console = Console()
     console.print(advice.reason, highlight=False, soft_wrap=True)
     verified = _verify(arguments, setup, advice.num_steps, folder) if arguments.verify else None
