@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from tf_rnn.output import COLOURS, MARKERS
 
@@ -160,9 +160,9 @@ def draw_window(axes: Axes, length: int, start: int, counted: int, stop: int) ->
     axes.axis("off")
     for t in range(length):
         is_read = start <= t < stop
-        look = {"facecolor": "white", "edgecolor": "black"} if is_read else {"color": "0.9"}
-        axes.add_patch(plt.Rectangle((t - 0.4, -0.4), 0.8, 0.8, **look))
-        axes.text(t, 0, t, ha="center", va="center", fontsize=9, color="black" if is_read else GREY)
+        face, edge, ink = ("white", "black", "black") if is_read else ("0.9", "0.9", GREY)
+        axes.add_patch(Rectangle((t - 0.4, -0.4), 0.8, 0.8, facecolor=face, edgecolor=edge))
+        axes.text(t, 0, str(t), ha="center", va="center", fontsize=9, color=ink)
     for height, t in enumerate(range(counted, stop), start=1):
         axes.plot(t, height, "o", color=VERMILLION, markersize=5)
         gradient(axes, (t, height), (start - 0.35, height), linewidth=1.2, mutation_scale=8)
@@ -191,8 +191,9 @@ def draw_text(axes: Axes, text: str, values: Sequence[float], limits: Point) -> 
             row, column = row + 1, 0
             continue
         is_dark = (value - limits[0]) / (limits[1] - limits[0]) < 0.5
-        look = {"color": "white" if is_dark else "black", "family": "monospace", "fontsize": 8}
-        axes.text(column, row, character, ha="center", va="center", parse_math=False, **look)
+        ink = "white" if is_dark else "black"
+        look: dict[str, Any] = {"ha": "center", "va": "center", "family": "monospace", "fontsize": 8}
+        axes.text(column, row, character, color=ink, parse_math=False, **look)
         column += 1
     axes.axis("off")
     return axes.imshow(colours, vmin=limits[0], vmax=limits[1], aspect="auto")
