@@ -1,17 +1,21 @@
-"""How the notebooks' pictures look, and the boxes and arrows of their diagrams."""
+"""How the notebooks' pictures look: their style, boxes and arrows of diagrams, text in colours."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from cycler import cycler
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from tf_rnn.output import COLOURS, MARKERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 BLUE, VERMILLION, GREEN, PINK, ORANGE = COLOURS
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -140,3 +144,56 @@ def draw_unrolled(num_steps: int) -> None:
     axes.text(-1.25, 0.68, "the error\nstops here", ha="center", va="top", color=VERMILLION, fontsize=10)
     arrow(axes, (end + 0.5, 1.32), (end + 1.1, 1.32))
     axes.text(end + 1.18, 1.32, "fetched,\nfed to the\nnext run", va="center", fontsize=10)
+
+
+def draw_window(axes: Axes, length: int, start: int, counted: int, stop: int) -> None:
+    """Draws a window of a row of steps, and how far the errors that it counts flow back.
+
+    Args:
+        axes: Where.
+        length: Steps of the row.
+        start: The first step that the window reads.
+        counted: The first whose loss it counts.
+        stop: The one after its last.
+    """
+    axes.set(xlim=(-0.7, length - 0.3), ylim=(-0.5, stop - start + 0.6))
+    axes.axis("off")
+    for t in range(length):
+        is_read = start <= t < stop
+        face, edge, ink = ("white", "black", "black") if is_read else ("0.9", "0.9", GREY)
+        axes.add_patch(Rectangle((t - 0.4, -0.4), 0.8, 0.8, facecolor=face, edgecolor=edge))
+        axes.text(t, 0, str(t), ha="center", va="center", fontsize=9, color=ink)
+    for height, t in enumerate(range(counted, stop), start=1):
+        axes.plot(t, height, "o", color=VERMILLION, markersize=5)
+        gradient(axes, (t, height), (start - 0.35, height), linewidth=1.2, mutation_scale=8)
+    cut = start - 0.47
+    axes.plot([cut, cut], [-0.5, stop - start + 0.4], "-", color=VERMILLION, marker="", linewidth=2.5)
+
+
+def draw_text(axes: Axes, text: str, values: Sequence[float], limits: Point) -> AxesImage:
+    """Draws a text line by line, with a colour behind every character.
+
+    Args:
+        axes: Where.
+        text: What is drawn.
+        values: A number for each character.
+        limits: The numbers at the ends of the colours.
+
+    Returns:
+        The colours, for a colour bar.
+    """
+    lines = text.split("\n")
+    colours = np.full((len(lines), max(map(len, lines)) + 1), np.nan)
+    row = column = 0
+    for character, value in zip(text, values, strict=True):
+        colours[row, column] = value
+        if character == "\n":
+            row, column = row + 1, 0
+            continue
+        is_dark = (value - limits[0]) / (limits[1] - limits[0]) < 0.5
+        ink = "white" if is_dark else "black"
+        look: dict[str, Any] = {"ha": "center", "va": "center", "family": "monospace", "fontsize": 8}
+        axes.text(column, row, character, color=ink, parse_math=False, **look)
+        column += 1
+    axes.axis("off")
+    return axes.imshow(colours, vmin=limits[0], vmax=limits[1], aspect="auto")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from helpers import CASES, assert_close, assign, new_session, random_state, random_values
-from references import numeric_gradient, run_steps
+from references import columns, numeric_gradient, run_steps, sigmoid
 
 from tf_rnn import config
 from tf_rnn._tensorflow import tf
@@ -51,6 +51,29 @@ def test_a_step_is_that_of_the_formulas(name: str, batch_size: int, input_size: 
         zeros = session.run(zero_state)
         tf.nest.assert_same_structure(zeros, cell.state_size)
         assert_close(zeros, [np.zeros(a.shape) for a in tf.nest.flatten(before)], 0, "zero state")
+
+
+def test_gates_of_an_lstm_are_those_of_the_formulas() -> None:
+    generator = np.random.default_rng(17)
+    with tf.Graph().as_default(), new_session() as session:
+        cell = LSTMCell(4)
+        inputs = tf.placeholder(tf.float64, [3, 5])
+        state = cell.zero_state(3, tf.float64)
+        gates = cell.gates(inputs, state)
+        _, after = cell(inputs, state)
+        assert len(tf.global_variables()) == 2, "the gates have variables of their own"
+        values = random_values(generator, cell.variables)
+        assign(session, cell.variables, values)
+        x, before = generator.normal(size=inputs.shape), random_state(generator, state)
+        found, new = session.run((gates, after), {inputs: x, state.hidden: before[0], state.cell: before[1]})
+    (W_i, W_f, W_o, W_g), (b_i, b_f, b_o, b_g) = (columns(value, 4) for value in values)
+    both = np.concatenate([x, before[0]], axis=1)
+    expected = [sigmoid(both @ W + b) for W, b in ((W_i, b_i), (W_f, b_f), (W_o, b_o))]
+    assert type(found).__name__ == "LSTMGates"
+    assert_close(found, expected, 1e-12, "gates")
+    written = found.input * np.tanh(both @ W_g + b_g)
+    assert_close(new.cell, found.forget * before[1] + written, 1e-12, "cell")
+    assert_close(new.hidden, found.output * np.tanh(new.cell), 1e-12, "hidden")
 
 
 @EVERY_CELL

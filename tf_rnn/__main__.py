@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
-INTERRUPTED = 130
 GO_ON = "what is finished is kept, the same command goes on from there"
 OUT_OF_MEMORY = "there is not enough memory; take smaller sizes, or fewer steps"
 NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")

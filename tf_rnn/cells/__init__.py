@@ -3,7 +3,7 @@
 from tf_rnn.cells.base import Cell, Weights
 from tf_rnn.cells.gru import GRUCell
 from tf_rnn.cells.influence import InfluenceCell
-from tf_rnn.cells.lstm import LSTMCell, LSTMState
+from tf_rnn.cells.lstm import LSTMCell, LSTMGates, LSTMState
 from tf_rnn.cells.registry import CELLS, describe_cell, described_cell, make_cell
 from tf_rnn.cells.stacked import StackedCell
 from tf_rnn.cells.vanilla import VanillaCell
@@ -14,6 +14,7 @@ __all__ = [
     "GRUCell",
     "InfluenceCell",
     "LSTMCell",
+    "LSTMGates",
     "LSTMState",
     "StackedCell",
     "VanillaCell",

@@ -16,6 +16,20 @@ class LSTMState(NamedTuple):
     cell: Any
 
 
+class LSTMGates(NamedTuple):
+    """What an LSTM lets through at a step: numbers from 0 to 1, [batch_size, state_size].
+
+    Attributes:
+        input: sigmoid(i): how much of the candidate is written to the cell.
+        forget: sigmoid(f): how much of the cell is kept.
+        output: sigmoid(o): how much of the cell is shown.
+    """
+
+    input: Any
+    forget: Any
+    output: Any
+
+
 class LSTMCell(Cell):
     """Long short-term memory with a forget gate.
 
@@ -76,9 +90,25 @@ class LSTMCell(Cell):
         self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
     ) -> tuple[Any, LSTMState]:
         """Gates, cell and output; see `Cell.combine`."""
-        d = self._units
-        gates, candidate = tf.split(projected + recurrent, [3 * d, d], axis=1)
-        write, keep, show = tf.split(tf.sigmoid(gates), 3, axis=1)
-        cell = keep * state.cell + write * tf.tanh(candidate)
-        hidden = show * tf.tanh(cell)
+        gates, candidate = self._opened(projected + recurrent)
+        cell = gates.forget * state.cell + gates.input * tf.tanh(candidate)
+        hidden = gates.output * tf.tanh(cell)
         return hidden, LSTMState(hidden, cell)
+
+    def gates(self, inputs: Any, state: LSTMState) -> LSTMGates:
+        """The gates of the step that `cell(inputs, state)` takes.
+
+        Args:
+            inputs: X_t, [batch_size, input_size].
+            state: S_{t-1}.
+        """
+        self.build(int(inputs.shape[-1]), inputs.dtype)
+        weights = self.read()
+        recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
+        return self._opened(self.project(weights, inputs) + recurrent)[0]
+
+    def _opened(self, before: Any) -> tuple[LSTMGates, Any]:
+        """The gates and g, from (i || f || o || g)."""
+        d = self._units
+        gates, candidate = tf.split(before, [3 * d, d], axis=1)
+        return LSTMGates(*tf.split(tf.sigmoid(gates), 3, axis=1)), candidate

@@ -116,18 +116,13 @@ def _recommend(
     workers: Workers,
 ) -> _Check | None:
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
-    from tf_rnn.analysis.advice import advise, widths_to_price  # noqa: PLC0415
-    from tf_rnn.analysis.cost import measure_costs  # noqa: PLC0415
+    from tf_rnn.analysis import priced_advice  # noqa: PLC0415
     from tf_rnn.analysis.report import write_advice  # noqa: PLC0415
-    from tf_rnn.graph import make_graph  # noqa: PLC0415
 
     setup, task, num_steps, tokens = measured
     with screen:
         studies = study_seeds(setup, task, num_steps, tokens, arguments.seeds, screen, workers)
-    analyses = [study.last for study in studies]
-    widths = widths_to_price(analyses, arguments.tolerance)
-    costs = measure_costs(lambda width: make_graph(setup, task, width, seed=0), task, widths)
-    advice = advise(analyses, costs, arguments.tolerance)
+    advice = priced_advice(setup, task, studies, arguments.tolerance)
     _say(advice.reason)
     check = _verify(arguments, advice.num_steps, folder, screen, workers) if arguments.verify else None
     if check:
