@@ -11,12 +11,13 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tf_rnn"
 # In the order in which data flows: each imports only from those before it.
-FOLDERS = ("tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
+FOLDERS = ("cluster", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
 # These import nothing of the package but what is named here.
 APART = {
     "config": set[str](),
     "_tensorflow": set[str](),
     "output": {"config"},
+    "cluster": {"config"},
     # TensorFlow for downloads alone: see what a fresh interpreter does not load.
     "tasks": {"config", "_tensorflow"},
     "cells": {"config", "_tensorflow"},

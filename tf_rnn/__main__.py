@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli import compare, evaluate, export, import_keras, lags, recommend, sample, train
+from tf_rnn.cli import compare, evaluate, export, import_keras, lags, launch, recommend, sample, train
 from tf_rnn.cli.options import BAD_INPUT, Parser
 from tf_rnn.comparison import WorkerDiedError
 from tf_rnn.config import OptionError
@@ -16,7 +16,7 @@ from tf_rnn.config import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
+COMMAND_MODULES = (compare, recommend, lags, train, launch, evaluate, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 INTERRUPTED = 130
 GO_ON = "interrupted; what is finished is kept, the same command goes on from there"

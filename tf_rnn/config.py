@@ -32,6 +32,7 @@ SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
 CHECKPOINTS_TO_USE = ("best", "last")
 BUDGETS = ("tokens", "updates", "seconds", "epochs")
+EXCHANGES = ("sync", "async")
 
 
 class OptionError(ValueError):

@@ -13,12 +13,13 @@ from tf_rnn.config import OptionError, require_whole
 from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
 from tf_rnn.training.budget import Budget
+from tf_rnn.training.crew import Alone, Crew, StoppedWaitingError
 from tf_rnn.training.evaluation import Evaluation, Evaluator
 from tf_rnn.training.keeper import SUMMARIES, FolderKeeper, Keeper, Nothing, kept_config, open_keeper
 from tf_rnn.training.meter import Meter
 from tf_rnn.training.progress import Listener, Listeners, ProgressLine
 from tf_rnn.training.schedules import Schedule
-from tf_rnn.training.session_loop import Place, Update, session_epochs
+from tf_rnn.training.session_loop import Place, Update
 from tf_rnn.training.summaries import Summaries
 from tf_rnn.training.windows import Truncation
 
@@ -103,6 +104,7 @@ def train(
     resume: str | os.PathLike[str] | None = None,
     session: Any = None,
     listener: Listener | None = None,
+    crew: Crew | None = None,
 ) -> TrainingResult:
     """Trains a graph on a task with the session loop of the notes.
 
@@ -142,6 +144,8 @@ def train(
         session: An open session of the graph; None to open one for this call. An open one keeps its
             variables' values, before and after.
         listener: Told of the progress; None for a line on standard error.
+        crew: Who makes the updates: `tf_rnn.training.parallel.Chief` for the workers of a cluster; None
+            for this process alone.
 
     Returns:
         Curves, final evaluation and weights.
@@ -158,13 +162,14 @@ def train(
     plan = Plan(
         budget, state, evaluations, truncation or Truncation(), schedule or Schedule(), patience, seed
     )
+    crew = crew or Alone()
     _check(graph, task, plan)
+    crew.check(graph, plan)
     evaluator = Evaluator(graph, task, state)
     keeper: Keeper = Nothing()
     if out is not None or resume is not None:
-        keeper = open_keeper(
-            out, resume, graph, run_config(graph, task, plan), getattr(task, "vocabulary", None), task.unit
-        )
+        config = run_config(graph, task, plan) | crew.config()
+        keeper = open_keeper(out, resume, graph, config, getattr(task, "vocabulary", None), task.unit)
     with contextlib.ExitStack() as stack:
         if session is None:
             session = stack.enter_context(graph.session())
@@ -173,7 +178,7 @@ def train(
         if isinstance(keeper, FolderKeeper):
             listener = Listeners(listener, Summaries(keeper.folder / SUMMARIES, graph, task))
         tell = stack.enter_context(listener)
-        return _Run(graph, task, plan, keeper, evaluator, session, tell)()
+        return _Run(graph, task, plan, keeper, evaluator, session, tell, crew)()
 
 
 class _Run:
@@ -188,23 +193,31 @@ class _Run:
         evaluator: Evaluator,
         session: Any,
         tell: Listener,
+        crew: Crew,
     ) -> None:
-        self._graph, self._plan, self._keeper = graph, plan, keeper
+        self._graph, self._plan, self._keeper, self._crew = graph, plan, keeper, crew
         self._evaluator, self._session, self._tell = evaluator, session, tell
-        kept = keeper.restore(session)
-        sizes = _sizes(graph, task, plan)
+        kept = crew.accept(keeper.restore(session))
+        sizes = crew.sizes(*_sizes(graph, task, plan))
         self._meter = Meter(plan.budget, *sizes, plan.evaluations, kept.record if kept else None, task.unit)
         self._place = kept.place if kept else Place()
         final_state = kept.final_state if kept else None
         self._final_state = graph.zero_state() if final_state is None else final_state
         self._rate: float = graph.options.learning_rate
         self._evaluation: Evaluation | None = None
-        self._epochs = session_epochs(
-            graph, task, session, plan.state, plan.truncation, self._place, self._controls()
+        self._epochs = crew.epochs(
+            graph, task, session, plan, self._place, self._controls(), lambda: keeper.is_stopped
         )
 
     def __call__(self) -> TrainingResult:
         """Trains until the budget is spent, patience ends, or somebody interrupts."""
+        try:
+            return self._train()
+        except StoppedWaitingError:
+            self._save()
+            raise
+
+    def _train(self) -> TrainingResult:
         if not self._meter.curve:
             self._evaluate(self._meter.evaluate)
         self._check_interrupt()
@@ -256,6 +269,7 @@ class _Run:
     def _evaluate(self, evaluate: Callable[[Evaluator, Any], Evaluation]) -> None:
         if self._meter.has_news:
             self._report()
+        self._catch_up()
         self._evaluation = evaluate(self._evaluator, self._session)
         with self._meter.paused():
             self._tell.evaluated(self._meter.curve[-1], self._session)
@@ -264,7 +278,12 @@ class _Run:
     def _report(self) -> None:
         self._tell(self._meter.report(self._rate))
 
+    def _catch_up(self) -> None:
+        with self._meter.paused():
+            self._place, self._final_state = self._crew.catch_up(self._place, self._final_state)
+
     def _save(self) -> None:
+        self._catch_up()
         with self._meter.paused():
             meter = self._meter
             self._keeper.save(self._session, meter.record, self._place, self._final_state, meter.curve)
