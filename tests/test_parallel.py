@@ -359,6 +359,8 @@ def test_what_is_quick_or_fails_is_handed_through() -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_run_that_is_told_to_stop_does_not_wait_for_ever() -> None:
     comes = threading.Event()
+    patient = Patient(lambda _: None, lambda: True)
     with pytest.raises(StoppedWaitingError):
-        Patient(lambda _: None, lambda: True)(comes.wait, lambda: "waiting")
+        patient(comes.wait, lambda: "waiting")
+    assert patient(lambda: "saved", lambda: "never") == "saved", "what is to be run after it still can be"
     comes.set()

@@ -13,6 +13,8 @@ from tf_rnn.training.crew import StoppedWaitingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Calls = queue.SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]]]
+
 # How often a wait is looked up from.
 LOOK_SECONDS = 0.2
 # After so long it is told, and then again after twice, four times, ... as long.
@@ -33,16 +35,11 @@ class Patient:
 
     def __init__(self, tell: Callable[[str], None], is_stopped: Callable[[], bool] | None = None) -> None:
         self._tell, self._is_stopped = tell, is_stopped or _never
-        self._calls: queue.SimpleQueue[tuple[Any, Callable[[], Any]]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True).start()
+        self._begin()
 
-    def _work(self) -> None:
-        while True:
-            answer, function = self._calls.get()
-            try:
-                answer.set_result(function())
-            except BaseException as error:
-                answer.set_exception(error)
+    def _begin(self) -> None:
+        self._calls: Calls = queue.SimpleQueue()
+        threading.Thread(target=_answer, args=(self._calls,), daemon=True).start()
 
     def __call__(self, function: Callable[[], Any], waiting_for: Callable[[], str]) -> Any:
         """Returns what a function returns, or raises what it raises.
@@ -73,7 +70,17 @@ class Patient:
                 next_line *= 2
             stopped += LOOK_SECONDS * self._is_stopped()
             if stopped >= STOP_SECONDS:
+                self._begin()  # the thread is left to itself; there may be more to run
                 raise StoppedWaitingError
+
+
+def _answer(calls: Calls) -> None:
+    while True:
+        answer, function = calls.get()
+        try:
+            answer.set_result(function())
+        except BaseException as error:
+            answer.set_exception(error)
 
 
 def _never() -> bool:
