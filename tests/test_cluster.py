@@ -137,6 +137,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no such file": (["--cluster", "nowhere.json", *WORKER], "--cluster must be a file that can be read"),
     "odd rows": (["--cluster", "FILE", *WORKER, "--batch-size", "5"], "--batch-size must be a multiple of"),
     "another style": (["--cluster", "FILE", *WORKER, "--style", "sliding"], "--style must be block"),
+    "exchange alone": (["--exchange", "async"], "--exchange must be left out without --cluster"),
     "resume": (["--cluster", "FILE", *WORKER, "--resume", "x"], "--resume must be left out with --cluster"),
 }
 

@@ -13,6 +13,8 @@ from tf_rnn.config import EXCHANGES, OptionError
 if TYPE_CHECKING:
     import argparse
 
+DEFAULT_EXCHANGE = EXCHANGES[0]
+
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of training on several machines."""
@@ -30,7 +32,6 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--exchange",
         choices=EXCHANGES,
-        default="sync",
         help="sync: the mean gradient of all workers, as one process has it, default; async: each its own",
     )
 
@@ -44,6 +45,8 @@ def member_of(arguments: argparse.Namespace) -> Member | None:
     given = {name: getattr(arguments, name) for name in ("cluster", "job", "index")}
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):
+        if arguments.exchange:
+            raise OptionError("exchange", f"must be left out without --cluster, got {arguments.exchange!r}")
         return None
     if missing:
         raise OptionError(missing[0], "must be given, too, as --cluster, --job and --index go together")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from tf_rnn.cli.member import add_cluster_options, member_of
+from tf_rnn.cli.member import DEFAULT_EXCHANGE, add_cluster_options, member_of
 from tf_rnn.cli.options import Parser, add_setup_options, positive, setup_options, share, whole
 from tf_rnn.cli.presets import PRESETS, preset_options
 from tf_rnn.cli.resume import require_kept
@@ -104,8 +104,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     start = _resumed(settled, given) if settled.resume else _new(settled, member)
     for line in described_data(start.task):
         _say(console, line)
+    before = _kept_updates(start.folder) if member else start.updates
     result, options = _lead(start, console, settled, member) if member else _train(start, console, settled)
-    if result.updates == start.updates:
+    if result.updates == before:
         _say(console, nothing_left(result, options))
     _say(console, f"kept in {start.folder}: {best_line(result, start.task.unit)}")
     if isinstance(start.task, Language):
@@ -233,6 +234,14 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
     return Start(task, folder, kept.snapshot.record.updates if kept else 0, prepare)
 
 
+def _kept_updates(folder: Path) -> int:
+    """How many updates the run in a folder has had, if there is one."""
+    from tf_rnn.training.keeper import find_start  # noqa: PLC0415 (TensorFlow takes seconds to load)
+
+    kept = find_start(folder, tell=_ignore)
+    return kept.snapshot.record.updates if kept else 0
+
+
 def _ignore(line: str) -> None:
     """What is damaged is told when the run is opened."""
 
@@ -272,7 +281,7 @@ def _help(member: Member, arguments: argparse.Namespace, console: Console) -> No
         graph,
         start.task,
         member,
-        exchange=arguments.exchange,
+        exchange=arguments.exchange or DEFAULT_EXCHANGE,
         style=options["truncation"].style,
         state=options["state"],
         seed=options["seed"],
@@ -290,7 +299,13 @@ def _lead(
     def attempt(chief: Chief) -> tuple[TrainingResult, dict[str, Any]]:
         return _train(start, console, arguments, chief)
 
-    return lead(member, arguments.exchange, arguments.threads, attempt, lambda line: _say(console, line))
+    return lead(
+        member,
+        arguments.exchange or DEFAULT_EXCHANGE,
+        arguments.threads,
+        attempt,
+        lambda line: _say(console, line),
+    )
 
 
 def _train(

@@ -53,7 +53,7 @@ def asynchronous(replica: Replica) -> Step:
     graph, shared = replica.graph, replica.shared
     with tf.control_dependencies([graph.train_step]):
         told = [
-            tf.scatter_add(shared.positions, replica.index, tf.constant(1, tf.int64)),
+            tf.scatter_add(shared.positions, replica.index, tf.constant(1, tf.int64)).op,
             shared.updates.assign_add(1, read_value=False),
             *shared.keep_state(replica.index, graph.final_state),
         ]
@@ -215,11 +215,12 @@ def _apply_mean(replica: Replica) -> Step:
 
 def _mean_gradients(graph: UnrolledGraph, others: list[list[Any]]) -> list[GradientAndVariable]:
     """The mean over the workers, computed where each variable stands."""
-    pairs = []
+    pairs: list[GradientAndVariable] = []
     for (gradient, variable), *rest in zip(graph.gradients, *others, strict=True):
         with tf.device(variable.device):
-            pairs.append(GradientAndVariable(_mean([gradient, *rest]), variable))
-    return true_gradients(pairs, graph.options.optimizer) if others else pairs
+            pair = GradientAndVariable(_mean([gradient, *rest]), variable)
+            pairs += true_gradients([pair], graph.options.optimizer)
+    return pairs
 
 
 def _mean(values: list[Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
@@ -98,7 +98,7 @@ class LeastLoaded:
         return server
 
 
-def serve(member: Member, threads: int | None, tell: Callable[[str], None]) -> None:
+def serve(member: Member, threads: int | None, tell: Callable[[str], None]) -> Never:
     """Is a parameter server until the process is ended; it never ends by itself.
 
     Raises:
