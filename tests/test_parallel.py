@@ -79,9 +79,8 @@ def assert_same_run(found: Any, expected: Any) -> None:
     assert (found.updates, found.tokens) == (expected.updates, expected.tokens)
     for one, other in zip(found.curve, expected.curve, strict=True):
         assert (one.updates, one.tokens, one.epoch) == (other.updates, other.tokens, other.epoch)
-        assert_close(
-            [one.train_loss, one.valid_loss], [other.train_loss, other.valid_loss], TOLERANCE, f"curve {one}"
-        )
+        assert one.train_loss == pytest.approx(other.train_loss, abs=TOLERANCE, nan_ok=True), one
+        assert one.valid_loss == pytest.approx(other.valid_loss, abs=TOLERANCE), one
 
 
 # --- synchronous: one process ----------------------------------------------------------------------
@@ -91,17 +90,22 @@ def test_every_exchange_has_its_function() -> None:
     assert tuple(EXCHANGES) == EXCHANGE_NAMES
 
 
-CASES: dict[str, tuple[int, int, dict[str, Any], dict[str, Any]]] = {
+SLOW = pytest.mark.slow
+CASES = [
     # Sparse gradients of the embedding.
-    "sgd": (2, 1, {"optimizer": "sgd"}, {}),
+    pytest.param(2, 1, {"optimizer": "sgd"}, {}, id="sgd"),
     # Averages that decay everywhere, a rate that changes, more than one parameter server.
-    "adam": (3, 2, {"optimizer": "adam", "learning_rate": 0.01}, {"schedule": Schedule("cosine")}),
-    "adagrad, reset": (2, 1, {"optimizer": "adagrad", "reduction": "sum"}, {"state": "reset"}),
-    "one worker": (1, 1, {"optimizer": "momentum"}, {}),
-}
+    pytest.param(
+        *(3, 2, {"optimizer": "adam", "learning_rate": 0.01}, {"schedule": Schedule("cosine")}), id="adam"
+    ),
+    pytest.param(
+        *(2, 1, {"optimizer": "adagrad", "reduction": "sum"}, {"state": "reset"}), id="reset", marks=SLOW
+    ),
+    pytest.param(1, 1, {"optimizer": "momentum"}, {}, id="one worker", marks=SLOW),
+]
 
 
-@pytest.mark.parametrize(("workers", "ps", "of_graph", "of_training"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("workers", "ps", "of_graph", "of_training"), CASES)
 def test_synchronous_workers_are_one_process_that_reads_all_rows(
     workers: int, ps: int, of_graph: dict[str, Any], of_training: dict[str, Any], task: Text
 ) -> None:
@@ -118,6 +122,7 @@ def test_synchronous_workers_are_one_process_that_reads_all_rows(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["alone", "together"])
 def test_what_one_has_begun_the_other_goes_on_with(first: str, task: Text, tmp_path: Path) -> None:
     """The folder holds all rows' states, and does not depend on how many workers there were."""
@@ -140,6 +145,7 @@ def test_what_one_has_begun_the_other_goes_on_with(first: str, task: Text, tmp_p
     ) | noted | {"training": config["training"]}
 
 
+@pytest.mark.slow
 def test_what_is_dropped_differs_between_workers_and_is_the_same_again(
     task: Text, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +162,7 @@ def test_what_is_dropped_differs_between_workers_and_is_the_same_again(
 # --- asynchronous ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_asynchronous_worker_is_one_process(task: Text) -> None:
     make = maker(task, optimizer="adam", learning_rate=0.01)
     expected = alone(make, task, updates=EPOCH + 5)
@@ -177,6 +184,7 @@ def test_asynchronous_workers_share_the_work_and_each_has_its_place(task: Text, 
     assert [line["epoch"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_an_asynchronous_run_is_gone_on_with(task: Text, tmp_path: Path) -> None:
     """By as many workers from where each was; by one process from the start of the epoch."""
     make = maker(task, optimizer="sgd")
@@ -185,7 +193,7 @@ def test_an_asynchronous_run_is_gone_on_with(task: Text, tmp_path: Path) -> None
     result = train_together(make, task, exchange="async", updates=2 * EPOCH + 16, resume=tmp_path / "run")
     after = read_checkpoint(checkpoints(tmp_path / "run")[-1]).snapshot
     made = result.updates - before.record.updates
-    assert made >= 10
+    assert made >= 9, "the first may have had one more than it was to have"
     assert sum(after.place.positions) - sum(before.place.positions) in range(made, made + 3)
     assert all(np.greater_equal(after.place.positions, before.place.positions))
     one = alone(make, task, updates=after.record.updates + 1, resume=tmp_path / "run")

@@ -147,7 +147,7 @@ class Worker:
         after = outcome.news
         while self._keeps_step and after[:2] == news[:2]:  # let go on by what had been said before
             after = self._patient(lambda: self._replica.wait(session), self._waiting_for_others)
-        self._updates += 1
+        self._updates += after.generation == news.generation  # else it came too late to count
         return after, outcome.final_state
 
     def _waiting_for_others(self) -> str:
