@@ -32,7 +32,7 @@ EPOCHS = 60
 TOLERANCE = 1e-3
 MODEL = [
     *("--task", "text", "--cell", "lstm", "--state-size", "6", "--num-layers", "2", "--embedding-size", "5"),
-    *("--batch-size", "6", "--num-steps", "5", "--optimizer", "sgd", "--learning-rate", "0.3"),
+    *("--batch-size", "6", "--num-steps", "5", "--optimizer", "sgd", "--learning-rate", "0.1"),
     *("--clip-norm", "0.5", "--seed", "4", "--threads", "1"),
 ]
 
