@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "odd rows": (["--cluster", "FILE", *WORKER, "--batch-size", "5"], "--batch-size must be a multiple of"),
     "another style": (["--cluster", "FILE", *WORKER, "--style", "sliding"], "--style must be block"),
     "exchange alone": (["--exchange", "async"], "--exchange must be left out without --cluster"),
-    "resume": (["--cluster", "FILE", *WORKER, "--resume", "x"], "--resume must be left out with --cluster"),
+    "resume": (["--cluster", "FILE", *WORKER, "--resume", "x"], "--resume must be left out with a cluster"),
 }
 
 
@@ -164,6 +164,7 @@ LAUNCHES: dict[str, tuple[list[str], str]] = {
         "--batch-size must be a multiple of the number of workers",
     ),
     "a member's own": (["--", "train", "--job", "ps"], "--job must be left out"),
+    "resume": (["--", "train", "--resume", "x"], "--resume must be left out with a cluster"),
     "no worker": (["--workers", "0", "--", "train"], "argument --workers"),
 }
 

@@ -50,10 +50,15 @@ def member_of(arguments: argparse.Namespace) -> Member | None:
         return None
     if missing:
         raise OptionError(missing[0], "must be given, too, as --cluster, --job and --index go together")
+    require_begun_anew(arguments)
+    follow_launcher()
+    return Member(read_cluster(arguments.cluster), arguments.job, arguments.index)
+
+
+def require_begun_anew(arguments: argparse.Namespace) -> None:
+    """Raises OptionError if a cluster is to get its options from a folder, which only the chief may see."""
     if arguments.resume:
         raise OptionError(
             "resume",
-            "must be left out with --cluster; the command that began the run, with --out, goes on with it",
+            "must be left out with a cluster; the command that began the run, with --out, goes on with it",
         )
-    follow_launcher()
-    return Member(read_cluster(arguments.cluster), arguments.job, arguments.index)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from tf_rnn.cli.member import DEFAULT_EXCHANGE, add_cluster_options, member_of
+from tf_rnn.cli.member import DEFAULT_EXCHANGE, add_cluster_options, member_of, require_begun_anew
 from tf_rnn.cli.options import Parser, add_setup_options, positive, setup_options, share, whole
 from tf_rnn.cli.presets import PRESETS, preset_options
 from tf_rnn.cli.resume import require_kept
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     member = member_of(settled)
     console = Console(stderr=True)
     if member is not None and not member.is_chief:
-        _help(member, settled, console)
+        _take_part(member, settled, console)
         return
     start = _resumed(settled, given) if settled.resume else _new(settled, member)
     for line in described_data(start.task):
@@ -145,9 +145,10 @@ def settle_for(member: Member, words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog=f"tf_rnn {NAME}", allow_abbrev=False)
     add_options(parser)
     settled, given = settle(parser.parse_args(words[1:]), words[1:])
-    for name in ("cluster", "job", "index", "resume"):
+    for name in ("cluster", "job", "index"):
         if name in given:
             raise OptionError(name, "must be left out, as launch gives each process its own")
+    require_begun_anew(settled)
     _new(settled, member)
     return settled
 
@@ -263,7 +264,7 @@ def _amount(arguments: argparse.Namespace) -> dict[str, float]:
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
-def _help(member: Member, arguments: argparse.Namespace, console: Console) -> None:
+def _take_part(member: Member, arguments: argparse.Namespace, console: Console) -> None:
     """Is a parameter server, or a worker that is not the chief."""
 
     def tell(line: str) -> None:

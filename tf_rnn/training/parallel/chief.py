@@ -11,6 +11,8 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import require_choice
 from tf_rnn.graph.naming import saved_names
+from tf_rnn.training.crew import StoppedWaitingError
+from tf_rnn.training.meter import DivergedError
 from tf_rnn.training.parallel.exchanges import EXCHANGES
 from tf_rnn.training.parallel.patience import Patient
 from tf_rnn.training.parallel.replica import Replica
@@ -183,7 +185,11 @@ class Chief:
         """Fetches the weights, and where the workers are."""
         if self._has_news:
             pulled = self._ask(lambda: self._replica.pull(self._remote), self._waiting_for_servers)
-            values, self._positions, states = pulled
+            values, positions, states = pulled
+            if self._keeps_step and positions[0] != self._position:
+                # An update that was no longer waited for has been made after all.
+                raise StoppedWaitingError
+            self._positions = positions
             assign(self._session, [(self._names[name], value) for name, value in values.items()])
             flat = [np.concatenate(parts) for parts in zip(*states.values(), strict=True)]
             self._all_states = tf.nest.pack_sequence_as(self._local.zero_state(), flat)
@@ -259,6 +265,9 @@ def lead(
         try:
             result = attempt(chief)
             chief.finish()
+        except DivergedError:
+            chief.finish()
+            raise
         except LostError:
             tell("a parameter server is gone: when it is back, the run goes on from the last checkpoint")
             time.sleep(PAUSE_SECONDS)
