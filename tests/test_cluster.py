@@ -30,15 +30,12 @@ def write(path: Path, value: Any) -> Path:
     return path
 
 
-def until(happens: Callable[[], Any], what: str) -> Any:
+def until(happens: Callable[[], bool], what: str) -> None:
     """Waits for an event that can be seen."""
     end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        found = happens()
-        if found:
-            return found
+    while not happens():
+        assert time.monotonic() < end, f"{what} did not happen in {DEADLINE:.0f} s"
         time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen in {DEADLINE:.0f} s")
 
 
 def is_there(process: int) -> bool:
@@ -236,7 +233,8 @@ def members(folder: Path) -> dict[str, int]:
 
 
 def all_three(folder: Path) -> dict[str, int]:
-    return until(lambda: len(members(folder)) == 3 and members(folder), "the start of three members")
+    until(lambda: len(members(folder)) == 3, "the start of three members")
+    return members(folder)
 
 
 def assert_all_gone(folder: Path) -> None:

@@ -86,9 +86,8 @@ class Process:
             threading.Thread(target=self._show_lines, args=(self._process,), daemon=True).start()
 
     def _show_lines(self, process: subprocess.Popen[str]) -> None:
-        with process.stdout or contextlib.nullcontext([]) as lines:
-            for line in lines:
-                self._show(f"{self.name}: {line.rstrip()}")
+        for line in process.stdout or ():
+            self._show(f"{self.name}: {line.rstrip()}")
 
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal, if it is still there."""

@@ -166,9 +166,9 @@ class Meter:
             DivergedError: If its loss is not finite.
         """
         record = self.record
-        record.updates += update.count
+        record.updates += update.updates
         record.tokens += update.tokens
-        record.epoch_updates += update.count
+        record.epoch_updates += update.updates
         record.epoch_tokens += update.tokens
         record.seconds = self.seconds
         record.largest_norm = max(record.largest_norm, update.gradient_norm)  # a nan does not replace it

@@ -61,7 +61,7 @@ class Update(NamedTuple):
         final_state: The state that goes on to the next run.
         tokens: Examples times steps whose errors were counted for the first time.
         place: Where the run is after it.
-        count: How many updates these are: above 1 where those of other workers are among them.
+        updates: How many these are: above 1 where those of other workers are among them.
     """
 
     epoch: int
@@ -70,7 +70,7 @@ class Update(NamedTuple):
     final_state: Any
     tokens: int
     place: Place = Place()
-    count: int = 1
+    updates: int = 1
 
 
 def session_loop(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,6 +61,7 @@ class Chief:
         self._keeps_step = exchange == "sync"
         self._remote: Any = None
         self._has_news = False
+        self._in_epoch = 0
         self._positions: list[int] = []
         self._all_states: Any = None
 
@@ -178,7 +180,7 @@ class Chief:
             final_state=outcome.final_state,
             tokens=count * rows * graph.num_steps,
             place=Place(epoch, windows=self._in_epoch, start=self._in_epoch * graph.num_steps),
-            count=count,
+            updates=count,
         )
 
     def catch_up(self, place: Place, final_state: Any) -> tuple[Place, Any]:
@@ -266,7 +268,8 @@ def lead(
             result = attempt(chief)
             chief.finish()
         except DivergedError:
-            chief.finish()
+            with contextlib.suppress(LostError):
+                chief.finish()
             raise
         except LostError:
             tell("a parameter server is gone: when it is back, the run goes on from the last checkpoint")

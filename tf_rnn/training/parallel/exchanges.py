@@ -194,7 +194,7 @@ def _apply_mean(replica: Replica) -> Step:
     norm = tf.global_norm(gradients)
     if graph.options.clip_norm is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, graph.options.clip_norm, use_norm=norm)
-    optimizer = shared_optimizer(graph.options.optimizer, graph.network.scope)
+    optimizer = shared_optimizer(_optimizer(graph), graph.network.scope)
     with tf.name_scope(f"{graph.network.scope}/"):
         applied = optimizer.apply(list(zip(gradients, variables, strict=True)), graph.learning_rate)
     # In this order, so that who joins can tell whether what it reads belongs together: `Replica.join`.
@@ -219,8 +219,12 @@ def _mean_gradients(graph: UnrolledGraph, others: list[list[Any]]) -> list[Gradi
     for (gradient, variable), *rest in zip(graph.gradients, *others, strict=True):
         with tf.device(variable.device):
             pair = GradientAndVariable(_mean([gradient, *rest]), variable)
-            pairs += true_gradients([pair], graph.options.optimizer)
+            pairs += true_gradients([pair], _optimizer(graph))
     return pairs
+
+
+def _optimizer(graph: UnrolledGraph) -> str:
+    return str(graph.options.optimizer)  # a graph that is trained has one
 
 
 def _mean(values: list[Any]) -> Any:
