@@ -13,7 +13,7 @@ import tf_rnn
 
 PACKAGE = Path(__file__).parent.parent / "tf_rnn"
 # In the order in which data flows: each imports only from those before it.
-FOLDERS = ("tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
+FOLDERS = ("cluster", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
 # These import nothing of the package but what is named here.
 APART = {
     "config": set[str](),
@@ -21,6 +21,7 @@ APART = {
     "run_config": {"config"},
     "output": {"config", "run_config"},
     "lock": {"config", "output"},
+    "cluster": {"config"},
     # TensorFlow for downloads alone: see what a fresh interpreter does not load.
     "tasks": {"config", "_tensorflow"},
     "cells": {"config", "_tensorflow"},

@@ -39,6 +39,7 @@ MOST = 10_000
 LARGEST_SIZE = 2**31 - 1
 LARGEST_NUMBERS = {"float32": 3.4028234663852886e38, "float64": math.inf}
 LONGEST_SHOWN = 200
+EXCHANGES = ("sync", "async")
 
 
 class OptionError(ValueError):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FREE = (
     "out", "resume", "preset", "threads", "data", "num_steps", "batch_size", "recompute",
     "learning_rate", "clip_norm", "epochs", "tokens", "updates", "seconds", "patience",
+    "cluster", "job", "index", "exchange",
 )  # fmt: skip
 
 OF_GRAPH = (

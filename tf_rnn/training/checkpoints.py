@@ -80,6 +80,11 @@ class Snapshot:
     best: Best | None
     vocabulary: tuple[str, ...] | None
 
+    def at_start_of_epoch(self) -> Snapshot:
+        """The same, but that nothing of the present epoch has been read."""
+        record = dataclasses.replace(self.record, epoch_updates=0, epoch_tokens=0)
+        return dataclasses.replace(self, place=self.place.for_other_rows(), final_state=None, record=record)
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
@@ -275,6 +280,7 @@ def _write_snapshot(folder: Path, snapshot: Snapshot) -> None:
         "config": snapshot.config,
         "record": snapshot.record.to_json(),
         "place": {name: getattr(place, name) for name in COUNTS},
+        "positions": list(place.positions),
         "arrays": {name: len(list_) for name, list_ in lists.items()},
         "best": dataclasses.asdict(snapshot.best) if snapshot.best else None,
     }
@@ -296,10 +302,11 @@ def _read_snapshot(folder: Path) -> Snapshot:
         )
     has_vocabulary = (folder / VOCABULARY).exists()
     place = {name: read_count(run["place"][name]) for name in COUNTS}
+    positions = tuple(map(read_count, run.get("positions", ())))
     return Snapshot(
         config=run["config"],
         record=Record.from_json(run["record"]),
-        place=Place(**place, state=state or None, measured=tuple(measured)),
+        place=Place(**place, state=state or None, measured=tuple(measured), positions=positions),
         final_state=final_state or None,
         best=None if run["best"] is None else _read_best(run["best"]),
         vocabulary=_read_vocabulary(folder / VOCABULARY) if has_vocabulary else None,

@@ -64,6 +64,7 @@ MAY_CHANGE = (
     ("graph", "recompute"),
     ("task", "options", "data"),
     ("training", "patience"),
+    ("cluster",),
 )
 BUDGET = ("training", "budget")
 # What an option is called where the last name of its place does not tell.
@@ -237,13 +238,12 @@ def _flat(state: Any) -> list[Any] | None:
 def _at_home(snapshot: Snapshot, graph: UnrolledGraph) -> Snapshot:
     """The snapshot as the graph needs it: states in its structure, other sizes minded."""
     kept = snapshot.config["graph"]
-    if kept.get("batch_size") != graph.batch_size:
-        record = dataclasses.replace(snapshot.record, epoch_updates=0, epoch_tokens=0)
-        place = snapshot.place.for_other_rows()
-        return dataclasses.replace(snapshot, place=place, final_state=None, record=record)
+    other_width = kept.get("num_steps") != graph.num_steps
+    if kept.get("batch_size") != graph.batch_size or (other_width and snapshot.place.positions):
+        return snapshot.at_start_of_epoch()
     zero_state = graph.zero_state()
     place = snapshot.place._replace(state=_packed(zero_state, snapshot.place.state))
-    if kept.get("num_steps") != graph.num_steps:
+    if other_width:
         place = place.for_other_width()
     return dataclasses.replace(snapshot, place=place, final_state=_packed(zero_state, snapshot.final_state))
 

@@ -144,9 +144,9 @@ class Meter:
             DivergedError: If its loss or its gradient is not finite.
         """
         record = self.record
-        record.updates += 1
+        record.updates += update.updates
         record.tokens += update.tokens
-        record.epoch_updates += 1
+        record.epoch_updates += update.updates
         record.epoch_tokens += update.tokens
         record.seconds = self.seconds
         record.largest_norm = max(record.largest_norm, update.gradient_norm)  # a nan does not replace it

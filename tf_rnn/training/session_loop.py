@@ -30,6 +30,8 @@ class Place(NamedTuple):
         start: The step of the rows at which the next window starts.
         state: The state to start it from; None for zero.
         measured: For the style "adaptive": what was measured in the course, in order.
+        positions: Of several workers that do not keep step, how many blocks each has read since the
+            run began; `windows` and `start` then say nothing.
     """
 
     epoch: int = 0
@@ -38,6 +40,7 @@ class Place(NamedTuple):
     start: int = 0
     state: Any = None
     measured: tuple[np.ndarray, ...] = ()
+    positions: tuple[int, ...] = ()
 
     def for_other_width(self) -> Place:
         """The same place for windows of another width: a new course over the rest of the rows."""
@@ -58,6 +61,7 @@ class Update(NamedTuple):
         final_state: The state that goes on to the next run.
         tokens: Examples times steps whose errors were counted for the first time.
         place: Where the run is after it.
+        updates: How many these are: above 1 where those of other workers are among them.
     """
 
     epoch: int
@@ -66,6 +70,7 @@ class Update(NamedTuple):
     final_state: Any
     tokens: int
     place: Place = Place()
+    updates: int = 1
 
 
 def session_loop(
