@@ -76,9 +76,7 @@ class LSTMCell(Cell):
         self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
     ) -> tuple[Any, LSTMState]:
         """Gates, cell and output; see `Cell.combine`."""
-        d = self._units
-        gates, candidate = tf.split(projected + recurrent, [3 * d, d], axis=1)
-        write, keep, show = tf.split(tf.sigmoid(gates), 3, axis=1)
-        cell = keep * state.cell + write * tf.tanh(candidate)
-        hidden = show * tf.tanh(cell)
+        write, keep, show, candidate = tf.split(projected + recurrent, 4, axis=1)
+        cell = tf.sigmoid(keep) * state.cell + tf.sigmoid(write) * tf.tanh(candidate)
+        hidden = tf.sigmoid(show) * tf.tanh(cell)
         return hidden, LSTMState(hidden, cell)
