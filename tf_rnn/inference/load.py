@@ -126,14 +126,10 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     if config["graph"]["loss_steps"] not in ("all", "marked"):
         one_step["loss_steps"] = "all"
     graph = described_graph(description, **one_step)
-    with graph.tf_graph.as_default():
-        step = StepGraph(graph.cell, **_step_options(graph))
-        saver = tf.train.Saver(weight_names(graph))
-
+    step, names = StepGraph.of(graph), weight_names(graph)
     session = graph.session()
     with graph.tf_graph.as_default():
-        found.restore(saver, session)
-    names = weight_names(graph)
+        found.restore(tf.train.Saver(names), session)
     weights = session.run(names)
 
     def open_session(of: UnrolledGraph) -> Any:
@@ -144,12 +140,6 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
     evaluator = ModelEvaluator(graph, open_session, config["task"], found.snapshot.vocabulary)
     return Model(found, graph, session, Stepper(step, session), evaluator)
-
-
-def _step_options(graph: UnrolledGraph) -> dict[str, Any]:
-    options = dataclasses.asdict(graph.options)
-    del options["num_steps"]
-    return options
 
 
 def find_checkpoint(folder: Path, which: str) -> Checkpoint:
