@@ -12,32 +12,37 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
-from tf_rnn.graph.session import TINY_STEP, session_config, step_operations
+from tf_rnn.graph.session import LARGE_STEP, TINY_STEP, session_config, step_operations
 
 SINGLE = "SINGLE_THREADED_EXECUTOR"
 
 
 @pytest.mark.parametrize(
-    ("operations", "threads", "expected_threads", "executor"),
+    ("operations", "threads", "side_by_side", "within", "executor"),
     [
-        (TINY_STEP - 1, None, 1, SINGLE),
-        (TINY_STEP - 1, 4, 1, SINGLE),
-        (TINY_STEP, None, 6, ""),
-        (TINY_STEP, 4, 4, ""),
-        (TINY_STEP, 1, 1, SINGLE),
+        (TINY_STEP - 1, None, 1, 1, SINGLE),
+        (TINY_STEP - 1, 4, 1, 1, SINGLE),
+        (TINY_STEP, None, 6, 1, ""),
+        (TINY_STEP, 4, 4, 1, ""),
+        (TINY_STEP, 1, 1, 1, SINGLE),
+        (LARGE_STEP - 1, 4, 4, 1, ""),
+        (LARGE_STEP, None, 6, 6, ""),
+        (LARGE_STEP, 4, 4, 4, ""),
+        (LARGE_STEP, 1, 1, 1, SINGLE),
     ],
 )
 def test_configuration(
     monkeypatch: pytest.MonkeyPatch,
     operations: int,
     threads: int | None,
-    expected_threads: int,
+    side_by_side: int,
+    within: int,
     executor: str,
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     config = session_config(operations, threads)
-    assert config.inter_op_parallelism_threads == expected_threads
-    assert config.intra_op_parallelism_threads == 1
+    assert config.inter_op_parallelism_threads == side_by_side
+    assert config.intra_op_parallelism_threads == within
     assert config.experimental.executor_type == executor
     assert config.graph_options.rewrite_options.disable_meta_optimizer
 

@@ -37,8 +37,6 @@ class LSTMCell(Cell):
         C_t = sigmoid(f) * C_{t-1} + sigmoid(i) * tanh(g)
         H_t = sigmoid(o) * tanh(C_t);   the output is H_t
 
-    The three gates stand side by side, so that one sigmoid serves them all.
-
     Variables: W [input_size + state_size, 4 * state_size], b [4 * state_size].
 
     Args:
@@ -109,6 +107,5 @@ class LSTMCell(Cell):
 
     def _opened(self, before: Any) -> tuple[LSTMGates, Any]:
         """The gates and g, from (i || f || o || g)."""
-        d = self._units
-        gates, candidate = tf.split(before, [3 * d, d], axis=1)
-        return LSTMGates(*tf.split(tf.sigmoid(gates), 3, axis=1)), candidate
+        *gates, candidate = tf.split(before, 4, axis=1)
+        return LSTMGates(*map(tf.sigmoid, gates)), candidate

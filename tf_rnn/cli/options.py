@@ -217,7 +217,7 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
         "--recompute",
         type=segment,
         metavar="K",
-        help="for wide graphs: keep every K-th state alone and save memory for a third more time, or sqrt",
+        help="for wide graphs: keep every K-th state alone, or sqrt: less memory, more time",
     )
     group.add_argument("--clip-norm", type=positive, metavar="G", help="upper limit on the gradient's norm")
     group.add_argument(

@@ -38,6 +38,11 @@ class Reading(NamedTuple):
     readout: tuple[Any, ...]
     tied: tuple[Any, ...]
 
+    def again(self) -> Reading:
+        """The same values in tensors of their own, that nothing has been computed from yet."""
+        same: Reading = tf.nest.map_structure(tf.identity, self)
+        return same
+
 
 class Network:
     """Embedding, cell and readout, without a time axis.

@@ -58,8 +58,8 @@ class Segment:
 
 def recomputed_gradients(
     segments: list[Segment],
-    unroller: LayerUnroller,
-    loss_of: Callable[[list[Any], list[list[Any]], int], Any],
+    unroller_of: Callable[[Reading], LayerUnroller],
+    loss_of: Callable[[Reading, list[Any], list[list[Any]], int], Any],
     network: Network,
     reading: Reading,
     total_loss: Any,
@@ -77,9 +77,9 @@ def recomputed_gradients(
 
     Args:
         segments: In the order of time.
-        unroller: Lays the layers over steps.
-        loss_of: A segment's part of the total loss, of its outputs, its targets in chunks, and its
-            first step.
+        unroller_of: What lays the layers over steps, with a reading's weights.
+        loss_of: A segment's part of the total loss, of a reading, its outputs, its targets in chunks,
+            and its first step.
         network: Whose variables.
         reading: The read that the loss was computed from.
         total_loss: Of the forward pass; what the last segment waits for.
@@ -94,12 +94,14 @@ def recomputed_gradients(
     for segment in reversed(segments):
         # What the weights' gradients are made of must not wait either: it would stand in memory.
         again = segment.after([*upstream, *map(_tensor, totals)] or [total_loss])
-        unrolled = again.laid_by(unroller)
-        part = loss_of(unrolled.outputs, again.targets, segment.first_step)
+        # TensorFlow looks for gradients in all that the weights lead to: here, to one segment alone.
+        own = reading.again()
+        unrolled = again.laid_by(unroller_of(own))
+        part = loss_of(own, unrolled.outputs, again.targets, segment.first_step)
         ends = tf.nest.flatten(unrolled.handed_on)
         flow = [tf.reduce_sum(end * up) for end, up in zip(ends, upstream, strict=False)]
         begins = tf.nest.flatten(again.states)
-        pairs, upstream = layered_gradients(tf.add_n([part, *flow]), network, reading, unrolled, begins)
+        pairs, upstream = layered_gradients(tf.add_n([part, *flow]), network, own, unrolled, begins)
         upstream = [tf.stop_gradient(gradient) for gradient in upstream]
         gradients = [gradient for gradient, _ in pairs]
         totals = list(map(_sum, totals, gradients)) if totals else gradients

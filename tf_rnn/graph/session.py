@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 # Below this many floating point operations a step, starting a thread costs more than it saves.
 TINY_STEP = 2_000_000
+# From here on a product is large enough to be shared among threads.
+LARGE_STEP = 200_000_000
 
 
 def session_config(step_operations: float, threads: int | None = None) -> Any:
     """Returns a `ConfigProto` for a graph whose single step takes `step_operations`.
 
-    A step's products are too small to be shared among threads: the parallelism of an unrolled graph
-    is between its operations (layers at different steps, forward and gradient products), so each
-    operation gets one thread, and operations run side by side. Where a step takes microseconds
-    even that costs more than it saves, and everything runs in one thread. Grappler, TensorFlow's
+    A step's products are as a rule too small to be shared among threads: the parallelism of an
+    unrolled graph is between its operations (layers at different steps, forward and gradient
+    products), so each operation gets one thread, and operations run side by side. Where a step takes
+    microseconds even that costs more than it saves, and everything runs in one thread; where it takes
+    milliseconds, its product is shared, as the next step has to wait for it. Grappler, TensorFlow's
     graph rewriter, takes many times longer over a wide graph than it saves.
 
     Args:
@@ -35,9 +38,9 @@ def session_config(step_operations: float, threads: int | None = None) -> Any:
     """
     if threads is not None:
         require_whole("threads", threads, at_most=MOST)
-    config = tf.ConfigProto(intra_op_parallelism_threads=1)
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
     threads = threads or os.cpu_count() or 1
+    config = tf.ConfigProto(intra_op_parallelism_threads=threads if step_operations >= LARGE_STEP else 1)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
     if threads == 1 or step_operations < TINY_STEP:
         config.inter_op_parallelism_threads = 1
         config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import GraphOptions
 from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
+
+if TYPE_CHECKING:
+    from tf_rnn.graph.unrolled import UnrolledGraph
 
 
 class StepGraph:
@@ -55,6 +59,21 @@ class StepGraph:
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
                 output, self.state = cell(vectors, self.init_state)
             self.prediction: Any = self.network.loss.predict(self.network.logits(reading, output))
+
+    @classmethod
+    def of(cls, graph: UnrolledGraph, batch_size: int = 1) -> StepGraph:
+        """The single step of an n-wide graph, on the same variables.
+
+        Args:
+            graph: Of any width.
+            batch_size: Examples side by side.
+        """
+        options = dataclasses.asdict(graph.options) | {"batch_size": batch_size, "recompute": None}
+        del options["num_steps"]
+        if options["loss_steps"] != "marked":
+            options["loss_steps"] = "all"
+        with graph.tf_graph.as_default():
+            return cls(graph.cell, **options)
 
     def session(self, threads: int | None = None) -> Any:
         """Returns an ordinary `tf.Session` of `tf_graph`, all variables initialised."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.graph.products import recurrent_product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,7 +175,7 @@ def _run_chunk(
     states, outputs = [], []
     for t, step in zip(steps, tf.split(projected, len(steps), axis=0), strict=True):
         hidden = layer.hidden(state)
-        recurrent = tf.matmul(hidden, weights.recurrent_kernel)
+        recurrent = recurrent_product(hidden, weights.recurrent_kernel)
         output, state = layer.combine(weights, step, recurrent, state)
         trace.before.append(hidden)
         trace.recurrents.append(recurrent)

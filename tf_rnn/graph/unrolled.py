@@ -297,17 +297,20 @@ class UnrolledGraph:
         return unroller(self._reading)
 
     def _unroll_layers(self, reading: Reading) -> Unrolled:
-        rows = self.batch_size * self.options.segment_steps
-        self._lay = LayerUnroller(self.network, reading, self._dropout, self._hand_on, rows)
+        lay = self._unroller_of(reading)
         self._segments: list[Segment] = []
         unrolled = Unrolled.before(self.cell.split_state(self.init_state))
         cut = self._chunks.segments
         for inputs, targets in zip(cut(self.inputs), cut(self.targets), strict=True):
             segment = Segment(inputs, targets, unrolled.num_steps, unrolled.num_chunks, unrolled.handed_on)
             self._segments.append(segment)
-            unrolled = unrolled.then(segment.laid_by(self._lay))
+            unrolled = unrolled.then(segment.laid_by(lay))
         self.states = [self.cell.join_states(states) for states in unrolled.states]
         return unrolled
+
+    def _unroller_of(self, reading: Reading) -> LayerUnroller:
+        rows = self.batch_size * self.options.segment_steps
+        return LayerUnroller(self.network, reading, self._dropout, self._hand_on, rows)
 
     def _unroll_foreign(self, reading: Reading) -> Unrolled:
         if self.options.recompute is not None:
@@ -400,14 +403,21 @@ class UnrolledGraph:
         if self.options.recompute is None:
             return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled).pairs
         return recomputed_gradients(
-            self._segments, self._lay, self._part_of_loss, self.network, self._reading, self.total_loss
+            self._segments,
+            self._unroller_of,
+            self._part_of_loss,
+            self.network,
+            self._reading,
+            self.total_loss,
         )
 
-    def _part_of_loss(self, outputs: list[Any], targets: list[list[Any]], first_step: int) -> Any:
+    def _part_of_loss(
+        self, reading: Reading, outputs: list[Any], targets: list[list[Any]], first_step: int
+    ) -> Any:
         """What some chunks of steps add to `total_loss`."""
         shares, parts, step = self._shares(), [], first_step
         for chunk, wanted in zip(outputs, targets, strict=True):
-            rows = self._rows_of_loss(self.network.logits(self._reading, chunk), wanted)
+            rows = self._rows_of_loss(self.network.logits(reading, chunk), wanted)
             sums = tf.reduce_sum(tf.reshape(rows, [len(wanted), self.batch_size]), axis=1)
             parts.append(tf.reduce_sum(sums * shares[step : step + len(wanted)]))
             step += len(wanted)

@@ -79,7 +79,7 @@ class ModelEvaluator:
         text has fewer rows: each is at least as long as what is read before it.
 
         Args:
-            split: "train", "valid" or, of a text, "test".
+            split: "train", "valid"; of a text, "test", too, or "all" for all of it in a row.
             data: Other data for the same kind of task, in the same vocabulary; None for those that
                 the model was trained on.
             num_steps: The width of the graph that is run.

@@ -126,15 +126,12 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     if config["graph"]["loss_steps"] not in ("all", "marked"):
         one_step["loss_steps"] = "all"
     graph = described_graph(description, **one_step)
-    with graph.tf_graph.as_default():
-        step = StepGraph(graph.cell, **_step_options(graph))
-        saver = tf.train.Saver(weight_names(graph))
-
+    step, names = StepGraph.of(graph), weight_names(graph)
     session = graph.session()
     with graph.tf_graph.as_default():
-        while not _is_restored(found, saver, session, weight_names(graph)):
+        saver = tf.train.Saver(names)
+        while not _is_restored(found, saver, session, names):
             found = find_checkpoint(found.path.parent.parent, checkpoint)
-    names = weight_names(graph)
     weights = session.run(names)
 
     def open_session(of: UnrolledGraph) -> Any:
@@ -156,12 +153,6 @@ def _is_restored(found: Checkpoint, saver: Any, session: Any, variables: Mapping
             raise OptionError("folder", f"must hold the variables of its configuration: {error}") from error
         return False
     return True
-
-
-def _step_options(graph: UnrolledGraph) -> dict[str, Any]:
-    options = dataclasses.asdict(graph.options)
-    del options["num_steps"]
-    return options
 
 
 def find_checkpoint(folder: Path, which: str) -> Checkpoint:

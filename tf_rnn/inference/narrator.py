@@ -30,17 +30,7 @@ class Narrator:
     """
 
     def __init__(self, graph: UnrolledGraph, vocabulary: Vocabulary, folder: Path) -> None:
-        options = graph.options
-        with graph.tf_graph.as_default():
-            self._step = StepGraph(
-                graph.cell,
-                batch_size=1,
-                input_size=options.input_size,
-                num_classes=options.num_classes,
-                embedding_size=options.embedding_size,
-                readout=options.readout,
-                dtype=options.dtype,
-            )
+        self._step = StepGraph.of(graph)
         self._vocabulary, self._folder = vocabulary, folder
 
     def __enter__(self) -> Self:
