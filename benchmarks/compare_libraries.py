@@ -60,9 +60,9 @@ def parser() -> Parser:
     made.add_argument(
         "--limit",
         type=positive,
-        default=600.0,
+        default=180.0,
         metavar="SECONDS",
-        help="how long one may take to start, or for a turn, default 600",
+        help="how long one may take to start, or for a turn, default 180",
     )
     made.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results, default {FOLDER}"
