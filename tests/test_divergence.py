@@ -136,7 +136,8 @@ class Spoiling(Silence):
     """Makes weights of no use after an update, as an outlier among the data might."""
 
     def __init__(self, graph: UnrolledGraph, update: int) -> None:
-        self._graph, self._update, self._session = graph, update, None
+        self._graph, self._update = graph, update
+        self._session: Any = None
 
     def __call__(self, progress: Progress) -> None:
         if progress.updates == self._update:
