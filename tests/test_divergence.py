@@ -206,7 +206,7 @@ def test_a_run_that_saves_all_the_time_keeps_no_weights_that_are_not_finite(
     graph = make_graph()
     with pytest.raises(DivergedError) as caught:
         run(graph, Spoiling(graph, 12, math.inf), epochs=4, out=tmp_path)
-    words = "a weight is no finite number any more at update 12 (epoch 3), after gradients that grew to a norm of "
+    words = "a weight is no finite number any more at update 12 (epoch 3), after gradients that grew to "
     assert str(caught.value).startswith(words), str(caught.value)
     assert caught.value.lag is not None
     assert saved(tmp_path) == 11
