@@ -79,12 +79,6 @@ def moments(whole: Whole, rng: np.random.Generator) -> Iterator[Crash]:
         yield Crash(after_seconds=float(rng.uniform(0, whole.seconds)))
 
 
-def writes_checkpoint(whole: Whole, crash: Crash) -> bool:
-    """Whether a moment is in the middle of the writing of a checkpoint."""
-    number = crash.before_change
-    return number is not None and ".partial/" in whole.ended.changes[number - 1]
-
-
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
     kills: int, whole: Whole, tmp_path: Path

@@ -135,13 +135,14 @@ def saved(folder: Path) -> int:
 class Spoiling(Silence):
     """Makes weights of no use after an update, as an outlier among the data might."""
 
-    def __init__(self, graph: UnrolledGraph, update: int) -> None:
-        self._graph, self._update, self._session = graph, update, None
+    def __init__(self, graph: UnrolledGraph, update: int, value: float = 1e38) -> None:
+        self._graph, self._update, self._value = graph, update, value
+        self._session: Any = None
 
     def __call__(self, progress: Progress) -> None:
         if progress.updates == self._update:
             variable = self._graph.variables[0]
-            variable.load(np.full(variable.shape, 1e38), self._session)
+            variable.load(np.full(variable.shape, self._value), self._session)
 
     def evaluated(self, point: CurvePoint, session: Any) -> None:
         self._session = session
@@ -192,24 +193,23 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
             assert Checkpoints(tmp_path / "checkpoints").names == names
 
 
-def test_a_run_that_saves_all_the_time_keeps_no_weights_that_led_to_nothing(
+def test_a_run_that_saves_all_the_time_keeps_no_weights_that_are_not_finite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first update makes infinite weights of finite gradients, which no evaluation sees."""
-    monkeypatch.setattr(keeper, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(keeper, "SAVE_SHARE", math.inf)
-    graph = make_graph(3e38, reduction="sum")
-    error = diverged(graph, updates=9, out=tmp_path)
-    assert error.update == 1
-    assert str(error).startswith(
-        "a weight is no finite number any more at update 1 (epoch 1), after gradients "
-    )
-    assert error.lag is not None
-    start = find_start(tmp_path, pytest.fail)
-    assert start is not None
-    with graph.session() as session:
-        start.restore(FolderKeeper(tmp_path, graph, {}, None, None)._saver, session)
-        assert all(np.isfinite(values).all() for values in session.run(list(graph.variables)))
+    """It ends instead, and the checkpoint before is the last."""
+    for place, name, value in (
+        (meter, "REPORT_SECONDS", 0.0),
+        (keeper, "SAVE_SECONDS", 0.0),
+        (keeper, "SAVE_SHARE", math.inf),
+    ):
+        monkeypatch.setattr(place, name, value)
+    graph = make_graph()
+    with pytest.raises(DivergedError) as caught:
+        run(graph, Spoiling(graph, 12, math.inf), epochs=4, out=tmp_path)
+    words = "a weight is no finite number any more at update 12 (epoch 3), after gradients that grew to "
+    assert str(caught.value).startswith(words), str(caught.value)
+    assert caught.value.lag is not None
+    assert saved(tmp_path) == 11
 
 
 def test_the_words_name_the_lag_where_it_is_known() -> None:

@@ -89,7 +89,8 @@ def test_a_graph_does_not_grow_while_it_is_trained(
 @pytest.mark.parametrize("style", STYLES)
 def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_path: Path) -> None:
     """Begun, gone on with, without a folder; evaluated; opened again."""
-    graph, options = make_graph(), {"truncation": STYLES[style], "listener": Silence()}
+    graph = make_graph()
+    options: dict[str, Any] = {"truncation": STYLES[style], "listener": Silence()}
     train(graph, TASK, epochs=2, out=tmp_path / "first", **options)
     before = operations(graph)
     train(graph, TASK, epochs=2, out=tmp_path / "second", **options)

@@ -131,7 +131,7 @@ def test_a_run_that_goes_on_meanwhile_is_read_from_a_newer_checkpoint(
 ) -> None:
     """What was found has been cleared away when TensorFlow comes to read it."""
     expected, original = load(copy, which).weights, Checkpoint.restore
-    moved = []
+    moved: list[Path] = []
 
     def late(found: Checkpoint, *arguments: Any) -> None:
         if not moved:

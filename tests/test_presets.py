@@ -225,7 +225,8 @@ def test_a_run_that_is_gone_on_with_is_not_changed_by_its_preset(
     words = ["train", "--preset", "char-rnn", "--data", str(text), "--state-size", "4", "--batch-size", "3"]
     words += ["--num-steps", "5"]
     succeeds([*words, "--clip-norm", "0.5", "--updates", "2", "--out", str(folder)], capsys)
-    for more, limit in ([], 0.5), (["--clip-norm", "5"], 5.0):
+    typed: list[tuple[list[str], float]] = [([], 0.5), (["--clip-norm", "5"], 5.0)]
+    for more, limit in typed:
         succeeds([*words, *more, "--resume", str(folder), "--updates", f"{limit * 10:.0f}"], capsys)
         assert load(folder, "last").config["graph"]["clip_norm"] == limit
 

@@ -136,9 +136,9 @@ def test_the_gradient_is_measured_after_evaluations_1_2_and_4(kept: Kept) -> Non
 def test_evaluations_are_counted_from_the_very_beginning(tmp_path: Path) -> None:
     """Stopped after the second: of the third and fourth, the fourth is followed by a measurement."""
     task = Adding(4, length=120, valid_length=60)
-    for epochs, kept in ((1, {"out": tmp_path / "out"}), (3, {"resume": tmp_path / "out"})):
-        graph = make_graph(task, VanillaCell(3))
-        result = train(graph, task, epochs=epochs, listener=Silence(), **kept)
+    train(make_graph(task, VanillaCell(3)), task, epochs=1, listener=Silence(), out=tmp_path / "out")
+    graph = make_graph(task, VanillaCell(3))
+    result = train(graph, task, epochs=3, listener=Silence(), resume=tmp_path / "out")
     updates = [point.updates for point in result.curve]
     assert sorted(path.name for path in (tmp_path / "out/summaries/gradient_by_lag").iterdir()) == [
         f"update_{updates[number - 1]:08d}" for number in (1, 2, 4)
