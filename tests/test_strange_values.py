@@ -79,7 +79,7 @@ def taken_or_told(
     chosen = data.draw(st.lists(st.sampled_from(sorted(names)), min_size=1, max_size=2, unique=True))
     strange = {name: data.draw(VALUES, name) for name in chosen}
     try:
-        return make(**(good | strange))
+        return make(**{**good, **strange})
     except OptionError as error:
         told = error
     called = {*names, *itertools.chain(*(CALLED.get(name, ()) for name in names))}
@@ -178,7 +178,7 @@ def test_steps_are_taken_or_told(model: Model, x: Any) -> None:
 @pytest.mark.parametrize("kind", [UnrolledGraph, StepGraph])
 def test_graphs_are_made_or_told(kind: Callable[..., Any], data: st.DataObject) -> None:
     of_graph = [field.name for field in dataclasses.fields(GraphOptions)]
-    names = of_graph if kind is UnrolledGraph else set(of_graph) - {"num_steps"}
+    names: Collection[str] = of_graph if kind is UnrolledGraph else set(of_graph) - {"num_steps"}
     good = {name: BLOCK[name] for name in BLOCK if name in names}
     with tf.Graph().as_default():
         taken_or_told(functools.partial(kind, VanillaCell(3)), good, data, names)
