@@ -45,7 +45,7 @@ class Cluster:
         with log:
             return subprocess.Popen(
                 [*command, *words],
-                env=self._environment | environment,
+                env=os.environ | {"PYTHONPATH": PATHS} | environment,
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

@@ -179,7 +179,8 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     """Killed outright, it leaves nobody behind: its standard output, which they share, comes to an end."""
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS, encoding="utf-8")
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, str(script)], **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()
