@@ -51,11 +51,6 @@ class Cluster:
                 stderr=log,
             )
 
-    def _read_address(self) -> str:
-        import json  # noqa: PLC0415
-
-        return str(json.loads(self._file.read_text(encoding="utf-8"))["address"])
-
     def add(self, name: str, **environment: str) -> None:
         """Starts a worker of one thread; where it dies nobody starts it again."""
         words = ["--no-nanny", "--nthreads", "1", "--name", name, "--local-directory", str(self._folder)]
