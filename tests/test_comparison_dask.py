@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
 from command_helpers import DEADLINE, assert_refused, run_main, started, succeeds
-from comparison_helpers import with_costs
+from comparison_helpers import made_up_or_die, times_begun, with_costs
 from rich.console import Console
 
-from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Workers, open_workers
+from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Workers, open_workers, worker
 from tf_rnn.comparison import dask as on_dask
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.screen import Screen
@@ -168,7 +168,6 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_work_that_kills_its_workers_is_given_up_and_the_rest_is_done(tmp_path: Path) -> None:
     with (
         cluster(tmp_path, "one", "two", "three", allowed_failures=1) as made,
@@ -224,6 +223,26 @@ def losses(folder: Path, comparison: Comparison) -> dict[RunKey, Any]:
     return {key: {name: run[name] for name in kept} for key, run in runs.items()}
 
 
+def test_a_worker_that_dies_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two workers is killed while it trains; its run is done again by the other."""
+    one = dataclasses.replace(COMPARISON, state=("carry",))
+    folder, begun = with_costs(tmp_path / "out", one), tmp_path / "begun"
+    begun.mkdir()
+    monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1}]))  # which workers inherit
+    monkeypatch.setattr(worker, "train_run", made_up_or_die)
+    with cluster(tmp_path, "one", "two") as made:
+        words = ["compare", *WORDS, "--state", "carry", "--out", str(folder), "--scheduler", made.address]
+        _, lines = succeeds(words, capsys)
+        ended = [process.poll() is not None for process in made.workers.values()]
+    assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 1, "4-1": 1}
+    assert sorted(ended) == [False, True], "not one of the two workers was killed"
+    assert [line.split("]")[0] for line in lines] == [f"[{k}/4" for k in range(1, 5)]
+    assert list(losses(folder, one)) == one.keys
+
+
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_path: Path) -> None:
     """One of two workers is killed while it trains; its run is done again by the other."""
     folder = with_costs(tmp_path / "out", COMPARISON)
