@@ -27,6 +27,8 @@ from tf_rnn.comparison.worker import train_run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tf_rnn.comparison.worker import Contact
+
 KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
 COMPARISON = Comparison(
     task="echo",
@@ -59,7 +61,7 @@ def deadly(folder: str, name: str, deaths: int) -> int:
     return done
 
 
-def until_stopped(folder: str, contact: on_dask.TopicContact) -> None:
+def until_stopped(folder: str, contact: Contact) -> None:
     process_id(folder, "begun")
     contact.tell(KEYS[1], 0.25, "a quarter")
     while not contact.is_stopped():
@@ -286,7 +288,7 @@ def test_recommend_gives_the_same_advice_on_a_cluster(
 ) -> None:
     words = ["recommend", "--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3"]
     words += ["--batch-size", "20"]
-    found = []
+    found: list[dict[str, Any]] = []
     for place in ("local", steady.address):
         folder = tmp_path / str(len(found))
         succeeds([*words, "--scheduler", place, "--out", str(folder)], capsys)

@@ -20,13 +20,15 @@ from rich.console import Console
 
 from tf_rnn.comparison import RunKey, WorkerDiedError, Workers
 from tf_rnn.comparison.executors import completed
-from tf_rnn.comparison.local import LineContact, local_workers
+from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.worker import Alone, StoppedError
 from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tf_rnn.comparison.worker import Contact
 
 KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
 
@@ -61,7 +63,7 @@ def refuse() -> None:
     raise OptionError("data", "must be there")
 
 
-def until_stopped(folder: str, contact: LineContact) -> None:
+def until_stopped(folder: str, contact: Contact) -> None:
     process_id(folder, "begun")
     while not contact.is_stopped():
         time.sleep(0.01)
@@ -69,7 +71,7 @@ def until_stopped(folder: str, contact: LineContact) -> None:
     raise StoppedError
 
 
-def report(contact: LineContact) -> bool:
+def report(contact: Contact) -> bool:
     contact.tell(KEYS[1], 0.25, "a quarter")
     return contact.is_stopped()
 
