@@ -45,16 +45,11 @@ class Cluster:
         with log:
             return subprocess.Popen(
                 [*command, *words],
-                env=self._environment | environment,
+                env=os.environ | {"PYTHONPATH": PATHS} | environment,
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
             )
-
-    def _read_address(self) -> str:
-        import json  # noqa: PLC0415
-
-        return str(json.loads(self._file.read_text(encoding="utf-8"))["address"])
 
     def add(self, name: str, **environment: str) -> None:
         """Starts a worker of one thread; where it dies nobody starts it again."""

@@ -20,13 +20,15 @@ from rich.console import Console
 
 from tf_rnn.comparison import RunKey, WorkerDiedError, Workers
 from tf_rnn.comparison.executors import completed
-from tf_rnn.comparison.local import LineContact, local_workers
+from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.worker import Alone, StoppedError
 from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tf_rnn.comparison.worker import Contact
 
 KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
 
@@ -61,7 +63,7 @@ def refuse() -> None:
     raise OptionError("data", "must be there")
 
 
-def until_stopped(folder: str, contact: LineContact) -> None:
+def until_stopped(folder: str, contact: Contact) -> None:
     process_id(folder, "begun")
     while not contact.is_stopped():
         time.sleep(0.01)
@@ -69,7 +71,7 @@ def until_stopped(folder: str, contact: LineContact) -> None:
     raise StoppedError
 
 
-def report(contact: LineContact) -> bool:
+def report(contact: Contact) -> bool:
     contact.tell(KEYS[1], 0.25, "a quarter")
     return contact.is_stopped()
 
@@ -179,7 +181,8 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     """Killed outright, it leaves nobody behind: its standard output, which they share, comes to an end."""
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS, encoding="utf-8")
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, str(script)], **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()

@@ -9,19 +9,21 @@ import math
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_helpers import assert_fails, run_main, succeeds
 from comparison_helpers import (
     OPTIONS,
+    die_as_often_as_told,
     diverged_run,
     made_up_cost,
+    made_up_or_die,
     made_up_results,
     made_up_run,
     made_up_summary,
     make_comparison,
+    times_begun,
     with_costs,
 )
 
@@ -37,6 +39,7 @@ from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TASK = Echo(**OPTIONS["task_options"])
 WIDTHS, SEEDS = (2, 4), 2
@@ -56,13 +59,7 @@ DIED = "its worker process died each time (killed, or out of memory?)"
 
 
 def train_or_die(comparison: Comparison, key: RunKey, *more: Any) -> dict[str, Any]:
-    """Kills its process the first times that a run is begun, as often as DEATHS says."""
-    folder, deaths = json.loads(os.environ["DEATHS"])
-    begun = Path(folder) / f"{key.num_steps}-{key.seed}"
-    with begun.open("a") as file:
-        file.write("x")
-    if begun.stat().st_size <= deaths.get(begun.name, 0):
-        os.kill(os.getpid(), signal.SIGKILL)
+    die_as_often_as_told(key)
     return train_run(comparison, key, *more)
 
 
@@ -73,22 +70,18 @@ def in_a_thread(*_: Any) -> Iterator[Workers]:
         yield Workers(executor, ALONE, lambda: 1, ())
 
 
+@pytest.mark.parametrize("train", [made_up_or_die, pytest.param(train_or_die, marks=pytest.mark.slow)])
 def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    train: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Width 2, seed 1 kills its worker once, width 4, seed 0 kills every one; then nobody does any more."""
     folder, begun = with_costs(tmp_path / "out", COMPARISON), tmp_path / "begun"
     begun.mkdir()
     monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1, "4-0": 9}]))
-    monkeypatch.setattr(worker, "train_run", train_or_die)
+    monkeypatch.setattr(worker, "train_run", train)
     status, shown, errors = run_main([*WORDS, "--out", str(folder)], capsys)
     assert status == 1, errors
-    assert {path.name: len(path.read_text()) for path in begun.iterdir()} == {
-        "2-0": 1,
-        "2-1": 2,
-        "4-0": 2,
-        "4-1": 1,
-    }
+    assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 2, "4-1": 1}
     lines = errors.splitlines()
     assert sum(f"width 4, carry, seed 0: failed: {DIED}" in line for line in lines) == 1, errors
     assert lines[-1] == (
@@ -109,9 +102,8 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = {(row["num_steps"], row["seed"]): row for row in csv.DictReader(file)}
     assert (rows["4", "0"]["loss"], rows["4", "0"]["error"]) == ("", DIED)
-    assert_same_as_in_one_process(found)
 
-    monkeypatch.setattr(worker, "train_run", train_run)
+    monkeypatch.setenv("DEATHS", json.dumps([str(begun), {}]))
     monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
     _, lines = succeeds([*WORDS, "--out", str(folder)], capsys)
     assert lines[0] == "3 of 4 runs are already there"
@@ -119,12 +111,8 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     completed = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert completed["failed"] == []
     assert len(completed["runs"]) == 4
-    assert_same_as_in_one_process(completed)
-
-
-def assert_same_as_in_one_process(results: dict[str, Any]) -> None:
-    for run in results["runs"]:
-        here = train_run(COMPARISON, RunKey(run["num_steps"], run["state"], run["seed"]))
+    for run in completed["runs"]:  # those of worker processes are the same as of this one
+        here = train(COMPARISON, RunKey(run["num_steps"], run["state"], run["seed"]))
         for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error"):
             assert here[name] == run[name], f"{name} of {here['num_steps']}, {here['seed']}"
 

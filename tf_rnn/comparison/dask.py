@@ -171,7 +171,7 @@ class _Slots:
         if self._client.status != "running":
             raise CancelledError
         try:
-            count = sum(self._client.nthreads().values())
+            count: int = sum(self._client.nthreads().values())
         except OSError as error:
             raise CancelledError from error
         if self._last and not count:

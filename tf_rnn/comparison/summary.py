@@ -89,10 +89,7 @@ def summarise(results: Results, keys: list[RunKey], task: Task) -> list[Summary]
             failed[group] += 1
     reach = {width: share_of_errors(task, results.identity, width) for _, width in groups}
     return [
-        dataclasses.replace(
-            _summary(state, width, runs, results.costs.get(width, {}), task, reach[width]),
-            failed=failed[state, width],
-        )
+        _summary(state, width, runs, failed[state, width], results.costs.get(width, {}), task, reach[width])
         for (state, width), runs in sorted(groups.items())
     ]
 
@@ -101,6 +98,7 @@ def _summary(
     state: str,
     width: int,
     runs: list[dict[str, Any]],
+    failed: int,
     cost: dict[str, Any],
     task: Task,
     reach: dict[int, float | None],
@@ -113,6 +111,7 @@ def _summary(
         state=state,
         runs=len(finished),
         diverged=len(runs) - len(finished),
+        failed=failed,
         loss=loss,
         spread=statistics.stdev(run["loss"] for run in finished) if len(finished) > 1 else math.nan,
         resolution=mean([run["standard_error"] for run in finished]),

@@ -79,10 +79,8 @@ def failure_sentence(summaries: Sequence[Summary]) -> str:
     if not failed:
         return ""
     count = sum(summary.failed for summary in failed)
-    total = sum(summary.runs + summary.diverged + summary.failed for summary in summaries)
-    where = "; ".join(
-        f"{summary.failed} at num_steps {summary.num_steps}, {summary.state}" for summary in failed
-    )
+    total = sum(summary.total for summary in summaries)
+    where = "; ".join(f"{each.failed} at num_steps {each.num_steps}, {each.state}" for each in failed)
     return (
         f" {count} of {total} runs failed, as their worker process died each time, and count for nothing "
         f"({where}); the same command tries them again."
