@@ -17,6 +17,7 @@ from helpers import assert_close
 from model_helpers import checkpoints, made_up_text, metrics
 from parallel_helpers import train_together
 
+from benchmarks.cluster import parameters
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
 from tf_rnn.cluster import Cluster, Member
@@ -227,6 +228,12 @@ def test_variables_are_spread_by_their_bytes() -> None:
         ]
         places = [strategy(variable.handle.op) for variable in variables]
     assert places == [0, 1, 1, 1, 0], "in turn it would be 0, 1, 0, 1, 0"
+
+
+def test_the_benchmark_counts_the_parameters_that_are_sent() -> None:
+    with tf.Graph().as_default():
+        graph = UnrolledGraph(LSTMCell(7), num_steps=2, batch_size=3, input_size=5, num_classes=5)
+    assert parameters(7, 5) == sum(int(np.prod(variable.shape)) for variable in graph.variables)
 
 
 # --- what is handed in -----------------------------------------------------------------------------

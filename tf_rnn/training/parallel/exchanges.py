@@ -5,10 +5,10 @@
              reads all rows. All wait for the slowest, and for one that is missing.
     async    each worker applies the gradient of its rows to the weights as they are by then. Nobody waits.
 
-TensorFlow's own SyncReplicasOptimizer is not used: it clips before it takes the mean, which is not the
-clipped mean; of gradients of embeddings it divides each row by how many workers have looked it up, not
-by how many there are; a gradient handed in a second time, by a worker that was started again, counts
-for another worker's; and its session takes two minutes to close.
+TensorFlow's own SyncReplicasOptimizer works, but is not used: gradients are to be clipped before it takes
+their mean, which is not the clipped mean; of gradients of embeddings it divides each row by how many
+workers have looked it up, not by how many there are; a gradient handed in a second time, by a worker
+that was started again, counts for another worker's; and its session takes two minutes to close.
 """
 
 from __future__ import annotations
