@@ -95,7 +95,8 @@ def test_what_is_no_number(value: Any) -> None:
 
 
 def test_arrays_are_no_words() -> None:
-    for value in (np.array(["sgd", "adam"]), np.array([1, 2])):
+    values: tuple[Any, ...] = (np.array(["sgd", "adam"]), np.array([1, 2]))
+    for value in values:
         with pytest.raises(OptionError, match=r"^optimizer must be one of sgd, adam; got array\("):
             require_choice("optimizer", value, ("sgd", "adam"))
         with pytest.raises(OptionError, match=r"^recompute must be 'sqrt' or a whole number of steps, got "):
@@ -137,10 +138,12 @@ def test_sizes_are_what_tensorflow_counts_with(option: str) -> None:
 @pytest.mark.parametrize("option", ["learning_rate", "clip_norm", "init_scale"])
 def test_numbers_are_those_of_the_dtype(option: str) -> None:
     """A larger one would be inf: a gradient that is clipped to it is nan."""
-    GraphOptions(**BLOCK, **{option: 3e38})
-    GraphOptions(**BLOCK, **{option: 1e308}, dtype="float64")
+    small: dict[str, Any] = {option: 3e38}
+    large: dict[str, Any] = {option: 1e308}
+    GraphOptions(**BLOCK, **small)
+    GraphOptions(**BLOCK, **large, dtype="float64")
     with pytest.raises(OptionError, match=f"^{option} must be a number that float32 has, got 1e\\+308$"):
-        GraphOptions(**BLOCK, **{option: 1e308})
+        GraphOptions(**BLOCK, **large)
 
 
 def test_layers_are_not_made_without_end() -> None:

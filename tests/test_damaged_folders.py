@@ -145,10 +145,12 @@ SEARCHES: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("case", SEARCHES)
 def test_any_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
-    search(furnished, *SEARCHES[case], settings(settings.get_profile("quick"), max_examples=8))
+    lines, spoil, names = SEARCHES[case]
+    search(furnished, lines, spoil, names, settings(settings.get_profile("quick"), max_examples=8))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SEARCHES)
 def test_much_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
-    search(furnished, *SEARCHES[case], settings(settings.get_profile("wide"), max_examples=150))
+    lines, spoil, names = SEARCHES[case]
+    search(furnished, lines, spoil, names, settings(settings.get_profile("wide"), max_examples=150))

@@ -33,7 +33,7 @@ def test_continuous_integration_finds_the_test_command() -> None:
 
 def examples() -> tuple[str, str]:
     """The script that trains on a text, and the loop of the notes."""
-    script, loop = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    loop, script = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
     return script, loop
 
 

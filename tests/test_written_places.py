@@ -43,13 +43,13 @@ def test_every_command_writes_where_it_is_told(tmp_path: Path) -> None:
         folder.mkdir()
     (place / "text.txt").write_text(made_up_text(900), encoding="utf-8")
     environment = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": ""}
-    for words, folder in LINES:
+    for words, written in LINES:
         before = below(place)
         finished(words, place, env=os.environ | environment)
         after = below(place)
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
         tops = {name.split("/")[0] for name in changed}
-        assert tops == ({folder} if folder else set()), f"{words}: {sorted(changed)}"
+        assert tops == ({written} if written else set()), f"{words}: {sorted(changed)}"
         assert list(temporary.rglob("*")) == [], words
         strange = [name for name in below(home) if not name.startswith(REMEMBERED)]
         assert strange == [], words

@@ -92,7 +92,7 @@ def require_number(option: str, value: Any) -> float:
 
 def _as_number(value: Any) -> float:
     """The value as a float; nan for what is no number: words, truth values, None, arrays."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return math.nan
     try:
         return float(value)
@@ -235,10 +235,9 @@ class GraphOptions:
 
     def _check_inputs(self) -> None:
         if self.input_kind == "none":
-            if not isinstance(self.input_size, numbers.Integral) or self.input_size != 0:
-                raise OptionError(
-                    "input_size", f"must be 0 where input_kind is 'none', got {shown(self.input_size)}"
-                )
+            size: Any = self.input_size
+            if not isinstance(size, numbers.Integral) or size != 0:
+                raise OptionError("input_size", f"must be 0 where input_kind is 'none', got {shown(size)}")
         else:
             require_whole("input_size", self.input_size, at_most=LARGEST_SIZE)
         if self.embedding_size is not None:
