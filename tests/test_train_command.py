@@ -422,6 +422,8 @@ def test_what_cannot_be_gone_on_with(
     message = "--data must be the text that the run was begun with; this is another one"
     before = files(copy)
     assert_refused(["train", "--resume", str(copy), "--data", str(other)], message, capsys)
+    wide = "--num-steps must be at most 89 (the 359 tokens of split 'train' cut into 4 rows), got 1000000000"
+    assert_refused(["train", "--resume", str(copy), "--num-steps", "1000000000"], wide, capsys)
     assert files(copy) == before
     for checkpoint in checkpoints(copy):
         spoil(checkpoint)

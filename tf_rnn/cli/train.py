@@ -220,6 +220,8 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
     task = _same_task(config["task"], arguments.data)
     changed = {name: given[name] for name in MAY_CHANGE if name in given}
     training = config["training"]
+    graph = config["graph"] | sizes
+    task.blocks(graph["batch_size"], graph["num_steps"])  # a graph that is much too wide takes long to make
 
     def prepare() -> tuple[UnrolledGraph, dict[str, Any]]:
         from tf_rnn.graph.describe import described_graph  # noqa: PLC0415
