@@ -149,3 +149,16 @@ def test_numbers_are_those_of_the_dtype(option: str) -> None:
 def test_layers_are_not_made_without_end() -> None:
     with pytest.raises(OptionError, match=r"^num_layers must be a whole number of at most 10000, got 10001$"):
         Setup(task="echo", num_layers=10_001)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("task_options", [3], "must be a dictionary of options, got [3]"),
+        ("cell_options", math.nan, "must be a dictionary of options, got nan"),
+        ("tied", 1, "must be True or False, got 1"),
+    ],
+)
+def test_what_a_setup_is_made_of(option: str, value: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(f'{option} {message}')}$"):
+        Setup(**{"task": "echo", option: value})

@@ -228,6 +228,8 @@ def test_effects_may_miss_the_border_by_rounding() -> None:
         ({"lags": ()}, "lags must be from 1 to 12 numbers, got 0"),
         ({"lags": range(1, 14)}, "lags must be from 1 to 12 numbers, got 13"),
         ({"lags": 3}, "lags must be a sequence of numbers, got 3"),
+        ({"lags": list}, "lags must be a sequence of numbers, got <class 'list'>"),
+        ({"effects": (0.5, True)}, "effects must be numbers other than 0, got True"),
         ({"lags": "38"}, "lags must be a sequence of numbers, got '38'"),
         ({"lags": (3,)}, "effects must be as many as lags, 1, got 2: [0.5, -0.25]"),
         ({"effects": (0.5, 0)}, "effects must be numbers other than 0, got 0"),

@@ -350,6 +350,13 @@ class Setup:
                 require_positive(option, getattr(self, option))
         if self.recompute is not None:
             require_recompute("recompute", self.recompute)
+        for option in ("task_options", "cell_options"):
+            given: Any = getattr(self, option)
+            if not isinstance(given, dict):
+                raise OptionError(option, f"must be a dictionary of options, got {shown(given)}")
+        tied: Any = self.tied
+        if not isinstance(tied, bool):
+            raise OptionError("tied", f"must be True or False, got {shown(tied)}")
         self._check_embedding()
 
     def _check_embedding(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_whole, shown
+from tf_rnn.config import OptionError, require_number, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,17 +95,21 @@ def fit_effects(
 
 def _require_sequence(option: str, values: Any) -> tuple[Any, ...]:
     """Returns the values as a tuple, or raises OptionError if they are no sequence of numbers."""
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise OptionError(option, f"must be a sequence of numbers, got {shown(values)}")
-    return tuple(values)
+    problem = OptionError(option, f"must be a sequence of numbers, got {shown(values)}")
+    if isinstance(values, str):
+        raise problem
+    try:
+        return tuple(values)
+    except TypeError as error:
+        raise problem from error
 
 
 def _require_effect(effect: Any) -> float:
     """Returns one effect as a float, or raises OptionError unless it is finite and not 0."""
     try:
-        value = float(effect)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value) or value == 0:
+        value = require_number("effects", effect)
+    except OptionError:
+        value = 0.0
+    if value == 0:
         raise OptionError("effects", f"must be numbers other than 0, got {shown(effect)}")
     return value
