@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from command_helpers import finished
 from model_helpers import made_up_text
+from workplace import REMEMBERED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +27,6 @@ LINES = (
     (["recommend", *TINY, "--tokens", "600", "--out", "advice"], "advice"),
     (["compare", *TINY, "--amount", "600", "--state", "carry", "--out", "sweep"], "sweep"),
 )
-# What Keras and matplotlib remember for the next time, once for all.
-REMEMBERED = (".keras", ".cache/matplotlib", ".config/matplotlib")
 
 
 def below(folder: Path) -> dict[str, tuple[int, int]]:

@@ -220,7 +220,7 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
     task = _same_task(config["task"], arguments.data)
     changed = {name: given[name] for name in MAY_CHANGE if name in given}
     training = config["training"]
-    graph = config["graph"] | sizes
+    graph = config["graph"] | changed
     task.blocks(graph["batch_size"], graph["num_steps"])  # a graph that is much too wide takes long to make
 
     def prepare() -> tuple[UnrolledGraph, dict[str, Any]]:

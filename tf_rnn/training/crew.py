@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tf_rnn.training.session_loop import Place, Update, session_epochs
 
@@ -19,6 +19,7 @@ class StoppedWaitingError(KeyboardInterrupt):
     """A run was told to stop while it waited for others: what it has done up to then can be saved."""
 
 
+@runtime_checkable
 class Crew(Protocol):
     """What `train` asks of whoever makes its updates."""
 

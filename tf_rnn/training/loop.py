@@ -171,7 +171,9 @@ def train(
     plan = Plan(
         budget, state, evaluations, truncation or Truncation(), schedule or Schedule(), patience, seed
     )
-    crew = crew or Alone()
+    crew = Alone() if crew is None else crew
+    if not isinstance(crew, Crew):
+        raise OptionError("crew", f"must be None, or make the updates of a run, got {shown(crew)}")
     _check(graph, task, plan)
     crew.check(graph, plan)
     evaluator = Evaluator(graph, task, state)
