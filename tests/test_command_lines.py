@@ -25,6 +25,7 @@ from workplace import (
 )
 
 from tf_rnn.__main__ import COMMANDS
+from tf_rnn.cli import launch
 from tf_rnn.cli.options import path as type_of_paths
 
 if TYPE_CHECKING:
@@ -106,7 +107,11 @@ def _little_work() -> Iterator[None]:
 
 
 def search(command: str, furnished: Path, profile: settings) -> None:
-    """Tries lines of a command; some must be good, some bad, or nothing was tried."""
+    """Tries lines of a command; some must be good, some bad, or nothing was tried.
+
+    Of `launch` all are bad: the command that it hands on is no option of its own, and good ones start
+    processes, as other tests do.
+    """
     statuses = set()
 
     @settings(profile)
@@ -119,7 +124,7 @@ def search(command: str, furnished: Path, profile: settings) -> None:
             statuses.add(assert_well_ended(words, place, may_write).status)
 
     line_ends_well()
-    assert {0, 2} <= statuses, statuses
+    assert statuses >= ({2} if command == launch.NAME else {0, 2}), statuses
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -130,4 +135,4 @@ def test_any_line_is_done_or_refused_in_one_line(furnished: Path, command: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_any_of_many_lines_is_done_or_refused_in_one_line(furnished: Path, command: str) -> None:
-    search(command, furnished, settings(settings.get_profile("wide"), max_examples=150))
+    search(command, furnished, settings(settings.get_profile("wide"), max_examples=40))

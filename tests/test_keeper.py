@@ -361,7 +361,7 @@ def full(*_: Any, **__: Any) -> Any:
 
 
 def full_of_metrics(path: Path, *given: Any, open_path: Any = Path.open, **more: Any) -> Any:
-    return full() if "metrics" in path.name else open_path(path, *given, **more)
+    return full() if path.name == ".metrics.jsonl.partial" else open_path(path, *given, **more)
 
 
 def full_of_tensorflow(*_: Any, **__: Any) -> Any:
