@@ -75,7 +75,8 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert found["Summary"] == PROJECT["description"]
     assert set(found["Requires-Python"].split(",")) == set(PROJECT["requires-python"].split(","))
     needed = [parts(requirement) for requirement in found.get_all("Requires-Dist", [])]
-    assert needed == [parts(requirement) for requirement in PROJECT["dependencies"]]
+    extras = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
+    assert needed == [parts(requirement) for requirement in [*PROJECT["dependencies"], *extras]]
     assert str(found.get_payload()).startswith("# tf_rnn\n")
 
 
