@@ -107,6 +107,45 @@ def test_gradients_are_the_numeric_ones(name: str) -> None:
             assert_close(gradient, expected, 1e-7, f"{name}, {tensor.name}")
 
 
+LAYERS = [name for name in CASES if len(CASES[name].make().layers) == 1]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
+    """`backward` against `tf.gradients` of `combine`, and against differences of it."""
+    generator = np.random.default_rng(29)
+    batch_size = 3
+    with tf.Graph().as_default(), new_session() as session:
+        cell = CASES[name].make()
+        cell.build(5, tf.float64)
+        weights, before = cell.read(), cell.zero_state(batch_size, tf.float64)
+        columns = int(weights.recurrent_kernel.shape[1])
+        projected, recurrent = (tf.placeholder(tf.float64, [batch_size, columns]) for _ in range(2))
+        after, kept = cell.combine(weights, projected, recurrent, before)
+        upstream = [generator.normal(size=part.shape) for part in tf.nest.flatten(after)]
+        step = cell.backward(kept, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
+        own = [step.projected, step.recurrent, *tf.nest.flatten(step.state)]
+
+        wanted = [projected, recurrent, *tf.nest.flatten(before)]
+        scalar = tf.add_n(
+            [tf.reduce_sum(part * up) for part, up in zip(tf.nest.flatten(after), upstream, strict=True)]
+        )
+        others = list(weights.biases[1:])
+        expected, of_others = tf.gradients(scalar, wanted), tf.gradients(scalar, others) if others else []
+        assert [part is None for part in own] == [part is None for part in expected]
+        pairs = [(one, other) for one, other in zip(own, expected, strict=True) if one is not None]
+        own_others = list(cell.other_bias_gradients([step.recurrent[:2], step.recurrent[2:]]))
+
+        assign(session, cell.variables, random_values(generator, cell.variables))
+        arrays = [generator.normal(size=tensor.shape) for tensor in wanted]
+        fed = dict(zip(wanted, arrays, strict=True))
+        found, found_expected = session.run([[pair[0] for pair in pairs], [pair[1] for pair in pairs]], fed)
+        assert_close(found, found_expected, 1e-14, name)
+        assert_close(*session.run([own_others, of_others], fed), 1e-13, f"{name}, other biases")
+        numeric = numeric_gradient(lambda: float(session.run(scalar, fed)), arrays[0])
+        assert_close(found[0], numeric, 1e-8, f"{name}, differences")
+
+
 def as_ours(name: str, weights: list[Any]) -> list[Any]:
     """Keras' weights in the order of our gates (Keras: LSTM i, f, c, o; GRU z, r, h)."""
     kernel, recurrent, bias = weights

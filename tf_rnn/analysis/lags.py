@@ -161,12 +161,12 @@ def truncation_bias(products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     n = len(products)
     kept = np.tril(np.ones((n, n)))  # row K - 1: lags below K
     blocks = np.cumsum(kept, axis=0) / np.arange(1, n + 1)[:, np.newaxis]
-    whole = _norms(kept[-1:], products)
     with np.errstate(divide="ignore", invalid="ignore"):  # nothing to compare with
+        relative = products / products.sum()  # the whole gradient's norm is 1
         return (
-            _norms(kept - 1, products) / whole,
-            kept @ products.sum(axis=1) / (_norms(kept, products) * whole),
-            _norms(blocks - 1, products) / whole,
+            _norms(kept - 1, relative),
+            kept @ relative.sum(axis=1) / _norms(kept, relative),
+            _norms(blocks - 1, relative),
         )
 
 

@@ -4,10 +4,12 @@ A step is taken in three parts, so that an n-wide graph can take each where it i
 
     projected = X_t W_x + b          for many time steps in one product: `project`
     recurrent = H_{t-1} W_s          one product a step, the only one that has to wait
-    P_t, S_t  = f(projected, recurrent, S_{t-1})      element by element: `combine`
+    S_t       = f(projected, recurrent, S_{t-1})      element by element: `combine`
 
 W_x and W_s are the upper and lower rows of one variable W, rows being examples, so that
-projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form.
+projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form. The output of a step is the part
+H_t of its state. `backward` is the derivative of `combine`, the one part of a step whose derivative
+depends on the cell.
 """
 
 from __future__ import annotations
@@ -35,6 +37,21 @@ class Weights(NamedTuple):
     input_kernel: Any
     recurrent_kernel: Any
     biases: tuple[Any, ...]
+
+
+class StepGradient(NamedTuple):
+    """What flows back out of the part of a step that works element by element.
+
+    Attributes:
+        projected: dL/d(projected), [batch_size, num_gates * state_size].
+        recurrent: dL/d(recurrent), likewise; the same tensor for a cell that adds the two.
+        state: dL/dS_{t-1} without what flows through `recurrent`, in the structure of the state; None
+            in place of a part to which nothing else flows.
+    """
+
+    projected: Any
+    recurrent: Any
+    state: Any
 
 
 class Cell(abc.ABC):
@@ -185,8 +202,12 @@ class Cell(abc.ABC):
         return tf.nest.map_structure(lambda size: tf.zeros([batch_size, size], dtype), self.state_size)
 
     def hidden(self, state: Any) -> Any:
-        """The part of the state that is multiplied by W_s, [batch_size, state_size]."""
+        """H_t, the part of the state that is the output and meets W_s, [batch_size, state_size]."""
         return state
+
+    def with_hidden(self, state: Any, hidden: Any) -> Any:
+        """The same state, or its gradient, with another H_t."""
+        return hidden
 
     def project(self, weights: Weights, inputs: Any) -> Any:
         """X W_x + b for any number of rows: [rows, input_size] -> [rows, num_gates * state_size]."""
@@ -194,7 +215,7 @@ class Cell(abc.ABC):
 
     @abc.abstractmethod
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
-        """The part of a step that works element by element.
+        """S_t, the part of a step that works element by element.
 
         Args:
             weights: One read of the variables.
@@ -203,24 +224,30 @@ class Cell(abc.ABC):
             state: S_{t-1}.
 
         Returns:
-            The output [batch_size, state_size] and the state S_t.
+            The state S_t, and whatever `backward` needs to know of the step.
         """
 
-    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:
-        """dL/d(recurrent) of a chunk of steps, [steps * batch_size, num_gates * state_size].
+    @abc.abstractmethod
+    def backward(self, kept: Any, upstream: Any) -> StepGradient:
+        """The derivative of `combine`.
 
         Args:
-            projected: dL/d(projected) of the chunk, the shape of the result.
-            recurrents: dL/d(recurrent) of each step, in order.
-
-        Returns:
-            `projected` itself for a cell that adds the two, which saves putting the list together.
+            kept: What `combine` returned beside the state.
+            upstream: dL/dS_t, in the structure of the state.
         """
-        return projected
+
+    def other_bias_gradients(self, recurrents: list[Any]) -> tuple[Any, ...]:
+        """dL/db of the biases that `combine` adds, those after the first.
+
+        Args:
+            recurrents: dL/d(recurrent) of all steps, in tensors [rows, num_gates * state_size].
+        """
+        return ()
 
     def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """One step: ([batch_size, input_size], S_{t-1}) -> (output [batch_size, state_size], S_t)."""
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
         recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
-        return self.combine(weights, self.project(weights, inputs), recurrent, state)
+        state, _ = self.combine(weights, self.project(weights, inputs), recurrent, state)
+        return self.hidden(state), state

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.base import Cell, Weights
+from tf_rnn.cells.base import Cell, StepGradient, Weights
+from tf_rnn.cells.pieces import join_columns, split_columns
+
+
+class _Kept(NamedTuple):
+    """What the way back needs of a step, in the letters of `GRUCell`."""
+
+    gates: Any  # r || z
+    reset: Any  # r
+    keep: Any  # z
+    recurrent_candidate: Any  # S_{t-1} W_sn + b_n
+    candidate: Any  # n
+    change: Any  # S_{t-1} - n
 
 
 class GRUCell(Cell):
@@ -45,13 +57,36 @@ class GRUCell(Cell):
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
         """Gates, candidate and state; see `Cell.combine`."""
         d = self._units
-        projected_gates, projected_candidate = tf.split(projected, [2 * d, d], axis=1)
-        recurrent_gates, recurrent_candidate = tf.split(recurrent, [2 * d, d], axis=1)
-        reset, keep = tf.split(tf.sigmoid(projected_gates + recurrent_gates), 2, axis=1)
-        candidate = tf.tanh(projected_candidate + reset * (recurrent_candidate + weights.biases[1]))
-        state = candidate + keep * (state - candidate)
-        return state, state
+        projected_gates, projected_candidate = split_columns(projected, [2 * d, d])
+        recurrent_gates, recurrent_candidate = split_columns(recurrent, [2 * d, d])
+        gates = tf.sigmoid(projected_gates + recurrent_gates)
+        reset, keep = split_columns(gates, [d, d])
+        recurrent_candidate += weights.biases[1]
+        candidate = tf.tanh(projected_candidate + reset * recurrent_candidate)
+        change = state - candidate
+        kept = _Kept(gates, reset, keep, recurrent_candidate, candidate, change)
+        return candidate + keep * change, kept
 
-    def recurrent_gradient(self, projected: Any, recurrents: list[Any]) -> Any:
-        """The reset gate stands between the two gradients; see `Cell.recurrent_gradient`."""
-        return tf.concat(recurrents, axis=0)
+    def backward(self, kept: _Kept, upstream: Any) -> StepGradient:
+        """The derivative of a step; see `Cell.backward`.
+
+        With a_n what n is the tanh of, a_r and a_z what r and z are the sigmoids of:
+
+            dL/da_n = tanh'(a_n) (1 - z) dL/dS_t
+            dL/da_z = sigmoid'(a_z) (S_{t-1} - n) dL/dS_t
+            dL/da_r = sigmoid'(a_r) (S_{t-1} W_sn + b_n) dL/da_n
+            dL/d(S_{t-1} W_sn) = r dL/da_n
+        """
+        factors = join_columns([kept.recurrent_candidate, kept.change])
+        slopes = tf.raw_ops.SigmoidGrad(y=kept.gates, dy=factors)
+        candidate = tf.raw_ops.TanhGrad(y=kept.candidate, dy=1 - kept.keep) * upstream
+        gates = slopes * join_columns([candidate, upstream])
+        return StepGradient(
+            join_columns([gates, candidate]),
+            join_columns([gates, kept.reset * candidate]),
+            kept.keep * upstream,
+        )
+
+    def other_bias_gradients(self, recurrents: list[Any]) -> tuple[Any, ...]:
+        """That of b_n; see `Cell.other_bias_gradients`."""
+        return (tf.add_n([tf.reduce_sum(rows[:, 2 * self._units :], axis=0) for rows in recurrents]),)

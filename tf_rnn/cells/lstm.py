@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.base import Cell, Weights
+from tf_rnn.cells.base import Cell, StepGradient, Weights
+from tf_rnn.cells.pieces import join_columns, split_columns
 from tf_rnn.config import require_number
 
 
@@ -28,6 +29,16 @@ class LSTMGates(NamedTuple):
     input: Any
     forget: Any
     output: Any
+
+
+class _Kept(NamedTuple):
+    """What the way back needs of a step, in the letters of `LSTMCell`."""
+
+    sigmoids: Any  # sigmoid of i || f || o
+    gates: LSTMGates  # the same, apart
+    candidate: Any  # tanh(g)
+    before: Any  # C_{t-1}
+    shown: Any  # tanh(C_t)
 
 
 class LSTMCell(Cell):
@@ -84,14 +95,44 @@ class LSTMCell(Cell):
         """H_t."""
         return state.hidden
 
+    def with_hidden(self, state: LSTMState, hidden: Any) -> LSTMState:
+        """See `Cell.with_hidden`."""
+        return state._replace(hidden=hidden)
+
     def combine(
         self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
-    ) -> tuple[Any, LSTMState]:
+    ) -> tuple[LSTMState, _Kept]:
         """Gates, cell and output; see `Cell.combine`."""
-        gates, candidate = self._opened(projected + recurrent)
-        cell = gates.forget * state.cell + gates.input * tf.tanh(candidate)
-        hidden = gates.output * tf.tanh(cell)
-        return hidden, LSTMState(hidden, cell)
+        before = projected + recurrent
+        d = self._units
+        sigmoids, candidate = split_columns(before, [3 * d, d])
+        sigmoids, candidate = tf.sigmoid(sigmoids), tf.tanh(candidate)
+        gates = LSTMGates(*split_columns(sigmoids, [d] * 3))
+        cell = gates.forget * state.cell + gates.input * candidate
+        shown = tf.tanh(cell)
+        return LSTMState(gates.output * shown, cell), _Kept(sigmoids, gates, candidate, state.cell, shown)
+
+    def backward(self, kept: _Kept, upstream: LSTMState) -> StepGradient:
+        """The derivative of a step; see `Cell.backward`.
+
+            dL/dC_t = (what flows back to C_t) + sigmoid(o) tanh'(C_t) dL/dH_t
+            dL/di = sigmoid'(i) tanh(g) dL/dC_t,    dL/do = sigmoid'(o) tanh(C_t) dL/dH_t
+            dL/df = sigmoid'(f) C_{t-1} dL/dC_t,    dL/dg = tanh'(g) sigmoid(i) dL/dC_t
+
+        The slopes, all but the last factors, do not wait for what flows back.
+        """
+        gates = kept.gates
+        factors = join_columns([kept.candidate, kept.before, kept.shown])
+        slopes = join_columns(
+            [
+                tf.raw_ops.SigmoidGrad(y=kept.sigmoids, dy=factors),
+                tf.raw_ops.TanhGrad(y=kept.candidate, dy=gates.input),
+            ]
+        )
+        slope_of_cell = tf.raw_ops.TanhGrad(y=kept.shown, dy=gates.output)
+        cell = upstream.cell + slope_of_cell * upstream.hidden
+        gradient = slopes * join_columns([cell, cell, upstream.hidden, cell])
+        return StepGradient(gradient, gradient, LSTMState(None, gates.forget * cell))
 
     def gates(self, inputs: Any, state: LSTMState) -> LSTMGates:
         """The gates of the step that `cell(inputs, state)` takes.
@@ -103,9 +144,5 @@ class LSTMCell(Cell):
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
         recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
-        return self._opened(self.project(weights, inputs) + recurrent)[0]
-
-    def _opened(self, before: Any) -> tuple[LSTMGates, Any]:
-        """The gates and g, from (i || f || o || g)."""
-        *gates, candidate = tf.split(before, 4, axis=1)
-        return LSTMGates(*map(tf.sigmoid, gates)), candidate
+        _, kept = self.combine(weights, self.project(weights, inputs), recurrent, state)
+        return kept.gates

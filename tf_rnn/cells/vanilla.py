@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.base import Cell, Weights
+from tf_rnn.cells.base import Cell, StepGradient, Weights
 from tf_rnn.config import require_choice
 
-ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Activation(NamedTuple):
+    """A nonlinearity.
+
+    Attributes:
+        of: z -> f(z).
+        gradient: (f(z), dL/df) -> dL/dz.
+    """
+
+    of: Callable[[Any], Any]
+    gradient: Callable[[Any, Any], Any]
+
+
+ACTIVATIONS = {
+    "tanh": Activation(tf.tanh, lambda value, upstream: tf.raw_ops.TanhGrad(y=value, dy=upstream)),
+    "relu": Activation(
+        tf.nn.relu, lambda value, upstream: tf.raw_ops.ReluGrad(gradients=upstream, features=value)
+    ),
+}
 
 
 class VanillaCell(Cell):
@@ -57,5 +78,10 @@ class VanillaCell(Cell):
 
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
         """S_t = f(projected + recurrent); see `Cell.combine`."""
-        state = ACTIVATIONS[self._activation](projected + recurrent)
+        state = ACTIVATIONS[self._activation].of(projected + recurrent)
         return state, state
+
+    def backward(self, kept: Any, upstream: Any) -> StepGradient:
+        """dL/dz = f'(z) dL/dS_t; see `Cell.backward`."""
+        gradient = ACTIVATIONS[self._activation].gradient(kept, upstream)
+        return StepGradient(gradient, gradient, None)

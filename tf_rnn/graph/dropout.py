@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import named_seed
+from tf_rnn.cells.pieces import join_rows, split_rows
 
 if TYPE_CHECKING:
     from tf_rnn.config import GraphOptions
@@ -73,7 +74,7 @@ class Dropout:
             return steps
         left: list[Any] = []
         for chunk, group in enumerate(chunks.cut(steps)):
-            left += tf.split(self(place, chunk, tf.concat(group, axis=0)), len(group), axis=0)
+            left += split_rows(self(place, chunk, join_rows(group)), len(group))
         return left
 
 

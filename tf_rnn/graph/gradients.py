@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.cells.pieces import join_rows
 from tf_rnn.graph.optimizers import SPARSE_EXACT
+from tf_rnn.graph.through_time import back_through_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from tf_rnn.cells import Cell
     from tf_rnn.graph.network import Network, Reading
     from tf_rnn.graph.unroll import ChunkTrace, Unrolled
 
@@ -38,62 +39,78 @@ class LayeredGradients(NamedTuple):
 
     Attributes:
         pairs: A pair for each of the network's variables, in their order.
-        others: The gradients of whatever else was asked for.
+        states: The gradient of each layer's state before the first step.
     """
 
     pairs: list[GradientAndVariable]
-    others: list[Any]
+    states: list[Any]
 
 
 def layered_gradients(
-    total_loss: Any, network: Network, reading: Reading, unrolled: Unrolled, others: Sequence[Any] = ()
+    total_loss: Any,
+    network: Network,
+    reading: Reading,
+    unrolled: Unrolled,
+    hand_back: Callable[[int, Any], Any],
+    of_states: Sequence[Any] | None = None,
 ) -> LayeredGradients:
-    """The same gradients, with one product a chunk for each layer's recurrent weights.
+    """The same gradients, layer by layer from the top, with one product a chunk for W_s.
 
-    `tf.gradients` of W_s would add up n small products H_{t-1}^T dL/dz_t. Here TensorFlow is asked
-    for dL/dz_t alone, and the sum over a chunk of steps is one product of what is already side by
-    side:
+    `tf.gradients` of W_s would add up n small products H_{t-1}^T dL/dz_t. Here the sum over a chunk of
+    steps is one product of what is already side by side:
 
         dL/dW_s = sum over chunks of (H before each step)^T (dL/dz of each step)
+
+    Of what has no time in it, the readout and the projections, TensorFlow finds the gradients.
 
     Args:
         total_loss: Scalar.
         network: Whose variables.
         reading: The read that the loss was computed from.
         unrolled: The unrolled layers.
-        others: Further tensors whose gradients are wanted.
+        hand_back: See `back_through_time`.
+        of_states: The gradient of each layer's state after the last step, from what comes after it;
+            None where the loss is all there is.
     """
-    layers = network.cell.layers
-    wanted = {
-        "embedding": list(reading.embedding),
-        "readout": list(reading.readout),
-        "tied": list(reading.tied),
-        "kernels": [weights.input_kernel for weights in reading.layers],
-        "biases": [list(weights.biases) for weights in reading.layers],
-        "projected": [[trace.projected for trace in traces] for traces in unrolled.traces],
-        "recurrents": [[trace.recurrents for trace in traces] for traces in unrolled.traces],
-        "others": list(others),
-    }
-    flat = tf.gradients(
-        total_loss,
-        tf.nest.flatten(wanted),
-        stop_gradients=list(reading.tied),
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    # Gradients of embeddings are IndexedSlices, which count as one leaf each.
-    found = tf.nest.pack_sequence_as(wanted, flat)
-    gradients = list(found["embedding"])
+    if of_states is None:
+        of_states = tf.nest.map_structure(tf.zeros_like, unrolled.handed_on)
+    read_out = [*reading.readout, *reading.tied]
+    of_read_out, of_outputs = _flow_down([total_loss], [None], read_out, unrolled.traces[-1])
+    of_readout, of_tied = of_read_out[: len(reading.readout)], of_read_out[len(reading.readout) :]
+    of_layers: list[Any] = []
+    states: list[Any] = []
+    for number in reversed(range(len(unrolled.traces))):
+        layer, weights, traces = network.cell.layers[number], reading.layers[number], unrolled.traces[number]
+        below = unrolled.traces[number - 1] if number else []
+        read = [weights.input_kernel, weights.biases[0], *([] if number else reading.embedding)]
+        back = back_through_time(layer, weights, traces, of_outputs, of_states[number], hand_back)
+        tops = [trace.projected for trace in traces]
+        (of_kernel, of_bias, *of_embedding), of_outputs = _flow_down(tops, back.projected, read, below)
+        of_kernels = join_rows([of_kernel, _recurrent_kernel_gradient(traces, back.recurrents)])
+        of_layers[:0] = [of_kernels, of_bias, *layer.other_bias_gradients(back.recurrents)]
+        states.insert(0, back.state)
     if reading.tied:
-        gradients = list(map(_of_both_uses, gradients, found["tied"]))
-    for number, layer in enumerate(layers):
-        recurrent = _recurrent_kernel_gradient(
-            layer, unrolled.traces[number], found["projected"][number], found["recurrents"][number]
-        )
-        gradients.append(tf.concat([found["kernels"][number], recurrent], axis=0))
-        gradients.extend(found["biases"][number])
-    gradients.extend(found["readout"])
-    pairs = list(map(GradientAndVariable, gradients, network.variables))
-    return LayeredGradients(pairs, found["others"])
+        of_embedding = list(map(_of_both_uses, of_embedding, of_tied))
+    gradients = [*of_embedding, *of_layers, *of_readout]
+    return LayeredGradients(list(map(GradientAndVariable, gradients, network.variables)), states)
+
+
+def _flow_down(
+    tops: list[Any], upstream: list[Any], weights: list[Any], below: list[ChunkTrace]
+) -> tuple[list[Any], list[Any]]:
+    """From what stands above a layer to the weights between and to the layer's outputs.
+
+    Returns:
+        The gradients of the weights, zero where nothing flows, and of the outputs of each chunk, None
+        where nothing flows.
+    """
+    wanted = [*weights, *(trace.outputs for trace in below)]
+    found = tf.gradients(tops, wanted, upstream)
+    of_weights = [
+        tf.zeros_like(weight) if gradient is None else gradient
+        for weight, gradient in zip(weights, found, strict=False)
+    ]
+    return of_weights, found[len(weights) :]
 
 
 def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
@@ -106,15 +123,12 @@ def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
     return read_out + looked_up
 
 
-def _recurrent_kernel_gradient(
-    layer: Cell, traces: list[ChunkTrace], projected: list[Any], recurrents: list[list[Any]]
-) -> Any:
-    parts = []
-    for trace, of_projected, of_recurrents in zip(traces, projected, recurrents, strict=True):
-        before = tf.concat(trace.before, axis=0)
-        after = layer.recurrent_gradient(of_projected, of_recurrents)
-        parts.append(tf.matmul(before, after, transpose_a=True))
-    return tf.add_n(parts)
+def _recurrent_kernel_gradient(traces: list[ChunkTrace], recurrents: list[Any]) -> Any:
+    products = [
+        tf.matmul(join_rows(trace.before), after, transpose_a=True)
+        for trace, after in zip(traces, recurrents, strict=True)
+    ]
+    return tf.add_n(products)
 
 
 def true_gradients(pairs: list[GradientAndVariable], optimizer: str) -> list[GradientAndVariable]:

@@ -53,8 +53,9 @@ class LayerUnroller:
             lambda chunk, inputs: self._project(first_chunk + chunk, inputs),
             chunks,
             states,
-            lambda t, state: self._hand_on(first_step + t, state),
+            self._hand_on,
             lambda place, chunk, outputs: self._dropout(place, first_chunk + chunk, outputs),
+            first_step,
         )
 
 

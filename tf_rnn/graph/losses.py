@@ -111,11 +111,11 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     @tf.custom_gradient
     def cross_entropy(logits: Any) -> tuple[Any, Callable[[Any], Any]]:
         probabilities = tf.nn.softmax(logits)
-        positions = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
+        positions = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
 
         def gradient(upstream: Any) -> Any:
-            scaled = probabilities * upstream[:, tf.newaxis]
-            return tf.tensor_scatter_nd_sub(scaled, positions, upstream)
+            slopes = tf.tensor_scatter_nd_sub(probabilities, positions, tf.ones_like(upstream))
+            return slopes * tf.expand_dims(upstream, 1)
 
         log_total = tf.reduce_max(logits, axis=1) - tf.log(tf.reduce_max(probabilities, axis=1))
         return log_total - tf.gather_nd(logits, positions), gradient

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.cells.pieces import join_rows
 from tf_rnn.graph.gradients import GradientAndVariable, layered_gradients
 
 if TYPE_CHECKING:
@@ -60,29 +61,28 @@ def recomputed_gradients(
     segments: list[Segment],
     unroller_of: Callable[[Reading], LayerUnroller],
     loss_of: Callable[[Reading, list[Any], list[list[Any]], int], Any],
+    hand_back: Callable[[int, Any], Any],
     network: Network,
     reading: Reading,
     total_loss: Any,
 ) -> list[GradientAndVariable]:
     """The gradients that `layered_gradients` gives, keeping only the states between the segments.
 
-    From the last segment to the first, its steps are taken again from the state before it, and
-
-        J = (its part of the loss) + sum(S_out * dL/dS_out)
-
-    has the gradients dJ/dweights, the segment's share of dL/dweights, and dJ/dS_in = dL/dS_in, with
-    which the segment before goes on. Each segment waits for the gradient that it starts from, so that
-    at no time more than one of them is in memory: of n steps in segments of k, about k + n / k instead
-    of n.
+    From the last segment to the first, its steps are taken again from the state before it, and its part
+    of the loss together with dL/dS_out, of the state after it, gives the segment's share of
+    dL/dweights, and dL/dS_in, with which the segment before goes on. While one segment goes back, the
+    one before it is taken again, and no other: of n steps in segments of k, about 2 k + n / k are in
+    memory instead of n. (With one at a time, cores stand idle at the ends of each.)
 
     Args:
         segments: In the order of time.
         unroller_of: What lays the layers over steps, with a reading's weights.
         loss_of: A segment's part of the total loss, of a reading, its outputs, its targets in chunks,
             and its first step.
+        hand_back: See `back_through_time`.
         network: Whose variables.
         reading: The read that the loss was computed from.
-        total_loss: Of the forward pass; what the last segment waits for.
+        total_loss: Of the forward pass; what the last two segments wait for.
 
     Returns:
         A pair for each of `network.variables`, in that order.
@@ -90,19 +90,18 @@ def recomputed_gradients(
     Source: Chen et al. 2016, section 4 (sublinear memory); Gruslys et al. 2016 for recurrent networks.
     """
     totals: list[Any] = []
-    upstream: list[Any] = []
+    upstream: Any = None
+    waits_for = [total_loss]
     for segment in reversed(segments):
         # What the weights' gradients are made of must not wait either: it would stand in memory.
-        again = segment.after([*upstream, *map(_tensor, totals)] or [total_loss])
+        again = segment.after(waits_for)
+        if totals:
+            waits_for = [*tf.nest.flatten(upstream), *map(_tensor, totals)]
         # TensorFlow looks for gradients in all that the weights lead to: here, to one segment alone.
         own = reading.again()
         unrolled = again.laid_by(unroller_of(own))
         part = loss_of(own, unrolled.outputs, again.targets, segment.first_step)
-        ends = tf.nest.flatten(unrolled.handed_on)
-        flow = [tf.reduce_sum(end * up) for end, up in zip(ends, upstream, strict=False)]
-        begins = tf.nest.flatten(again.states)
-        pairs, upstream = layered_gradients(tf.add_n([part, *flow]), network, own, unrolled, begins)
-        upstream = [tf.stop_gradient(gradient) for gradient in upstream]
+        pairs, upstream = layered_gradients(part, network, own, unrolled, hand_back, upstream)
         gradients = [gradient for gradient, _ in pairs]
         totals = list(map(_sum, totals, gradients)) if totals else gradients
     return list(map(GradientAndVariable, totals, network.variables))
@@ -116,8 +115,8 @@ def _sum(one: Any, other: Any) -> Any:
     """The sum of two gradients of a variable; rows that were looked up stay a list of rows."""
     if isinstance(one, tf.IndexedSlices):
         return tf.IndexedSlices(
-            tf.concat([one.values, other.values], axis=0),
-            tf.concat([one.indices, other.indices], axis=0),
+            join_rows([one.values, other.values]),
+            join_rows([one.indices, other.indices]),
             one.dense_shape,
         )
     return one + other

@@ -38,6 +38,9 @@ class ReweightedGraph(UnrolledGraph):
         flow = self._flow_steps[t]
         return tf.nest.map_structure(lambda part: flow * part + tf.stop_gradient((1 - flow) * part), state)
 
+    def _hand_back(self, t: int, gradient: Any) -> Any:
+        return tf.nest.map_structure(lambda part: self._flow_steps[t] * part, gradient)
+
     def _place_losses(self) -> None:
         super()._place_losses()
         self.final_state = tf.nest.map_structure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.products import recurrent_product
+from tf_rnn.cells.pieces import join_rows, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,17 +58,23 @@ def unroll(
 
 
 class ChunkTrace(NamedTuple):
-    """What the gradient of one layer's recurrent weights needs of a chunk of steps.
+    """What the way back through one layer needs of a chunk of steps.
 
     Attributes:
+        steps: Which steps of the graph.
         before: H_{t-1} of each step.
         projected: X W_x + b of the whole chunk, [steps * batch_size, columns].
         recurrents: H_{t-1} W_s of each step.
+        kept: What the cell keeps of each step.
+        outputs: H_t of all steps, [steps * batch_size, state_size], time first.
     """
 
+    steps: range
     before: list[Any]
     projected: Any
     recurrents: list[Any]
+    kept: list[Any]
+    outputs: Any
 
 
 class Unrolled(NamedTuple):
@@ -116,6 +122,7 @@ def unroll_layers(
     states: Sequence[Any],
     hand_on: Callable[[int, Any], Any] = as_it_is,
     hand_up: Callable[[int, int, Any], Any] = all_of_it,
+    first_step: int = 0,
 ) -> Unrolled:
     """Lays the layers side by side, taking everything that need not wait a chunk of steps at a time.
 
@@ -133,6 +140,7 @@ def unroll_layers(
             t and the state.
         hand_up: What becomes of a layer's outputs of a chunk on their way up, a function of how many
             layers they have passed, the chunk's number and the outputs.
+        first_step: Which step of the graph the first of them is.
 
     Returns:
         See `Unrolled`.
@@ -140,8 +148,8 @@ def unroll_layers(
     result = Unrolled.before(states)
     current = result.handed_on
     for position, inputs in enumerate(chunks):
-        outputs = tf.concat(inputs, axis=0)
-        first = len(result.states)
+        outputs = join_rows(inputs)
+        first = first_step + len(result.states)
         steps = range(first, first + len(inputs))
         history = []
         for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
@@ -150,7 +158,7 @@ def unroll_layers(
             result.traces[number].append(chunk.trace)
             history.append(chunk.states)
             current[number] = chunk.handed_on
-            outputs = hand_up(number + 1, position, tf.concat(chunk.outputs, axis=0))
+            outputs = hand_up(number + 1, position, chunk.trace.outputs)
         result.states.extend(zip(*history, strict=True))
         result.outputs.append(outputs)
     return result
@@ -159,7 +167,6 @@ def unroll_layers(
 class _Chunk(NamedTuple):
     trace: ChunkTrace
     states: list[Any]
-    outputs: list[Any]
     handed_on: Any
 
 
@@ -171,15 +178,13 @@ def _run_chunk(
     steps: range,
     hand_on: Callable[[int, Any], Any],
 ) -> _Chunk:
-    trace = ChunkTrace([], projected, [])
-    states, outputs = [], []
-    for t, step in zip(steps, tf.split(projected, len(steps), axis=0), strict=True):
-        hidden = layer.hidden(state)
-        recurrent = recurrent_product(hidden, weights.recurrent_kernel)
-        output, state = layer.combine(weights, step, recurrent, state)
-        trace.before.append(hidden)
-        trace.recurrents.append(recurrent)
-        outputs.append(output)
+    before, recurrents, states, kept = [], [], [], []
+    for t, step in zip(steps, split_rows(projected, len(steps)), strict=True):
+        before.append(layer.hidden(state))
+        recurrents.append(tf.matmul(before[-1], weights.recurrent_kernel))
+        state, needed = layer.combine(weights, step, recurrents[-1], state)
+        kept.append(needed)
         states.append(state)
         state = hand_on(t, state)
-    return _Chunk(trace, states, outputs, state)
+    outputs = join_rows([layer.hidden(after) for after in states])
+    return _Chunk(ChunkTrace(steps, before, projected, recurrents, kept, outputs), states, state)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.cells.pieces import join_rows, split_rows
 from tf_rnn.config import GraphOptions, OptionError
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.graph.dropout import Dropout
@@ -145,7 +146,7 @@ class UnrolledGraph:
 
     @property
     def traces(self) -> list[list[ChunkTrace]]:
-        """What the gradient of each layer's recurrent weights was formed of; none of a foreign cell."""
+        """The steps of each layer as they were taken, in chunks; none of a foreign cell."""
         return self._unrolled.traces
 
     @property
@@ -320,12 +321,16 @@ class UnrolledGraph:
         vectors = [self.network.encoding.vectors(reading.embedding, x) for x in self.inputs]
         vectors = self._dropout.over_steps(0, vectors, self._chunks)
         outputs, self.states = unroll(self.cell, vectors, self.init_state, self._hand_on)
-        chunks = enumerate(tf.concat(group, axis=0) for group in self._chunks.cut(outputs))
+        chunks = enumerate(join_rows(group) for group in self._chunks.cut(outputs))
         return Unrolled([self._dropout(1, number, chunk) for number, chunk in chunks], [], [], [])
 
     def _hand_on(self, t: int, state: Any) -> Any:
         """What becomes of the state after step t on its way to step t + 1: nothing."""
         return state
+
+    def _hand_back(self, t: int, gradient: Any) -> Any:
+        """What becomes of the gradient of that state on its way back, the derivative of `_hand_on`."""
+        return gradient
 
     @property
     def _step_operations(self) -> float:
@@ -341,8 +346,8 @@ class UnrolledGraph:
         for outputs, targets in zip(self._unrolled.outputs, chunks, strict=True):
             logits = self.network.logits(self._reading, outputs)
             rows = self._rows_of_loss(logits, targets)
-            self.predictions += tf.split(loss.predict(logits), len(targets), axis=0)
-            self.losses += tf.split(rows, len(targets), axis=0)
+            self.predictions += split_rows(loss.predict(logits), len(targets))
+            self.losses += split_rows(rows, len(targets))
             rows_of_loss.append(rows)
         self.total_loss: Any = self._reduce(rows_of_loss)
 
@@ -350,7 +355,7 @@ class UnrolledGraph:
         """The losses of a chunk, [steps * batch_size], time first."""
         loss = self.network.loss
         rows_of = loss.marked_losses if self.options.loss_steps == "marked" else loss.losses
-        return rows_of(logits, tf.concat(targets, axis=0))
+        return rows_of(logits, join_rows(targets))
 
     def _reduce(self, rows_of_loss: list[Any]) -> Any:
         """The losses of the chunks, [steps * batch_size] each, to one scalar."""
@@ -401,11 +406,15 @@ class UnrolledGraph:
         if not self.network.is_layered:
             return plain_gradients(self.total_loss)
         if self.options.recompute is None:
-            return layered_gradients(self.total_loss, self.network, self._reading, self._unrolled).pairs
+            found = layered_gradients(
+                self.total_loss, self.network, self._reading, self._unrolled, self._hand_back
+            )
+            return found.pairs
         return recomputed_gradients(
             self._segments,
             self._unroller_of,
             self._part_of_loss,
+            self._hand_back,
             self.network,
             self._reading,
             self.total_loss,

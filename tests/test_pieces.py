@@ -1,0 +1,67 @@
+"""Putting matrices together and taking them apart, against NumPy, with one constant for each axis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import LSTMCell
+from tf_rnn.cells.pieces import join_columns, join_rows, split_columns, split_rows
+from tf_rnn.graph import UnrolledGraph
+
+WHOLE = np.arange(6.0 * 7).reshape(6, 7)
+
+
+@pytest.mark.parametrize("sizes", [[7], [3, 4], [2, 4, 1], [1] * 7])
+def test_columns(sizes: list[int]) -> None:
+    with tf.Graph().as_default(), tf.Session() as session:
+        parts = split_columns(tf.constant(WHOLE), sizes)
+        found, again = session.run([parts, join_columns(parts)])
+    assert_close(found, np.split(WHOLE, np.cumsum(sizes)[:-1], axis=1), 0, "parts")
+    assert_close(again, WHOLE, 0, "whole")
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_rows(count: int) -> None:
+    with tf.Graph().as_default(), tf.Session() as session:
+        parts = split_rows(tf.constant(WHOLE), count)
+        found, again = session.run([parts, join_rows(parts)])
+    assert_close(found, np.split(WHOLE, count), 0, "parts")
+    assert_close(again, WHOLE, 0, "whole")
+
+
+def test_a_loop_does_not_keep_the_constants_to_itself() -> None:
+    """First needed in a loop's body, then outside."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        whole = tf.constant(WHOLE)
+        _, looped = tf.while_loop(
+            lambda i, _: i < 2, lambda i, x: (i + 1, join_columns(split_columns(x, [3, 4])[::-1])), [0, whole]
+        )
+        outside = join_columns(split_columns(whole, [3, 4]))
+        assert_close(session.run([looped, outside]), [np.roll(np.roll(WHOLE, 4, 1), 4, 1), WHOLE], 0)
+
+
+def test_the_constants_do_not_wait_for_what_their_first_user_waits_for() -> None:
+    with tf.Graph().as_default():
+        rows, awaited = tf.ones([1, 2]), tf.placeholder(tf.int32, [])
+        with tf.control_dependencies([awaited]):
+            joined = join_rows([rows] * 2)
+        assert joined.op.control_inputs == [awaited.op]
+        assert joined.op.inputs[-1].op.control_inputs == []
+
+
+def test_each_graph_has_constants_of_its_own() -> None:
+    for _ in range(2):
+        with tf.Graph().as_default() as graph:
+            assert join_rows([tf.ones([1, 2])] * 2).graph is graph
+
+
+def test_a_wider_graph_has_no_more_constants_for_its_steps() -> None:
+    """One chunk each: what a step adds is no constant."""
+    counts = {}
+    for num_steps in (2, 9):
+        graph = UnrolledGraph(LSTMCell(4), num_steps, 3, 5, 2).tf_graph
+        counts[num_steps] = sum(operation.type == "Const" for operation in graph.get_operations())
+    assert counts[2] == counts[9], counts

@@ -1,0 +1,55 @@
+"""Matrices put together and taken apart: rows are examples, step after step; columns are gates.
+
+TensorFlow's `concat` and `split` make a constant of the axis at each call, which in a wide graph are a
+tenth of all operations; here a `tf.Graph` has one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn._tensorflow import tf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CONSTANTS = "tf_rnn/constants"
+
+
+def join_rows(parts: Sequence[Any]) -> Any:
+    """Tensors [rows_i, ...] as one, [sum of rows_i, ...]."""
+    return tf.concat(parts, axis=_constant(0))
+
+
+def split_rows(whole: Any, count: int) -> list[Any]:
+    """A tensor in `count` equal parts, the first rows first."""
+    parts: list[Any] = tf.split(whole, count, axis=_constant(0))
+    return parts
+
+
+def join_columns(parts: Sequence[Any]) -> Any:
+    """Matrices [rows, columns_i] as one, [rows, sum of columns_i]."""
+    return tf.concat(parts, axis=_constant(1))
+
+
+def split_columns(whole: Any, sizes: Sequence[int]) -> list[Any]:
+    """The first sizes[0] columns of a matrix, the next sizes[1], and so on."""
+    if len(set(sizes)) == 1:
+        parts: list[Any] = tf.split(whole, len(sizes), axis=_constant(1))
+        return parts
+    return list(
+        tf.raw_ops.SplitV(value=whole, size_splits=_constant(*sizes), axis=_constant(1), num_split=len(sizes))
+    )
+
+
+def _constant(*values: int) -> Any:
+    """A number, or a list of them, that a `tf.Graph` has once however often it is asked for."""
+    made: list[dict[Any, Any]] = tf.get_collection_ref(_CONSTANTS)
+    if not made:
+        made.append({})
+    # The body of a loop is a graph of its own, with the collections of the graph around it.
+    key = (tf.get_default_graph(), values)
+    if key not in made[0]:
+        with tf.control_dependencies(None):  # it waits for nothing that its first user waits for
+            made[0][key] = tf.constant(values[0] if len(values) == 1 else values)
+    return made[0][key]
