@@ -141,7 +141,8 @@ def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
         fed = dict(zip(wanted, arrays, strict=True))
         found, found_expected = session.run([[pair[0] for pair in pairs], [pair[1] for pair in pairs]], fed)
         assert_close(found, found_expected, 1e-14, name)
-        assert_close(*session.run([own_others, of_others], fed), 1e-13, f"{name}, other biases")
+        found_others, expected_others = session.run([own_others, of_others], fed)
+        assert_close(found_others, expected_others, 1e-13, f"{name}, other biases")
         numeric = numeric_gradient(lambda: float(session.run(scalar, fed)), arrays[0])
         assert_close(found[0], numeric, 1e-8, f"{name}, differences")
 
