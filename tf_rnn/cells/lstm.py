@@ -34,8 +34,7 @@ class LSTMGates(NamedTuple):
 class _Kept(NamedTuple):
     """What the way back needs of a step, in the letters of `LSTMCell`."""
 
-    sigmoids: Any  # sigmoid of i || f || o
-    gates: LSTMGates  # the same, apart
+    gates: LSTMGates
     candidate: Any  # tanh(g)
     before: Any  # C_{t-1}
     shown: Any  # tanh(C_t)
@@ -103,14 +102,11 @@ class LSTMCell(Cell):
         self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
     ) -> tuple[LSTMState, _Kept]:
         """Gates, cell and output; see `Cell.combine`."""
-        before = projected + recurrent
-        d = self._units
-        sigmoids, candidate = split_columns(before, [3 * d, d])
-        sigmoids, candidate = tf.sigmoid(sigmoids), tf.tanh(candidate)
-        gates = LSTMGates(*split_columns(sigmoids, [d] * 3))
+        *gates, candidate = split_columns(projected + recurrent, [self._units] * 4)
+        gates, candidate = LSTMGates(*map(tf.sigmoid, gates)), tf.tanh(candidate)
         cell = gates.forget * state.cell + gates.input * candidate
         shown = tf.tanh(cell)
-        return LSTMState(gates.output * shown, cell), _Kept(sigmoids, gates, candidate, state.cell, shown)
+        return LSTMState(gates.output * shown, cell), _Kept(gates, candidate, state.cell, shown)
 
     def backward(self, kept: _Kept, upstream: LSTMState) -> StepGradient:
         """The derivative of a step; see `Cell.backward`.
@@ -122,10 +118,11 @@ class LSTMCell(Cell):
         The slopes, all but the last factors, do not wait for what flows back.
         """
         gates = kept.gates
-        factors = join_columns([kept.candidate, kept.before, kept.shown])
         slopes = join_columns(
             [
-                tf.raw_ops.SigmoidGrad(y=kept.sigmoids, dy=factors),
+                tf.raw_ops.SigmoidGrad(y=gates.input, dy=kept.candidate),
+                tf.raw_ops.SigmoidGrad(y=gates.forget, dy=kept.before),
+                tf.raw_ops.SigmoidGrad(y=gates.output, dy=kept.shown),
                 tf.raw_ops.TanhGrad(y=kept.candidate, dy=gates.input),
             ]
         )
