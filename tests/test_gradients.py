@@ -26,7 +26,9 @@ from references import cross_entropy, run_steps, softmax, squared_error
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.chunks import Chunks
 
 # 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, and those of
 # more than 512 are scattered.
@@ -94,6 +96,26 @@ def test_values_and_gradients_of_every_kind(
     assert_gradients_agree(run)
 
 
+@pytest.mark.parametrize(
+    ("num_steps", "batch_size", "expected"),
+    [
+        (1, 7, [1]),
+        (2, 50, [1, 1]),  # two chunks at least
+        (10, 20, [5, 5]),
+        (10, 50, [4, 4, 2]),  # 200 rows
+        (20, 20, [10, 10]),
+        (20, 50, [5, 5, 5, 5]),  # four chunks
+        (35, 64, [9, 9, 9, 8]),
+        (50, 50, [10] * 5),  # ten steps at most
+        (51, 3, [9, 9, 9, 9, 9, 6]),  # and even ones
+    ],
+)
+def test_how_many_steps_a_chunk_has(num_steps: int, batch_size: int, expected: list[int]) -> None:
+    options = GraphOptions(num_steps=num_steps, batch_size=batch_size, input_size=2, num_classes=2)
+    cut = Chunks(options, 1e9).cut(list(range(num_steps)))
+    assert [len(chunk) for chunk in cut] == expected
+
+
 @pytest.mark.parametrize("cell", list(CASES))
 @pytest.mark.parametrize(("num_steps", "batch_size"), [(4, 3), (1, 1)])
 def test_values_and_gradients_in_one_chunk(cell: str, num_steps: int, batch_size: int) -> None:
@@ -122,6 +144,7 @@ def test_gradients_in_float32() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_steps: int) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", chunk_steps)
+    monkeypatch.setattr("tf_rnn.graph.chunks.FEWEST_CHUNKS", 1)
     run = make_run(CASES["stacked"].make(), 4, 3, input_size=5)
     assert len(run.graph._unrolled.outputs) == -(-4 // chunk_steps)
     assert_values_agree(run, CASES["stacked"].step)

@@ -10,9 +10,13 @@ from tf_rnn.graph.session import TINY_STEP
 if TYPE_CHECKING:
     from tf_rnn.config import GraphOptions
 
-# How many steps' inputs are projected, and states read out, in one product. All at once would make
-# each layer wait for the whole of the one below.
+# How many steps' inputs are projected, and states read out, in one product, at most. All at once would
+# make each layer wait for the whole of the one below: a graph has four chunks, fewer where a product
+# would have so few rows that it is slow, and two at least.
 CHUNK_STEPS = 10
+CHUNKS = 4
+FEWEST_CHUNKS = 2
+CHUNK_ROWS = 200
 
 
 class Chunks:
@@ -28,10 +32,8 @@ class Chunks:
 
     def __init__(self, options: GraphOptions, step_operations: float) -> None:
         self._segment_steps = options.segment_steps
-        wanted = options.num_steps if step_operations < TINY_STEP else CHUNK_STEPS
-        if options.recompute is not None:  # segments of even chunks
-            wanted = math.ceil(self._segment_steps / math.ceil(self._segment_steps / wanted))
-        self._chunk_steps = wanted
+        is_tiny = step_operations < TINY_STEP
+        self._chunk_steps = options.num_steps if is_tiny else _chunk_steps(options)
 
     def segments(self, items: list[Any]) -> list[list[list[Any]]]:
         """A list over time as segments of chunks."""
@@ -40,6 +42,14 @@ class Chunks:
     def cut(self, items: list[Any]) -> list[list[Any]]:
         """A list over time as chunks."""
         return [chunk for segment in self.segments(items) for chunk in segment]
+
+
+def _chunk_steps(options: GraphOptions) -> int:
+    """How many steps a chunk has in a segment; the last has what is left."""
+    steps = options.segment_steps
+    enough = max(math.ceil(steps / CHUNKS), math.ceil(CHUNK_ROWS / options.batch_size))
+    wanted = min(CHUNK_STEPS, math.ceil(steps / FEWEST_CHUNKS), enough)
+    return math.ceil(steps / math.ceil(steps / wanted))
 
 
 def chunked(items: list[Any], size: int) -> list[list[Any]]:
