@@ -44,6 +44,8 @@ OLD = (KEPT, EXPORTED, *TEXTS, "missing", f"{KEPT}/checkpoints", "text.txt/under
 PATHS = st.sampled_from([*NEW, *OLD]) | STRANGE.filter(lambda name: name not in (".", "..")).map(
     f"{OUT}/".__add__
 )
+# A good line of `recommend` takes seconds, whatever its sizes: it is searched with the slow tests alone.
+QUICK = [name for name in COMMANDS if name != "recommend"]
 # What commands need: one that is as it should be.
 NEEDED = {"folder": [KEPT], "exported": [EXPORTED], "out": [OUT]}
 
@@ -127,7 +129,7 @@ def search(command: str, furnished: Path, profile: settings) -> None:
     assert statuses >= ({2} if command == launch.NAME else {0, 2}), statuses
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", QUICK)
 def test_any_line_is_done_or_refused_in_one_line(furnished: Path, command: str) -> None:
     search(command, furnished, settings(settings.get_profile("quick"), max_examples=12))
 
