@@ -12,6 +12,7 @@ import pytest
 
 from tf_rnn.config import (
     LARGEST_SIZE,
+    LARGEST_WIDTH,
     GraphOptions,
     OptionError,
     Setup,
@@ -128,11 +129,12 @@ def test_a_value_is_shown_on_one_line(value: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("option", BLOCK)
-def test_sizes_are_what_tensorflow_counts_with(option: str) -> None:
-    GraphOptions(**(BLOCK | {option: LARGEST_SIZE}))
-    message = f"{option} must be a whole number of at most 2147483647, got 2147483648"
+def test_sizes_are_what_tensorflow_counts_with_and_widths_what_can_be_built(option: str) -> None:
+    largest = LARGEST_WIDTH if option == "num_steps" else LARGEST_SIZE
+    GraphOptions(**(BLOCK | {option: largest}))
+    message = f"{option} must be a whole number of at most {largest}, got {largest + 1}"
     with pytest.raises(OptionError, match=f"^{message}$"):
-        GraphOptions(**(BLOCK | {option: LARGEST_SIZE + 1}))
+        GraphOptions(**(BLOCK | {option: largest + 1}))
 
 
 @pytest.mark.parametrize("option", ["learning_rate", "clip_norm", "init_scale"])

@@ -289,3 +289,20 @@ def test_adaptive_measures_again_and_counts_nothing_twice(monkeypatch: pytest.Mo
         (4, 4, 4, 2), (4, 6, 2, 2), (4, 8, 2, 4),
     ]  # fmt: skip
     assert sum(w.new_steps for w in windows) == 12
+
+
+def test_a_row_too_long_for_a_graph_is_refused_before_one_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_rnn.graph.styles.LARGEST_WIDTH", 12)
+    graph = make_graph(3)
+    before = len(graph.tf_graph.get_operations())
+    message = "^style must be another than 'full' where a row has more than 12 steps; here it has 13$"
+    with pytest.raises(config.OptionError, match=message):
+        next(STYLES["full"](course_of(graph)))
+    assert len(graph.tf_graph.get_operations()) == before
+
+
+def test_the_widest_graph_has_a_width() -> None:
+    with pytest.raises(
+        config.OptionError, match=r"^num_steps must be a whole number of at most 10000, got 10001$"
+    ):
+        make_graph(10_001)

@@ -37,6 +37,8 @@ BUDGETS = ("tokens", "updates", "seconds", "epochs")
 MOST = 10_000
 # What TensorFlow counts with.
 LARGEST_SIZE = 2**31 - 1
+# A wider graph would take minutes to build and gigabytes to hold, whatever its cell.
+LARGEST_WIDTH = 10_000
 LARGEST_NUMBERS = {"float32": 3.4028234663852886e38, "float64": math.inf}
 LONGEST_SHOWN = 200
 EXCHANGES = ("sync", "async")
@@ -191,7 +193,8 @@ class GraphOptions:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for option in ("num_steps", "batch_size", "num_classes"):
+        require_whole("num_steps", self.num_steps, at_most=LARGEST_WIDTH)
+        for option in ("batch_size", "num_classes"):
             require_whole(option, getattr(self, option), at_most=LARGEST_SIZE)
         require_choice("input_kind", self.input_kind, INPUT_KINDS)
         require_choice("loss", self.loss, LOSSES)

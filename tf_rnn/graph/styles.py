@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tf_rnn.config import NEED_ALL_LOSSES, OptionError
+from tf_rnn.config import LARGEST_WIDTH, NEED_ALL_LOSSES, OptionError
 from tf_rnn.graph.reweighted import ReweightedGraph
 
 if TYPE_CHECKING:
@@ -147,8 +147,17 @@ def _slide(course: Course, width: int, stride: int, begin: int, most: float = ma
 def full(course: Course) -> Iterator[Window]:
     """The whole row at once: backpropagation through time without truncation.
 
+    Raises:
+        OptionError: If a row is longer than the widest graph.
+
     Source: Werbos 1990.
     """
+    if course.length > LARGEST_WIDTH:
+        raise OptionError(
+            "style",
+            f"must be another than 'full' where a row has more than {LARGEST_WIDTH} steps; "
+            f"here it has {course.length}",
+        )
     graph = course.graphs.of(course.length)
     yield Window(graph, 0, course.length, course.length, graph.final_state, loss_scale=graph.loss_scale)
 
