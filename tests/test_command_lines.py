@@ -115,11 +115,15 @@ def search(command: str, furnished: Path, profile: settings) -> None:
     processes, as other tests do.
     """
     statuses = set()
+    places = [action.dest for action in actions(command) if not action.option_strings]
 
     @settings(profile)
     @given(lines(command))
     def line_ends_well(words: list[str]) -> None:
         named = [Path(after).parts[:1] for word, after in itertools.pairwise(words) if word == "--out"]
+        named += [
+            Path(word).parts[:1] for dest, word in zip(places, words[1:], strict=False) if dest == "out"
+        ]
         may_write = {OUT, "new", "results", *itertools.chain(*named)} - {KEPT, EXPORTED}
         may_write |= {KEPT} if "--resume" in words else set()
         with copied(furnished) as place:
