@@ -102,8 +102,8 @@ class LSTMCell(Cell):
         self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
     ) -> tuple[LSTMState, _Kept]:
         """Gates, cell and output; see `Cell.combine`."""
-        *gates, candidate = split_columns(projected + recurrent, [self._units] * 4)
-        gates, candidate = LSTMGates(*map(tf.sigmoid, gates)), tf.tanh(candidate)
+        *opened, written = split_columns(projected + recurrent, [self._units] * 4)
+        gates, candidate = LSTMGates(*map(tf.sigmoid, opened)), tf.tanh(written)
         cell = gates.forget * state.cell + gates.input * candidate
         shown = tf.tanh(cell)
         return LSTMState(gates.output * shown, cell), _Kept(gates, candidate, state.cell, shown)
