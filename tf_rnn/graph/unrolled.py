@@ -57,7 +57,7 @@ class UnrolledGraph:
     Args:
         cell: A cell of `tf_rnn.cells`, or any duck-typed v1 RNN cell. Graphs on the same cell share
             all variables, the readout's and the optimizer's slots too, and stand in one `tf.Graph`.
-        num_steps: The width n.
+        num_steps: The width n, at most 10,000.
         batch_size: Examples side by side.
         input_size: Number of input classes, or of real inputs at each step; 0 for none.
         num_classes: Number of classes predicted, or of real outputs.
@@ -84,8 +84,8 @@ class UnrolledGraph:
         init_scale: Initial weights (all matrices; not the biases) are uniform in +-init_scale; None
             for Glorot and the cell's `recurrent_init`. A foreign cell makes its own.
         recompute: None keeps all that the backward pass needs. k keeps every k-th state alone, and takes
-            the steps between them once more on the way back; "sqrt" is k = sqrt(num_steps), which needs
-            the least memory. The gradient is the same.
+            the steps between them once more on the way back; "sqrt" is k = sqrt(num_steps), near
+            which the memory is least. The gradient is the same.
         dtype: "float32" or "float64".
         seed: Initial weights are a function of it, and in each session what is dropped where
             `dropout_seed` is not fed; None for fresh ones.
