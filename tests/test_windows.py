@@ -63,17 +63,17 @@ def test_options_that_are_refused(options: dict[str, Any], message: str) -> None
 
 def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
     graph = make_graph()
-    Truncation("sliding", stride=4).check(graph)
-    Truncation("block", stride=5).check(graph)
+    Truncation("sliding", stride=4).check(graph, 13)
+    Truncation("block", stride=5).check(graph, 13)
     message = r"^stride must be from 1 to num_steps \(4\), got 5$"
     with pytest.raises(OptionError, match=message):
-        Truncation("sliding", stride=5).check(graph)
+        Truncation("sliding", stride=5).check(graph, 13)
     with pytest.raises(OptionError, match=message):
         train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
 
 
 def test_a_width_of_1_cannot_adapt() -> None:
-    Truncation("adaptive").check(make_graph(2))
+    Truncation("adaptive").check(make_graph(2), 13)
     message = r"^num_steps must be at least 2 for the style adaptive, got 1$"
     with pytest.raises(OptionError, match=message):
         train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), listener=Silence())

@@ -147,17 +147,8 @@ def _slide(course: Course, width: int, stride: int, begin: int, most: float = ma
 def full(course: Course) -> Iterator[Window]:
     """The whole row at once: backpropagation through time without truncation.
 
-    Raises:
-        OptionError: If a row is longer than the widest graph.
-
     Source: Werbos 1990.
     """
-    if course.length > LARGEST_WIDTH:
-        raise OptionError(
-            "style",
-            f"must be another than 'full' where a row has more than {LARGEST_WIDTH} steps; "
-            f"here it has {course.length}",
-        )
     graph = course.graphs.of(course.length)
     yield Window(graph, 0, course.length, course.length, graph.final_state, loss_scale=graph.loss_scale)
 
@@ -297,14 +288,21 @@ def steps_per_epoch(style: str, num_steps: int, stride: int, length: int) -> int
     }.get(style, length)
 
 
-def require_style(style: str, stride: int, graph: UnrolledGraph) -> None:
-    """Raises OptionError unless a style can be used with a stride on a graph.
+def require_style(style: str, stride: int, graph: UnrolledGraph, length: int) -> None:
+    """Raises OptionError unless a style can be used with a stride on a graph and its rows.
 
     Args:
         style: A key of STYLES.
         stride: For "sliding".
         graph: The first graph.
+        length: Steps in a row.
     """
+    if style == "full" and length > LARGEST_WIDTH:
+        raise OptionError(
+            "style",
+            f"must be another than 'full' where a row has more than {LARGEST_WIDTH} steps; "
+            f"here it has {length}",
+        )
     if style == "sliding" and not 1 <= stride <= graph.num_steps:
         raise OptionError("stride", f"must be from 1 to num_steps ({graph.num_steps}), got {stride}")
     if style == "adaptive" and graph.num_steps < 2:

@@ -376,7 +376,7 @@ def _check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
     if graph.train_step is None:
         raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
     check_fit(graph, task)
-    plan.truncation.check(graph)
+    plan.truncation.check(graph, task.rows(graph.batch_size).targets.shape[1])
     task.blocks(graph.batch_size, graph.num_steps)
 
 

@@ -48,9 +48,9 @@ class Truncation:
         require_fraction("tolerance", self.tolerance)
         require_whole("seed", self.seed, at_least=0)
 
-    def check(self, graph: UnrolledGraph) -> None:
-        """Raises OptionError unless it can be used on a graph."""
-        require_style(self.style, self.stride, graph)
+    def check(self, graph: UnrolledGraph, length: int) -> None:
+        """Raises OptionError unless it can be used on a graph and rows of `length` steps."""
+        require_style(self.style, self.stride, graph, length)
 
     def windows(
         self, graphs: Graphs, length: int, epoch: int, measure: Callable[[int], np.ndarray]
