@@ -317,6 +317,10 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["--batch-size", "5000001"],
         "--batch-size must be at most 5000000 for the 5000000 tokens of split 'train', got 5000001",
     ),
+    "rows too long for one graph": (
+        ["--style", "full", "--batch-size", "20"],
+        "--style must be another than 'full' where a row has more than 10000 steps; here it has 50000",
+    ),
     "width larger than a row": (
         ["--num-steps", "2", "25001"],
         (

@@ -255,7 +255,11 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "style for losses at some steps": (
         ["--task", "adding", "--style", "random"],
-        "--style must be block or full for the task adding, whose losses do not stand at every",
+        "--style must be block or full where losses do not stand at every step, got 'random'",
+    ),
+    "rows too long for one graph": (
+        ["--style", "full", "--batch-size", "20"],
+        "--style must be another than 'full' where a row has more than 10000 steps; here it has 50000",
     ),
     "activation of another cell": (
         ["--cell", "lstm", "--activation", "relu"],

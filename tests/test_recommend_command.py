@@ -180,6 +180,10 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["--style", "sliding", "--stride", "7", "--num-steps", "6"],
         "--stride must be from 1 to num_steps (6), got 7",
     ),
+    "rows too long for one graph": (
+        ["--style", "full", "--batch-size", "20"],
+        "--style must be another than 'full' where a row has more than 10000 steps; here it has 50000",
+    ),
     "width larger than a row held out": (
         ["--num-steps", "1001"],
         "--num-steps must be at most 1000 (the 200000 tokens of split 'valid' cut into 200 rows), got 1001",

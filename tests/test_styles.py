@@ -12,7 +12,7 @@ from tf_rnn import config
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, draw_segment, needed_steps, require_style
+from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, draw_segment, needed_steps
 
 BATCH, INPUTS, UNITS, CLASSES, LENGTH = 3, 5, 4, 2, 13
 rng = np.random.default_rng(7)
@@ -289,16 +289,6 @@ def test_adaptive_measures_again_and_counts_nothing_twice(monkeypatch: pytest.Mo
         (4, 4, 4, 2), (4, 6, 2, 2), (4, 8, 2, 4),
     ]  # fmt: skip
     assert sum(w.new_steps for w in windows) == 12
-
-
-def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_rnn.graph.styles.LARGEST_WIDTH", 12)
-    graph = make_graph(3)
-    message = "^style must be another than 'full' where a row has more than 12 steps; here it has 13$"
-    with pytest.raises(config.OptionError, match=message):
-        require_style("full", 1, graph, LENGTH)
-    require_style("full", 1, graph, LENGTH - 1)
-    require_style("block", 1, graph, LENGTH)
 
 
 def test_the_widest_graph_has_a_width() -> None:

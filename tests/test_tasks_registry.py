@@ -138,10 +138,10 @@ def test_embeddings_suit_the_task(name: str, options: dict[str, Any], message: s
     setup = Setup(task=name, state_size=6, embedding_size=6, batch_size=1, **options)
     task = make_task(name)
     if message is None:
-        check_setup(setup, task, num_steps=3)
+        check_setup(setup, task, num_steps=[3])
         return
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        check_setup(setup, task, num_steps=3)
+        check_setup(setup, task, num_steps=[3])
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if issubclass(TASKS[name], Generated)])

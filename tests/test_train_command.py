@@ -710,6 +710,10 @@ BAD: Mapping[str, tuple[list[str], str]] = {
         ["--style", "sliding", "--stride", "5", "--num-steps", "3"],
         "--stride must be from 1 to num_steps (3), got 5",
     ),
+    "rows too long for one graph": (
+        ["--style", "full", "--batch-size", "20"],
+        "--style must be another than 'full' where a row has more than 10000 steps; here it has 50000",
+    ),
     "batch larger than the data": (
         ["--batch-size", "1000001"],
         "--batch-size must be at most 1000000 for the 1000000 tokens of split 'train', got 1000001",

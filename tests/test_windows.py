@@ -72,6 +72,16 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
         train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
 
 
+def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_rnn.config.LARGEST_WIDTH", 12)
+    graph = make_graph()
+    message = "^style must be another than 'full' where a row has more than 12 steps; here it has 13$"
+    with pytest.raises(OptionError, match=message):
+        Truncation("full").check(graph, 13)
+    Truncation("full").check(graph, 12)
+    Truncation("block").check(graph, 13)
+
+
 def test_a_width_of_1_cannot_adapt() -> None:
     Truncation("adaptive").check(make_graph(2), 13)
     message = r"^num_steps must be at least 2 for the style adaptive, got 1$"

@@ -151,6 +151,28 @@ def require_choice(option: str, value: Any, allowed: Collection[str]) -> str:
     return value
 
 
+def require_style(style: str, stride: int, num_steps: int, loss_steps: str | int) -> None:
+    """Raises OptionError unless a truncation style can be used on graphs at least `num_steps` wide."""
+    if style == "adaptive" and num_steps < 2:
+        raise OptionError("num_steps", f"must be at least 2 for the style adaptive, got {num_steps}")
+    if style == "sliding" and stride > num_steps:
+        raise OptionError("stride", f"must be from 1 to num_steps ({num_steps}), got {stride}")
+    if style in NEED_ALL_LOSSES and loss_steps == "marked":
+        raise OptionError(
+            "style", f"must be block or full where losses do not stand at every step, got {style!r}"
+        )
+
+
+def require_row(style: str, length: int) -> None:
+    """Raises OptionError if the style makes one graph of a row, and the row has too many steps."""
+    if style == "full" and length > LARGEST_WIDTH:
+        raise OptionError(
+            "style",
+            f"must be another than 'full' where a row has more than {LARGEST_WIDTH} steps; "
+            f"here it has {length}",
+        )
+
+
 def require_schedule(name: str, decay: float, decay_after: int | None) -> None:
     """Raises OptionError unless these make a learning rate's schedule; see `tf_rnn.training.Schedule`."""
     require_choice("schedule", name, SCHEDULES)

@@ -312,7 +312,7 @@ def measurement(arguments: argparse.Namespace) -> Measurement:
     task = make_task(setup.task, **setup.task_options)
     defaults = TASKS[setup.task].defaults
     num_steps = arguments.num_steps or defaults.longest
-    check_setup(setup, task, num_steps)
+    check_setup(setup, task, [num_steps])
     task.blocks(setup.batch_size, num_steps, "valid")
     tokens = defaults.tokens * SHARE_OF_BUDGET if arguments.tokens is None else arguments.tokens
     return Measurement(setup, task, num_steps, tokens)

@@ -180,7 +180,7 @@ def _new(arguments: argparse.Namespace, member: Member | None = None) -> Start:
     require_schedule(arguments.schedule, arguments.decay, arguments.decay_after)
     task = make_task(setup.task, **setup.task_options)
     num_steps = arguments.num_steps or max(task.defaults.num_steps)
-    check_setup(setup, task, num_steps)
+    check_setup(setup, task, [num_steps])
     amount = _amount(arguments) or {"epochs": EPOCHS}
     names = ("state", "schedule", "decay", "decay_after", "patience", "seed")
     chosen = {name: getattr(arguments, name) for name in names} | amount | {"num_steps": num_steps}

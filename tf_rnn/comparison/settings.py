@@ -103,13 +103,7 @@ class Comparison(Setup):
 
     def check_data(self, task: Task) -> None:
         """Raises OptionError unless the options suit the task, and its data every width."""
-        check_setup(self, task, max(self.num_steps))
-        if self.style == "adaptive" and min(self.num_steps) < 2:
-            raise OptionError("num_steps", "must be at least 2 for the style adaptive, got 1")
-        if self.style == "sliding" and self.stride > min(self.num_steps):
-            raise OptionError(
-                "stride", f"must be from 1 to num_steps ({min(self.num_steps)}), got {self.stride}"
-            )
+        check_setup(self, task, self.num_steps)
 
     @property
     def keys(self) -> list[RunKey]:

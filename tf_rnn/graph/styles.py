@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tf_rnn.config import LARGEST_WIDTH, NEED_ALL_LOSSES, OptionError
 from tf_rnn.graph.reweighted import ReweightedGraph
 
 if TYPE_CHECKING:
@@ -286,29 +285,3 @@ def steps_per_epoch(style: str, num_steps: int, stride: int, length: int) -> int
         "block": length // num_steps * num_steps,
         "sliding": num_steps + (length - num_steps) // stride * stride,
     }.get(style, length)
-
-
-def require_style(style: str, stride: int, graph: UnrolledGraph, length: int) -> None:
-    """Raises OptionError unless a style can be used with a stride on a graph and its rows.
-
-    Args:
-        style: A key of STYLES.
-        stride: For "sliding".
-        graph: The first graph.
-        length: Steps in a row.
-    """
-    if style == "full" and length > LARGEST_WIDTH:
-        raise OptionError(
-            "style",
-            f"must be another than 'full' where a row has more than {LARGEST_WIDTH} steps; "
-            f"here it has {length}",
-        )
-    if style == "sliding" and not 1 <= stride <= graph.num_steps:
-        raise OptionError("stride", f"must be from 1 to num_steps ({graph.num_steps}), got {stride}")
-    if style == "adaptive" and graph.num_steps < 2:
-        raise OptionError("num_steps", "must be at least 2 for the style adaptive, got 1")
-    if style in NEED_ALL_LOSSES and graph.options.loss_steps == "marked":
-        raise OptionError(
-            "style",
-            f"must be block or full where losses do not stand at every step, got {style!r}",
-        )

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.config import CELLS, NEED_ALL_LOSSES, OptionError, Setup, require_choice, shown
+from tf_rnn.config import CELLS, OptionError, Setup, require_choice, require_row, require_style, shown
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
@@ -20,7 +20,7 @@ from tf_rnn.tasks.vocabulary import Vocabulary
 from tf_rnn.tasks.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
     "SPLITS",
@@ -120,13 +120,13 @@ def make_vocabulary(task: str, tokens: Iterable[str]) -> Vocabulary:
     return kinds[require_choice("task", task, kinds)](tokens)
 
 
-def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
-    """Raises OptionError unless a setup suits its task, and the task's data a width.
+def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
+    """Raises OptionError unless a setup suits its task, and the task's data all widths.
 
     Args:
         setup: What is to be trained.
         task: The setup's task.
-        num_steps: The largest width.
+        num_steps: The widths.
     """
     for option, cell in OPTIONS_OF_ONE_CELL.items():
         if option in setup.cell_options and setup.cell != cell:
@@ -141,18 +141,11 @@ def check_setup(setup: Setup, task: Task, num_steps: int) -> None:
     for option, value in (layers | setup.cell_options).items():
         if predicts:
             raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
-    if setup.style == "adaptive" and num_steps < 2:
-        raise OptionError("num_steps", f"must be at least 2 for the style adaptive, got {num_steps}")
-    if setup.style == "sliding" and setup.stride > num_steps:
-        raise OptionError("stride", f"must be from 1 to num_steps ({num_steps}), got {setup.stride}")
-    if setup.style in NEED_ALL_LOSSES and task.loss_steps == "marked":
-        raise OptionError(
-            "style",
-            f"must be block or full for the task {task.name}, whose losses do not stand at every step; "
-            f"got {setup.style!r}",
-        )
+    require_style(setup.style, setup.stride, min(num_steps), task.loss_steps)
     _check_embedding(setup, task)
-    task.blocks(setup.batch_size, num_steps)
+    task.blocks(setup.batch_size, max(num_steps))
+    if setup.style == "full":
+        require_row(setup.style, task.rows(setup.batch_size).targets.shape[1])
 
 
 def _check_embedding(setup: Setup, task: Task) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.config import STYLES as STYLE_NAMES
-from tf_rnn.config import require_choice, require_fraction, require_whole
+from tf_rnn.config import require_choice, require_fraction, require_row, require_style, require_whole
 from tf_rnn.graph.lags import mean_gradient_norms
-from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, require_style
+from tf_rnn.graph.styles import STYLES, Course, Graphs, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,8 @@ class Truncation:
 
     def check(self, graph: UnrolledGraph, length: int) -> None:
         """Raises OptionError unless it can be used on a graph and rows of `length` steps."""
-        require_style(self.style, self.stride, graph, length)
+        require_style(self.style, self.stride, graph.num_steps, graph.options.loss_steps)
+        require_row(self.style, length)
 
     def windows(
         self, graphs: Graphs, length: int, epoch: int, measure: Callable[[int], np.ndarray]
