@@ -224,11 +224,16 @@ def test_an_interrupt_during_an_evaluation_is_not_lost(tmp_path: Path, evaluatio
 
 
 def test_without_a_folder_an_interrupt_is_not_held_back() -> None:
+    """With Python's own handler, which it does not set where it is started to ignore interrupts."""
     listener = Interrupting(update=2)
-    with pytest.raises(KeyboardInterrupt):
-        run(listener, updates=9)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(listener, updates=9)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert listener.updates == [1, 2]
-    assert listener.handlers == {signal.getsignal(signal.SIGINT)}
+    assert listener.handlers == {signal.default_int_handler}
 
 
 def test_handlers_are_given_back_after_an_error(tmp_path: Path) -> None:
