@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
 
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.command import exit_status, output
@@ -40,40 +41,35 @@ class SessionClock:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.runs = 0
-        self._is_running = False
 
     @contextlib.contextmanager
     def watching(self, kind: Any) -> Iterator[None]:
-        """Has every session run timed, also through `make_callable`, while the context is open.
+        """Has every session run timed, also those that are prepared, while the context is open.
 
         Args:
             kind: `tf.Session`.
         """
-        run, make_callable = kind.run, kind.make_callable
+        prepare = kind._make_callable_from_options  # noqa: SLF001 (what `prepared_run` calls)
 
-        @functools.wraps(make_callable)
-        def make_timed(session: Any, *given: Any, **options: Any) -> Callable[..., Any]:
-            return self._timed(make_callable(session, *given, **options))
+        def prepare_timed(session: Any, options: Any) -> Callable[..., Any]:
+            return self._timed(prepare(session, options))
 
-        kind.run, kind.make_callable = self._timed(run), make_timed
-        try:
+        timed: dict[str, Any] = {
+            "run": self._timed(kind.run),
+            "_make_callable_from_options": prepare_timed,
+        }
+        with mock.patch.multiple(kind, **timed):
             yield
-        finally:
-            kind.run, kind.make_callable = run, make_callable
 
     def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def timed(*given: Any, **options: Any) -> Any:
-            if self._is_running:  # a run within a run is counted by the outer one
-                return function(*given, **options)
-            self._is_running = True
             started = time.perf_counter()
             try:
                 return function(*given, **options)
             finally:
                 self.seconds += time.perf_counter() - started
                 self.runs += 1
-                self._is_running = False
 
         return timed
 

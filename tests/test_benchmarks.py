@@ -438,26 +438,30 @@ def test_this_machine_is_described() -> None:
 # Session runs
 
 
+def slept(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 class FakeSession:
     def run(self, seconds: float) -> float:
-        time.sleep(seconds)
-        return seconds
+        return slept(seconds)
 
-    def make_callable(self, seconds: float) -> Callable[[], float]:
-        return lambda: self.run(seconds)
+    def _make_callable_from_options(self, seconds: float) -> Callable[[], float]:
+        return lambda: slept(seconds)
 
 
 def test_session_runs_are_timed_once_and_left_as_they_were() -> None:
     clock = overhead.SessionClock()
-    before = FakeSession.run, FakeSession.make_callable
+    before = vars(FakeSession).copy()
     with clock.watching(FakeSession):
         session = FakeSession()
         assert session.run(0.02) == 0.02
-        assert session.make_callable(0.03)() == 0.03  # which is a run within a callable
+        assert session._make_callable_from_options(0.03)() == 0.03
     session.run(0.01)
     assert clock.runs == 2
     assert 0.05 <= clock.seconds < 0.1
-    assert (FakeSession.run, FakeSession.make_callable) == before
+    assert vars(FakeSession) == before
 
 
 def test_the_overhead_stands_beside_what_it_should_be() -> None:

@@ -1,5 +1,7 @@
 """The one place that imports TensorFlow, quietly, and hands on its version 1 API as `tf`.
 
+`CallableOptions`, which says what a prepared run feeds and fetches, has no name in that API.
+
 TensorFlow writes notes about its kernels and about missing drivers straight to file descriptor 2,
 before any Python setting can stop it. The descriptor is therefore turned to a temporary file
 during the import; where the import fails, what was written is shown after all.
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["tf"]
+__all__ = ["CallableOptions", "tf"]
 
 STANDARD_ERROR = 2
 
@@ -42,12 +44,13 @@ def _quiet_standard_error() -> Iterator[None]:
             os.close(kept)
 
 
-def _import_tensorflow() -> Any:
+def _import_tensorflow() -> tuple[Any, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _quiet_standard_error():
         import tensorflow  # noqa: ICN001, PLC0415 (the import itself has to be quiet)
+        from tensorflow.core.protobuf import config_pb2  # noqa: PLC0415
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return tensorflow.compat.v1
+    return tensorflow.compat.v1, config_pb2.CallableOptions
 
 
-tf = _import_tensorflow()
+tf, CallableOptions = _import_tensorflow()

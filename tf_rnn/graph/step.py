@@ -53,7 +53,7 @@ class StepGraph:
             self.input: Any = packed[:, 0]
             zero_state = cell.zero_state(batch_size, tf.as_dtype(self.options.dtype))
             self.init_state: Any = tf.nest.map_structure(
-                lambda zeros: tf.placeholder_with_default(zeros, zeros.shape), zero_state
+                lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
             )
             vectors = self.network.encoding.vectors(reading.embedding, self.input)
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):

@@ -17,6 +17,7 @@ from tf_rnn.graph.gradients import layered_gradients, plain_gradients, true_grad
 from tf_rnn.graph.layers import LayerUnroller
 from tf_rnn.graph.network import Network, Reading, home_graph
 from tf_rnn.graph.optimizers import shared_optimizer
+from tf_rnn.graph.prepared import prepared_run
 from tf_rnn.graph.recompute import Segment, recomputed_gradients
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.unroll import ChunkTrace, Unrolled, unroll
@@ -192,8 +193,8 @@ class UnrolledGraph:
     def runner(self, session: Any, *fetches: Any, feeding: Sequence[Any] = ()) -> Callable[..., Any]:
         """Returns a function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
-        The quick way to run the same fetches many times; arguments are as for `feed`, but are not
-        checked beyond what TensorFlow checks. An operation's value is None.
+        The quick way to run the same fetches many times; arguments are as for `feed`, but of class
+        indices it is not checked whether they are whole. An operation's value is None.
 
         Args:
             session: An open session of the graph.
@@ -205,7 +206,7 @@ class UnrolledGraph:
         fed.insert(0, self._packed_targets)
         if self.options.input_size:
             fed.insert(0, self._packed_inputs)
-        run = session.make_callable(list(fetches), feed_list=fed)
+        run = prepared_run(session, fetches, fed)
 
         def run_block(inputs: Any, targets: Any, state: Any, *more: Any) -> Any:
             given = [inputs] if self.options.input_size else []
@@ -290,7 +291,7 @@ class UnrolledGraph:
         self.targets: list[Any] = tf.unstack(self._packed_targets, axis=1)
         zero_state = self.cell.zero_state(options.batch_size, tf.as_dtype(options.dtype))
         self.init_state: Any = tf.nest.map_structure(
-            lambda zeros: tf.placeholder_with_default(zeros, zeros.shape), zero_state
+            lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
         )
 
     def _unroll(self) -> Unrolled:

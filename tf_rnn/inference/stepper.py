@@ -9,6 +9,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
 from tf_rnn.graph.feeding import checked_array
+from tf_rnn.graph.prepared import prepared_run
 
 if TYPE_CHECKING:
     from tf_rnn.graph import StepGraph
@@ -31,9 +32,8 @@ class Stepper:
         self._graph = graph
         self._has_input = graph.options.input_kind != "none"
         fed = [graph.input] if self._has_input else []
-        self._run = session.make_callable(
-            [graph.prediction, graph.state], feed_list=[*fed, *tf.nest.flatten(graph.init_state)]
-        )
+        fed += tf.nest.flatten(graph.init_state)
+        self._run = prepared_run(session, [graph.prediction, graph.state], fed)
         self.state: Any = None
         self.reset()
 

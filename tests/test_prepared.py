@@ -1,0 +1,110 @@
+"""A prepared run gives what a run of the session gives, and refuses what would not fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.config import OptionError
+from tf_rnn.graph.prepared import prepared_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS = np.array([[1.5, -2.0, 0.25], [4.0, 8.0, -0.5]])
+
+
+class Small(NamedTuple):
+    """A graph with something of everything."""
+
+    matrix: Any
+    rows: Any
+    scale: Any
+    variable: Any
+    product: Any
+    counted: Any
+    session: Any
+
+
+@pytest.fixture
+def small() -> Iterator[Small]:
+    with tf.Graph().as_default():
+        matrix = tf.placeholder(tf.float64, [2, 3], name="deep/matrix")
+        rows = tf.placeholder(tf.int32, [None, 2], name="rows")
+        scale = tf.placeholder_with_default(tf.constant(2.0), [], name="scale")
+        variable = tf.get_variable("count", [], tf.float64, tf.zeros_initializer(), use_resource=True)
+        product = matrix * tf.cast(scale, tf.float64)
+        counted = variable.assign_add(tf.cast(tf.reduce_sum(rows), tf.float64)).op
+        with tf.Session() as session:
+            session.run(variable.initializer)
+            yield Small(matrix, rows, scale, variable, product, counted, session)
+
+
+def test_every_kind_of_fetch_comes_back_in_its_place(small: Small) -> None:
+    fetches = [
+        small.counted,
+        {"twice": small.product, "nested": (small.rows + 1, small.counted)},
+        small.product,
+        small.variable,
+    ]
+    run = prepared_run(small.session, fetches, [small.matrix, small.rows])
+    counted, nested, product, _ = run(ROWS, np.array([[1, 2], [3, 4], [5, 6]], np.int32))
+    assert counted is None
+    assert_close(product, 2 * ROWS, 0)
+    assert_close(nested["twice"], 2 * ROWS, 0)
+    assert_close(nested["nested"][0], np.array([[2, 3], [4, 5], [6, 7]]), 0)
+    assert nested["nested"][1] is None
+    assert small.session.run(small.variable) == 21, "it is run once however often it is fetched"
+    run(ROWS, np.array([[7, 9]], np.int32))
+    assert small.session.run(small.variable) == 37
+
+
+def test_values_are_taken_as_the_tensor_wants_them(small: Small) -> None:
+    """Lists, numbers, other kinds of numbers, and arrays whose rows are not side by side."""
+    run = prepared_run(small.session, [small.product], [small.matrix, small.scale])
+    for matrix in (ROWS.tolist(), ROWS.astype(np.float32), np.asfortranarray(ROWS), ROWS[:, ::-1][:, ::-1]):
+        for scale in (3, 3.0, np.float64(3), np.array(3, np.int8)):
+            assert_close(run(matrix, scale)[0], 3 * ROWS, 0, f"{matrix!r} times {scale!r}")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "rows", "message"),
+    [
+        (ROWS.T, [[1, 2]], r"^matrix must have shape \[2, 3\], got \[3, 2\]$"),
+        (5.0, [[1, 2]], r"^matrix must have shape \[2, 3\], got \[\]$"),
+        (ROWS, [[1, 2, 3]], r"^rows must have shape \[None, 2\], got \[1, 3\]$"),
+        (ROWS, [1, 2], r"^rows must have shape \[None, 2\], got \[2\]$"),
+    ],
+)
+def test_another_shape_is_refused(small: Small, matrix: Any, rows: Any, message: str) -> None:
+    """Broadcast it would be a wrong result without a word."""
+    run = prepared_run(small.session, [small.product, small.rows + 1], [small.matrix, small.rows])
+    with pytest.raises(OptionError, match=message):
+        run(matrix, rows)
+
+
+def test_too_few_and_too_many_values_are_refused(small: Small) -> None:
+    run = prepared_run(small.session, [small.product], [small.matrix])
+    for values in ((), (ROWS, ROWS)):
+        with pytest.raises(ValueError, match="zip"):
+            run(*values)
+
+
+def test_what_goes_wrong_inside_is_told_as_by_a_run(small: Small) -> None:
+    with small.session.graph.as_default():
+        looked_up = tf.gather(tf.constant([1.0, 2.0]), small.rows)
+    run = prepared_run(small.session, [looked_up], [small.rows])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"= 7 is not in \[0, 2\)"):
+        run([[0, 7]])
+    assert_close(run([[0, 1]])[0], np.array([[1.0, 2.0]]), 0, "the run after it")
+
+
+def test_a_closed_session_runs_no_more(small: Small) -> None:
+    run = prepared_run(small.session, [small.product], [small.matrix])
+    small.session.close()
+    with pytest.raises((RuntimeError, tf.errors.OpError), match="closed"):
+        run(ROWS)
