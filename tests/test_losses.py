@@ -11,7 +11,14 @@ from references import cross_entropy, numeric_gradient, softmax
 
 from tf_rnn import config
 from tf_rnn._tensorflow import tf
+from tf_rnn.graph import losses as losses_module
 from tf_rnn.graph.losses import LOSSES, softmax_cross_entropy
+
+
+@pytest.fixture(params=[0, 1000], ids=["our operations", "TensorFlow's"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for few classes and for many, whichever way is taken."""
+    monkeypatch.setattr(losses_module, "FEW_CLASSES", request.param)
 
 
 def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any]:
@@ -26,6 +33,7 @@ def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any
 
 @pytest.mark.parametrize(("rows", "classes"), [(3, 5), (1, 5), (3, 1), (1, 1), (2, 600)])
 @pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.usefixtures("both_ways")
 def test_cross_entropy_is_log_sum_exp(rows: int, classes: int, scale: float) -> None:
     generator = np.random.default_rng(83)
     logits = scale * generator.normal(size=(rows, classes))
@@ -38,6 +46,7 @@ def test_cross_entropy_is_log_sum_exp(rows: int, classes: int, scale: float) -> 
     assert_close(gradient, expected, 1e-14, "p - onehot")
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_gradient_of_cross_entropy_is_the_numeric_one() -> None:
     generator = np.random.default_rng(89)
     logits, labels = generator.normal(size=(3, 5)), np.array([4, 0, 0])
@@ -48,6 +57,7 @@ def test_gradient_of_cross_entropy_is_the_numeric_one() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.usefixtures("both_ways")
 def test_extreme_logits(dtype: Any) -> None:
     far = 1e4
     logits = np.array([[far, -far, 0], [far, -far, 0], [-far, -far, -far], [far, far, -far]], dtype)
@@ -63,12 +73,20 @@ def test_extreme_logits(dtype: Any) -> None:
     assert_close(gradient, np.array(rows), np.finfo(dtype).eps, "gradient")
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_cross_entropy_in_float32_loses_little() -> None:
     generator = np.random.default_rng(97)
     logits = 5 * generator.normal(size=(7, 600)).astype(np.float32)
     labels = generator.integers(600, size=7)
     losses, _ = run_cross_entropy(logits, labels, np.ones(7))
     assert_close(losses, cross_entropy(logits.astype(float), labels), 1e-5)
+
+
+@pytest.mark.parametrize("classes", [losses_module.FEW_CLASSES, losses_module.FEW_CLASSES + 1])
+def test_a_class_that_is_none_is_an_error(classes: int) -> None:
+    for label in (-1, classes):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            run_cross_entropy(np.zeros((1, classes)), [label], np.ones(1))
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
