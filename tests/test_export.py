@@ -396,6 +396,25 @@ def test_a_failure_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_process_that_was_killed_left_goes_away(tmp_path: Path) -> None:
+    left = tmp_path / ".out.partial"
+    (left / "saved_model").mkdir(parents=True)
+    (left / "half.weights.h5").write_text("half")
+    export(as_model(make_example(VanillaCell(7), input_size=5)), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert not (tmp_path / "out" / "half.weights.h5").exists()
+
+
+def test_two_at_once_do_not_get_into_each_others_way(tmp_path: Path) -> None:
+    model = as_model(make_example(VanillaCell(7), input_size=5))
+    with module.new_folder(tmp_path / "out") as folder:
+        (folder / "mine").write_text("text")
+        with pytest.raises(OptionError, match=r"^out must be a folder that no other command is writing to"):
+            export(model, tmp_path / "out")
+        assert (folder / "mine").read_text() == "text"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
 def test_exchanging_gates_twice_is_doing_nothing() -> None:
     """As the tables of the gates say: LSTM i f o g to i f c o, GRU r z n to z r h."""
     assert {name: layer.order for name, layer in KERAS_LAYERS.items()} == {

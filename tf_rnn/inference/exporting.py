@@ -14,7 +14,6 @@ The two Keras files are there where Keras has an equal model.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +26,7 @@ from tf_rnn.lock import LOCK, locked
 from tf_rnn.output import CONFIG, as_path, require_empty, write_json, write_text
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping
 
     import numpy as np
@@ -95,11 +95,13 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
         OptionError: For `out`, if there is something in it, or it cannot be written.
     """
     folder = as_path("out", out).resolve()
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         require_empty(folder)
-        partial.mkdir(parents=True)
-        with locked("out", folder.with_name(f".{folder.name}{LOCK}"), folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            locked("out", folder.with_name(f".{folder.name}{LOCK}"), folder),
+            _passing(folder.with_name(f".{folder.name}.partial")) as partial,
+        ):
             yield partial
             if folder.is_dir():
                 folder.rmdir()
@@ -107,8 +109,17 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise OptionError("out", f"could not be written: {reason} ({str(folder)!r})") from error
+
+
+@contextlib.contextmanager
+def _passing(folder: Path) -> Iterator[Path]:
+    """An empty folder, which is gone afterwards; what a process that was killed left in it is gone before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _readme(signature: dict[str, Any], names: list[str]) -> str:
