@@ -140,6 +140,17 @@ def test_the_split_may_be_shorter_than_a_block() -> None:
     assert (found.tokens, found.dependency_scores) == (3, {})
 
 
+def test_each_session_has_weights_of_its_own() -> None:
+    """One evaluator for two of them, in turns."""
+    graph = make_graph(cells.VanillaCell(6))
+    evaluator = Evaluator(graph, Echo(**LAGS, valid_length=37))
+    with graph.session() as one, graph.session() as other:
+        assign(other, graph.variables, [2 * value for value in other.run(list(graph.variables))])
+        found = [evaluator(session).loss for session in (one, other, one, other)]
+    assert found[:2] == found[2:]
+    assert abs(found[0] - found[1]) > 1e-3, f"{found[0]} and {found[1]}"
+
+
 def test_it_evaluates_the_variables_as_they_are_now() -> None:
     task = Echo(**LAGS, valid_length=50)
     graph = make_graph(cells.VanillaCell(6))

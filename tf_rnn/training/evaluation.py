@@ -11,7 +11,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.config import STATES, require_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Stream, Task
@@ -73,6 +73,7 @@ class Evaluator:
         self._blocks = _filled(stream, num_rows, row_length, num_steps)
         self._losses = self._graph.once(stacked_losses)
         self._predictions = self._graph.once(stacked_predictions)
+        self._prepared: tuple[Any, Callable[..., Any]] | None = None
 
     def __call__(self, session: Any) -> Evaluation:
         """Returns the evaluation of the variables' present values."""
@@ -87,11 +88,17 @@ class Evaluator:
             dependency_scores=self._scores(predictions),
         )
 
+    def _runner(self, session: Any) -> Callable[..., Any]:
+        """Prepared when a session comes first: training evaluates many times in the same."""
+        if self._prepared is None or self._prepared[0] is not session:
+            fetches = [self._losses, self._graph.final_state]
+            if self._task.lags:
+                fetches.append(self._predictions)
+            self._prepared = session, self._graph.runner(session, *fetches)
+        return self._prepared[1]
+
     def _run(self, session: Any) -> tuple[np.ndarray, np.ndarray]:
-        fetches = [self._losses, self._graph.final_state]
-        if self._task.lags:
-            fetches.append(self._predictions)
-        run = self._graph.runner(session, *fetches)
+        run = self._runner(session)
         zero_state = state = self._graph.zero_state()
         losses, predictions = [], []
         for inputs, targets in self._blocks:
