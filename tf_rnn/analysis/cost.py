@@ -101,14 +101,14 @@ def _build(make_graph: Callable[[int], UnrolledGraph], task: Task, width: int) -
     graph = make_graph(width)
     build_seconds = time.perf_counter() - started
     session = graph.session()
-    run_block = graph.runner(session, graph.total_loss, graph.final_state, graph.train_step)
     inputs, targets = _first_block(graph, task)
     state = graph.zero_state()
+    started = time.perf_counter()
+    run_block = graph.runner(session, graph.total_loss, graph.final_state, graph.train_step)
 
     def run() -> Any:
         return run_block(inputs, targets, state)
 
-    started = time.perf_counter()
     run()
     return _Built(graph, session, run, build_seconds, time.perf_counter() - started)
 
