@@ -88,9 +88,10 @@ def test_another_shape_is_refused(small: Small, matrix: Any, rows: Any, message:
 
 
 def test_too_few_and_too_many_values_are_refused(small: Small) -> None:
-    run = prepared_run(small.session, [small.product], [small.matrix])
-    for values in ((), (ROWS, ROWS)):
-        with pytest.raises(ValueError, match="zip"):
+    run = prepared_run(small.session, [small.product], [small.matrix, small.scale])
+    for values in ((), (ROWS,), (ROWS, 2.0, 2.0)):
+        message = rf"^values must be 2 \(matrix, scale\), got {len(values)}$"
+        with pytest.raises(OptionError, match=message):
             run(*values)
 
 

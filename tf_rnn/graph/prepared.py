@@ -58,7 +58,7 @@ def prepared_run(session: Any, fetches: Sequence[Any], feeds: Sequence[Any]) -> 
         feeds: The tensors to be fed, in the order of the values. None of them may be fetched.
 
     Raises:
-        OptionError: When called: if a value's shape is another one.
+        OptionError: When called: if there are more or fewer values, or the shape of one is another one.
     """
     flat = [session.graph.as_graph_element(fetch) for fetch in tf.nest.flatten(fetches)]
     tensors = list(dict.fromkeys(each.name for each in flat if isinstance(each, tf.Tensor)))
@@ -69,6 +69,9 @@ def prepared_run(session: Any, fetches: Sequence[Any], feeds: Sequence[Any]) -> 
     takers = [_taker(fetch, session.graph, tensors) for fetch in fetches]
 
     def run_prepared(*values: Any) -> list[Any]:
+        if len(values) != len(allowed):
+            names = ", ".join(one.name for one in allowed)
+            raise OptionError("values", f"must be {len(allowed)} ({names}), got {len(values)}")
         found = run(*[one.array(value) for one, value in zip(allowed, values, strict=True)])
         return [take(found) for take in takers]
 

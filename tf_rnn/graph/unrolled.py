@@ -201,6 +201,9 @@ class UnrolledGraph:
             *fetches: Tensors, operations, or structures of them.
             feeding: Further tensors to feed (`learning_rate`, `dropout_seed`). Their values come last:
                 (inputs, targets, state, ..., value, value).
+
+        Raises:
+            OptionError: When called: if a shape is another one, naming both, or a value is missing.
         """
         fed = [*tf.nest.flatten(self.init_state), *self._more_to_feed, *feeding]
         fed.insert(0, self._packed_targets)
