@@ -56,8 +56,9 @@ def summed_gradients(
     state = windows[0].graph.zero_state() if state is None else state
     for window in windows:
         pairs = [gradient for gradient, _ in window.graph.gradients]
-        run = window.graph.runner(session, window.next_state, *pairs)
-        state, *gradients = run(cut(inputs, window), cut(targets, window), state, *window.more)
+        fed = window.graph.feed(cut(inputs, window), cut(targets, window), state)
+        fed |= dict(zip(window.graph._more_to_feed, window.more, strict=True))
+        state, *gradients = session.run([window.next_state, *pairs], fed)
         scale = window.more[2] if window.more else window.new_steps
         total = [scale * g + (total[i] if total else 0) for i, g in enumerate(gradients)]
     return total

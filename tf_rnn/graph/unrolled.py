@@ -193,8 +193,9 @@ class UnrolledGraph:
     def runner(self, session: Any, *fetches: Any, feeding: Sequence[Any] = ()) -> Callable[..., Any]:
         """Returns a function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
-        The quick way to run the same fetches many times; arguments are as for `feed`, but of class
-        indices it is not checked whether they are whole. An operation's value is None.
+        The quick way to run the same fetches many times; to prepare them takes longer than a run.
+        Arguments are as for `feed`, but of class indices it is not checked whether they are whole.
+        An operation's value is None.
 
         Args:
             session: An open session of the graph.
