@@ -141,4 +141,4 @@ def test_any_line_is_done_or_refused_in_one_line(furnished: Path, command: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_any_of_many_lines_is_done_or_refused_in_one_line(furnished: Path, command: str) -> None:
-    search(command, furnished, settings(settings.get_profile("wide"), max_examples=40))
+    search(command, furnished, settings(settings.get_profile("wide"), max_examples=80))
