@@ -22,6 +22,7 @@ from tf_rnn.training.windows import GradientProbe, Runs, _cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tf_rnn.training import TrainingResult
 
@@ -63,27 +64,29 @@ def test_options_that_are_refused(options: dict[str, Any], message: str) -> None
 
 def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
     graph = make_graph()
-    Truncation("sliding", stride=4).check(graph, 13)
-    Truncation("block", stride=5).check(graph, 13)
+    Truncation("sliding", stride=4).check(graph)
+    Truncation("block", stride=5).check(graph)
     message = r"^stride must be from 1 to num_steps \(4\), got 5$"
     with pytest.raises(OptionError, match=message):
-        Truncation("sliding", stride=5).check(graph, 13)
+        Truncation("sliding", stride=5).check(graph)
     with pytest.raises(OptionError, match=message):
         train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
 
 
-def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_rnn.config.LARGEST_WIDTH", 12)
-    graph = make_graph()
-    message = "^style must be another than 'full' where a row has more than 12 steps; here it has 13$"
+def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    graph, out = make_graph(), tmp_path / "run"
+    monkeypatch.setattr("tf_rnn.config.LARGEST_WIDTH", LENGTH - 1)
+    message = "^style must be another than 'full' where a row has more than 19 steps; here it has 20$"
     with pytest.raises(OptionError, match=message):
-        Truncation("full").check(graph, 13)
-    Truncation("full").check(graph, 12)
-    Truncation("block").check(graph, 13)
+        train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence(), out=out)
+    assert not out.exists()
+    train(graph, TASK, updates=1, truncation=Truncation("block"), listener=Silence())
+    monkeypatch.setattr("tf_rnn.config.LARGEST_WIDTH", LENGTH)
+    train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence())
 
 
 def test_a_width_of_1_cannot_adapt() -> None:
-    Truncation("adaptive").check(make_graph(2), 13)
+    Truncation("adaptive").check(make_graph(2))
     message = r"^num_steps must be at least 2 for the style adaptive, got 1$"
     with pytest.raises(OptionError, match=message):
         train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), listener=Silence())

@@ -163,9 +163,9 @@ def require_style(style: str, stride: int, num_steps: int, loss_steps: str | int
         )
 
 
-def require_row(style: str, length: int) -> None:
-    """Raises OptionError if the style makes one graph of a row, and the row has too many steps."""
-    if style == "full" and length > LARGEST_WIDTH:
+def require_row(length: int) -> None:
+    """Raises OptionError if a row has too many steps for the style that makes one graph of it."""
+    if length > LARGEST_WIDTH:
         raise OptionError(
             "style",
             f"must be another than 'full' where a row has more than {LARGEST_WIDTH} steps; "

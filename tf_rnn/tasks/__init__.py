@@ -37,6 +37,7 @@ __all__ = [
     "Text",
     "Vocabulary",
     "Words",
+    "check_rows",
     "check_setup",
     "cut_blocks",
     "cut_rows",
@@ -144,8 +145,16 @@ def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
     require_style(setup.style, setup.stride, min(num_steps), task.loss_steps)
     _check_embedding(setup, task)
     task.blocks(setup.batch_size, max(num_steps))
-    if setup.style == "full":
-        require_row(setup.style, task.rows(setup.batch_size).targets.shape[1])
+    check_rows(setup.style, task, setup.batch_size)
+
+
+def check_rows(style: str, task: Task, batch_size: int) -> None:
+    """Raises OptionError if a truncation style makes one graph of a task's row, and it is too long.
+
+    For other styles the data are not drawn.
+    """
+    if style == "full":
+        require_row(task.rows(batch_size).targets.shape[1])
 
 
 def _check_embedding(setup: Setup, task: Task) -> None:

@@ -13,6 +13,7 @@ from tf_rnn.config import OptionError, require_whole, shown
 from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
 from tf_rnn.output import SUMMARIES
+from tf_rnn.tasks import check_rows
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.crew import Alone, Crew, StoppedWaitingError
 from tf_rnn.training.divergence import DivergedError, LastGood
@@ -376,8 +377,9 @@ def _check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
     if graph.train_step is None:
         raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
     check_fit(graph, task)
-    plan.truncation.check(graph, task.rows(graph.batch_size).targets.shape[1])
+    plan.truncation.check(graph)
     task.blocks(graph.batch_size, graph.num_steps)
+    check_rows(plan.truncation.style, task, graph.batch_size)
 
 
 def check_fit(graph: UnrolledGraph, task: Task) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.config import STYLES as STYLE_NAMES
-from tf_rnn.config import require_choice, require_fraction, require_row, require_style, require_whole
+from tf_rnn.config import require_choice, require_fraction, require_style, require_whole
 from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window
 
@@ -48,10 +48,9 @@ class Truncation:
         require_fraction("tolerance", self.tolerance)
         require_whole("seed", self.seed, at_least=0)
 
-    def check(self, graph: UnrolledGraph, length: int) -> None:
-        """Raises OptionError unless it can be used on a graph and rows of `length` steps."""
+    def check(self, graph: UnrolledGraph) -> None:
+        """Raises OptionError unless it can be used on a graph."""
         require_style(self.style, self.stride, graph.num_steps, graph.options.loss_steps)
-        require_row(self.style, length)
 
     def windows(
         self, graphs: Graphs, length: int, epoch: int, measure: Callable[[int], np.ndarray]
