@@ -16,6 +16,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import (
     CELLS,
     GRUCell,
+    InfluenceCell,
     LSTMCell,
     LSTMState,
     StackedCell,
@@ -562,3 +563,26 @@ def test_input_size_is_whole(size: Any) -> None:
     message = f"^input_size must be a whole number of at least 0, got {re.escape(str(size))}$"
     with tf.Graph().as_default(), pytest.raises(OptionError, match=message):
         GRUCell(3).build(size)
+
+
+@pytest.mark.parametrize(
+    ("option", "make"),
+    [
+        ("recurrent_gain", lambda value: GRUCell(3, recurrent_gain=abs(value))),
+        ("forget_bias", lambda value: LSTMCell(3, forget_bias=value)),
+        ("start", lambda value: InfluenceCell(start=value)),
+    ],
+)
+def test_weights_start_from_numbers_of_the_dtype(option: str, make: Callable[[float], Any]) -> None:
+    """A larger one would be inf. What is refused has made no variable; float64 has it."""
+
+    def step(cell: Any, dtype: str) -> None:
+        cell(tf.zeros([2, 1], dtype), cell.zero_state(2, dtype))
+
+    with tf.Graph().as_default():
+        cell = make(-1e39)
+        shown = r"-?1e\+39"
+        with pytest.raises(OptionError, match=f"^{option} must be a number that float32 has, got {shown}$"):
+            step(cell, "float32")
+        assert tf.global_variables() == []
+        step(cell, "float64")

@@ -164,3 +164,19 @@ def test_layers_are_not_made_without_end() -> None:
 def test_what_a_setup_is_made_of(option: str, value: Any, message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(f'{option} {message}')}$"):
         Setup(**{"task": "echo", option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("activation", "sigmoid", "must be one of tanh, relu; got 'sigmoid'"),
+        ("forget_bias", math.nan, "must be a number, got nan"),
+        ("forget_bias", math.inf, "must be a number, got inf"),
+        ("recurrent_init", None, "must be one of orthogonal, glorot, identity; got None"),
+        ("recurrent_gain", 0, "must be a number above 0, got 0"),
+    ],
+)
+def test_options_of_cells_are_checked_before_there_is_a_cell(option: str, value: Any, message: str) -> None:
+    """What names a folder, and is kept in it, is made of them before."""
+    with pytest.raises(OptionError, match=f"^{re.escape(f'{option} {message}')}$"):
+        Setup(task="echo", cell="lstm", cell_options={option: value})

@@ -7,12 +7,13 @@ registries that give them meaning (`CELLS`, `OPTIMIZERS`, ...) stand where the m
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 CELLS = ("vanilla", "gru", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
@@ -102,6 +103,12 @@ def _as_number(value: Any) -> float:
         return math.nan
 
 
+def require_number_of(option: str, value: float, dtype: str) -> None:
+    """Raises OptionError for a number that is inf where `dtype` must hold it."""
+    if abs(value) > LARGEST_NUMBERS[dtype]:
+        raise OptionError(option, f"must be a number that {dtype} has, got {shown(value)}")
+
+
 def require_positive(option: str, value: Any) -> float:
     """Returns `value` as a float, or raises OptionError unless it is finite and above 0."""
     number = _as_number(value)
@@ -187,6 +194,15 @@ def require_schedule(name: str, decay: float, decay_after: int | None) -> None:
         )
 
 
+# The options that only some cells have, or that not all networks need.
+CELL_OPTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "activation": functools.partial(require_choice, allowed=ACTIVATIONS),
+    "forget_bias": require_number,
+    "recurrent_init": functools.partial(require_choice, allowed=RECURRENT_INITS),
+    "recurrent_gain": require_positive,
+}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GraphOptions:
     """Everything about a graph but its cell; see `UnrolledGraph` for what each option means.
@@ -243,8 +259,8 @@ class GraphOptions:
     def _check_representable(self) -> None:
         for option in ("learning_rate", "clip_norm", "init_scale"):
             value = getattr(self, option)
-            if value is not None and value > LARGEST_NUMBERS[self.dtype]:
-                raise OptionError(option, f"must be a number that {self.dtype} has, got {shown(value)}")
+            if value is not None:
+                require_number_of(option, value, self.dtype)
 
     def _check_loss_steps(self) -> None:
         if isinstance(self.loss_steps, str) and self.loss_steps in LOSS_STEPS:
@@ -379,6 +395,9 @@ class Setup:
             given: Any = getattr(self, option)
             if not isinstance(given, dict):
                 raise OptionError(option, f"must be a dictionary of options, got {shown(given)}")
+        for option, require in CELL_OPTIONS.items():
+            if option in self.cell_options:
+                require(option, self.cell_options[option])
         tied: Any = self.tied
         if not isinstance(tied, bool):
             raise OptionError("tied", f"must be True or False, got {shown(tied)}")

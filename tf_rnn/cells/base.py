@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
-from tf_rnn.config import LARGEST_SIZE, OptionError, require_choice, require_positive, require_whole
+from tf_rnn.config import (
+    LARGEST_SIZE,
+    OptionError,
+    require_choice,
+    require_number_of,
+    require_positive,
+    require_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,8 +151,8 @@ class Cell(abc.ABC):
             init_scale: W starts uniform in +-init_scale; None for the cell's own way.
 
         Raises:
-            OptionError: If `init_scale` is not above 0, or the cell was built for another input size
-                or dtype.
+            OptionError: If `init_scale` is not above 0, an option of the cell is no number of the dtype,
+                or the cell was built for another input size or dtype.
             ValueError: If it was built in another `tf.Graph`.
         """
         if self.built:
@@ -154,6 +161,9 @@ class Cell(abc.ABC):
         self._input_size = require_whole("input_size", input_size, at_least=0)
         if init_scale is not None:
             require_positive("init_scale", init_scale)
+        for option, value in self.options().items():
+            if isinstance(value, float):
+                require_number_of(option, value, tf.as_dtype(dtype).name)
         with tf.variable_scope(None, default_name=self.name) as scope:
             self._scope = scope.name
             shape = [input_size + self._units, self.num_gates * self._units]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import require_number, require_whole
+from tf_rnn.config import require_number, require_number_of, require_whole
 
 LARGEST = 1000
 
@@ -77,7 +77,12 @@ class InfluenceCell:
         return np.where(np.arange(self.state_size) < self._positive, 1.0, -1.0)
 
     def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """One step: (anything, S_{t-1}) -> (unit 1 [batch_size, 1], S_t)."""
+        """One step: (anything, S_{t-1}) -> (unit 1 [batch_size, 1], S_t).
+
+        Raises:
+            OptionError: If theta starts from no number of the state's dtype.
+        """
+        require_number_of("start", self._start, state.dtype.name)
         theta = tf.get_variable(
             "theta", [], state.dtype, tf.constant_initializer(self._start), use_resource=True
         )

@@ -13,6 +13,7 @@ from tf_rnn.comparison.dask import EXTRA
 from tf_rnn.comparison.scheduler import LOCAL, require_scheduler
 from tf_rnn.config import (
     ACTIVATIONS,
+    CELL_OPTIONS,
     CELLS,
     CHECKPOINTS_TO_USE,
     OPTIMIZERS,
@@ -33,12 +34,11 @@ from tf_rnn.output import as_path, claim_folder, folder_name
 from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 BAD_INPUT = 2
 # Networks whose gradients are looked at are trained for this part of what a comparison trains.
 SHARE_OF_BUDGET = 0.2
-CELL_OPTIONS = ("activation", "forget_bias", "recurrent_init", "recurrent_gain")
 TASK_OPTIONS = (
     "lags",
     "effects",
@@ -272,7 +272,7 @@ def setup_options(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+def _given(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     values = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
