@@ -209,6 +209,17 @@ def test_numbers_beyond_all_bounds_end_with_one_line(
     ), line
 
 
+@pytest.mark.parametrize("words", [["--cell", "vanilla"], ["--cell", "lstm"]])  # with a bound and without
+def test_a_gradient_of_nothing_is_drawn_too(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """float32 has no smaller number than 1.4e-45 but 0: all weights are 0, and so are all gradients."""
+    folder = tmp_path / "out"
+    succeeds(["lags", *words, "--init-scale", "1e-320", "--tokens", "0", "--out", str(folder)], capsys)
+    assert set(load(folder)["gradient_norm"]) == {0.0}
+    assert sorted(files(folder)) == FILES
+
+
 @pytest.mark.parametrize(
     "words",
     [

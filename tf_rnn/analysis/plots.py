@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -30,8 +31,7 @@ def plot_lags(path: Path, analyses: Mapping[str, LagAnalysis], lags: Sequence[in
     figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
     norms, bias = figure.subplots(1, 2)
     for (name, analysis), style in zip(analyses.items(), _styles(), strict=False):
-        shown = [(lag, norm) for lag, norm in zip(analysis.lags, analysis.gradient_norm, strict=True) if norm]
-        norms.plot(*zip(*shown, strict=True), label=f"{name}: {_decay(analysis)}", **style)
+        norms.plot(analysis.lags, analysis.gradient_norm, label=f"{name}: {_decay(analysis)}", **style)
         bias.plot(analysis.truncations, analysis.relative_bias, label=f"{name}, truncated", **style)
         bias.plot(
             analysis.truncations,
@@ -50,11 +50,11 @@ def plot_lags(path: Path, analyses: Mapping[str, LagAnalysis], lags: Sequence[in
                 linewidth=0.9,
                 label=f"{name}: upper bound, {analysis.bound:.2f} a step",
             )
-    norms.set_yscale("log")
     norms.set_ylabel("norm of the gradient with respect to the state")
-    top = max(max(analysis.gradient_norm) for analysis in analyses.values())
-    low = min(min(norm for norm in analysis.gradient_norm if norm) for analysis in analyses.values())
-    norms.set_ylim(low / 3, top * 30)
+    positive = [norm for analysis in analyses.values() for norm in analysis.gradient_norm if norm]
+    if positive:  # a logarithm of nothing but zeros has no place on an axis
+        norms.set_yscale("log", nonpositive="mask")
+        norms.set_ylim(min(positive) / 3, max(positive) * 30)
     norms.set_xlabel(LAG_LABEL)
     bias.set_ylabel("part of the gradient that is missing")
     bias.set_xlabel("truncated after so many steps, or width of the blocks")
@@ -79,6 +79,8 @@ def _styles() -> list[dict[str, Any]]:
 
 
 def _decay(analysis: LagAnalysis) -> str:
+    if math.isnan(analysis.decay):
+        return "no decay can be fitted"
     return f"{analysis.trend}, {analysis.decay:.2f} a step"
 
 
