@@ -197,6 +197,25 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a.txt": b"mine"}
 
 
+def test_results_do_not_go_where_a_run_clears_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is called so, but holds no checkpoints of a run, is as good as any."""
+    checkpoints = tmp_path / "checkpoints"
+    make_folder("out", checkpoints / "mine")
+    kept = checkpoints / "checkpoint-000007"
+    kept.mkdir()
+    (kept / "manifest.json").touch()
+    (tmp_path / "link").symlink_to(checkpoints)
+    monkeypatch.chdir(kept)
+    for folder in (checkpoints, kept, kept / "new" / "newer", tmp_path / "link" / "new", Path("new")):
+        message = f"out must lie elsewhere than a run's checkpoints, got {str(folder)!r}"
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            make_folder("out", folder)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        *("checkpoint-000007", "checkpoints", "link", "manifest.json", "mine"),
+    ]
+    make_folder("out", tmp_path / "checkpoints-of-mine")
+
+
 def test_a_claimed_folder_holds_its_configuration(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     assert claim_folder(folder, IDENTITY) == KEPT

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 
+# In the folder of a run; each of its checkpoints has a manifest. An exported model has a signature.
 CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
+MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 TITLE_WIDTH = 80
 ELSEWHERE = "choose another folder"
 
@@ -46,8 +48,9 @@ def make_folder(option: str, folder: Path) -> None:
     """Makes a folder for results, unless it is there.
 
     Raises:
-        OptionError: For `option`, if the folder cannot be made or written.
+        OptionError: For `option`, if the folder cannot be made or written, or would not last.
     """
+    require_lasting(option, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -57,6 +60,14 @@ def make_folder(option: str, folder: Path) -> None:
         raise OptionError(
             option, f"must be a folder that can be written, got {str(folder)!r} ({reason})"
         ) from error
+
+
+def require_lasting(option: str, folder: Path) -> None:
+    """Raises OptionError if a folder lies among a run's checkpoints, of which the oldest are cleared away."""
+    real = Path(os.path.realpath(folder))
+    for place in (real, *real.parents):
+        if place.name == CHECKPOINTS and next(place.glob(f"checkpoint-*/{MANIFEST}"), None):
+            raise OptionError(option, f"must lie elsewhere than a run's checkpoints, got {str(folder)!r}")
 
 
 def is_there(path: Path, name: str = "") -> bool:
@@ -125,9 +136,15 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """The configuration of the run in a folder.
 
     Raises:
-        OptionError: For `resume`, if there is none, or it cannot be read.
+        OptionError: For `resume`, if there is none, or it cannot be read, or belongs to an exported model.
     """
     folder = as_path("resume", folder)
+    if is_there(folder, SIGNATURE):
+        raise OptionError(
+            "resume",
+            f"must be the folder of a training run, {str(folder)!r} holds an exported model (of which "
+            "import makes a run)",
+        )
     if not (is_there(folder, CONFIG) and (folder / CONFIG).is_file()):
         raise OptionError("resume", f"must be the folder of a training run, got {str(folder)!r}")
     try:
@@ -165,7 +182,7 @@ def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> N
 
 def is_own_file(path: Path) -> bool:
     """Whether a path is a file of its folder: no link to somewhere else, and nothing that never ends."""
-    return path.is_file() and not path.is_symlink()
+    return is_there(path) and path.is_file() and not path.is_symlink()
 
 
 def read_json(path: Path) -> dict[str, Any]:

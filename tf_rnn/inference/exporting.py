@@ -23,7 +23,15 @@ from tf_rnn.config import OptionError
 from tf_rnn.inference.keras_model import keras_model, outside_of_graphs, without_equal
 from tf_rnn.inference.saved_model import INPUT, write_saved_model
 from tf_rnn.lock import LOCK, locked
-from tf_rnn.output import CONFIG, as_path, require_empty, write_json, write_text
+from tf_rnn.output import (
+    CONFIG,
+    SIGNATURE,
+    as_path,
+    require_empty,
+    require_lasting,
+    write_json,
+    write_text,
+)
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.inference.load import Model
 
-SAVED_MODEL, SIGNATURE, README = "saved_model", "signature.json", "README.md"
+SAVED_MODEL, README = "saved_model", "README.md"
 KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY = "model.keras", "model.weights.h5", "vocabulary.json"
 
 
@@ -92,9 +100,10 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """A folder to fill beside `out`, which takes its place if nothing goes wrong, and else goes away.
 
     Raises:
-        OptionError: For `out`, if there is something in it, or it cannot be written.
+        OptionError: For `out`, if there is something in it, or it cannot be written or would not last.
     """
     folder = as_path("out", out).resolve()
+    require_lasting("out", folder)
     try:
         require_empty(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)

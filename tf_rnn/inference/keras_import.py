@@ -36,7 +36,7 @@ from tf_rnn.inference.exporting import KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY, n
 from tf_rnn.inference.keras_model import empty_model, outside_of_graphs, require_equal
 from tf_rnn.inference.keras_weights import outline, weights_of_keras
 from tf_rnn.inference.weights import assign_weights
-from tf_rnn.output import CONFIG, as_path, is_own_file, is_there, read_config
+from tf_rnn.output import CONFIG, as_path, is_own_file, is_there, read_json, usable_config
 from tf_rnn.training.keeper import open_keeper
 from tf_rnn.training.record import Record
 from tf_rnn.training.session_loop import Place
@@ -82,7 +82,7 @@ def import_keras(exported: str | os.PathLike[str], out: str | os.PathLike[str]) 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        return read_config(folder)
+        return usable_config("exported", folder, read_json(folder / CONFIG))
     except OptionError as error:
         raise OptionError(
             "exported", f"must be a folder that export wrote, with a {CONFIG}, got {str(folder)!r}"

@@ -27,6 +27,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import OptionError
+from tf_rnn.output import MANIFEST
 from tf_rnn.training.record import Record, read_count, read_number
 from tf_rnn.training.session_loop import Place
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 FORMAT = 1
-MANIFEST, RUN, VOCABULARY = "manifest.json", "run.json", "vocabulary.json"
+RUN, VOCABULARY = "run.json", "vocabulary.json"
 VARIABLES, ARRAYS = "variables", "arrays.npz"
 # Of a place, what is no array.
 COUNTS = ("epoch", "offset", "windows", "start")
