@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SMALL = {"--state-size": "3", "--batch-size": "5", "--num-steps": "3", "--seeds": "1", "--length": "9"}
 BIG = "1" + 30 * "0"
 FEW = st.integers(-1, 7).map(str)
+FINE = ("-1", "0", "1", "2", "7")
 ODD = ("0.1", "0.5", "0.9999999999999999", "1.5", "1e-320", "1e308", "1e3", "nan", "inf", "-inf", "sqrt", "")
 ODDER = (BIG, str(2**31), str(2**63), "9" * 5000, "0x10", "1_0", " 3", "٣", "-0", "+2")
 NUMBERS = FEW | st.sampled_from([*ODD, *ODDER])
@@ -44,10 +45,12 @@ OLD = (KEPT, EXPORTED, *TEXTS, "missing", f"{KEPT}/checkpoints", "text.txt/under
 PATHS = st.sampled_from([*NEW, *OLD]) | STRANGE.filter(lambda name: name not in (".", "..")).map(
     f"{OUT}/".__add__
 )
+# Where the defaults are others, options mean something else.
+KINDS: dict[str, tuple[list[str], ...]] = dict.fromkeys(
+    ("train", "compare", "lags"), ([], ["--task", "text", "--data", "text.txt"])
+)
 # A good line of `recommend` takes seconds, whatever its sizes: it is searched with the slow tests alone.
 QUICK = [name for name in COMMANDS if name != "recommend"]
-# What commands need: one that is as it should be.
-NEEDED = {"folder": [KEPT], "exported": [EXPORTED], "out": [OUT]}
 
 
 def actions(command: str) -> list[argparse.Action]:
@@ -55,6 +58,21 @@ def actions(command: str) -> list[argparse.Action]:
     parser = argparse.ArgumentParser()
     COMMANDS[command].add_options(parser)
     return [action for action in parser._actions if action.dest != "help"]
+
+
+def places_of(command: str) -> list[argparse.Action]:
+    """What stands in a place of its own."""
+    return [action for action in actions(command) if not action.option_strings]
+
+
+def options_of(command: str) -> list[argparse.Action]:
+    """What is called by its name."""
+    return [action for action in actions(command) if action.option_strings]
+
+
+def fitting(action: argparse.Action) -> str:
+    """What a place needs: one that is as it should be."""
+    return {"folder": KEPT, "exported": EXPORTED}.get(action.dest, OUT)
 
 
 def values(action: argparse.Action) -> st.SearchStrategy[str]:
@@ -77,19 +95,41 @@ def typed(action: argparse.Action) -> st.SearchStrategy[list[str]]:
     return found.map(lambda words: [action.option_strings[0], *words])
 
 
+def every(action: argparse.Action) -> list[list[str]]:
+    """An option with each of the values that are searched, where those can be counted."""
+    option = action.option_strings[0]
+    if action.nargs == 0:
+        return [[option]]
+    if action.choices is not None:
+        return [[option, value] for value in (*action.choices, "strange")]
+    if action.type is type_of_paths:
+        return [[option, value] for value in (*NEW, *OLD)]
+    texts = TEXTS if action.type is None else ()
+    return [[option, value] for value in (*texts, *FINE, *ODD, *ODDER)]
+
+
+def sizes(command: str) -> list[str]:
+    """Small ones, of those that a command takes."""
+    names = {name for action in options_of(command) for name in action.option_strings}
+    return [*itertools.chain(*(pair for pair in SMALL.items() if pair[0] in names))]
+
+
+def writable(words: list[str]) -> set[str]:
+    """What a line may make or change if it is good, by the names in the current folder."""
+    named = [after for word, after in itertools.pairwise(words) if word == "--out"]
+    places = zip(places_of(words[0]), words[1:], strict=False)
+    named += [word for action, word in places if action.dest == "out"]
+    made = {part for word in named for part in Path(word).parts[:1]}
+    resumed = {KEPT} if "--resume" in words else set()
+    return ({OUT, "new", "results"} | made) - {KEPT, EXPORTED} | resumed
+
+
 @st.composite
 def lines(draw: st.DrawFn, command: str) -> list[str]:
     """A command line: small sizes, what it needs, and some options more."""
-    taken = actions(command)
-    names = {name for action in taken for name in action.option_strings}
-    words = [command]
-    for action in taken:
-        if not action.option_strings:
-            words += draw(
-                typed(action) | st.just({"folder": [KEPT], "exported": [EXPORTED]}.get(action.dest, [OUT]))
-            )
-    words += [word for name, value in SMALL.items() if name in names for word in (name, value)]
-    options = [action for action in taken if action.option_strings]
+    places = [typed(action) | st.just([fitting(action)]) for action in places_of(command)]
+    words = [command, *itertools.chain(*(draw(place) for place in places)), *sizes(command)]
+    options = options_of(command)
     for action in draw(st.lists(st.sampled_from(options), max_size=4)) if options else ():
         words += draw(typed(action))
     return words
@@ -115,19 +155,12 @@ def search(command: str, furnished: Path, profile: settings) -> None:
     processes, as other tests do.
     """
     statuses = set()
-    places = [action.dest for action in actions(command) if not action.option_strings]
 
     @settings(profile)
     @given(lines(command))
     def line_ends_well(words: list[str]) -> None:
-        named = [Path(after).parts[:1] for word, after in itertools.pairwise(words) if word == "--out"]
-        named += [
-            Path(word).parts[:1] for dest, word in zip(places, words[1:], strict=False) if dest == "out"
-        ]
-        may_write = {OUT, "new", "results", *itertools.chain(*named)} - {KEPT, EXPORTED}
-        may_write |= {KEPT} if "--resume" in words else set()
         with copied(furnished) as place:
-            statuses.add(assert_well_ended(words, place, may_write).status)
+            statuses.add(assert_well_ended(words, place, writable(words)).status)
 
     line_ends_well()
     assert statuses >= ({2} if command == launch.NAME else {0, 2}), statuses
@@ -142,3 +175,15 @@ def test_any_line_is_done_or_refused_in_one_line(furnished: Path, command: str) 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_any_of_many_lines_is_done_or_refused_in_one_line(furnished: Path, command: str) -> None:
     search(command, furnished, settings(settings.get_profile("wide"), max_examples=80))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", QUICK)
+def test_each_option_with_each_value(furnished: Path, command: str) -> None:
+    """What is odd about a value alone is found for certain; a search meets it by chance."""
+    needed = [command, *map(fitting, places_of(command)), *sizes(command)]
+    for kind in KINDS.get(command, ([],)):
+        for typed_last in itertools.chain(*map(every, options_of(command))):
+            words = [*needed, *kind, *typed_last]
+            with copied(furnished) as place:
+                assert_well_ended(words, place, writable(words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import resource
 import shutil
@@ -22,7 +23,7 @@ from tf_rnn.analysis import cost
 from tf_rnn.cells import LSTMCell
 from tf_rnn.cli import compare, recommend
 from tf_rnn.config import OptionError
-from tf_rnn.inference import export, load
+from tf_rnn.inference import export, load, sampling
 from tf_rnn.tasks import Text, corpus
 from tf_rnn.training.meter import Meter
 
@@ -65,7 +66,11 @@ def furnish(folder: Path) -> None:
 
 @contextlib.contextmanager
 def little_work() -> Iterator[None]:
-    """Training ends after two updates, costs are measured once, nothing is downloaded, no process started."""
+    """Training ends after two updates, a text after 99 tokens, costs are measured once.
+
+    Nothing is downloaded, no process started.
+    """
+    drawn = sampling._draw
 
     def reached(*_: object) -> None:
         raise ReachedError
@@ -75,6 +80,7 @@ def little_work() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Meter, "is_spent", property(lambda meter: meter.record.updates >= 2))
+        patch.setattr(sampling, "_draw", lambda *how: itertools.islice(drawn(*how), 99))
         for name, value in {"BUILDS": 1, "ROUNDS": 1, "TRACES": 1, "SECONDS_PER_ROUND": 0.0}.items():
             patch.setattr(cost, name, value)
         for command in (compare, recommend):
