@@ -23,7 +23,7 @@ from tf_rnn.cells import (
     VanillaCell,
     make_cell,
 )
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import unroll
 
 if TYPE_CHECKING:

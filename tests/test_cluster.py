@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command_helpers import assert_light, assert_refused, files
 
+from tf_rnn.checks import OptionError
 from tf_rnn.cluster import Cluster, Member, read_cluster
 from tf_rnn.cluster.launcher import free_cluster
-from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from comparison_helpers import (
     make_comparison,
 )
 
+from tf_rnn.checks import OptionError
 from tf_rnn.comparison import Results, RunKey
-from tf_rnn.config import OptionError
 from tf_rnn.output import write_json, write_text
 
 if TYPE_CHECKING:

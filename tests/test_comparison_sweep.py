@@ -27,6 +27,7 @@ from comparison_helpers import (
     with_costs,
 )
 
+from tf_rnn.checks import OptionError
 from tf_rnn.comparison import Comparison, RunKey, Workers, decide, summarise, worker
 from tf_rnn.comparison import scheduler as schedulers
 from tf_rnn.comparison.report import NO_VERDICT, answer
@@ -34,7 +35,7 @@ from tf_rnn.comparison.settings import anywhere
 from tf_rnn.comparison.tables import learning_table
 from tf_rnn.comparison.verify import verification
 from tf_rnn.comparison.worker import ALONE, same_task, train_run
-from tf_rnn.config import OptionError, Setup
+from tf_rnn.config import Setup
 from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.tasks import Text, Words, downloads
 from tf_rnn.tasks.downloads import DOWNLOADS, Download, fetch
 

@@ -16,8 +16,9 @@ from helpers import CASES, assert_close, chessboard, new_session, random_block, 
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell, describe_cell
+from tf_rnn.checks import OptionError
 from tf_rnn.cli import export as command
-from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph, describe, described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference import exporting as module

@@ -24,7 +24,7 @@ from helpers import assert_close
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
 from tf_rnn.inference import load

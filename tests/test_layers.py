@@ -16,15 +16,16 @@ PACKAGE = Path(__file__).parent.parent / "tf_rnn"
 FOLDERS = ("cluster", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
 # These import nothing of the package but what is named here.
 APART = {
-    "config": set[str](),
+    "checks": set[str](),
+    "config": {"checks"},
     "_tensorflow": set[str](),
-    "run_config": {"config"},
-    "output": {"config", "run_config"},
-    "lock": {"config", "output"},
-    "cluster": {"config"},
+    "run_config": {"checks", "config"},
+    "output": {"checks", "config", "run_config"},
+    "lock": {"checks", "output"},
+    "cluster": {"checks", "config"},
     # TensorFlow for downloads alone: see what a fresh interpreter does not load.
-    "tasks": {"config", "_tensorflow"},
-    "cells": {"config", "_tensorflow"},
+    "tasks": {"checks", "config", "_tensorflow"},
+    "cells": {"checks", "config", "_tensorflow"},
 }
 # The package's face and its command see everything.
 FACE = ("__init__", "__main__")
@@ -74,7 +75,8 @@ def allowed(folder: str) -> set[str]:
     """What modules of a folder may import, beside each other."""
     if folder in APART:
         return APART[folder]
-    return {"config", "run_config", "lock", "output", "_tensorflow", *FOLDERS[: FOLDERS.index(folder)]}
+    beside = {"checks", "config", "run_config", "lock", "output", "_tensorflow"}
+    return {*beside, *FOLDERS[: FOLDERS.index(folder)]}
 
 
 def test_imports_are_found_wherever_they_stand() -> None:

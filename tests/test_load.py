@@ -26,7 +26,7 @@ from model_helpers import (
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.describe import describe, described_graph
 from tf_rnn.inference import ModelEvaluator, Stepper, load

@@ -18,7 +18,7 @@ from model_helpers import keep_run, write_splits
 
 from tf_rnn import lock
 from tf_rnn.cells import VanillaCell
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.lock import LOCK, held, made_and_held
 from tf_rnn.tasks import Text
 

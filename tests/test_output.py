@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tf_rnn import output
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.output import (
     claim_folder,
     damaged,

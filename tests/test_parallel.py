@@ -20,10 +20,10 @@ from parallel_helpers import train_together
 from benchmarks.cluster import parameters
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
+from tf_rnn.checks import OptionError
 from tf_rnn.cluster import Cluster, Member
 from tf_rnn.cluster.launcher import free_cluster
 from tf_rnn.config import EXCHANGES as EXCHANGE_NAMES
-from tf_rnn.config import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
 from tf_rnn.tasks import Text

@@ -9,7 +9,7 @@ import pytest
 from helpers import assert_close
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph.prepared import prepared_run
 
 if TYPE_CHECKING:

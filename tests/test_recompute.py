@@ -13,7 +13,8 @@ from helpers import CASES, Summing, assert_close, assert_gradients_agree, assert
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.cost import peak_bytes
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.checks import OptionError
+from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.graph.reweighted import ReweightedGraph

@@ -10,7 +10,7 @@ from helpers import Summing
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph, room
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.run_config import require_run_config
 from tf_rnn.tasks import Echo

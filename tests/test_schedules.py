@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_rnn import cells, config
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
 from tf_rnn.training import Evaluator, Place, Schedule, Silence, Truncation, meter, train

@@ -11,7 +11,7 @@ from helpers import CASES, assert_close
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import Stepper
 

@@ -11,6 +11,7 @@ from helpers import assert_close
 from tf_rnn import config
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, draw_segment, needed_steps
 
@@ -293,7 +294,5 @@ def test_adaptive_measures_again_and_counts_nothing_twice(monkeypatch: pytest.Mo
 
 
 def test_the_widest_graph_has_a_width() -> None:
-    with pytest.raises(
-        config.OptionError, match=r"^num_steps must be a whole number of at most 10000, got 10001$"
-    ):
+    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at most 10000, got 10001$"):
         make_graph(10_001)

@@ -13,7 +13,7 @@ from model_helpers import events, metrics, scalars, write_splits
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, VanillaCell
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.inference import load

@@ -29,7 +29,7 @@ from helpers import (
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.optimizers import OPTIMIZERS
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import assign
 
 from tf_rnn import cells
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import Stepper
 from tf_rnn.tasks import Echo, Text

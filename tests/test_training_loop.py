@@ -13,7 +13,7 @@ import pytest
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
 from tf_rnn.training import (

@@ -11,8 +11,8 @@ from helpers import assert_close, chessboard
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
+from tf_rnn.checks import OptionError
 from tf_rnn.config import STYLES as STYLE_NAMES
-from tf_rnn.config import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, steps_per_epoch, steps_per_update

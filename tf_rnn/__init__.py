@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_rnn import cells as cells
     from tf_rnn import tasks as tasks
-    from tf_rnn.config import OptionError as OptionError
+    from tf_rnn.checks import OptionError as OptionError
     from tf_rnn.graph import StepGraph as StepGraph
     from tf_rnn.graph import UnrolledGraph as UnrolledGraph
     from tf_rnn.graph import unroll as unroll
@@ -27,7 +27,7 @@ _MODULES = ("cells", "tasks")
 _NAMES = {
     "DivergedError": "training",
     "Model": "inference",
-    "OptionError": "config",
+    "OptionError": "checks",
     "Schedule": "training",
     "StepGraph": "graph",
     "Stepper": "inference",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 INTERRUPTED = 130
 
 try:
+    from tf_rnn.checks import OptionError
     from tf_rnn.cli import compare, evaluate, export, import_keras, lags, launch, recommend, sample, train
     from tf_rnn.cli.options import BAD_INPUT, Parser
     from tf_rnn.comparison import WorkerDiedError
-    from tf_rnn.config import OptionError
 except KeyboardInterrupt:  # in the first half second
     print("tf_rnn: interrupted", file=sys.stderr)
     sys.exit(INTERRUPTED)

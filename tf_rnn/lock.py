@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.output import make_folder
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
-from tf_rnn.config import OptionError, shown
+from tf_rnn.checks import OptionError, shown
 from tf_rnn.run_config import require_run_config
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tf_rnn.analysis.advice import Advice, advise, widths_to_price
 from tf_rnn.analysis.cost import measure_costs
 from tf_rnn.analysis.study import LagStudy, study_lags
-from tf_rnn.config import require_fraction, require_whole
+from tf_rnn.checks import require_fraction, require_whole
 from tf_rnn.graph import make_graph
 from tf_rnn.training import Silence
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
 from tf_rnn.cells.pieces import join_columns, split_columns
-from tf_rnn.config import require_number
+from tf_rnn.checks import require_number
 
 
 class LSTMState(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tf_rnn.checks import OptionError
 from tf_rnn.cli.options import path
-from tf_rnn.config import OptionError
 from tf_rnn.output import CONFIG, is_there, require_empty
 
 if TYPE_CHECKING:

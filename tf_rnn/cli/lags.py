@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from tf_rnn.checks import require_whole
 from tf_rnn.cli.options import add_setup_options, measurement, not_negative, path, results_folder, whole
 from tf_rnn.comparison.report import setup_line
-from tf_rnn.config import STATES, require_whole
+from tf_rnn.config import STATES
 from tf_rnn.tasks import setup_identity
 
 if TYPE_CHECKING:

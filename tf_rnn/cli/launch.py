@@ -6,11 +6,11 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from tf_rnn.checks import OptionError
 from tf_rnn.cli import train
 from tf_rnn.cli.options import whole
 from tf_rnn.cluster.launcher import Launcher, free_cluster
 from tf_rnn.cluster.spec import Member
-from tf_rnn.config import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tf_rnn.checks import OptionError
 from tf_rnn.cli.options import whole_or_zero
 from tf_rnn.cluster import JOBS, Member, read_cluster
 from tf_rnn.cluster.lifeline import follow_launcher
-from tf_rnn.config import EXCHANGES, OptionError
+from tf_rnn.config import EXCHANGES
 
 if TYPE_CHECKING:
     import argparse

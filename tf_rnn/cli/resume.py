@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.config import BUDGETS, SCHEDULES_OVER_BUDGET, OptionError
+from tf_rnn.checks import OptionError
+from tf_rnn.config import BUDGETS, SCHEDULES_OVER_BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

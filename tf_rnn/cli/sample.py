@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tf_rnn.checks import OptionError
 from tf_rnn.cli.options import add_model_options, not_negative, whole_or_zero
-from tf_rnn.config import OptionError
 from tf_rnn.output import require_run
 
 if TYPE_CHECKING:

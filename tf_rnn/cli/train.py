@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
+from tf_rnn.checks import OptionError, require_whole
 from tf_rnn.cli.member import DEFAULT_EXCHANGE, add_cluster_options, member_of, require_begun_anew
 from tf_rnn.cli.options import Parser, add_setup_options, path, positive, setup_options, share, whole
 from tf_rnn.cli.presets import PRESETS, preset_options
 from tf_rnn.cli.resume import require_kept
-from tf_rnn.config import SCHEDULES, STATES, OptionError, Setup, require_schedule, require_whole
+from tf_rnn.config import SCHEDULES, STATES, Setup, require_schedule
 from tf_rnn.output import CONFIG, SUMMARIES, folder_name, loss_text, loss_words, read_config, require_new
 from tf_rnn.tasks import Language, Task, check_setup, described_task, make_task, setup_identity
 

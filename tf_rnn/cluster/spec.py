@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.config import OptionError, require_choice, require_whole
+from tf_rnn.checks import OptionError, require_choice, require_whole
 
 if TYPE_CHECKING:
     import os

@@ -11,7 +11,7 @@ import platform
 import time
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.output import plain
 from tf_rnn.tasks import make_task
 

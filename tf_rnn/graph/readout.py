@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
-from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.checks import OptionError
 
 if TYPE_CHECKING:
+    from tf_rnn.config import GraphOptions
     from tf_rnn.graph.network import Reading
 
 

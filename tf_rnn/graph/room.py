@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 
 if TYPE_CHECKING:
     from tf_rnn.config import GraphOptions

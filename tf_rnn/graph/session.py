@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import MOST, require_whole
+from tf_rnn.checks import require_whole
+from tf_rnn.config import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

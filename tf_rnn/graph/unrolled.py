@@ -9,7 +9,8 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.pieces import join_rows, split_rows
-from tf_rnn.config import GraphOptions, OptionError
+from tf_rnn.checks import OptionError
+from tf_rnn.config import GraphOptions
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.graph.dropout import Dropout
 from tf_rnn.graph.feeding import checked_array, checked_state

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.inference.keras_model import keras_model, outside_of_graphs, without_equal
 from tf_rnn.inference.saved_model import INPUT, write_saved_model
 from tf_rnn.lock import LOCK, locked

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import h5py  # type: ignore[import-untyped]  # what Keras keeps weights with, required by TensorFlow
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph.describe import described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference.exporting import KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY, new_folder

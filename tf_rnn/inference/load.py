@@ -7,7 +7,8 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import CHECKPOINTS_TO_USE, OptionError, require_choice
+from tf_rnn.checks import OptionError, require_choice
+from tf_rnn.config import CHECKPOINTS_TO_USE
 from tf_rnn.graph import StepGraph
 from tf_rnn.graph.describe import described_graph
 from tf_rnn.graph.naming import weight_names

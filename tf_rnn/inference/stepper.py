@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph.feeding import checked_array
 from tf_rnn.graph.prepared import prepared_run
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph.session import assign
 
 if TYPE_CHECKING:

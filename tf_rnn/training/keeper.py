@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 from tf_rnn.graph.naming import saved_names, weight_names
 from tf_rnn.lock import held, made_and_held
 from tf_rnn.output import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tf_rnn.config import OptionError, require_whole, shown
+from tf_rnn.checks import OptionError, require_whole, shown
 from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
 from tf_rnn.output import SUMMARIES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import require_choice
+from tf_rnn.checks import require_choice
 from tf_rnn.graph.naming import saved_names
 from tf_rnn.training.crew import StoppedWaitingError
 from tf_rnn.training.divergence import DivergedError

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import OptionError
+from tf_rnn.checks import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

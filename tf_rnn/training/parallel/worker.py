@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import require_choice
+from tf_rnn.checks import require_choice
 from tf_rnn.training.loop import SEEDS
 from tf_rnn.training.parallel.exchanges import EXCHANGES
 from tf_rnn.training.parallel.patience import Patient
