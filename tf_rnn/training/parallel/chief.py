@@ -12,6 +12,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.checks import require_choice
 from tf_rnn.graph.naming import saved_names
+from tf_rnn.graph.session import assign
 from tf_rnn.training.crew import StoppedWaitingError
 from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.parallel.exchanges import EXCHANGES
@@ -19,7 +20,7 @@ from tf_rnn.training.parallel.patience import Patient
 from tf_rnn.training.parallel.replica import Replica
 from tf_rnn.training.parallel.rows import OwnRows
 from tf_rnn.training.parallel.server import LOST, PAUSE_SECONDS, LostError, start_server
-from tf_rnn.training.parallel.shared import FINISHED, NOT_READY, assign
+from tf_rnn.training.parallel.shared import FINISHED, NOT_READY
 from tf_rnn.training.session_loop import Place, Update
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Chief:
                 # An update that was no longer waited for has been made after all.
                 raise StoppedWaitingError
             self._positions = positions
-            assign(self._session, [(self._names[name], value) for name, value in values.items()])
+            assign(self._session, [self._names[name] for name in values], [*values.values()])
             flat = [np.concatenate(parts) for parts in zip(*states.values(), strict=True)]
             self._all_states = tf.nest.pack_sequence_as(self._local.zero_state(), flat)
             self._has_news = False

@@ -9,9 +9,10 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import describe_cell, described_cell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
+from tf_rnn.graph.session import assign
 from tf_rnn.training.parallel.exchanges import EXCHANGES
 from tf_rnn.training.parallel.server import place_variables, session_config
-from tf_rnn.training.parallel.shared import News, Shared, assign
+from tf_rnn.training.parallel.shared import News, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +142,7 @@ class Replica:
 
     def push(self, session: Any, values: Mapping[str, np.ndarray]) -> None:
         """Gives all that training changes its values, by the names under which it is saved."""
-        assign(session, [(self._variables[name], value) for name, value in values.items()])
+        assign(session, [self._variables[name] for name in values], [*values.values()])
 
     def pull(self, session: Any) -> tuple[dict[str, np.ndarray], list[int], dict[int, list[np.ndarray]]]:
         """What training has changed, by name; the workers' positions; and their states."""

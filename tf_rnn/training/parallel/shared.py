@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.graph.session import assign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,22 +79,16 @@ class Shared:
         states: dict[int, list[np.ndarray]],
     ) -> None:
         """Gives all variables but the generation their values."""
-        pairs = [(self.updates, updates), (self.rate, rate), (self.positions, positions)]
+        variables: list[Any] = [self.updates, self.rate, self.positions]
+        values: list[Any] = [updates, rate, positions]
         for worker, parts in states.items():
-            pairs += zip(self.states[worker], parts, strict=True)
-        assign(session, pairs)
+            variables += self.states[worker]
+            values += parts
+        assign(session, variables, values)
 
     def set_generation(self, session: Any, generation: int) -> None:
         """Tells the workers which generation it is."""
-        assign(session, [(self._generation, generation)])
-
-
-def assign(session: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
-    """Gives variables their values by their initializers, without adding an operation to the graph."""
-    session.run(
-        [variable.initializer for variable, _ in pairs],
-        {variable.initializer.inputs[1]: value for variable, value in pairs},
-    )
+        assign(session, [self._generation], [generation])
 
 
 def _variable(name: str, shape: Any, dtype: Any) -> Any:
