@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tf_rnn.cells import Weights
     from tf_rnn.config import GraphOptions
 
-
 _FOREIGN_CELLS = "tf_rnn/foreign_cells"
 
 
