@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,8 +11,13 @@ from references import cross_entropy, numeric_gradient, softmax
 
 from tf_rnn import config
 from tf_rnn._tensorflow import tf
+from tf_rnn.config import GraphOptions
 from tf_rnn.graph import losses as losses_module
 from tf_rnn.graph.losses import LOSSES, softmax_cross_entropy
+from tf_rnn.graph.readout import READOUTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @pytest.fixture(params=[0, 1000], ids=["our operations", "TensorFlow's"])
@@ -80,6 +85,50 @@ def test_cross_entropy_in_float32_loses_little() -> None:
     labels = generator.integers(600, size=7)
     losses, _ = run_cross_entropy(logits, labels, np.ones(7))
     assert_close(losses, cross_entropy(logits.astype(float), labels), 1e-5)
+
+
+def outputs_and_weights(readout: str) -> list[NDArray[np.float64]]:
+    """H of 4 rows, then the weights of a readout over 3 classes."""
+    generator = np.random.default_rng(97)
+    shapes: dict[str, list[tuple[int, ...]]] = {
+        "linear": [(4, 5), (5, 3), (3,)],
+        "tied": [(4, 5), (3, 5), (3,)],
+        "none": [(4, 3)],
+    }
+    return [generator.normal(size=shape) for shape in shapes[readout]]
+
+
+@pytest.mark.parametrize("name", list(READOUTS))
+@pytest.mark.usefixtures("both_ways")
+def test_a_loss_in_one_with_its_readout_is_the_loss_of_the_readout(name: str) -> None:
+    """Values and all gradients, each row counting by a factor of its own, one of them not at all."""
+    labels, factors = np.array([2, 0, 0, 1]), np.array([0.5, -2, 0, 1])
+    options = GraphOptions(
+        num_steps=1,
+        batch_size=4,
+        input_size=3,
+        num_classes=3,
+        embedding_size=5,
+        readout=name,
+        dtype="float64",
+    )
+    with tf.Graph().as_default(), new_session() as session:
+        readout = READOUTS[name](5 if name != "none" else 3, options, "network")
+        given = [tf.constant(value) for value in outputs_and_weights(name)]
+        outputs, *weights = given
+        losses = LOSSES["cross_entropy"].read_out(
+            readout, tuple(weights), outputs, tf.constant(labels, tf.int32)
+        )
+        plain = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=labels, logits=readout.logits(tuple(weights), outputs)
+        )
+        found, expected = session.run(
+            [(rows, tf.gradients(rows, given, grad_ys=[tf.constant(factors)])) for rows in (losses, plain)]
+        )
+    assert_close(found[0], expected[0], 1e-14, "losses")
+    for of, gradient, same in zip(("H", "kernel", "bias"), found[1], expected[1], strict=False):
+        assert_close(gradient, same, 1e-14, of)
+    assert len(found[1]) == len(given)
 
 
 @pytest.mark.parametrize("classes", [losses_module.FEW_CLASSES, losses_module.FEW_CLASSES + 1])

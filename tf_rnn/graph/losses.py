@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tf_rnn.config import GraphOptions
+    from tf_rnn.graph.readout import Readout
 
 
 # Up to here a pass over the logits costs less than the start of an operation, and one is quicker than ten.
@@ -36,12 +37,9 @@ class Loss(abc.ABC):
     def marks(self, targets: Any) -> Any:
         """Which rows have a target, booleans [rows]: not -1 for classes, not nan for real ones."""
 
-    def marked_losses(self, logits: Any, targets: Any) -> Any:
-        """The loss of each row, [rows]; 0 where there is no target."""
-        marks = self.marks(targets)
-        some_target = tf.where_v2(_columns_like(marks, targets), targets, tf.zeros_like(targets))
-        losses = self.losses(logits, some_target)
-        return tf.where_v2(marks, losses, tf.zeros_like(losses))
+    def read_out(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
+        """The loss of each row of what a readout makes of a cell's outputs, [rows]."""
+        return self.losses(readout.logits(weights, outputs), targets)
 
 
 class CrossEntropy(Loss):
@@ -62,6 +60,19 @@ class CrossEntropy(Loss):
     def losses(self, logits: Any, targets: Any) -> Any:
         """See `softmax_cross_entropy`."""
         return softmax_cross_entropy(logits, targets)
+
+    def read_out(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
+        """The loss of each row, in one with the readout: its gradient has one pass less over the logits."""
+
+        @tf.custom_gradient
+        def losses(outputs: Any, *weights: Any) -> tuple[Any, Callable[[Any], Any]]:
+            logits = readout.logits(weights, outputs)
+            losses, slopes = _losses_and_slopes(logits, targets)
+            return losses, lambda upstream: readout.backward(weights, outputs, slopes(), upstream)
+
+        if readout.num_classes <= FEW_CLASSES:
+            return super().read_out(readout, weights, outputs, targets)
+        return losses(outputs, *weights)
 
 
 class SquaredError(Loss):
@@ -85,7 +96,7 @@ class SquaredError(Loss):
         return tf.reduce_mean(tf.squared_difference(logits, targets), axis=1)
 
 
-def _columns_like(marks: Any, targets: Any) -> Any:
+def columns_like(marks: Any, targets: Any) -> Any:
     """Booleans [rows], with as many axes as the targets."""
     return tf.reshape(marks, [-1] + [1] * (targets.shape.ndims - 1))
 
@@ -116,14 +127,16 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
 
     @tf.custom_gradient
     def cross_entropy(logits: Any) -> tuple[Any, Callable[[Any], Any]]:
-        probabilities = tf.nn.softmax(logits)
-        positions = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
-
-        def gradient(upstream: Any) -> Any:
-            slopes = tf.tensor_scatter_nd_sub(probabilities, positions, tf.ones_like(upstream))
-            return slopes * tf.expand_dims(upstream, 1)
-
-        log_total = tf.reduce_max(logits, axis=1) - tf.log(tf.reduce_max(probabilities, axis=1))
-        return log_total - tf.gather_nd(logits, positions), gradient
+        losses, slopes = _losses_and_slopes(logits, labels)
+        return losses, lambda upstream: tf.expand_dims(upstream, 1) * slopes()
 
     return cross_entropy(logits)
+
+
+def _losses_and_slopes(logits: Any, labels: Any) -> tuple[Any, Callable[[], Any]]:
+    """The losses of `softmax_cross_entropy`, and a function that makes p - onehot."""
+    probabilities = tf.nn.softmax(logits)
+    positions = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
+    log_total = tf.reduce_max(logits, axis=1) - tf.log(tf.reduce_max(probabilities, axis=1))
+    losses = log_total - tf.gather_nd(logits, positions)
+    return losses, lambda: tf.tensor_scatter_nd_sub(probabilities, positions, tf.ones_like(losses))

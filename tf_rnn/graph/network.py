@@ -8,7 +8,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
 from tf_rnn.checks import OptionError
 from tf_rnn.graph.encoding import Encoding, make_encoding
-from tf_rnn.graph.losses import LOSSES, Loss
+from tf_rnn.graph.losses import LOSSES, Loss, columns_like
 from tf_rnn.graph.readout import READOUTS, Readout
 from tf_rnn.graph.room import require_room
 
@@ -101,7 +101,18 @@ class Network:
 
     def logits(self, reading: Reading, outputs: Any) -> Any:
         """Outputs [rows, output_size] to what the loss is taken of, [rows, num_classes]."""
-        return self.readout.logits(reading, outputs)
+        return self.readout.logits(self.readout.weights(reading), outputs)
+
+    def losses(self, reading: Reading, outputs: Any, targets: Any) -> Any:
+        """Outputs [rows, output_size] and what is wanted to the loss of each row, [rows]."""
+        return self.loss.read_out(self.readout, self.readout.weights(reading), outputs, targets)
+
+    def marked_losses(self, reading: Reading, outputs: Any, targets: Any) -> Any:
+        """The same, 0 where there is no target."""
+        marks = self.loss.marks(targets)
+        some_target = tf.where_v2(columns_like(marks, targets), targets, tf.zeros_like(targets))
+        losses = self.losses(reading, outputs, some_target)
+        return tf.where_v2(marks, losses, tf.zeros_like(losses))
 
 
 def foreign_scope(cell: Any) -> str:

@@ -20,11 +20,13 @@ class Readout(abc.ABC):
     Attributes:
         is_learnt: Whether there are weights between the outputs and the logits.
         is_tied: Whether these are those of the embedding.
+        num_classes: Columns of the logits.
         variables: The readout's own.
     """
 
     is_learnt: ClassVar[bool] = True
     is_tied: ClassVar[bool] = False
+    num_classes: int
     variables: tuple[Any, ...] = ()
 
     def read(self) -> tuple[Any, ...]:
@@ -32,8 +34,28 @@ class Readout(abc.ABC):
         return tuple(variable.read_value() for variable in self.variables)
 
     @abc.abstractmethod
-    def logits(self, reading: Reading, outputs: Any) -> Any:
-        """The logits of any number of rows, from one read of the network's variables."""
+    def weights(self, reading: Reading) -> tuple[Any, ...]:
+        """What logits are computed with, from one read of the network's variables."""
+
+    @abc.abstractmethod
+    def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
+        """The logits of any number of rows."""
+
+    @abc.abstractmethod
+    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
+        """The derivative of `logits`: dL/dH, then dL/d(weights).
+
+            dL/d(logits_r) = factors_r slopes_r   for row r
+
+        The factors go to the small matrices on both sides; the slopes, as wide as there are classes,
+        are only read.
+
+        Args:
+            weights: What the logits were computed with.
+            outputs: H, [rows, output_size].
+            slopes: [rows, num_classes].
+            factors: [rows].
+        """
 
 
 def _num_classes_error(options: GraphOptions) -> OptionError:
@@ -46,6 +68,7 @@ class Linear(Readout):
     """H U + b_p, with U [output_size, num_classes] and b_p [num_classes]."""
 
     def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
+        self.num_classes = options.num_classes
         start = matrix_initializer(f"{scope}/U", options.seed, options.init_scale)
         shape = [output_size, options.num_classes]
         try:
@@ -56,10 +79,22 @@ class Linear(Readout):
         except ValueError as error:
             raise _num_classes_error(options) from error
 
-    def logits(self, reading: Reading, outputs: Any) -> Any:
+    def weights(self, reading: Reading) -> tuple[Any, ...]:
+        """U, b_p."""
+        return reading.readout
+
+    def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """One product for all rows."""
-        U, b_p = reading.readout
+        U, b_p = weights
         return tf.matmul(outputs, U) + b_p
+
+    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
+        """See `Readout.backward`."""
+        U, _ = weights
+        factors = tf.expand_dims(factors, 1)
+        of_outputs = factors * tf.matmul(slopes, U, transpose_b=True)
+        of_U = tf.matmul(factors * outputs, slopes, transpose_a=True)
+        return of_outputs, of_U, _sum_of_rows(factors, slopes)
 
 
 class Tied(Readout):
@@ -74,6 +109,7 @@ class Tied(Readout):
     is_tied = True
 
     def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
+        self.num_classes = options.num_classes
         if options.embedding_size != output_size:
             raise OptionError(
                 "embedding_size",
@@ -85,10 +121,22 @@ class Tied(Readout):
         except ValueError as error:
             raise _num_classes_error(options) from error
 
-    def logits(self, reading: Reading, outputs: Any) -> Any:
+    def weights(self, reading: Reading) -> tuple[Any, ...]:
+        """E, b_p."""
+        return (*reading.tied, *reading.readout)
+
+    def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """One product for all rows."""
-        (E,), (b_p,) = reading.tied, reading.readout
+        E, b_p = weights
         return tf.matmul(outputs, E, transpose_b=True) + b_p
+
+    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
+        """See `Readout.backward`."""
+        E, _ = weights
+        factors = tf.expand_dims(factors, 1)
+        of_outputs = factors * tf.matmul(slopes, E)
+        of_E = tf.matmul(slopes, factors * outputs, transpose_a=True)
+        return of_outputs, of_E, _sum_of_rows(factors, slopes)
 
 
 class Direct(Readout):
@@ -97,6 +145,7 @@ class Direct(Readout):
     is_learnt = False
 
     def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
+        self.num_classes = options.num_classes
         if options.num_classes != output_size:
             raise OptionError(
                 "num_classes",
@@ -104,9 +153,22 @@ class Direct(Readout):
                 f"got {options.num_classes}",
             )
 
-    def logits(self, reading: Reading, outputs: Any) -> Any:
+    def weights(self, reading: Reading) -> tuple[Any, ...]:
+        """None."""
+        return ()
+
+    def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """The outputs."""
         return outputs
+
+    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
+        """See `Readout.backward`."""
+        return (tf.expand_dims(factors, 1) * slopes,)
+
+
+def _sum_of_rows(factors: Any, slopes: Any) -> Any:
+    """The sum over rows of factor times slopes, [num_classes]; factors are [rows, 1]."""
+    return tf.reshape(tf.matmul(factors, slopes, transpose_a=True), [-1])
 
 
 def _bias(options: GraphOptions) -> Any:

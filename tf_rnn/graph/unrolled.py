@@ -347,21 +347,20 @@ class UnrolledGraph:
         self.predictions: list[Any] = []
         self.losses: list[Any] = []
         rows_of_loss = []
-        loss = self.network.loss
         chunks = self._chunks.cut(self.targets)
         for outputs, targets in zip(self._unrolled.outputs, chunks, strict=True):
+            rows = self._rows_of_loss(self._reading, outputs, targets)
             logits = self.network.logits(self._reading, outputs)
-            rows = self._rows_of_loss(logits, targets)
-            self.predictions += split_rows(loss.predict(logits), len(targets))
+            self.predictions += split_rows(self.network.loss.predict(logits), len(targets))
             self.losses += split_rows(rows, len(targets))
             rows_of_loss.append(rows)
         self.total_loss: Any = self._reduce(rows_of_loss)
 
-    def _rows_of_loss(self, logits: Any, targets: list[Any]) -> Any:
+    def _rows_of_loss(self, reading: Reading, outputs: Any, targets: list[Any]) -> Any:
         """The losses of a chunk, [steps * batch_size], time first."""
-        loss = self.network.loss
-        rows_of = loss.marked_losses if self.options.loss_steps == "marked" else loss.losses
-        return rows_of(logits, join_rows(targets))
+        network = self.network
+        rows_of = network.marked_losses if self.options.loss_steps == "marked" else network.losses
+        return rows_of(reading, outputs, join_rows(targets))
 
     def _reduce(self, rows_of_loss: list[Any]) -> Any:
         """The losses of the chunks, [steps * batch_size] each, to one scalar."""
@@ -432,7 +431,7 @@ class UnrolledGraph:
         """What some chunks of steps add to `total_loss`."""
         shares, parts, step = self._shares(), [], first_step
         for chunk, wanted in zip(outputs, targets, strict=True):
-            rows = self._rows_of_loss(self.network.logits(reading, chunk), wanted)
+            rows = self._rows_of_loss(reading, chunk, wanted)
             sums = tf.reduce_sum(tf.reshape(rows, [len(wanted), self.batch_size]), axis=1)
             parts.append(tf.reduce_sum(sums * shares[step : step + len(wanted)]))
             step += len(wanted)
