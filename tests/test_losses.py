@@ -13,8 +13,8 @@ from tf_rnn import config
 from tf_rnn._tensorflow import tf
 from tf_rnn.config import GraphOptions
 from tf_rnn.graph import losses as losses_module
-from tf_rnn.graph.losses import LOSSES, softmax_cross_entropy
-from tf_rnn.graph.readout import READOUTS
+from tf_rnn.graph.losses import LOSSES
+from tf_rnn.graph.readout import READOUTS, Readout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +26,20 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(losses_module, "FEW_CLASSES", request.param)
 
 
+def make_readout(name: str, output_size: int, num_classes: int) -> Readout:
+    options = GraphOptions(
+        num_steps=1, batch_size=1, input_size=num_classes, num_classes=num_classes,
+        embedding_size=output_size, readout=name, dtype="float64",
+    )  # fmt: skip
+    return READOUTS[name](output_size, options, "network")
+
+
 def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any]:
     """Losses, and the gradient of their sum weighted by `upstream`."""
     with tf.Graph().as_default(), new_session() as session:
         tensor = tf.constant(logits)
-        losses = softmax_cross_entropy(tensor, tf.constant(labels, tf.int32))
+        readout = make_readout("none", tensor.shape[1], tensor.shape[1])
+        losses = LOSSES["cross_entropy"].read_out(readout, (), tensor, tf.constant(labels, tf.int32))
         (gradient,) = tf.gradients(losses, [tensor], grad_ys=[tf.constant(upstream, tensor.dtype)])
         found: tuple[Any, Any] = session.run((losses, gradient))
         return found
@@ -103,17 +112,8 @@ def outputs_and_weights(readout: str) -> list[NDArray[np.float64]]:
 def test_a_loss_in_one_with_its_readout_is_the_loss_of_the_readout(name: str) -> None:
     """Values and all gradients, each row counting by a factor of its own, one of them not at all."""
     labels, factors = np.array([2, 0, 0, 1]), np.array([0.5, -2, 0, 1])
-    options = GraphOptions(
-        num_steps=1,
-        batch_size=4,
-        input_size=3,
-        num_classes=3,
-        embedding_size=5,
-        readout=name,
-        dtype="float64",
-    )
     with tf.Graph().as_default(), new_session() as session:
-        readout = READOUTS[name](5 if name != "none" else 3, options, "network")
+        readout = make_readout(name, 5 if name != "none" else 3, 3)
         given = [tf.constant(value) for value in outputs_and_weights(name)]
         outputs, *weights = given
         losses = LOSSES["cross_entropy"].read_out(

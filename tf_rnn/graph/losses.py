@@ -58,20 +58,19 @@ class CrossEntropy(Loss):
         return targets >= 0
 
     def losses(self, logits: Any, targets: Any) -> Any:
-        """See `softmax_cross_entropy`."""
-        return softmax_cross_entropy(logits, targets)
+        """By TensorFlow's own operation, the quickest for few classes."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
 
     def read_out(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
-        """The loss of each row, in one with the readout: its gradient has one pass less over the logits."""
+        """For many classes in one with the readout: the gradient has one pass less over the logits."""
+        if readout.num_classes <= FEW_CLASSES:
+            return super().read_out(readout, weights, outputs, targets)
 
         @tf.custom_gradient
         def losses(outputs: Any, *weights: Any) -> tuple[Any, Callable[[Any], Any]]:
-            logits = readout.logits(weights, outputs)
-            losses, slopes = _losses_and_slopes(logits, targets)
-            return losses, lambda upstream: readout.backward(weights, outputs, slopes(), upstream)
+            rows, slopes = _losses_and_slopes(readout.logits(weights, outputs), targets)
+            return rows, lambda upstream: readout.backward(weights, outputs, slopes(), upstream)
 
-        if readout.num_classes <= FEW_CLASSES:
-            return super().read_out(readout, weights, outputs, targets)
         return losses(outputs, *weights)
 
 
@@ -104,37 +103,23 @@ def columns_like(marks: Any, targets: Any) -> Any:
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
 
 
-def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
-    """-ln softmax(logits)[label] of each row, in nats.
+def _losses_and_slopes(logits: Any, labels: Any) -> tuple[Any, Callable[[], Any]]:
+    """-ln softmax(logits)[label] of each row, in nats, and what makes the derivative, p - onehot(label).
 
     With m = max_j logits_j and p = softmax(logits), max_j p_j = 1 / sum_j exp(logits_j - m), so
 
         loss = m - ln(max_j p_j) - logits[label]
 
-    without a second exponential, and without the risk of ln 0: max_j p_j >= 1 / classes. The
-    gradient is p - onehot(label). TensorFlow's own operation gives the same numbers, quicker for a few
-    classes and several times slower for many.
+    without a second exponential, and without the risk of ln 0: max_j p_j >= 1 / classes. TensorFlow's
+    own operation gives the same numbers, and takes several times longer for many classes.
 
     Args:
         logits: [rows, classes].
         labels: int32 [rows], in [0, classes).
 
     Returns:
-        [rows], in nats.
+        [rows], and a function that gives [rows, classes].
     """
-    if logits.shape[1] <= FEW_CLASSES:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-
-    @tf.custom_gradient
-    def cross_entropy(logits: Any) -> tuple[Any, Callable[[Any], Any]]:
-        losses, slopes = _losses_and_slopes(logits, labels)
-        return losses, lambda upstream: tf.expand_dims(upstream, 1) * slopes()
-
-    return cross_entropy(logits)
-
-
-def _losses_and_slopes(logits: Any, labels: Any) -> tuple[Any, Callable[[], Any]]:
-    """The losses of `softmax_cross_entropy`, and a function that makes p - onehot."""
     probabilities = tf.nn.softmax(logits)
     positions = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
     log_total = tf.reduce_max(logits, axis=1) - tf.log(tf.reduce_max(probabilities, axis=1))
