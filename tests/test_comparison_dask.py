@@ -16,6 +16,7 @@ import pytest
 from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
 from command_helpers import DEADLINE, assert_refused, run_main, started, succeeds
 from comparison_helpers import made_up_or_die, times_begun, with_costs
+from distributed import Client
 from rich.console import Console
 
 from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Workers, open_workers, worker
@@ -99,6 +100,40 @@ def test_work_is_done_by_the_workers(two: Workers, steady: Cluster, tmp_path: Pa
     assert list(found) != []
     assert set(found.values()) <= {process.pid for process in steady.workers.values()}
     assert calls(tmp_path, "x") == len(KEYS)
+
+
+def test_a_result_is_one_though_its_worker_dies_as_it_arrives(
+    two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client is told then of the work: that it is lost, and will be done again."""
+    gather = Client._gather
+
+    async def gather_and_lose(client: Client, futures: list[Any], **options: Any) -> Any:
+        found = await gather(client, futures, **options)
+        for future in futures:
+            client._handle_lost_data(future.key)
+        return found
+
+    monkeypatch.setattr(Client, "_gather", gather_and_lose)
+    found = dict(completed(two, process_id, [(key, (str(tmp_path), "x")) for key in KEYS]))
+    assert set(found) == set(KEYS)
+    assert set(map(type, found.values())) == {int}
+    assert calls(tmp_path, "x") == len(KEYS)
+
+
+def test_the_end_of_an_executor_waits_for_what_is_under_way(steady: Cluster, tmp_path: Path) -> None:
+    with (
+        Client(steady.address, set_as_default=False) as client,
+        on_dask.DaskExecutor(client) as executor,
+    ):
+        future = executor.submit(process_id, str(tmp_path), "x")
+    assert future.done()
+    assert future.result() in {process.pid for process in steady.workers.values()}
+
+
+def test_what_work_raises_is_raised(two: Workers) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list(completed(two, process_id, [(KEYS[0], ("/nowhere", "x"))]))
 
 
 def test_an_interrupt_stops_what_is_under_way(steady: Cluster, tmp_path: Path) -> None:

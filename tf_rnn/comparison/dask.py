@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import hashlib
@@ -9,6 +10,8 @@ import importlib.metadata
 import logging
 import uuid
 import warnings
+import weakref
+from concurrent import futures
 from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,24 +102,38 @@ def _require_same(place: str, there: dict[str, str], here: dict[str, str]) -> No
 
 
 class DaskExecutor(Executor):
-    """Dask's own executor, for workers that are as they should be.
+    """Workers of a Dask cluster, as long as they are as they should be.
+
+    Dask's own executor asks a future for its state once its result is here. Where the worker that did
+    the work has died in between, the state is "lost", and what was a result becomes a TypeError. Here a
+    result that is here is one.
 
     Args:
         client: A connected `distributed.Client`.
     """
 
     def __init__(self, client: Any) -> None:
-        self._executor = client.get_executor()
+        self._client = client
+        self._there: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Future[Any]:  # type: ignore[override]
         """Has work done by a worker, under the name that the work has."""
         key = f"{work.__name__}-{uuid.uuid4().hex}"
-        future: Future[Any] = self._executor.submit(checked, fingerprint(), work, *arguments, key=key)
-        return future
+        there = self._client.submit(checked, fingerprint(), work, *arguments, key=key)
+        here = asyncio.run_coroutine_threadsafe(_outcome(there), self._client.loop.asyncio_loop)
+        self._there[here] = there
+        return here
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more work; what is under way is cancelled unless it is waited for."""
-        self._executor.shutdown(wait=wait and not cancel_futures)
+        """Cancels what is under way, or waits for it."""
+        if cancel_futures:
+            self._client.cancel(list(self._there.values()))
+        elif wait:
+            futures.wait(list(self._there))
+
+
+async def _outcome(there: Any) -> Any:
+    return await there
 
 
 @contextlib.contextmanager
