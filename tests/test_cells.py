@@ -113,7 +113,10 @@ LAYERS = [name for name in CASES if len(CASES[name].make().layers) == 1]
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
-    """`backward` against `tf.gradients` of `combine`, and against differences of it."""
+    """`backward` against `tf.gradients` of `combine`, and against differences of it.
+
+    The slopes are made together with those of another step.
+    """
     generator = np.random.default_rng(29)
     batch_size = 3
     with tf.Graph().as_default(), new_session() as session:
@@ -124,7 +127,9 @@ def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
         projected, recurrent = (tf.placeholder(tf.float64, [batch_size, columns]) for _ in range(2))
         after, kept = cell.combine(weights, projected, recurrent, before)
         upstream = [generator.normal(size=part.shape) for part in tf.nest.flatten(after)]
-        step = cell.backward(kept, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
+        _, kept_of_another = cell.combine(weights, recurrent, projected, after)
+        _, slopes = cell.slopes([kept_of_another, kept])
+        step = cell.backward(slopes, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
         own = [step.projected, step.recurrent, *tf.nest.flatten(step.state)]
 
         wanted = [projected, recurrent, *tf.nest.flatten(before)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from helpers import assert_close
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell
-from tf_rnn.cells.pieces import join_columns, join_rows, split_columns, split_rows
+from tf_rnn.cells.pieces import join_columns, join_rows, over_rows, split_columns, split_rows
 from tf_rnn.graph import UnrolledGraph
 
 WHOLE = np.arange(6.0 * 7).reshape(6, 7)
@@ -30,6 +32,25 @@ def test_rows(count: int) -> None:
         found, again = session.run([parts, join_rows(parts)])
     assert_close(found, np.split(WHOLE, count), 0, "parts")
     assert_close(again, WHOLE, 0, "whole")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_function_of_rows_is_called_once_for_all_steps(count: int) -> None:
+    calls: list[Any] = []
+
+    def swapped(step: dict[str, Any]) -> tuple[Any, list[Any]]:
+        calls.append(step)
+        return step["b"] + 1, [step["a"]]
+
+    a = np.split(WHOLE, 3)[:count]
+    with tf.Graph().as_default(), tf.Session() as session:
+        steps = [{"a": tf.constant(rows), "b": tf.constant(-rows)} for rows in a]
+        found = session.run(over_rows(swapped, steps))
+    assert len(calls) == 1
+    assert len(found) == count
+    for (one, [other]), rows in zip(found, a, strict=True):
+        assert_close(one, 1 - rows, 0, "b + 1")
+        assert_close(other, rows, 0, "a")
 
 
 def test_a_loop_does_not_keep_the_constants_to_itself() -> None:

@@ -9,7 +9,7 @@ A step is taken in three parts, so that an n-wide graph can take each where it i
 W_x and W_s are the upper and lower rows of one variable W, rows being examples, so that
 projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form. The output of a step is the part
 H_t of its state. `backward` is the derivative of `combine`, the one part of a step whose derivative
-depends on the cell.
+depends on the cell; `slopes` is what of it can be made for many steps at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tf_rnn.checks import OptionError, require_choice, require_positive, require
 from tf_rnn.config import LARGEST_SIZE, require_number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class Weights(NamedTuple):
@@ -228,15 +228,24 @@ class Cell(abc.ABC):
             state: S_{t-1}.
 
         Returns:
-            The state S_t, and whatever `backward` needs to know of the step.
+            The state S_t, and whatever `slopes` needs to know of the step.
         """
 
+    def slopes(self, kept: Sequence[Any]) -> Sequence[Any]:
+        """What `backward` needs of each step: as much of the derivative as does not wait for what flows back.
+
+        Args:
+            kept: What `combine` returned beside the state at each of several steps; returned as it is,
+                unless a cell makes something of it, which it can for all of the steps at once.
+        """
+        return kept
+
     @abc.abstractmethod
-    def backward(self, kept: Any, upstream: Any) -> StepGradient:
+    def backward(self, slopes: Any, upstream: Any) -> StepGradient:
         """The derivative of `combine`.
 
         Args:
-            kept: What `combine` returned beside the state.
+            slopes: What `slopes` made of what `combine` returned beside the state.
             upstream: dL/dS_t, in the structure of the state.
         """
 

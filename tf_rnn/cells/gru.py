@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
-from tf_rnn.cells.pieces import join_columns, split_columns
+from tf_rnn.cells.pieces import join_columns, over_rows, split_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class _Kept(NamedTuple):
     """What the way back needs of a step, in the letters of `GRUCell`."""
 
     gates: Any  # r || z
-    reset: Any  # r
-    keep: Any  # z
     recurrent_candidate: Any  # S_{t-1} W_sn + b_n
     candidate: Any  # n
     change: Any  # S_{t-1} - n
+
+
+class _Slopes(NamedTuple):
+    """What flows back is multiplied by these: see `GRUCell.backward`."""
+
+    gates: Any  # sigmoid'(a_r) (S_{t-1} W_sn + b_n) || sigmoid'(a_z) (S_{t-1} - n)
+    candidate: Any  # tanh'(a_n) (1 - z)
+    reset: Any  # r
+    keep: Any  # z
 
 
 class GRUCell(Cell):
@@ -64,10 +74,13 @@ class GRUCell(Cell):
         recurrent_candidate += weights.biases[1]
         candidate = tf.tanh(projected_candidate + reset * recurrent_candidate)
         change = state - candidate
-        kept = _Kept(gates, reset, keep, recurrent_candidate, candidate, change)
-        return candidate + keep * change, kept
+        return candidate + keep * change, _Kept(gates, recurrent_candidate, candidate, change)
 
-    def backward(self, kept: _Kept, upstream: Any) -> StepGradient:
+    def slopes(self, kept: Sequence[_Kept]) -> list[_Slopes]:
+        """Those of all steps in one; see `Cell.slopes`."""
+        return over_rows(_slopes, kept)
+
+    def backward(self, slopes: _Slopes, upstream: Any) -> StepGradient:
         """The derivative of a step; see `Cell.backward`.
 
         With a_n what n is the tanh of, a_r and a_z what r and z are the sigmoids of:
@@ -77,16 +90,26 @@ class GRUCell(Cell):
             dL/da_r = sigmoid'(a_r) (S_{t-1} W_sn + b_n) dL/da_n
             dL/d(S_{t-1} W_sn) = r dL/da_n
         """
-        factors = join_columns([kept.recurrent_candidate, kept.change])
-        slopes = tf.raw_ops.SigmoidGrad(y=kept.gates, dy=factors)
-        candidate = tf.raw_ops.TanhGrad(y=kept.candidate, dy=1 - kept.keep) * upstream
-        gates = slopes * join_columns([candidate, upstream])
+        candidate = slopes.candidate * upstream
+        gates = slopes.gates * join_columns([candidate, upstream])
         return StepGradient(
             join_columns([gates, candidate]),
-            join_columns([gates, kept.reset * candidate]),
-            kept.keep * upstream,
+            join_columns([gates, slopes.reset * candidate]),
+            slopes.keep * upstream,
         )
 
     def other_bias_gradients(self, recurrents: list[Any]) -> tuple[Any, ...]:
         """That of b_n; see `Cell.other_bias_gradients`."""
         return (tf.add_n([tf.reduce_sum(rows[:, 2 * self._units :], axis=0) for rows in recurrents]),)
+
+
+def _slopes(kept: _Kept) -> _Slopes:
+    """All that `GRUCell.backward` multiplies with, of any number of rows."""
+    reset, keep = split_columns(kept.gates, [kept.candidate.shape[1]] * 2)
+    factors = join_columns([kept.recurrent_candidate, kept.change])
+    return _Slopes(
+        tf.raw_ops.SigmoidGrad(y=kept.gates, dy=factors),
+        tf.raw_ops.TanhGrad(y=kept.candidate, dy=1 - keep),
+        reset,
+        keep,
+    )

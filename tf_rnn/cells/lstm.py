@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
-from tf_rnn.cells.pieces import join_columns, split_columns
+from tf_rnn.cells.pieces import join_columns, over_rows, split_columns
 from tf_rnn.checks import require_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class LSTMState(NamedTuple):
@@ -38,6 +41,14 @@ class _Kept(NamedTuple):
     candidate: Any  # tanh(g)
     before: Any  # C_{t-1}
     shown: Any  # tanh(C_t)
+
+
+class _Slopes(NamedTuple):
+    """What flows back is multiplied by these: see `LSTMCell.backward`."""
+
+    gates: Any  # all but the last factors of dL/di || dL/df || dL/do || dL/dg
+    cell: Any  # sigmoid(o) tanh'(C_t)
+    forget: Any  # sigmoid(f)
 
 
 class LSTMCell(Cell):
@@ -108,28 +119,22 @@ class LSTMCell(Cell):
         shown = tf.tanh(cell)
         return LSTMState(gates.output * shown, cell), _Kept(gates, candidate, state.cell, shown)
 
-    def backward(self, kept: _Kept, upstream: LSTMState) -> StepGradient:
+    def slopes(self, kept: Sequence[_Kept]) -> list[_Slopes]:
+        """Those of all steps in one; see `Cell.slopes`."""
+        return over_rows(_slopes, kept)
+
+    def backward(self, slopes: _Slopes, upstream: LSTMState) -> StepGradient:
         """The derivative of a step; see `Cell.backward`.
 
             dL/dC_t = (what flows back to C_t) + sigmoid(o) tanh'(C_t) dL/dH_t
             dL/di = sigmoid'(i) tanh(g) dL/dC_t,    dL/do = sigmoid'(o) tanh(C_t) dL/dH_t
             dL/df = sigmoid'(f) C_{t-1} dL/dC_t,    dL/dg = tanh'(g) sigmoid(i) dL/dC_t
 
-        The slopes, all but the last factors, do not wait for what flows back.
+        Of each product all but the last factor is a slope.
         """
-        gates = kept.gates
-        slopes = join_columns(
-            [
-                tf.raw_ops.SigmoidGrad(y=gates.input, dy=kept.candidate),
-                tf.raw_ops.SigmoidGrad(y=gates.forget, dy=kept.before),
-                tf.raw_ops.SigmoidGrad(y=gates.output, dy=kept.shown),
-                tf.raw_ops.TanhGrad(y=kept.candidate, dy=gates.input),
-            ]
-        )
-        slope_of_cell = tf.raw_ops.TanhGrad(y=kept.shown, dy=gates.output)
-        cell = upstream.cell + slope_of_cell * upstream.hidden
-        gradient = slopes * join_columns([cell, cell, upstream.hidden, cell])
-        return StepGradient(gradient, gradient, LSTMState(None, gates.forget * cell))
+        cell = upstream.cell + slopes.cell * upstream.hidden
+        gradient = slopes.gates * join_columns([cell, cell, upstream.hidden, cell])
+        return StepGradient(gradient, gradient, LSTMState(None, slopes.forget * cell))
 
     def gates(self, inputs: Any, state: LSTMState) -> LSTMGates:
         """The gates of the step that `cell(inputs, state)` takes.
@@ -143,3 +148,15 @@ class LSTMCell(Cell):
         recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
         _, kept = self.combine(weights, self.project(weights, inputs), recurrent, state)
         return kept.gates
+
+
+def _slopes(kept: _Kept) -> _Slopes:
+    """All that `LSTMCell.backward` multiplies with, of any number of rows."""
+    gates = kept.gates
+    parts = [
+        tf.raw_ops.SigmoidGrad(y=gates.input, dy=kept.candidate),
+        tf.raw_ops.SigmoidGrad(y=gates.forget, dy=kept.before),
+        tf.raw_ops.SigmoidGrad(y=gates.output, dy=kept.shown),
+        tf.raw_ops.TanhGrad(y=kept.candidate, dy=gates.input),
+    ]
+    return _Slopes(join_columns(parts), tf.raw_ops.TanhGrad(y=kept.shown, dy=gates.output), gates.forget)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn._tensorflow import tf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _CONSTANTS = "tf_rnn/constants"
 
@@ -25,6 +25,20 @@ def split_rows(whole: Any, count: int) -> list[Any]:
     """A tensor in `count` equal parts, the first rows first."""
     parts: list[Any] = tf.split(whole, count, axis=_constant(0))
     return parts
+
+
+def over_rows(function: Callable[[Any], Any], steps: Sequence[Any]) -> list[Any]:
+    """What a function that works row by row makes of each of several steps, called once for all.
+
+    Args:
+        function: Structures of tensors [rows, ...] -> others, of the same rows.
+        steps: An argument for each step, all of the same structure and shapes.
+    """
+    if len(steps) == 1:
+        return [function(steps[0])]
+    made = function(tf.nest.map_structure(lambda *parts: join_rows(parts), *steps))
+    split = [split_rows(whole, len(steps)) for whole in tf.nest.flatten(made)]
+    return [tf.nest.pack_sequence_as(made, parts) for parts in zip(*split, strict=True)]
 
 
 def join_columns(parts: Sequence[Any]) -> Any:

@@ -81,7 +81,7 @@ class VanillaCell(Cell):
         state = ACTIVATIONS[self._activation].of(projected + recurrent)
         return state, state
 
-    def backward(self, kept: Any, upstream: Any) -> StepGradient:
-        """dL/dz = f'(z) dL/dS_t; see `Cell.backward`."""
-        gradient = ACTIVATIONS[self._activation].gradient(kept, upstream)
+    def backward(self, slopes: Any, upstream: Any) -> StepGradient:
+        """dL/dz = f'(z) dL/dS_t, from S_t = f(z) itself; see `Cell.backward`."""
+        gradient = ACTIVATIONS[self._activation].gradient(slopes, upstream)
         return StepGradient(gradient, gradient, None)

@@ -61,10 +61,9 @@ def back_through_time(
     projected, recurrents = [], []
     for trace, rows in zip(reversed(traces), reversed(of_outputs), strict=True):
         chunk = []
-        for t, kept, above in zip(
-            *map(reversed, (trace.steps, trace.kept, _steps(rows, trace))), strict=True
-        ):
-            step = layer.backward(kept, _plus(layer, hand_back(t, of_state), above))
+        steps = (trace.steps, layer.slopes(trace.kept), _steps(rows, trace))
+        for t, slopes, above in zip(*map(reversed, steps), strict=True):
+            step = layer.backward(slopes, _plus(layer, hand_back(t, of_state), above))
             of_state = _plus(layer, step.state, tf.matmul(step.recurrent, transposed))
             chunk.append(step)
         chunk.reverse()
