@@ -46,6 +46,7 @@ def test_configuration(
     assert config.intra_op_parallelism_threads == within
     assert config.experimental.executor_type == executor
     assert config.graph_options.rewrite_options.disable_meta_optimizer
+    assert config.graph_options.optimizer_options.opt_level == tf.OptimizerOptions.L0
 
 
 def test_one_core_needs_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:

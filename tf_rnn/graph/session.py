@@ -28,7 +28,8 @@ def session_config(step_operations: float, threads: int | None = None) -> Any:
     products), so each operation gets one thread, and operations run side by side. Where a step takes
     microseconds even that costs more than it saves, and everything runs in one thread; where it takes
     milliseconds, its product is shared, as the next step has to wait for it. Grappler, TensorFlow's
-    graph rewriter, takes many times longer over a wide graph than it saves.
+    graph rewriter, takes many times longer over a wide graph than it saves; what is
+    older than it, a search for constants and for operations that stand twice, gains nothing.
 
     Args:
         step_operations: Floating point operations of one step of one layer.
@@ -42,6 +43,7 @@ def session_config(step_operations: float, threads: int | None = None) -> Any:
     threads = threads or os.cpu_count() or 1
     config = tf.ConfigProto(intra_op_parallelism_threads=threads if step_operations >= LARGE_STEP else 1)
     config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = tf.OptimizerOptions.L0
     if threads == 1 or step_operations < TINY_STEP:
         config.inter_op_parallelism_threads = 1
         config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
