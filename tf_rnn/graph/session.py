@@ -23,13 +23,13 @@ LARGE_STEP = 200_000_000
 def session_config(step_operations: float, threads: int | None = None) -> Any:
     """Returns a `ConfigProto` for a graph whose single step takes `step_operations`.
 
-    A step's products are as a rule too small to be shared among threads: the parallelism of an
-    unrolled graph is between its operations (layers at different steps, forward and gradient
-    products), so each operation gets one thread, and operations run side by side. Where a step takes
-    microseconds even that costs more than it saves, and everything runs in one thread; where it takes
-    milliseconds, its product is shared, as the next step has to wait for it. Grappler, TensorFlow's
-    graph rewriter, takes many times longer over a wide graph than it saves; what is
-    older than it, a search for constants and for operations that stand twice, gains nothing.
+    A step's products are as a rule too small to be shared among threads: the parallelism of an unrolled
+    graph is between its operations (layers at different steps, forward and gradient products), so each
+    operation gets one thread, and operations run side by side. Where a step takes microseconds even that
+    costs more than it saves, and everything runs in one thread; where it takes milliseconds, its product
+    is shared, as the next step has to wait for it. Grappler, TensorFlow's graph rewriter, takes many
+    times longer over a wide graph than it saves; what is older than it, a search for constants and for
+    operations that stand twice, gains nothing.
 
     Args:
         step_operations: Floating point operations of one step of one layer.
