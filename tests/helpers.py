@@ -95,6 +95,18 @@ def random_values(
     return [scale * generator.normal(size=tuple(variable.shape)) for variable in variables]
 
 
+def ancestors(tensors: list[Any]) -> set[Any]:
+    """All operations that have to run before these tensors or operations are there."""
+    waiting = [getattr(tensor, "op", tensor) for tensor in tensors]
+    found: set[Any] = set()
+    while waiting:
+        op = waiting.pop()
+        if op not in found:
+            found.add(op)
+            waiting += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+    return found
+
+
 def new_session(graph: Any = None) -> Any:
     """A session of the default graph, or another, that runs it as it is, in one thread."""
     return tf.Session(graph=graph, config=session_config(0))

@@ -6,24 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import CASES, Summing, assert_close, assign, chessboard, random_block, random_values
+from helpers import CASES, Summing, ancestors, assert_close, assign, chessboard, random_block, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.optimizers import OPTIMIZERS
-
-
-def ancestors(tensors: list[Any]) -> set[Any]:
-    """All operations that have to run before these tensors or operations are there."""
-    waiting = [getattr(tensor, "op", tensor) for tensor in tensors]
-    found: set[Any] = set()
-    while waiting:
-        op = waiting.pop()
-        if op not in found:
-            found.add(op)
-            waiting += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
-    return found
 
 
 def reads(tensors: list[Any], variable: Any) -> int:

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import CASES, Summing, assert_close, assert_gradients_agree, assert_slopes_agree, make_run
+from helpers import (
+    CASES,
+    Summing,
+    ancestors,
+    assert_close,
+    assert_gradients_agree,
+    assert_slopes_agree,
+    make_run,
+)
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.cost import peak_bytes
@@ -121,6 +129,19 @@ def test_memory_grows_with_the_segment_not_with_the_width(monkeypatch: pytest.Mo
             graph = UnrolledGraph(LSTMCell(32), 100, 16, 5, 5, recompute=recompute, seed=1)
         peaks[recompute] = peak_bytes(graph, block, block)
     assert peaks["sqrt"] < peaks[None] / 3, peaks
+
+
+def test_what_is_made_of_the_weights_alone_waits_for_its_segment() -> None:
+    """Kernels transposed and tables of inputs; those of all segments at once would fill the memory."""
+    with tf.Graph().as_default() as made:
+        graph = UnrolledGraph(LSTMCell(4), STEPS, 8, 5, 5, embedding_size=2, recompute=3, seed=1)
+    segments = math.ceil(STEPS / 3)
+    operations = made.get_operations()
+    tables = {op.inputs[0].op for op in operations if op.type == "GatherV2"}
+    transposed = {op for op in operations if op.type == "Transpose"}
+    assert (len(tables), len(transposed)) == (1 + segments, segments)
+    early = {op.name for op in tables | transposed if graph.total_loss.op not in ancestors([op])}
+    assert len(early) == 1, f"{early}: only the table of the way forward should be"
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,14 @@ class Reading(NamedTuple):
     readout: tuple[Any, ...]
     tied: tuple[Any, ...]
 
-    def again(self) -> Reading:
-        """The same values in tensors of their own, that nothing has been computed from yet."""
-        same: Reading = tf.nest.map_structure(tf.identity, self)
+    def after(self, tensors: list[Any]) -> Reading:
+        """The same values in tensors of their own, that nothing has been computed from yet.
+
+        Args:
+            tensors: What they wait for, and with them all that is computed from them.
+        """
+        with tf.control_dependencies(tensors):
+            same: Reading = tf.nest.map_structure(tf.identity, self)
         return same
 
 

@@ -93,12 +93,11 @@ def recomputed_gradients(
     upstream: Any = None
     waits_for = [total_loss]
     for segment in reversed(segments):
-        # What the weights' gradients are made of must not wait either: it would stand in memory.
-        again = segment.after(waits_for)
-        if totals:
-            waits_for = [*tf.nest.flatten(upstream), *map(_tensor, totals)]
         # TensorFlow looks for gradients in all that the weights lead to: here, to one segment alone.
-        own = reading.again()
+        again, own = segment.after(waits_for), reading.after(waits_for)
+        if totals:
+            # What the weights' gradients are made of must not wait either: it would stand in memory.
+            waits_for = [*tf.nest.flatten(upstream), *map(_tensor, totals)]
         unrolled = again.laid_by(unroller_of(own))
         part = loss_of(own, unrolled.outputs, again.targets, segment.first_step)
         pairs, upstream = layered_gradients(part, network, own, unrolled, hand_back, upstream)
