@@ -106,8 +106,9 @@ def test_values_and_gradients_of_every_kind(
         (20, 20, [10, 10]),
         (20, 50, [5, 5, 5, 5]),  # four chunks
         (35, 64, [9, 9, 9, 8]),
-        (50, 50, [10] * 5),  # ten steps at most
-        (51, 3, [9, 9, 9, 9, 9, 6]),  # and even ones
+        (50, 50, [13, 13, 13, 11]),
+        (100, 50, [20] * 5),  # twenty steps at most
+        (51, 3, [17, 17, 17]),  # and even ones
     ],
 )
 def test_how_many_steps_a_chunk_has(num_steps: int, batch_size: int, expected: list[int]) -> None:

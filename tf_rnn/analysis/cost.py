@@ -171,6 +171,7 @@ def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
     """
     config = session_config(step_operations=0, threads=1)
     config.experimental.executor_type = ""  # the single-threaded executor keeps no trace
+    config.session_inter_op_thread_pool.add(num_threads=1)  # else it would be those of the first session
     with graph.tf_graph.as_default(), tf.Session(config=config) as session:
         session.run(tf.global_variables_initializer())
         fetches = [graph.total_loss, graph.final_state, graph.train_step]

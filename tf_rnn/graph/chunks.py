@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # How many steps' inputs are projected, and states read out, in one product, at most. All at once would
 # make each layer wait for the whole of the one below: a graph has four chunks, fewer where a product
 # would have so few rows that it is slow, and two at least.
-CHUNK_STEPS = 10
+CHUNK_STEPS = 20
 CHUNKS = 4
 FEWEST_CHUNKS = 2
 CHUNK_ROWS = 200
