@@ -105,7 +105,8 @@ class GRUCell(Cell):
 
 def _slopes(kept: _Kept) -> _Slopes:
     """All that `GRUCell.backward` multiplies with, of any number of rows."""
-    reset, keep = split_columns(kept.gates, [kept.candidate.shape[1]] * 2)
+    units = int(kept.candidate.shape[1])
+    reset, keep = split_columns(kept.gates, [units, units])
     factors = join_columns([kept.recurrent_candidate, kept.change])
     return _Slopes(
         tf.raw_ops.SigmoidGrad(y=kept.gates, dy=factors),
