@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -53,24 +52,25 @@ def test_times_belong_together(costs: dict[int, Cost]) -> None:
         assert min(one.build_seconds, one.first_run_seconds, one.step_milliseconds) > 0
 
 
+# From process to process operations take another order, in which up to a state more is held for each step.
+PLAY = 2 * 32 * 4  # bytes: two states of an example
+
+
 def test_memory_grows_by_as_much_for_every_step() -> None:
     """In a process whose first session had two threads, which later ones share with it."""
     with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(inter_op_parallelism_threads=2)) as first:
         first.run(tf.constant(0))
-    peaks = {}
-    for width in (5, 10, 20):
-        graph = lstm_graph(width)
-        peaks[width] = peak_bytes(graph, *next(TASK.blocks(50, width)))
-    narrow, wide = ((peaks[b] - peaks[a]) / (b - a) for a, b in ((5, 10), (10, 20)))
+    peaks = [peak_bytes(lstm_graph(width), *next(TASK.blocks(50, width))) for width in (5, 20, 80)]
+    narrow, wide = (peaks[1] - peaks[0]) / 15, (peaks[2] - peaks[1]) / 60
     state = 50 * 32 * 4
     assert narrow > 5 * state, f"{narrow} bytes a step: four gates and a state alone are {5 * state}"
-    assert wide == pytest.approx(narrow, rel=0.05), f"{narrow} bytes a step up to 10, {wide} beyond"
+    assert abs(wide - narrow) < 50 * PLAY, f"{narrow} bytes a step up to 20, {wide} beyond"
 
 
 def test_memory_grows_with_the_batch() -> None:
-    peaks = [peak_bytes(lstm_graph(4, batch), *next(TASK.blocks(batch, 4))) for batch in (30, 60, 120)]
-    first, second = (b - a for a, b in itertools.pairwise(peaks))
-    assert second == pytest.approx(2 * first, rel=0.05), f"{peaks} bytes"
+    peaks = [peak_bytes(lstm_graph(4, batch), *next(TASK.blocks(batch, 4))) for batch in (20, 60, 240)]
+    small, large = (peaks[1] - peaks[0]) / 40, (peaks[2] - peaks[1]) / 180
+    assert abs(large - small) < 4 * PLAY, f"{small} bytes an example up to 60, {large} beyond"
 
 
 def test_measuring_memory_leaves_the_weights_alone() -> None:
@@ -114,12 +114,9 @@ def test_widths_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_peak_is_the_highest_sum_on_the_way() -> None:
     """From a trace in any order: 30 taken, 70 taken (100 held), 30 given back, 50 taken (120 held)."""
-
-    class Session:
-        def run(self, fetches: Any, feed: Any, *, options: Any, run_metadata: Any) -> None:
-            node = run_metadata.step_stats.dev_stats.add().node_stats.add()
-            for micros, size in ((3, -30), (1, 30), (4, 50), (9, -50), (2, 70), (9, -70)):
-                record = node.memory.add().allocation_records.add()
-                record.alloc_micros, record.alloc_bytes = micros, size
-
-    assert cost._traced_peak(Session(), [], {}) == 120
+    trace = tf.RunMetadata()
+    node = trace.step_stats.dev_stats.add().node_stats.add()
+    for micros, size in ((3, -30), (1, 30), (4, 50), (9, -50), (2, 70), (9, -70)):
+        record = node.memory.add().allocation_records.add()
+        record.alloc_micros, record.alloc_bytes = micros, size
+    assert cost._highest_sum(trace) == 120

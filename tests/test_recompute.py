@@ -120,13 +120,13 @@ def test_training_steps_are_the_same_up_to_rounding() -> None:
 
 
 def test_memory_grows_with_the_segment_not_with_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """100 steps in segments of 10: 10 states and 10 steps at a time in place of 100 steps."""
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 10)
+    """196 steps in segments of 14: 14 states and, of two segments, 28 steps in place of 196."""
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 20)
     peaks = {}
-    block = np.random.default_rng(5).integers(5, size=(16, 100))
+    block = np.random.default_rng(5).integers(5, size=(16, 196))
     for recompute in (None, "sqrt"):
         with tf.Graph().as_default():
-            graph = UnrolledGraph(LSTMCell(32), 100, 16, 5, 5, recompute=recompute, seed=1)
+            graph = UnrolledGraph(LSTMCell(32), 196, 16, 5, 5, recompute=recompute, seed=1)
         peaks[recompute] = peak_bytes(graph, block, block)
     assert peaks["sqrt"] < peaks[None] / 3, peaks
 

@@ -161,8 +161,8 @@ def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
 
     TensorFlow's trace of a run lists when each tensor's memory was taken and given back; the peak
     is the highest sum on the way. The run uses one thread, since the order in which threads happen
-    to take turns changes the peak; as operations that could go first may still change places, the
-    lowest peak of several runs is taken. The variables are not part of it.
+    to take turns changes the peak. Operations that could go first still change places, from session to
+    session; the lowest peak of several sessions is taken. The variables are not part of it.
 
     Args:
         graph: With an optimizer.
@@ -172,17 +172,23 @@ def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
     config = session_config(step_operations=0, threads=1)
     config.experimental.executor_type = ""  # the single-threaded executor keeps no trace
     config.session_inter_op_thread_pool.add(num_threads=1)  # else it would be those of the first session
-    with graph.tf_graph.as_default(), tf.Session(config=config) as session:
-        session.run(tf.global_variables_initializer())
-        fetches = [graph.total_loss, graph.final_state, graph.train_step]
-        feed = graph.feed(inputs, targets, graph.zero_state())
-        return min(_traced_peak(session, fetches, feed) for _ in range(TRACES))
+    feed = graph.feed(inputs, targets, graph.zero_state())
+    return min(_highest_sum(_trace(graph, config, feed)) for _ in range(TRACES))
 
 
-def _traced_peak(session: Any, fetches: list[Any], feed: dict[Any, Any]) -> int:
+def _trace(graph: UnrolledGraph, config: Any, feed: dict[Any, Any]) -> Any:
+    """What TensorFlow notes down of a training step, in a session of its own."""
     metadata = tf.RunMetadata()
     options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
-    session.run(fetches, feed, options=options, run_metadata=metadata)
+    fetches = [graph.total_loss, graph.final_state, graph.train_step]
+    variables = graph.tf_graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
+    with tf.Session(graph=graph.tf_graph, config=config) as session:
+        session.run([variable.initializer for variable in variables])
+        session.run(fetches, feed, options=options, run_metadata=metadata)
+    return metadata
+
+
+def _highest_sum(metadata: Any) -> int:
     changes = [
         (record.alloc_micros, record.alloc_bytes)
         for device in metadata.step_stats.dev_stats
