@@ -161,8 +161,8 @@ def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
 
     TensorFlow's trace of a run lists when each tensor's memory was taken and given back; the peak
     is the highest sum on the way. The run uses one thread, since the order in which threads happen
-    to take turns changes the peak. Operations that could go first still change places, from session to
-    session; the lowest peak of several sessions is taken. The variables are not part of it.
+    to take turns changes the peak. Operations that could go first still change places, between sessions
+    and between processes; the lowest peak of several sessions is taken. The variables are not part of it.
 
     Args:
         graph: With an optimizer.
