@@ -133,6 +133,7 @@ class DaskExecutor(Executor):
 
 
 async def _outcome(there: Any) -> Any:
+    """What work gave or raised: awaiting a Dask future, as the coroutine that asyncio wants."""
     return await there
 
 
