@@ -16,7 +16,7 @@ from benchmarks.side_by_side.report import write_results
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from tf_rnn.cli.options import Parser, positive, whole
 from tf_rnn.comparison.tables import as_rich
-from tf_rnn.output import make_folder
+from tf_rnn.files import make_folder
 
 if TYPE_CHECKING:
     import argparse

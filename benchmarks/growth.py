@@ -13,7 +13,7 @@ from benchmarks.side_by_side.machine import this_machine
 from benchmarks.side_by_side.widths import NAIVE_UP_TO, SERIES, Growth, measure_width
 from tf_rnn.cli.options import Parser, positive, whole
 from tf_rnn.comparison.tables import as_rich
-from tf_rnn.output import make_folder
+from tf_rnn.files import make_folder
 
 if TYPE_CHECKING:
     import argparse

@@ -101,8 +101,8 @@ def session_share(seconds: float, state_size: int | None = None) -> Share:
         state_size: Units of the layer; None for the command's default, as with all else.
     """
     from tf_rnn._tensorflow import tf  # noqa: PLC0415 (bad options are answered without it)
-    from tf_rnn.config import Setup  # noqa: PLC0415
     from tf_rnn.graph import make_graph  # noqa: PLC0415
+    from tf_rnn.options import Setup  # noqa: PLC0415
     from tf_rnn.tasks import Text  # noqa: PLC0415
     from tf_rnn.training import ProgressLine, train  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from tf_rnn.output import COLOURS, MARKERS
+from tf_rnn.reporting.style import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import pytest
 from helpers import CASES, assert_close, assign, new_session, random_state, random_values
 from references import columns, numeric_gradient, run_steps, sigmoid
 
-from tf_rnn import config
+from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import (
     CELLS,
@@ -23,8 +23,8 @@ from tf_rnn.cells import (
     VanillaCell,
     make_cell,
 )
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import unroll
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -435,7 +435,7 @@ def test_variables_have_the_documented_names_and_shapes() -> None:
 
 
 def test_registry_has_the_words_of_config() -> None:
-    assert tuple(CELLS) == config.CELLS
+    assert tuple(CELLS) == options.CELLS
     assert {name: cell.name for name, cell in CELLS.items()} == {name: name for name in CELLS}
     assert CELLS["lstm"] is LSTMCell
 

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.training import CurvePoint, Place, checkpoints
 from tf_rnn.training.checkpoints import (
     Best,

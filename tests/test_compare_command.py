@@ -31,8 +31,8 @@ from command_helpers import (
 
 from tf_rnn.comparison import Comparison, RunKey
 from tf_rnn.comparison.worker import train_run
-from tf_rnn.config import CELLS
 from tf_rnn.graph import make_graph
+from tf_rnn.options import CELLS
 from tf_rnn.tasks import TASKS, Echo, Text
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ import pytest
 from command_helpers import DEADLINE
 from rich.console import Console
 
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison import RunKey, WorkerDiedError, Workers
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.worker import Alone, StoppedError
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

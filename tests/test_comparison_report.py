@@ -25,7 +25,7 @@ from tf_rnn.comparison import Results, decide, plots, summarise
 from tf_rnn.comparison.report import NO_VERDICT, configuration_line, setup_line, write_report
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import as_csv, as_markdown, as_rich, cost_table, learning_table, number
-from tf_rnn.config import Setup
+from tf_rnn.options import Setup
 from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from comparison_helpers import (
     make_comparison,
 )
 
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison import Results, RunKey
-from tf_rnn.output import write_json, write_text
+from tf_rnn.files import write_json, write_text
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

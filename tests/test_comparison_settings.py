@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from comparison_helpers import make_comparison
 
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison import Comparison, RunKey
 from tf_rnn.comparison.settings import LONGEST_EPOCH
-from tf_rnn.config import CELLS, OPTIMIZERS
-from tf_rnn.output import folder_name
+from tf_rnn.files import folder_name
+from tf_rnn.options import CELLS, OPTIMIZERS, OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,6 @@ from comparison_helpers import (
     with_costs,
 )
 
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison import Comparison, RunKey, Workers, decide, summarise, worker
 from tf_rnn.comparison import scheduler as schedulers
 from tf_rnn.comparison.report import NO_VERDICT, answer
@@ -35,7 +34,7 @@ from tf_rnn.comparison.settings import anywhere
 from tf_rnn.comparison.tables import learning_table
 from tf_rnn.comparison.verify import verification
 from tf_rnn.comparison.worker import ALONE, same_task, train_run
-from tf_rnn.config import Setup
+from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:

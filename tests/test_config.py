@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf_rnn.checks import (
+from tf_rnn.options import (
+    LARGEST_SIZE,
+    LARGEST_WIDTH,
+    GraphOptions,
     OptionError,
+    Setup,
     require_choice,
     require_number,
     require_positive,
@@ -19,7 +23,6 @@ from tf_rnn.checks import (
     require_whole,
     shown,
 )
-from tf_rnn.config import LARGEST_SIZE, LARGEST_WIDTH, GraphOptions, Setup
 
 BLOCK: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
 

@@ -25,9 +25,8 @@ from tf_rnn.cells import (
     described_cell,
     make_cell,
 )
-from tf_rnn.checks import OptionError
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph, describe, described_graph, described_options
+from tf_rnn.options import GraphOptions, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

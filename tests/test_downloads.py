@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text, Words, downloads
 from tf_rnn.tasks.downloads import DOWNLOADS, Download, fetch
 
@@ -262,7 +262,7 @@ def test_in_an_interpreter_of_its_own(site: Path, tmp_path: Path) -> None:
     there, nowhere = (site / "ptb.train.txt").as_uri(), "http://127.0.0.1:1/ptb.train.txt"
     code = f"""
 import sys
-from tf_rnn.config import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Words, downloads
 assert "tensorflow" not in sys.modules
 for url in ({nowhere!r}, {there!r}):

@@ -27,10 +27,10 @@ from helpers import (
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.dropout import Dropout
 from tf_rnn.graph.reweighted import ReweightedGraph
+from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from helpers import assert_close, assign, new_session, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell
-from tf_rnn.config import INPUT_KINDS, GraphOptions
 from tf_rnn.graph.encoding import ONE_HOT_ROWS, look_up, make_encoding
+from tf_rnn.options import INPUT_KINDS, GraphOptions
 
 
 @pytest.mark.parametrize("rows", [1, 5, ONE_HOT_ROWS, ONE_HOT_ROWS + 1])

@@ -16,9 +16,7 @@ from helpers import CASES, assert_close, chessboard, new_session, random_block, 
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell, describe_cell
-from tf_rnn.checks import OptionError
 from tf_rnn.cli import export as command
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph, describe, described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference import exporting as module
@@ -28,6 +26,7 @@ from tf_rnn.inference.keras_model import keras_model
 from tf_rnn.inference.keras_weights import weights_of_keras
 from tf_rnn.inference.saved_model import open_step, write_saved_model
 from tf_rnn.inference.weights import assign_weights
+from tf_rnn.options import GraphOptions, OptionError
 from tf_rnn.training.keeper import kept_config
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from references import cross_entropy, run_steps, softmax, squared_error
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.chunks import Chunks
+from tf_rnn.options import GraphOptions
 
 # 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, and those of
 # more than 512 are scattered.

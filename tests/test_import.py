@@ -17,12 +17,12 @@ import pytest
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
-from tf_rnn.checks import OptionError
 from tf_rnn.cli import import_keras as command
 from tf_rnn.graph import UnrolledGraph, described_graph
 from tf_rnn.inference import load
 from tf_rnn.inference.exporting import export
 from tf_rnn.inference.keras_import import import_keras
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text
 from tf_rnn.training import Silence, train
 

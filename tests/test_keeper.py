@@ -24,11 +24,11 @@ from helpers import assert_close
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
 from tf_rnn.inference import load
 from tf_rnn.lock import LOCK
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
 from tf_rnn.training import CurvePoint, DivergedError, Place, Silence, keeper, loop, meter, train
 from tf_rnn.training.checkpoints import Checkpoints, read_checkpoint
@@ -376,7 +376,7 @@ def full_of_tensorflow(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("place", "failing", "file"),
     [
-        ("tf_rnn.output.Path.open", full_of_metrics, "metrics.jsonl"),
+        ("tf_rnn.files.Path.open", full_of_metrics, "metrics.jsonl"),
         ("tf_rnn.training.checkpoints.np.savez", full, "checkpoints/checkpoint-000003.partial"),
         (
             "tf_rnn.training.keeper.tf.train.Saver.save",

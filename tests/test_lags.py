@@ -25,10 +25,9 @@ from tf_rnn.analysis.lags import (
 )
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
-from tf_rnn.config import Setup
 from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Adding, Copy, Echo, make_task
 from tf_rnn.training import Silence
 

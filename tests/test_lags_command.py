@@ -23,7 +23,7 @@ from command_helpers import (
 
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.cli import lags as lags_command
-from tf_rnn.config import Setup
+from tf_rnn.options import Setup
 from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:

@@ -13,19 +13,19 @@ import tf_rnn
 
 PACKAGE = Path(__file__).parent.parent / "tf_rnn"
 # In the order in which data flows: each imports only from those before it.
-FOLDERS = ("cluster", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
+FOLDERS = ("reporting", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
 # These import nothing of the package but what is named here.
 APART = {
-    "checks": set[str](),
-    "config": {"checks"},
+    "options": set[str](),
+    "text": set[str](),
     "_tensorflow": set[str](),
-    "run_config": {"checks", "config"},
-    "output": {"checks", "config", "run_config"},
-    "lock": {"checks", "output"},
-    "cluster": {"checks", "config"},
+    "run_config": {"options"},
+    "files": {"options", "run_config"},
+    "lock": {"options", "files"},
+    "reporting": {"options", "files", "text"},
     # TensorFlow for downloads alone: see what a fresh interpreter does not load.
-    "tasks": {"checks", "config", "_tensorflow"},
-    "cells": {"checks", "config", "_tensorflow"},
+    "tasks": {"options", "_tensorflow"},
+    "cells": {"options", "_tensorflow"},
 }
 # The package's face and its command see everything.
 FACE = ("__init__", "__main__")
@@ -75,7 +75,7 @@ def allowed(folder: str) -> set[str]:
     """What modules of a folder may import, beside each other."""
     if folder in APART:
         return APART[folder]
-    beside = {"checks", "config", "run_config", "lock", "output", "_tensorflow"}
+    beside = {"options", "run_config", "lock", "files", "text", "_tensorflow"}
     return {*beside, *FOLDERS[: FOLDERS.index(folder)]}
 
 
@@ -108,13 +108,15 @@ if TYPE_CHECKING:
     }
     assert packages(found) == {"json", "tf_rnn", "tensorflow", "matplotlib"}
     assert "tf_rnn.graph.unroll" in found
-    assert parts(imports("from . import cells", "config")) == {"cells"}
+    assert parts(imports("from . import cells", "options")) == {"cells"}
     assert parts(imports("from . import cells", "graph.__init__")) == {"graph"}
     assert parts({"tf_rnn"}) == {""}
 
 
 def test_every_module_has_its_place() -> None:
-    assert {"config", "_tensorflow", "__init__", "tasks.echo", "cells.base", "graph.unrolled"} <= set(MODULES)
+    assert {"options", "_tensorflow", "__init__", "tasks.echo", "cells.base", "graph.unrolled"} <= set(
+        MODULES
+    )
     for name in MODULES:
         folder = name.split(".")[0]
         assert folder in FOLDERS or folder in APART or folder in FACE, name
@@ -139,7 +141,7 @@ def test_heavy_packages_are_imported_in_one_place_each(module: str) -> None:
         assert not found & {"dask", "distributed"}, f"{module} imports {found}"
 
 
-@pytest.mark.parametrize("module", ["tf_rnn", "tf_rnn.config", "tf_rnn.tasks"])
+@pytest.mark.parametrize("module", ["tf_rnn", "tf_rnn.options", "tf_rnn.tasks"])
 def test_what_a_fresh_interpreter_does_not_load(module: str) -> None:
     code = (
         f"import sys, {module}; dir(tf_rnn); "

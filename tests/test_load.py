@@ -26,11 +26,11 @@ from model_helpers import (
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
+from tf_rnn.files import write_json
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.describe import describe, described_graph
 from tf_rnn.inference import ModelEvaluator, Stepper, load
-from tf_rnn.output import write_json
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo, Influence, Text
 from tf_rnn.tasks.vocabulary import CharacterVocabulary
 from tf_rnn.training import Silence, TrainingResult, train

@@ -18,8 +18,8 @@ from model_helpers import keep_run, write_splits
 
 from tf_rnn import lock
 from tf_rnn.cells import VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.lock import LOCK, held, made_and_held
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_it_is_held_by_one_at_a_time_within_a_process_too(tmp_path: Path) -> Non
 COUNT = """
 import sys, time
 from pathlib import Path
-from tf_rnn.config import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.lock import held
 
 folder, times = Path(sys.argv[1]), int(sys.argv[2])

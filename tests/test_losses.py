@@ -9,12 +9,12 @@ import pytest
 from helpers import assert_close, new_session
 from references import cross_entropy, numeric_gradient, softmax
 
-from tf_rnn import config
+from tf_rnn import options
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import losses as losses_module
 from tf_rnn.graph.losses import LOSSES
 from tf_rnn.graph.readout import READOUTS, Readout
+from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,4 +155,4 @@ def test_predictions_and_losses_by_hand(name: str) -> None:
 
 
 def test_registry_has_the_words_of_config() -> None:
-    assert tuple(LOSSES) == config.LOSSES
+    assert tuple(LOSSES) == options.LOSSES

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tf_rnn.cells import describe_cell
-from tf_rnn.checks import OptionError
-from tf_rnn.config import Setup
 from tf_rnn.graph import make_graph
+from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Adding, Copy, Echo
 
 PLAIN = Setup(task="echo", state_size=6, batch_size=3)

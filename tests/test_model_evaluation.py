@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from model_helpers import NaiveNetwork, keep_run, made_up_text, random_weights, weights_by_name, write_splits
 
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.inference import load
 from tf_rnn.inference.evaluation import LEAD, lay_out
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Copy, Echo, Influence, Memory, Stream, Text, Words
 
 if TYPE_CHECKING:

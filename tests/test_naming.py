@@ -10,10 +10,10 @@ from helpers import CASES, assert_close, assign, new_session, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.config import OPTIMIZERS
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names, weight_names
 from tf_rnn.graph.styles import Graphs
+from tf_rnn.options import OPTIMIZERS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from tf_rnn import output
-from tf_rnn.checks import OptionError
-from tf_rnn.output import (
+from tf_rnn import files
+from tf_rnn.files import (
     claim_folder,
     damaged,
     folder_name,
-    loss_text,
     make_folder,
     plain,
     read_json,
     require_same,
-    wrapped,
     write_figure,
     write_json,
     write_text,
 )
+from tf_rnn.options import OptionError
+from tf_rnn.reporting.style import wrapped
+from tf_rnn.text import loss_text
 
 IDENTITY: dict[str, Any] = {
     "task": "echo",
@@ -250,7 +250,7 @@ def test_a_folder_of_another_configuration_is_not_claimed(
 
 
 def test_a_damaged_configuration_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / output.CONFIG).write_bytes(b"{")
+    (tmp_path / files.CONFIG).write_bytes(b"{")
     with pytest.raises(OptionError, match=r"^out must hold undamaged results"):
         claim_folder(tmp_path, IDENTITY)
     assert contents(tmp_path) == {"config.json": b"{"}

@@ -9,8 +9,8 @@ import pytest
 from helpers import assert_close
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
 from tf_rnn.graph.prepared import prepared_run
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

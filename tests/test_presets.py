@@ -13,8 +13,8 @@ from model_helpers import made_up_text, metrics, scalars
 from tf_rnn.cli import train as train_command
 from tf_rnn.cli.options import setup_options
 from tf_rnn.cli.presets import EXCLUDED, NEEDED, PRESETS, preset_options
-from tf_rnn.config import Setup
 from tf_rnn.inference import load
+from tf_rnn.options import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

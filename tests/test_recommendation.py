@@ -11,8 +11,7 @@ import pytest
 from tf_rnn.analysis import Recommendation, recommend
 from tf_rnn.analysis.advice import needed_width, widths_to_price
 from tf_rnn.analysis.study import study_lags
-from tf_rnn.checks import OptionError
-from tf_rnn.config import Setup
+from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Stream, Task
 from tf_rnn.training import Silence
 

@@ -21,11 +21,10 @@ from helpers import (
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.cost import peak_bytes
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.graph.reweighted import ReweightedGraph
+from tf_rnn.options import GraphOptions, OptionError
 
 STEPS, BATCH = 7, 3
 LARGE = 1e9  # operations a step, so that steps are taken in chunks

@@ -19,10 +19,9 @@ from helpers import assert_close
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
-from tf_rnn.config import OPTIMIZERS, SCHEDULES, STYLES
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
+from tf_rnn.options import OPTIMIZERS, SCHEDULES, STYLES, OptionError
 from tf_rnn.tasks import Adding, Copy, Echo, Influence, Stream, Text
 from tf_rnn.training import Place, Schedule, Silence, Truncation, loop, meter, train
 from tf_rnn.training.session_loop import session_epochs

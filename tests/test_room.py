@@ -10,8 +10,8 @@ from helpers import Summing
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph, room
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ import pytest
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.options import OptionError
 from tf_rnn.run_config import require_run_config
 from tf_rnn.tasks import Echo
 from tf_rnn.training import Silence, train

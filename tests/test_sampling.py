@@ -15,10 +15,10 @@ from model_helpers import NaiveNetwork, keep_run, random_weights, write_splits
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph
 from tf_rnn.inference import Model, load, sample
 from tf_rnn.inference.sampling import sharpened
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text, Words
 from tf_rnn.tasks.vocabulary import CharacterVocabulary, WordVocabulary
 

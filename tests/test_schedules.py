@@ -12,9 +12,9 @@ from helpers import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn import cells, config
-from tf_rnn.checks import OptionError
+from tf_rnn import cells, options
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
 from tf_rnn.training import Evaluator, Place, Schedule, Silence, Truncation, meter, train
 from tf_rnn.training.schedules import OVER_BUDGET, SCHEDULES, WAIT, Moment
@@ -39,7 +39,7 @@ def moment(epoch: int = 1, fraction: float = 0.0, losses: Sequence[float] = ()) 
 
 
 def test_the_words_that_are_allowed_are_those_that_have_a_meaning() -> None:
-    assert tuple(SCHEDULES) == config.SCHEDULES
+    assert tuple(SCHEDULES) == options.SCHEDULES
     assert set(WAIT) < set(SCHEDULES)
     assert set(OVER_BUDGET) < set(SCHEDULES)
     for name in SCHEDULES:

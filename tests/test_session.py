@@ -10,10 +10,9 @@ from helpers import CASES, assert_close, assign, chessboard, random_block, rando
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.session import LARGE_STEP, TINY_STEP, session_config, step_operations
+from tf_rnn.options import GraphOptions, OptionError
 
 SINGLE = "SINGLE_THREADED_EXECUTOR"
 

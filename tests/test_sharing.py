@@ -18,7 +18,7 @@ from helpers import (
 )
 from references import Optimizer
 
-from tf_rnn import config
+from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.cells.initial import named_seed
@@ -224,4 +224,4 @@ def test_a_checkpoint_of_one_size_restores_in_another(tmp_path: Path, cell: str,
 
 
 def test_registry_has_the_words_of_config() -> None:
-    assert tuple(OPTIMIZERS) == config.OPTIMIZERS
+    assert tuple(OPTIMIZERS) == options.OPTIMIZERS

@@ -11,9 +11,9 @@ from helpers import CASES, assert_close
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import Stepper
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,11 +23,10 @@ from model_helpers import keep_run, made_up_text
 from tf_rnn import cells, tasks
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell, VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison import Comparison
-from tf_rnn.config import BUDGETS, GraphOptions, Setup
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import load
+from tf_rnn.options import BUDGETS, GraphOptions, OptionError, Setup
 from tf_rnn.tasks import Echo, Text
 from tf_rnn.training import Budget, Schedule, Silence, Truncation, train
 from tf_rnn.training.meter import Meter

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from helpers import assert_close
 
-from tf_rnn import config
+from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, draw_segment, needed_steps
+from tf_rnn.options import OptionError
 
 BATCH, INPUTS, UNITS, CLASSES, LENGTH = 3, 5, 4, 2, 13
 rng = np.random.default_rng(7)
@@ -94,7 +94,7 @@ def in_numpy(values: list[np.ndarray], window_starts: list[int]) -> list[np.ndar
 
 
 def test_registry_has_the_words_of_the_option() -> None:
-    assert tuple(STYLES) == config.STYLES
+    assert tuple(STYLES) == options.STYLES
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 5])

@@ -13,11 +13,11 @@ from model_helpers import events, metrics, scalars, write_splits
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.inference import load
 from tf_rnn.inference.narrator import LENGTH, TEMPERATURE, Narrator
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Influence, Task, Text
 from tf_rnn.training import Listeners, Progress, Schedule, Silence, TrainingResult, train
 from tf_rnn.training.summaries import EventWriter, write_scalars, write_text

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding
 
 if TYPE_CHECKING:

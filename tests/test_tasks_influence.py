@@ -8,8 +8,8 @@ from helpers import assert_close
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import InfluenceCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Influence
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf_rnn.checks import OptionError
-from tf_rnn.config import INPUT_KINDS, LOSS_STEPS, LOSSES, Setup
+from tf_rnn.options import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError, Setup
 from tf_rnn.tasks import (
     TASKS,
     Adding,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Defaults, Echo, Stream, Task, cut_blocks, cut_rows
 
 if TYPE_CHECKING:

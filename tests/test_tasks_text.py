@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text
 
 

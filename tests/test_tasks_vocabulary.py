@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import TASKS, Language, Text, Vocabulary, Words, make_vocabulary
 
 if TYPE_CHECKING:

@@ -29,9 +29,9 @@ from helpers import (
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.optimizers import OPTIMIZERS
+from tf_rnn.options import OptionError
 
 # 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, those of up to 512
 # looked up by a product, larger ones scattered.

@@ -32,8 +32,8 @@ from model_helpers import checkpoints, made_up_text, metrics, spoil
 from tf_rnn.cli import train as train_command
 from tf_rnn.cli.resume import FREE
 from tf_rnn.inference import load
-from tf_rnn.output import loss_text
 from tf_rnn.tasks import TASKS, Adding, Influence
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import pytest
 
 from tf_rnn import cells
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
 from tf_rnn.training import Budget, CurvePoint, Evaluation, Silence, Truncation, Update, meter, train
 from tf_rnn.training.meter import Meter

@@ -10,9 +10,9 @@ import pytest
 from helpers import assign
 
 from tf_rnn import cells
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import Stepper
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo, Text
 from tf_rnn.training import Evaluator, evaluation
 

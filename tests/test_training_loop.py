@@ -13,8 +13,8 @@ import pytest
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
 from tf_rnn.training import (
     CurvePoint,
@@ -384,7 +384,7 @@ def test_the_update_counts_over_epochs_and_the_norm_is_the_largest_of_all(
     updates = [update._replace(gradient_norm=norm) for update, norm in zip(updates, norms, strict=True)]
     updates[-1] = updates[-1]._replace(loss=math.inf)
     epochs = [updates[:5], updates[5:]]
-    monkeypatch.setattr("tf_rnn.training.crew.session_epochs", lambda *_: iter(map(iter, epochs)))
+    monkeypatch.setattr("tf_rnn.training.loop.session_epochs", lambda *_: iter(map(iter, epochs)))
     message = "the loss is inf at update 7 (epoch 2), after gradients that grew to a norm of 6.5; "
     with pytest.raises(DivergedError, match=f"^{re.escape(message)}"):
         train(make_graph(), TASK, updates=UPDATES, listener=Silence())

@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 from rich.console import Console
 
-from tf_rnn.output import loss_words, perplexity
+from tf_rnn.text import loss_words, perplexity
 from tf_rnn.training import CurvePoint, Listeners, Progress, ProgressLine, Silence, progress
 from tf_rnn.training.progress import Listener, clock, epoch_text, short_count
 

@@ -13,8 +13,8 @@ from references import numeric_gradient
 import tf_rnn
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, LSTMState, StackedCell, VanillaCell
-from tf_rnn.checks import OptionError, shown
 from tf_rnn.graph import StepGraph, UnrolledGraph
+from tf_rnn.options import OptionError, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

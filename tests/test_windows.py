@@ -11,11 +11,11 @@ from helpers import assert_close, chessboard
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
-from tf_rnn.checks import OptionError
-from tf_rnn.config import STYLES as STYLE_NAMES
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, steps_per_epoch, steps_per_update
+from tf_rnn.options import STYLES as STYLE_NAMES
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Echo, Influence, Stream
 from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train, windows
 from tf_rnn.training.windows import GradientProbe, Runs, _cut
@@ -75,13 +75,13 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
 
 def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     graph, out = make_graph(), tmp_path / "run"
-    monkeypatch.setattr("tf_rnn.config.LARGEST_WIDTH", LENGTH - 1)
+    monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH - 1)
     message = "^style must be another than 'full' where a row has more than 19 steps; here it has 20$"
     with pytest.raises(OptionError, match=message):
         train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence(), out=out)
     assert not out.exists()
     train(graph, TASK, updates=1, truncation=Truncation("block"), listener=Silence())
-    monkeypatch.setattr("tf_rnn.config.LARGEST_WIDTH", LENGTH)
+    monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH)
     train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence())
 
 

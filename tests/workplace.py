@@ -21,9 +21,9 @@ from model_helpers import keep_run, made_up_text, write_splits
 from tf_rnn.__main__ import OUT_OF_MEMORY
 from tf_rnn.analysis import cost
 from tf_rnn.cells import LSTMCell
-from tf_rnn.checks import OptionError
 from tf_rnn.cli import compare, recommend
 from tf_rnn.inference import export, load, sampling
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text, corpus
 from tf_rnn.training.meter import Meter
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_rnn import cells as cells
     from tf_rnn import tasks as tasks
-    from tf_rnn.checks import OptionError as OptionError
     from tf_rnn.graph import StepGraph as StepGraph
     from tf_rnn.graph import UnrolledGraph as UnrolledGraph
     from tf_rnn.graph import unroll as unroll
     from tf_rnn.inference import Model as Model
     from tf_rnn.inference import Stepper as Stepper
     from tf_rnn.inference import load as load
+    from tf_rnn.options import OptionError as OptionError
     from tf_rnn.training import DivergedError as DivergedError
     from tf_rnn.training import Schedule as Schedule
     from tf_rnn.training import Truncation as Truncation
@@ -27,7 +27,7 @@ _MODULES = ("cells", "tasks")
 _NAMES = {
     "DivergedError": "training",
     "Model": "inference",
-    "OptionError": "checks",
+    "OptionError": "options",
     "Schedule": "training",
     "StepGraph": "graph",
     "Stepper": "inference",

@@ -14,8 +14,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from tf_rnn.checks import OptionError
-from tf_rnn.output import make_folder
+from tf_rnn.files import make_folder
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,15 +13,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.checks import (
+from tf_rnn.options import (
+    BUDGETS,
+    STATES,
+    STYLES,
+    GraphOptions,
     OptionError,
     require_choice,
     require_fraction,
     require_positive,
+    require_schedule,
     require_whole,
     shown,
 )
-from tf_rnn.config import BUDGETS, STATES, STYLES, GraphOptions, require_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Collection

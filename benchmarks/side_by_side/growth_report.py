@@ -11,7 +11,7 @@ from benchmarks.side_by_side.peers import OWN
 from benchmarks.side_by_side.tables import milliseconds
 from benchmarks.side_by_side.widths import NAIVE, NAIVE_UP_TO
 from tf_rnn.comparison.tables import Table, as_markdown, number
-from tf_rnn.output import plain, write_json, write_text
+from tf_rnn.files import plain, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.side_by_side.peers import FAMILIES, OWN
 from benchmarks.side_by_side.tables import milliseconds
-from tf_rnn.output import COLOURS, wrapped, write_figure
+from tf_rnn.files import write_figure
+from tf_rnn.reporting.style import COLOURS, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from benchmarks.side_by_side.floor import training_operations
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from benchmarks.side_by_side.worker import CHECKED_STEPS
 from tf_rnn.comparison.tables import as_markdown
-from tf_rnn.output import plain, write_json, write_text
+from tf_rnn.files import plain, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

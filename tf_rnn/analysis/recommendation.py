@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from tf_rnn.analysis.advice import Advice, advise, widths_to_price
 from tf_rnn.analysis.cost import measure_costs
 from tf_rnn.analysis.study import LagStudy, study_lags
-from tf_rnn.checks import require_fraction, require_whole
 from tf_rnn.graph import make_graph
+from tf_rnn.options import require_fraction, require_whole
 from tf_rnn.training import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tf_rnn.config import Setup
+    from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training.progress import Listener
 

@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.analysis.plots import plot_advice, plot_lags
-from tf_rnn.output import plain, write_json, write_text
+from tf_rnn.files import plain, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

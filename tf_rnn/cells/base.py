@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
-from tf_rnn.checks import OptionError, require_choice, require_positive, require_whole
-from tf_rnn.config import LARGEST_SIZE, require_number_of
+from tf_rnn.options import (
+    LARGEST_SIZE,
+    OptionError,
+    require_choice,
+    require_number_of,
+    require_positive,
+    require_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import require_number, require_whole
-from tf_rnn.config import require_number_of
+from tf_rnn.options import require_number, require_number_of, require_whole
 
 LARGEST = 1000
 

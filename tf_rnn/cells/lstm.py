@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
 from tf_rnn.cells.pieces import join_columns, over_rows, split_columns
-from tf_rnn.checks import require_number
+from tf_rnn.options import require_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,7 @@ from tf_rnn.cells.influence import InfluenceCell
 from tf_rnn.cells.lstm import LSTMCell
 from tf_rnn.cells.stacked import StackedCell
 from tf_rnn.cells.vanilla import VanillaCell
-from tf_rnn.checks import OptionError, require_choice, require_whole, shown
-from tf_rnn.config import MOST
+from tf_rnn.options import MOST, OptionError, require_choice, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

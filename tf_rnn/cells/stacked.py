@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell
-from tf_rnn.checks import OptionError, shown
+from tf_rnn.options import OptionError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
-from tf_rnn.checks import require_choice
+from tf_rnn.options import require_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,9 +20,9 @@ from tf_rnn.comparison import Comparison, Results, open_workers, require_no_fail
 from tf_rnn.comparison.report import answer, slope_line, write_report
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.tables import as_rich, cost_table, learning_table
-from tf_rnn.config import BUDGETS, STATES
+from tf_rnn.files import folder_name
 from tf_rnn.lock import made_and_held
-from tf_rnn.output import folder_name
+from tf_rnn.options import BUDGETS, STATES
 from tf_rnn.tasks import TASKS
 
 if TYPE_CHECKING:

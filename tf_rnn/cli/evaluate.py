@@ -7,9 +7,10 @@ import math
 from typing import TYPE_CHECKING
 
 from tf_rnn.cli.options import add_model_options, whole
-from tf_rnn.output import loss_words, perplexity, plain, require_run
+from tf_rnn.files import plain, require_run
 from tf_rnn.tasks import TASKS, Language
 from tf_rnn.tasks.language import WHOLE
+from tf_rnn.text import loss_words, perplexity
 
 if TYPE_CHECKING:
     import argparse

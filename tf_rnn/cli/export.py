@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tf_rnn.cli.options import add_model_options, path
-from tf_rnn.output import require_empty, require_run
+from tf_rnn.files import require_empty, require_run
 
 if TYPE_CHECKING:
     import argparse

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_rnn.checks import OptionError
 from tf_rnn.cli.options import path
-from tf_rnn.output import CONFIG, is_there, require_empty
+from tf_rnn.files import CONFIG, is_there, require_empty
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     import argparse

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tf_rnn.checks import require_whole
 from tf_rnn.cli.options import add_setup_options, measurement, not_negative, path, results_folder, whole
 from tf_rnn.comparison.report import setup_line
-from tf_rnn.config import STATES
+from tf_rnn.options import STATES, require_whole
 from tf_rnn.tasks import setup_identity
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tf_rnn.config import Setup
+    from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
 
 NAME = "lags"

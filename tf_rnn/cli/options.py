@@ -9,18 +9,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
-from tf_rnn.checks import (
-    OptionError,
-    require_fraction,
-    require_not_negative,
-    require_positive,
-    require_share,
-    require_whole,
-    shown,
-)
 from tf_rnn.comparison.dask import EXTRA
 from tf_rnn.comparison.scheduler import LOCAL, require_scheduler
-from tf_rnn.config import (
+from tf_rnn.files import as_path, claim_folder, folder_name
+from tf_rnn.lock import made_and_held
+from tf_rnn.options import (
     ACTIVATIONS,
     CELL_OPTIONS,
     CELLS,
@@ -29,10 +22,15 @@ from tf_rnn.config import (
     RECURRENT_INITS,
     REDUCTIONS,
     STYLES,
+    OptionError,
     Setup,
+    require_fraction,
+    require_not_negative,
+    require_positive,
+    require_share,
+    require_whole,
+    shown,
 )
-from tf_rnn.lock import made_and_held
-from tf_rnn.output import as_path, claim_folder, folder_name
 from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:

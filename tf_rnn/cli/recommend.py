@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from tf_rnn.checks import require_whole
 from tf_rnn.cli.options import (
     add_setup_options,
     add_worker_options,
@@ -31,7 +30,7 @@ from tf_rnn.comparison import (
 from tf_rnn.comparison.report import setup_line
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.verify import verification, widths_to_verify
-from tf_rnn.config import MOST
+from tf_rnn.options import MOST, require_whole
 from tf_rnn.tasks import TASKS, setup_identity
 
 if TYPE_CHECKING:

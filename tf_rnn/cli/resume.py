@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.checks import OptionError
-from tf_rnn.config import BUDGETS, SCHEDULES_OVER_BUDGET
+from tf_rnn.options import BUDGETS, SCHEDULES_OVER_BUDGET, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 FREE = (
     "out", "resume", "preset", "threads", "data", "num_steps", "batch_size", "recompute",
     "learning_rate", "clip_norm", "epochs", "tokens", "updates", "seconds", "patience",
-    "cluster", "job", "index", "exchange",
 )  # fmt: skip
 
 OF_GRAPH = (

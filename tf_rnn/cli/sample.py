@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tf_rnn.checks import OptionError
 from tf_rnn.cli.options import add_model_options, not_negative, whole_or_zero
-from tf_rnn.output import require_run
+from tf_rnn.files import require_run
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     import argparse

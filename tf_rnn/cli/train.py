@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from tf_rnn.checks import OptionError, require_whole
-from tf_rnn.cli.member import DEFAULT_EXCHANGE, add_cluster_options, member_of, require_begun_anew
-from tf_rnn.cli.options import Parser, add_setup_options, path, positive, setup_options, share, whole
+from tf_rnn.cli.options import add_setup_options, path, positive, setup_options, share, whole
 from tf_rnn.cli.presets import PRESETS, preset_options
 from tf_rnn.cli.resume import require_kept
-from tf_rnn.config import SCHEDULES, STATES, Setup, require_schedule
-from tf_rnn.output import CONFIG, SUMMARIES, folder_name, loss_text, loss_words, read_config, require_new
+from tf_rnn.files import CONFIG, SUMMARIES, folder_name, read_config, require_new
+from tf_rnn.options import SCHEDULES, STATES, OptionError, Setup, require_schedule, require_whole
 from tf_rnn.tasks import Language, Task, check_setup, described_task, make_task, setup_identity
+from tf_rnn.text import loss_text, loss_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tf_rnn.cluster import Member
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.training import TrainingResult
-    from tf_rnn.training.crew import Crew
-    from tf_rnn.training.parallel import Chief
 
 NAME = "train"
 HELP = "train one network, keep it in a folder, go on with it after a stop"
@@ -83,7 +79,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="default one a core; with 1, a run that was stopped gives the same bit for bit",
     )
-    add_cluster_options(parser)
     add_setup_options(parser)
 
 
@@ -99,17 +94,12 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         KeyboardInterrupt: After an interrupt, when the run is saved; it says how to go on.
     """
     settled, given = settle(arguments, words[1:])
-    member = member_of(settled)
     console = Console(stderr=True)
-    if member is not None and not member.is_chief:
-        _take_part(member, settled, console)
-        return
-    start = _resumed(settled, given) if settled.resume else _new(settled, member)
+    start = _resumed(settled, given) if settled.resume else _new(settled)
     for line in described_data(start.task):
         _say(console, line)
-    before = _kept_updates(start.folder) if member else start.updates
-    result, options = _lead(start, console, settled, member) if member else _train(start, console, settled)
-    if result.updates == before:
+    result, options = _train(start, console, settled)
+    if result.updates == start.updates:
         _say(console, nothing_left(result, options))
     _say(console, f"kept in {start.folder}: {best_line(result, start.task.unit)}")
     if isinstance(start.task, Language):
@@ -136,28 +126,6 @@ def settle(arguments: argparse.Namespace, words: Sequence[str]) -> tuple[argpars
     return parser.parse_args(words), preset | given
 
 
-def settle_for(member: Member, words: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line that is to be run by the members of a cluster.
-
-    Args:
-        member: The chief.
-        words: The command line, without what tells the members apart.
-
-    Raises:
-        OptionError: If an option is not allowed.
-        SystemExit: If it cannot be parsed.
-    """
-    parser = Parser(prog=f"tf_rnn {NAME}", allow_abbrev=False)
-    add_options(parser)
-    settled, given = settle(parser.parse_args(words[1:]), words[1:])
-    for name in ("cluster", "job", "index"):
-        if name in given:
-            raise OptionError(name, "must be left out, as launch gives each process its own")
-    require_begun_anew(settled)
-    _new(settled, member)
-    return settled
-
-
 class Start(NamedTuple):
     """A run that is ready to begin, or to go on.
 
@@ -175,7 +143,7 @@ class Start(NamedTuple):
     prepare: Callable[[], tuple[UnrolledGraph, dict[str, Any]]]
 
 
-def _new(arguments: argparse.Namespace, member: Member | None = None) -> Start:
+def _new(arguments: argparse.Namespace) -> Start:
     setup = Setup(**setup_options(arguments))
     require_whole("seed", arguments.seed, at_least=0)
     require_schedule(arguments.schedule, arguments.decay, arguments.decay_after)
@@ -186,10 +154,7 @@ def _new(arguments: argparse.Namespace, member: Member | None = None) -> Start:
     names = ("state", "schedule", "decay", "decay_after", "patience", "seed")
     chosen = {name: getattr(arguments, name) for name in names} | amount | {"num_steps": num_steps}
     folder = arguments.out or Path("results") / folder_name(NAME, setup_identity(setup, task) | chosen)
-    if member is None:
-        require_new(folder)
-    else:
-        member.cluster.rows_of_each(setup.batch_size, setup.style)
+    require_new(folder)
 
     def prepare() -> tuple[UnrolledGraph, dict[str, Any]]:
         from tf_rnn.graph import make_graph  # noqa: PLC0415
@@ -202,8 +167,7 @@ def _new(arguments: argparse.Namespace, member: Member | None = None) -> Start:
             "schedule": Schedule(arguments.schedule, arguments.decay, arguments.decay_after),
             "patience": arguments.patience,
             "seed": arguments.seed,
-            # The command that has begun a run on a cluster goes on with it, too.
-            "resume" if member and (folder / CONFIG).exists() else "out": folder,
+            "out": folder,
         }
 
     return Start(task, folder, 0, prepare)
@@ -242,14 +206,6 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
     return Start(task, folder, kept.snapshot.record.updates if kept else 0, prepare)
 
 
-def _kept_updates(folder: Path) -> int:
-    """How many updates the run in a folder has had, if there is one."""
-    from tf_rnn.training.keeper import find_start  # noqa: PLC0415 (TensorFlow takes seconds to load)
-
-    kept = find_start(folder, tell=_ignore)
-    return kept.snapshot.record.updates if kept else 0
-
-
 def _ignore(line: str) -> None:
     """What is damaged is told when the run is opened."""
 
@@ -271,53 +227,8 @@ def _amount(arguments: argparse.Namespace) -> dict[str, float]:
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
-def _take_part(member: Member, arguments: argparse.Namespace, console: Console) -> None:
-    """Is a parameter server, or a worker that is not the chief."""
-
-    def tell(line: str) -> None:
-        _say(console, line)
-
-    if member.job == "ps":
-        from tf_rnn.training.parallel import serve  # noqa: PLC0415 (TensorFlow takes seconds to load)
-
-        serve(member, arguments.threads, tell)
-    start = _new(arguments, member)
-    graph, options = start.prepare()
-    from tf_rnn.training.parallel import Worker  # noqa: PLC0415
-
-    worker = Worker(
-        graph,
-        start.task,
-        member,
-        exchange=arguments.exchange or DEFAULT_EXCHANGE,
-        style=options["truncation"].style,
-        state=options["state"],
-        seed=options["seed"],
-        threads=arguments.threads,
-        tell=tell,
-    )
-    tell(f"the run is at its end; this worker took part in {worker()} updates")
-
-
-def _lead(
-    start: Start, console: Console, arguments: argparse.Namespace, member: Member
-) -> tuple[TrainingResult, dict[str, Any]]:
-    from tf_rnn.training.parallel import lead  # noqa: PLC0415
-
-    def attempt(chief: Chief) -> tuple[TrainingResult, dict[str, Any]]:
-        return _train(start, console, arguments, chief)
-
-    return lead(
-        member,
-        arguments.exchange or DEFAULT_EXCHANGE,
-        arguments.threads,
-        attempt,
-        lambda line: _say(console, line),
-    )
-
-
 def _train(
-    start: Start, console: Console, arguments: argparse.Namespace, crew: Crew | None = None
+    start: Start, console: Console, arguments: argparse.Namespace
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """What training gives, and the options that it was given."""
     graph, options = start.prepare()
@@ -331,12 +242,12 @@ def _train(
     try:
         with graph.session(arguments.threads) as session:
             listener = Listeners(*listeners)
-            result = train(graph, start.task, **options, session=session, listener=listener, crew=crew)
+            result = train(graph, start.task, **options, session=session, listener=listener)
             return result, options
     except KeyboardInterrupt as error:
         if not (start.folder / CONFIG).exists():
             raise
-        how = command(f"{NAME} --resume", start.folder) if crew is None else "the same command"
+        how = command(f"{NAME} --resume", start.folder)
         go_on = f"interrupted; the run is saved, go on with: {how}"
         raise KeyboardInterrupt(go_on) from error
 

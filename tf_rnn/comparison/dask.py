@@ -16,9 +16,9 @@ from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison.executors import WorkerDiedError, Workers
 from tf_rnn.comparison.settings import RunKey
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from tf_rnn.output import COLOURS, MARKERS, wrapped, write_figure
+from tf_rnn.files import write_figure
+from tf_rnn.reporting.style import COLOURS, MARKERS, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.tables import as_csv, as_markdown, cost_table, learning_table
 from tf_rnn.comparison.verdict import failure_sentence
-from tf_rnn.output import write_text
+from tf_rnn.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.settings import Comparison
     from tf_rnn.comparison.summary import Summary
     from tf_rnn.comparison.verdict import Verdict
-    from tf_rnn.config import Setup
+    from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
 
 NO_VERDICT = "No run ended with a finite loss: limit the gradient with --clip-norm, or lower --learning-rate."

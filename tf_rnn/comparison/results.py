@@ -6,10 +6,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.checks import require_choice, require_positive, require_whole
 from tf_rnn.comparison.settings import RunKey
-from tf_rnn.config import STATES
-from tf_rnn.output import claim_folder, damaged, is_there, read_json, require_same, write_json
+from tf_rnn.files import claim_folder, damaged, is_there, read_json, require_same, write_json
+from tf_rnn.options import STATES, require_choice, require_positive, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tf_rnn.checks import OptionError
 from tf_rnn.comparison.dask import dask_workers
 from tf_rnn.comparison.local import local_workers
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,17 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tf_rnn.checks import OptionError, require_choice, require_positive, require_whole, shown
-from tf_rnn.config import BUDGETS, MOST, STATES, Setup
+from tf_rnn.options import (
+    BUDGETS,
+    MOST,
+    STATES,
+    OptionError,
+    Setup,
+    require_choice,
+    require_positive,
+    require_whole,
+    shown,
+)
 from tf_rnn.tasks import Task, check_setup, make_task, setup_identity
 from tf_rnn.tasks.downloads import DOWNLOADS
 

@@ -12,7 +12,7 @@ from tf_rnn.comparison.settings import RunKey, anywhere
 from tf_rnn.comparison.slopes import cost_slopes
 from tf_rnn.comparison.summary import gap, summarise
 from tf_rnn.comparison.verdict import Verdict, decide
-from tf_rnn.output import loss_text
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.screen import Screen
     from tf_rnn.comparison.settings import Comparison
     from tf_rnn.comparison.summary import Summary
-    from tf_rnn.config import Setup
+    from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
 
 

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from tf_rnn.comparison.verdict import megabytes
-from tf_rnn.output import loss_text
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

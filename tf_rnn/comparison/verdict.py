@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tf_rnn.output import loss_text
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

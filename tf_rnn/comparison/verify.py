@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.verdict import endings, failure_sentence, noise
-from tf_rnn.output import loss_text
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

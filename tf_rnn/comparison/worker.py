@@ -11,8 +11,8 @@ import platform
 import time
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tf_rnn.checks import OptionError
-from tf_rnn.output import plain
+from tf_rnn.files import plain
+from tf_rnn.options import OptionError
 from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from tf_rnn.analysis.study import LagStudy
     from tf_rnn.comparison.settings import Comparison, RunKey
-    from tf_rnn.config import Setup
     from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training import CurvePoint, Progress
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.graph.session import TINY_STEP
 
 if TYPE_CHECKING:
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 # How many steps' inputs are projected, and states read out, in one product, at most. All at once would
 # make each layer wait for the whole of the one below: a graph has four chunks, fewer where a product

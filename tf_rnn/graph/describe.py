@@ -9,9 +9,8 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import describe_cell, described_cell
-from tf_rnn.checks import OptionError, shown
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph.unrolled import UnrolledGraph
+from tf_rnn.options import GraphOptions, OptionError, shown
 
 
 def describe(graph: UnrolledGraph) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from tf_rnn.cells.initial import named_seed
 from tf_rnn.cells.pieces import join_rows, split_rows
 
 if TYPE_CHECKING:
-    from tf_rnn.config import GraphOptions
     from tf_rnn.graph.chunks import Chunks
     from tf_rnn.graph.network import Network
+    from tf_rnn.options import GraphOptions
 
 
 class Dropout:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tf_rnn.cells import Cell, Weights
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 # Up to this many rows a one-hot matrix product sums gradients faster than scattering them does.
 ONE_HOT_ROWS = 512

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError, shown
-from tf_rnn.config import LARGEST_SIZE
+from tf_rnn.options import LARGEST_SIZE, OptionError, shown
 
 # Kinds of dtypes: signed, unsigned, real, truth values.
 NUMBERS = "iufb"

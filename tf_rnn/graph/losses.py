@@ -10,8 +10,8 @@ from tf_rnn._tensorflow import tf
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tf_rnn.config import GraphOptions
     from tf_rnn.graph.readout import Readout
+    from tf_rnn.options import GraphOptions
 
 
 # Up to here a pass over the logits costs less than the start of an operation, and one is quicker than ten.

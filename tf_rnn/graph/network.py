@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
-from tf_rnn.checks import OptionError
 from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.losses import LOSSES, Loss, columns_like
 from tf_rnn.graph.readout import READOUTS, Readout
 from tf_rnn.graph.room import require_room
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from tf_rnn.cells import Weights
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 _FOREIGN_CELLS = "tf_rnn/foreign_cells"
 

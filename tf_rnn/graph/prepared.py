@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn._tensorflow import CallableOptions, tf
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

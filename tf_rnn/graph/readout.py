@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
-    from tf_rnn.config import GraphOptions
     from tf_rnn.graph.network import Reading
+    from tf_rnn.options import GraphOptions
 
 
 class Readout(abc.ABC):

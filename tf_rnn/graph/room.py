@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 
 def require_room(cell: Any, options: GraphOptions) -> None:

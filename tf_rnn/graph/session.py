@@ -6,13 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import require_whole
-from tf_rnn.config import MOST
+from tf_rnn.options import MOST, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 # Below this many floating point operations a step, starting a thread costs more than it saves.
 TINY_STEP = 2_000_000

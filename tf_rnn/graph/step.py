@@ -6,9 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
+from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
     from tf_rnn.graph.unrolled import UnrolledGraph

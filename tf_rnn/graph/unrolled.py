@@ -9,8 +9,6 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.pieces import join_rows, split_rows
-from tf_rnn.checks import OptionError
-from tf_rnn.config import GraphOptions
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.graph.dropout import Dropout
 from tf_rnn.graph.feeding import checked_array, checked_state
@@ -22,6 +20,7 @@ from tf_rnn.graph.prepared import prepared_run
 from tf_rnn.graph.recompute import Segment, recomputed_gradients
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.unroll import ChunkTrace, Unrolled, unroll
+from tf_rnn.options import GraphOptions, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError, require_whole
+from tf_rnn.options import OptionError, require_whole
 from tf_rnn.tasks import described_task
 from tf_rnn.training.evaluation import Evaluation, has_loss, stacked_losses
 

@@ -19,19 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
+from tf_rnn.files import CONFIG, SIGNATURE, as_path, require_empty, require_lasting, write_json, write_text
 from tf_rnn.inference.keras_model import keras_model, outside_of_graphs, without_equal
 from tf_rnn.inference.saved_model import INPUT, write_saved_model
 from tf_rnn.lock import LOCK, locked
-from tf_rnn.output import (
-    CONFIG,
-    SIGNATURE,
-    as_path,
-    require_empty,
-    require_lasting,
-    write_json,
-    write_text,
-)
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     import os

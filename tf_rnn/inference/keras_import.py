@@ -29,14 +29,14 @@ from typing import TYPE_CHECKING, Any
 import h5py  # type: ignore[import-untyped]  # what Keras keeps weights with, required by TensorFlow
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
+from tf_rnn.files import CONFIG, as_path, is_own_file, is_there, read_json, usable_config
 from tf_rnn.graph.describe import described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference.exporting import KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY, new_folder
 from tf_rnn.inference.keras_model import empty_model, outside_of_graphs, require_equal
 from tf_rnn.inference.keras_weights import outline, weights_of_keras
 from tf_rnn.inference.weights import assign_weights
-from tf_rnn.output import CONFIG, as_path, is_own_file, is_there, read_json, usable_config
+from tf_rnn.options import OptionError
 from tf_rnn.training.keeper import open_keeper
 from tf_rnn.training.record import Record
 from tf_rnn.training.session_loop import Place

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import describe_cell, described_cell
-from tf_rnn.checks import OptionError
 from tf_rnn.graph.describe import described_options
 from tf_rnn.inference.keras_layers import KERAS_LAYERS
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy as np
 
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 EMBEDDING, READOUT = "embedding", "readout"
 # What Dense does after its product.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
 from tf_rnn.graph.describe import described_options
 from tf_rnn.inference.keras_layers import KERAS_LAYERS
 from tf_rnn.inference.keras_model import (
@@ -19,11 +18,12 @@ from tf_rnn.inference.keras_model import (
     outside_of_graphs,
     require_equal,
 )
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tf_rnn.config import GraphOptions
+    from tf_rnn.options import GraphOptions
 
 # A model that fits in its shapes is tried on so many examples and steps, where it leaves them open.
 TRIED_ROWS, TRIED_STEPS = 2, 3

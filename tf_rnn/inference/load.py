@@ -7,8 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError, require_choice
-from tf_rnn.config import CHECKPOINTS_TO_USE
+from tf_rnn.files import CHECKPOINTS, as_path, require_run, usable_config
 from tf_rnn.graph import StepGraph
 from tf_rnn.graph.describe import described_graph
 from tf_rnn.graph.naming import weight_names
@@ -16,7 +15,7 @@ from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 from tf_rnn.inference.weights import assign_weights
-from tf_rnn.output import CHECKPOINTS, as_path, require_run, usable_config
+from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice
 from tf_rnn.tasks import make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, DamagedError
 from tf_rnn.training.keeper import say

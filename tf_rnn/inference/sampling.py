@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_rnn.checks import OptionError, require_not_negative, require_whole, shown
+from tf_rnn.options import OptionError, require_not_negative, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

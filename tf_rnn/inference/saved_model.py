@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tf_rnn.config import GraphOptions
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.graph.network import Reading
+    from tf_rnn.options import GraphOptions
 
 INPUT, PREDICTION = "input", "prediction"
 # What this package keeps in collections are Python objects, which are nothing for a file.

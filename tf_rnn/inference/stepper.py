@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
 from tf_rnn.graph.feeding import checked_array
 from tf_rnn.graph.prepared import prepared_run
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from tf_rnn.graph import StepGraph

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.checks import OptionError
 from tf_rnn.graph.session import assign
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.checks import OptionError, require_choice, shown
-from tf_rnn.config import CELLS, Setup, require_row, require_style
+from tf_rnn.options import CELLS, OptionError, Setup, require_choice, require_row, require_style, shown
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy

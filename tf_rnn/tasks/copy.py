@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.checks import require_whole
+from tf_rnn.options import require_whole
 from tf_rnn.tasks.base import Defaults
 from tf_rnn.tasks.generated import Generated
 from tf_rnn.tasks.stream import Stream

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_rnn.checks import OptionError, shown
+from tf_rnn.options import OptionError, shown
 from tf_rnn.tasks.downloads import DOWNLOADS, fetch
 
 BYTE_ORDER_MARK = "\ufeff"

@@ -10,7 +10,7 @@ import urllib.error
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tf_rnn.checks import OptionError
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.checks import require_whole
+from tf_rnn.options import require_whole
 from tf_rnn.tasks.base import Defaults
 from tf_rnn.tasks.effects import fit_effects, require_effects, require_lags, require_predictions
 from tf_rnn.tasks.generated import Generated

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.checks import OptionError, require_number, require_whole, shown
+from tf_rnn.options import OptionError, require_number, require_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from tf_rnn.checks import OptionError, require_choice, require_whole, shown
+from tf_rnn.options import OptionError, require_choice, require_whole, shown
 from tf_rnn.tasks.base import Task
 
 if TYPE_CHECKING:

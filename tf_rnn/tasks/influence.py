@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.checks import require_choice, require_whole
+from tf_rnn.options import require_choice, require_whole
 from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.stream import Stream
 

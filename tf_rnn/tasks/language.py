@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.checks import OptionError, require_choice, require_fraction, require_whole
+from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole
 from tf_rnn.tasks.base import Task
 from tf_rnn.tasks.corpus import read_sources
 from tf_rnn.tasks.downloads import DOWNLOADS

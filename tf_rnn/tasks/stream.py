@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tf_rnn.checks import OptionError, require_whole
+from tf_rnn.options import OptionError, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from tf_rnn.checks import OptionError, shown
+from tf_rnn.options import OptionError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

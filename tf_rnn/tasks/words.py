@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.checks import require_whole
+from tf_rnn.options import require_whole
 from tf_rnn.tasks.base import Defaults
 from tf_rnn.tasks.language import TEST_FRACTION, VALID_FRACTION, Language
 from tf_rnn.tasks.vocabulary import END_OF_LINE, UNKNOWN, Vocabulary, WordVocabulary, split_words

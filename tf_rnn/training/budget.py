@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from tf_rnn.checks import require_choice, require_positive
-from tf_rnn.config import BUDGETS
+from tf_rnn.options import BUDGETS, require_choice, require_positive
 
 ROUNDING_DIGITS = 6  # 0.29 epochs of 100 updates are 29, not 28.999999999999996
 

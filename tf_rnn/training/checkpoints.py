@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
-from tf_rnn.output import MANIFEST
+from tf_rnn.files import MANIFEST
+from tf_rnn.options import OptionError
 from tf_rnn.training.record import Record, read_count, read_number
 from tf_rnn.training.session_loop import Place
 

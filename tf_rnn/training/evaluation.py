@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import require_choice
-from tf_rnn.config import STATES
+from tf_rnn.options import STATES, require_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,15 +20,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
-from tf_rnn.graph.naming import saved_names, weight_names
-from tf_rnn.lock import held, made_and_held
-from tf_rnn.output import (
+from tf_rnn.files import (
     CHECKPOINTS,
     CONFIG,
     as_path,
     make_folder,
-    perplexity,
     plain,
     read_config,
     require_new,
@@ -37,6 +33,10 @@ from tf_rnn.output import (
     write_json,
     write_text,
 )
+from tf_rnn.graph.naming import saved_names, weight_names
+from tf_rnn.lock import held, made_and_held
+from tf_rnn.options import OptionError
+from tf_rnn.text import perplexity
 from tf_rnn.training.checkpoints import Best, Checkpoint, Checkpoints, DamagedError, Snapshot
 from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.schedules import OVER_BUDGET
@@ -64,7 +64,6 @@ MAY_CHANGE = (
     ("graph", "recompute"),
     ("task", "options", "data"),
     ("training", "patience"),
-    ("cluster",),
 )
 BUDGET = ("training", "budget")
 # What an option is called where the last name of its place does not tell.

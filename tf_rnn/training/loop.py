@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tf_rnn.checks import OptionError, require_whole, shown
+from tf_rnn.files import SUMMARIES
 from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
-from tf_rnn.output import SUMMARIES
+from tf_rnn.options import OptionError, require_whole, shown
 from tf_rnn.tasks import check_rows
 from tf_rnn.training.budget import Budget
-from tf_rnn.training.crew import Alone, Crew, StoppedWaitingError
 from tf_rnn.training.divergence import DivergedError, LastGood
 from tf_rnn.training.evaluation import Evaluation, Evaluator
 from tf_rnn.training.keeper import FolderKeeper, Keeper, Nothing, kept_config, only_writer, open_keeper
 from tf_rnn.training.meter import Meter
 from tf_rnn.training.progress import Listener, Listeners, ProgressLine
 from tf_rnn.training.schedules import Schedule
-from tf_rnn.training.session_loop import Place, Update
+from tf_rnn.training.session_loop import Place, Update, session_epochs
 from tf_rnn.training.summaries import Summaries
 from tf_rnn.training.windows import Truncation
 
@@ -111,7 +110,6 @@ def train(
     resume: str | os.PathLike[str] | None = None,
     session: Any = None,
     listener: Listener | None = None,
-    crew: Crew | None = None,
 ) -> TrainingResult:
     """Trains a graph on a task with the session loop of the notes.
 
@@ -152,8 +150,6 @@ def train(
         session: An open session of the graph; None to open one for this call. An open one keeps its
             variables' values, before and after.
         listener: Told of the progress; None for a line on standard error.
-        crew: Who makes the updates: `tf_rnn.training.parallel.Chief` for the workers of a cluster; None
-            for this process alone.
 
     Returns:
         Curves, final evaluation and weights.
@@ -172,17 +168,13 @@ def train(
     plan = Plan(
         budget, state, evaluations, truncation or Truncation(), schedule or Schedule(), patience, seed
     )
-    crew = Alone() if crew is None else crew
-    if not isinstance(crew, Crew):
-        raise OptionError("crew", f"must be None, or make the updates of a run, got {shown(crew)}")
     _check(graph, task, plan)
-    crew.check(graph, plan)
     evaluator = Evaluator(graph, task, state)
     with contextlib.ExitStack() as stack:
         keeper: Keeper = Nothing()
         if out is not None or resume is not None:
             stack.enter_context(only_writer(out, resume))
-            config = run_config(graph, task, plan) | crew.config()
+            config = run_config(graph, task, plan)
             keeper = open_keeper(out, resume, graph, config, getattr(task, "vocabulary", None), task.unit)
         if session is None:
             session = stack.enter_context(graph.session())
@@ -192,7 +184,7 @@ def train(
             summaries = Summaries(keeper.folder / SUMMARIES, graph, task, keeper.evaluations)
             listener = Listeners(listener, summaries)
         tell = stack.enter_context(listener)
-        return _Run(graph, task, plan, keeper, evaluator, session, tell, crew)()
+        return _Run(graph, task, plan, keeper, evaluator, session, tell)()
 
 
 class _Run:
@@ -207,12 +199,11 @@ class _Run:
         evaluator: Evaluator,
         session: Any,
         tell: Listener,
-        crew: Crew,
     ) -> None:
-        self._graph, self._task, self._plan, self._keeper, self._crew = graph, task, plan, keeper, crew
+        self._graph, self._task, self._plan, self._keeper = graph, task, plan, keeper
         self._evaluator, self._session, self._tell = evaluator, session, tell
-        kept = crew.accept(keeper.restore(session))
-        sizes = crew.sizes(*_sizes(graph, task, plan))
+        kept = keeper.restore(session)
+        sizes = _sizes(graph, task, plan)
         self._meter = Meter(plan.budget, *sizes, plan.evaluations, kept.record if kept else None, task.unit)
         self._place = kept.place if kept else Place()
         final_state = kept.final_state if kept else None
@@ -221,8 +212,8 @@ class _Run:
         self._evaluation: Evaluation | None = None
         self._good = LastGood(graph, session)
         self._good.keep(self._meter.record.updates)
-        self._epochs = crew.epochs(
-            graph, task, session, plan, self._place, self._controls(), lambda: keeper.is_stopped
+        self._epochs = session_epochs(
+            graph, task, session, plan.state, plan.truncation, self._place, self._controls()
         )
 
     def __call__(self) -> TrainingResult:
@@ -233,9 +224,6 @@ class _Run:
         """
         try:
             return self._trained()
-        except StoppedWaitingError:
-            self._save()
-            raise
         except DivergedError as error:
             raise error.with_lag(self._good.largest_lag(self._task, self._place)) from None
 
@@ -291,7 +279,6 @@ class _Run:
     def _evaluate(self, evaluate: Callable[[Evaluator, Any], Evaluation]) -> None:
         if self._meter.has_news:
             self._report()
-        self._catch_up()
         self._evaluation = evaluate(self._evaluator, self._session)
         with self._meter.paused():
             self._good.keep(self._meter.record.updates)
@@ -301,12 +288,7 @@ class _Run:
     def _report(self) -> None:
         self._tell(self._meter.report(self._rate))
 
-    def _catch_up(self) -> None:
-        with self._meter.paused():
-            self._place, self._final_state = self._crew.catch_up(self._place, self._final_state)
-
     def _save(self) -> None:
-        self._catch_up()
         with self._meter.paused():
             meter = self._meter
             self._keeper.save(self._session, meter.record, self._place, self._final_state, meter.curve)

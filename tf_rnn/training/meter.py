@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.checks import require_whole
+from tf_rnn.options import require_whole
 from tf_rnn.training.budget import ROUNDING_DIGITS
 from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.progress import Progress

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from tf_rnn.output import loss_text, loss_words
+from tf_rnn.text import loss_text, loss_words
 
 if TYPE_CHECKING:
     from types import TracebackType

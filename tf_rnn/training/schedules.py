@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tf_rnn.config import SCHEDULES_OVER_BUDGET, require_schedule
+from tf_rnn.options import SCHEDULES_OVER_BUDGET, require_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

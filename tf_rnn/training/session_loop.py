@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tf_rnn.checks import require_choice
-from tf_rnn.config import STATES
 from tf_rnn.graph.styles import Graphs
+from tf_rnn.options import STATES, require_choice
 from tf_rnn.training.windows import GradientProbe, Runs, Truncation
 
 if TYPE_CHECKING:

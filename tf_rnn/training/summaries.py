@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.checks import OptionError
-from tf_rnn.output import perplexity
+from tf_rnn.options import OptionError
+from tf_rnn.text import perplexity
 from tf_rnn.training.windows import GradientProbe
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.checks import require_choice, require_fraction, require_whole
-from tf_rnn.config import STYLES as STYLE_NAMES
-from tf_rnn.config import require_style
 from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.graph.styles import STYLES, Course, Graphs, Window
+from tf_rnn.options import STYLES as STYLE_NAMES
+from tf_rnn.options import require_choice, require_fraction, require_style, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

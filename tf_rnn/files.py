@@ -8,24 +8,18 @@ import json
 import math
 import os
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
-from tf_rnn.checks import OptionError, shown
+from tf_rnn.options import OptionError, shown
 from tf_rnn.run_config import require_run_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Colours that differ in grey and to colour-blind eyes (Okabe & Ito 2008), with markers.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v")
-
 # In the folder of a run; each of its checkpoints has a manifest. An exported model has a signature.
 CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
-TITLE_WIDTH = 80
 ELSEWHERE = "choose another folder"
 
 
@@ -234,11 +228,6 @@ def write_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def wrapped(title: str) -> str:
-    """A title whose lines fit over a figure."""
-    return "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in title.splitlines())
-
-
 def write_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG; see `write_text`."""
     with _replacing(path) as partial:
@@ -268,31 +257,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def loss_text(loss: float, unit: str = "nats") -> str:
-    """A loss for a person to read: four decimals, or two digits where those would not do.
-
-    A ten-thousandth of a nat is nothing; squared errors may be as small as they like.
-    """
-    smallest = 0.0 if unit == "nats" else 1e-3
-    return f"{loss:.4f}" if loss == 0 or smallest <= abs(loss) < 1e4 else f"{loss:.2g}"
-
-
-def loss_words(loss: float, unit: str = "nats") -> str:
-    """A loss with what else it means: `4.612 (100.7 ppl, 6.65 bits)`; without where it is no entropy."""
-    if unit != "nats":
-        return loss_text(loss, unit)
-    return f"{loss:.3f} ({_perplexity_text(perplexity(loss))} ppl, {loss / math.log(2):.2f} bits)"
-
-
-def perplexity(loss: float) -> float:
-    """exp(loss) of a loss in nats; inf where that is no number any more."""
-    try:
-        return math.exp(loss)
-    except OverflowError:
-        return math.inf
-
-
-def _perplexity_text(value: float) -> str:
-    return f"{value:,.0f}" if 1000 <= value < 1e9 else f"{value:.4g}"
