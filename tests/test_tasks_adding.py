@@ -107,8 +107,8 @@ def test_floor_of_some_widths() -> None:
 @pytest.mark.parametrize(("length", "whole"), [(7, 7), (13, 7), (14, 14), (100, 98)])
 def test_lengths_are_whole_examples(length: int, whole: int) -> None:
     task = Adding(span=7, length=length, valid_length=length + 7)
-    assert len(task.stream().inputs) == task.length == whole
-    assert len(task.stream("valid").targets) == task.valid_length == whole + 7
+    assert len(task.stream().inputs) == task.length() == whole
+    assert len(task.stream("valid").targets) == task.length("valid") == whole + 7
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5])
@@ -129,7 +129,7 @@ def test_attributes() -> None:
     task = Adding(span=9)
     assert (task.input_kind, task.input_size, task.num_classes) == ("real", 2, 1)
     assert (task.loss, task.loss_steps, task.unit) == ("squared_error", "marked", "squared error")
-    assert (task.period, task.distance, task.lags) == (9, 8, ())
+    assert (task.period, task.max_lag, task.lags) == (9, 8, ())
     assert task.dependency_scores(np.zeros((1, 3), np.int32), np.zeros((1, 3))) == {}
 
 

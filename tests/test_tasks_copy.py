@@ -29,7 +29,7 @@ def test_layout_of_the_docstring() -> None:
 
 def test_the_default_layout_is_that_of_the_source() -> None:
     task = Copy()
-    assert (task.period, task.distance) == (30 + 20, 30 + 10)
+    assert (task.period, task.max_lag) == (30 + 20, 30 + 10)
     assert (task.input_size, task.num_classes) == (10, 9)
     inputs = task.stream("valid").inputs.reshape(-1, 50)
     assert (inputs[:, :10] < 8).all()
@@ -47,7 +47,7 @@ def test_the_default_layout_is_that_of_the_source() -> None:
 def test_any_layout(delay: int, num_symbols: int, num_recalled: int, examples: int) -> None:
     period = delay + 2 * num_recalled
     task = Copy(delay, num_symbols, num_recalled, length=examples * period)
-    assert (task.period, task.distance) == (period, delay + num_recalled)
+    assert (task.period, task.max_lag) == (period, delay + num_recalled)
     inputs, targets = (array.reshape(examples, period) for array in task.stream())
     assert inputs.dtype == targets.dtype == np.int32
     symbols = inputs[:, :num_recalled]
@@ -72,7 +72,7 @@ def test_symbols_are_equally_frequent_and_independent_of_the_next() -> None:
 def test_memoryless_loss_agrees_with_simulation(task: Copy) -> None:
     """Its probabilities are the frequencies, at each place of an example, in the other split."""
     counts = np.zeros((task.period, task.num_classes))
-    places = np.tile(np.arange(task.period), task.length // task.period)
+    places = np.tile(np.arange(task.period), task.length() // task.period)
     np.add.at(counts, (places, task.stream().targets), 1)
     predicted = counts / counts.sum(axis=1, keepdims=True)
     held_out = task.stream("valid").targets
@@ -147,8 +147,8 @@ def test_floor_of_some_widths() -> None:
 @pytest.mark.parametrize(("length", "whole"), [(10, 10), (19, 10), (20, 20), (109, 100)])
 def test_lengths_are_whole_examples(length: int, whole: int) -> None:
     task = Copy(delay=4, num_recalled=3, length=length, valid_length=length + 10)
-    assert len(task.stream().inputs) == task.length == whole
-    assert len(task.stream("valid").targets) == task.valid_length == whole + 10
+    assert len(task.stream().inputs) == task.length() == whole
+    assert len(task.stream("valid").targets) == task.length("valid") == whole + 10
     assert task.options()["length"] == whole
 
 

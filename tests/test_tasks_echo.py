@@ -206,7 +206,7 @@ def test_options_make_an_equal_task(effects: dict[int, float], seed: int) -> Non
     again = Echo(**json.loads(json.dumps(task.options())))
     assert again.options() == task.options()
     assert again.lags == tuple(effects)
-    assert again.distance == max(effects)
+    assert again.max_lag == max(effects)
     np.testing.assert_array_equal(again.stream().targets, task.stream().targets)
 
 

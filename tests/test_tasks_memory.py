@@ -108,7 +108,7 @@ def test_options_make_an_equal_task(lag: int, num_symbols: int, seed: int) -> No
         "valid_length": lag + 1,
     }
     assert Memory(**options).options() == options
-    assert (task.lags, task.distance, task.period) == ((lag,), lag, lag + 1)
+    assert (task.lags, task.max_lag, task.period) == ((lag,), lag, lag + 1)
     assert (task.input_size, task.num_classes) == (2 * num_symbols, num_symbols)
 
 

@@ -149,12 +149,9 @@ def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
 
 
 def check_rows(style: str, task: Task, batch_size: int) -> None:
-    """Raises OptionError if a truncation style makes one graph of a task's row, and it is too long.
-
-    For other styles the data are not drawn.
-    """
+    """Raises OptionError if a truncation style makes one graph of a task's row, and it is too long."""
     if style == "full":
-        require_row(task.rows(batch_size).targets.shape[1])
+        require_row(task.row_length(batch_size))
 
 
 def _check_embedding(setup: Setup, task: Task) -> None:

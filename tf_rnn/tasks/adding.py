@@ -45,8 +45,8 @@ class Adding(Generated):
         OptionError: A value is not allowed.
     """
 
-    name: ClassVar[str] = "adding"
-    defaults: ClassVar[Defaults] = Defaults(
+    name = "adding"
+    defaults = Defaults(
         batch_size=50,
         optimizer="adam",
         learning_rate=0.005,
@@ -57,10 +57,10 @@ class Adding(Generated):
         num_steps=(10, 25, 50),
         longest=50,
     )
-    input_kind: ClassVar[str] = "real"
-    loss: ClassVar[str] = "squared_error"
-    loss_steps: ClassVar[str] = "marked"
-    unit: ClassVar[str] = "squared error"
+    input_kind = "real"
+    loss = "squared_error"
+    loss_steps = "marked"
+    unit = "squared error"
     period_option: ClassVar[str] = "span"
 
     def __init__(
@@ -71,7 +71,7 @@ class Adding(Generated):
         valid_length: int = 200_000,
     ) -> None:
         self.span = require_whole("span", span, at_least=2)
-        self.distance = self.span - 1
+        self.max_lag = self.span - 1
         self.input_size = 2
         self.num_classes = 1
         super().__init__(seed, length, valid_length, period=self.span)

@@ -55,8 +55,8 @@ class Copy(Generated):
         OptionError: A value is not allowed.
     """
 
-    name: ClassVar[str] = "copy"
-    defaults: ClassVar[Defaults] = Defaults(
+    name = "copy"
+    defaults = Defaults(
         batch_size=20,
         optimizer="adam",
         learning_rate=0.005,
@@ -69,7 +69,7 @@ class Copy(Generated):
         longest=50,
     )
 
-    distance: int
+    max_lag: int
     period_option: ClassVar[str] = "delay"
 
     def __init__(
@@ -86,7 +86,7 @@ class Copy(Generated):
         self.num_recalled = require_whole("num_recalled", num_recalled)
         self.blank = self.num_symbols
         self.delimiter = self.num_symbols + 1
-        self.distance = self.delay + self.num_recalled
+        self.max_lag = self.delay + self.num_recalled
         self.input_size = self.num_symbols + 2
         self.num_classes = self.num_symbols + 1
         super().__init__(seed, length, valid_length, period=self.delay + 2 * self.num_recalled)
@@ -97,9 +97,9 @@ class Copy(Generated):
         symbols = rng.integers(0, self.num_symbols, size=(shape[0], self.num_recalled), dtype=np.int32)
         inputs = np.full(shape, self.blank, np.int32)
         inputs[:, : self.num_recalled] = symbols
-        inputs[:, self.distance - 1] = self.delimiter
+        inputs[:, self.max_lag - 1] = self.delimiter
         targets = np.full(shape, self.blank, np.int32)
-        targets[:, self.distance :] = symbols
+        targets[:, self.max_lag :] = symbols
         return Stream(inputs.ravel(), targets.ravel())
 
     def baselines(self) -> dict[str, float]:
@@ -141,14 +141,14 @@ class Copy(Generated):
         num_steps = require_whole("num_steps", num_steps)
         starts = range(0, self.period, math.gcd(num_steps, self.period))
         unsure = sum(
-            (start + j) % self.period >= self.distance
+            (start + j) % self.period >= self.max_lag
             for start in starts
-            for j in range(min(num_steps, self.distance))
+            for j in range(min(num_steps, self.max_lag))
         )
         total = unsure * math.log(self.num_symbols)
         for j in range(min(num_steps, self.period)):
-            delaying = _count_inside(starts, self.num_recalled, self.distance - 1 - j)
-            recalling = _count_inside(starts, self.distance, self.period - j)
+            delaying = _count_inside(starts, self.num_recalled, self.max_lag - 1 - j)
+            recalling = _count_inside(starts, self.max_lag, self.period - j)
             total += _uncertainty(delaying, recalling)
         return total / (num_steps * len(starts))
 

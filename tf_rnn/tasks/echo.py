@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,10 +49,8 @@ class Echo(Generated):
         OptionError: A value is not allowed.
     """
 
-    name: ClassVar[str] = "echo"
-    defaults: ClassVar[Defaults] = Defaults(
-        batch_size=200, optimizer="adagrad", learning_rate=0.1, tokens=5_000_000
-    )
+    name = "echo"
+    defaults = Defaults(batch_size=200, optimizer="adagrad", learning_rate=0.1, tokens=5_000_000)
 
     def __init__(
         self,
@@ -64,7 +62,7 @@ class Echo(Generated):
     ) -> None:
         self.lags = require_lags(lags)
         self.effects = require_effects(effects, self.lags)
-        self.distance = max(self.lags)
+        self.max_lag = max(self.lags)
         self.input_size = 2
         self.num_classes = 2
         super().__init__(seed, length, valid_length)

@@ -56,7 +56,7 @@ class Language(Task):
             in a split.
     """
 
-    splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test")
+    splits = ("train", "valid", "test")
     vocabulary_kind: ClassVar[type[Vocabulary]]
 
     def __init__(
@@ -114,19 +114,33 @@ class Language(Task):
         """The class index to begin a text with; see `Vocabulary.opening`."""
         return self.vocabulary.opening
 
-    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
-        """Returns the tokens of a split but the last, and those but the first.
+    def length(self, split: str = "train") -> int:
+        """Returns the number of tokens of a split, one fewer than its tokens of text.
 
-        The arrays are read-only views; see `Task.stream`. The split "all" is all of them in a row.
+        Args:
+            split: One of `splits`, or "all" for the whole text in a row.
+
+        Raises:
+            OptionError: `split` is none of these, or has fewer than 2 tokens of text.
+        """
+        require_choice("split", split, (*self.splits, WHOLE))
+        sizes = {name: len(tokens) for name, tokens in self._tokens.items()}
+        size = sum(sizes.values()) if split == WHOLE else sizes[split]
+        if size < 2:
+            raise self._too_short(split)
+        return size - 1
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns all tokens of a split but the last as inputs, and all but the first as targets.
+
+        The arrays are read-only; see `Task.stream`. The split "all" is the whole text in a row.
 
         Raises:
             OptionError: See `Task.stream`; or the split has fewer than 2 tokens of text.
         """
-        require_choice("split", split, (*self.splits, WHOLE))
+        self.length(split)
         require_whole("epoch", epoch, at_least=0)
         tokens = np.concatenate(list(self._tokens.values())) if split == WHOLE else self._tokens[split]
-        if len(tokens) < 2:
-            raise self._too_short(split)
         return Stream(tokens[:-1], tokens[1:])
 
     def baselines(self) -> dict[str, float]:

@@ -49,9 +49,9 @@ class Memory(Generated):
     distractors for noise.
     """
 
-    name: ClassVar[str] = "memory"
-    loss_steps: ClassVar[str] = "marked"
-    defaults: ClassVar[Defaults] = Defaults(
+    name = "memory"
+    loss_steps = "marked"
+    defaults = Defaults(
         batch_size=50,
         optimizer="adam",
         learning_rate=0.005,
@@ -76,7 +76,7 @@ class Memory(Generated):
         self.lag = require_whole("lag", lag)
         self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2)
         self.lags = (self.lag,)
-        self.distance = self.lag
+        self.max_lag = self.lag
         self.input_size = 2 * self.num_symbols
         self.num_classes = self.num_symbols
         super().__init__(seed, length, valid_length, period=self.lag + 1)

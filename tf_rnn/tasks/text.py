@@ -37,10 +37,10 @@ class Text(Language):
         OptionError: See `Language`; and where a vocabulary is given, the text has another character.
     """
 
-    name: ClassVar[str] = "text"
-    token: ClassVar[str] = CharacterVocabulary.token
+    name = "text"
+    token = CharacterVocabulary.token
     vocabulary_kind: ClassVar[type[Vocabulary]] = CharacterVocabulary
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         batch_size=50,
         optimizer="adam",
         learning_rate=0.002,

@@ -53,10 +53,10 @@ class Words(Language):
     Source: the form in which Mikolov et al. 2010 and Zaremba et al. 2014 read the Penn Treebank.
     """
 
-    name: ClassVar[str] = "words"
-    token: ClassVar[str] = WordVocabulary.token
+    name = "words"
+    token = WordVocabulary.token
     vocabulary_kind: ClassVar[type[Vocabulary]] = WordVocabulary
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         batch_size=20,
         optimizer="adam",
         learning_rate=0.002,
