@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options import CELLS, OptionError, Setup, require_choice, require_row, require_style, shown
 from tf_rnn.tasks.adding import Adding
+from tf_rnn.tasks.arrays import Arrays
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
 from tf_rnn.tasks.echo import Echo
@@ -26,6 +27,7 @@ __all__ = [
     "SPLITS",
     "TASKS",
     "Adding",
+    "Arrays",
     "Copy",
     "Defaults",
     "Echo",
