@@ -263,6 +263,10 @@ class Task(ABC):
         """
         return self
 
+    def is_current(self) -> bool:
+        """Returns whether making the task again would give the same data, where these come from files."""
+        return True
+
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON.

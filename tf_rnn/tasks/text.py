@@ -28,7 +28,7 @@ class Text(Language):
     Args:
         data: The path of a UTF-8 text file; or of a directory with `train.txt`, `valid.txt` and
             `test.txt`; or "shakespeare" or "ptb", which are downloaded; or None for the documentation
-            that is in every Python. See `read_sources`.
+            that is in every Python. See `read_corpus`.
         valid_fraction: The share of characters in the split "valid"; see `Language`.
         test_fraction: The share of characters in the split "test".
         vocabulary: The characters that there are, in the order of their class indices.

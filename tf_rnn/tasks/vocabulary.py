@@ -52,6 +52,10 @@ class Vocabulary(tuple[str, ...]):
             seen.add(token)
         return vocabulary
 
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[str, ...]]]:
+        """Pickles the tokens alone; tables are made again from them."""
+        return type(self), (tuple(self),)
+
     @abstractmethod
     def encode(self, text: str) -> NDArray[np.int32]:
         """Returns the class indices of a text's tokens, in order.
