@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 import os
 import pickle
 import re
@@ -241,13 +240,6 @@ def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for data in ("a\0b", "x" * 5000):
         with pytest.raises(OptionError, match=r"^data must be "):
             Text(data)
-
-
-@pytest.mark.parametrize("option", ["valid_fraction", "test_fraction"])
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, math.nan, "much", None])
-def test_what_is_no_fraction(option: str, fraction: Any) -> None:
-    message = f"{option} must be a number above 0 and below 1, got {fraction!r}"
-    refused(lambda: Text(**{option: fraction}), message)
 
 
 def test_something_must_be_left_to_learn_from() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -189,13 +188,6 @@ def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path) -> None:
     assert [task.stream(split).inputs.tolist() for split in task.splits] == [[1, 2, 3], [2, 2], [0]]
     assert task.options()["vocabulary"] == vocabulary
     assert Words(**task.options()).vocabulary == task.vocabulary
-
-
-@pytest.mark.parametrize("size", [1, 0, 2.5, "many", True])
-def test_what_is_no_size(size: Any) -> None:
-    message = f"vocabulary_size must be a whole number of at least 2, got {size!r}"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Words(vocabulary_size=size)
 
 
 def test_what_the_methods_refuse(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class Arrays(Task):
         return {"uniform": math.log(self.num_classes), "frequencies": float(losses[valid].mean())}
 
     def options(self) -> dict[str, Any]:
-        """Returns what identifies the task, ready for JSON: shapes and SHA-256 in place of the arrays."""
+        """Returns what identifies the task, ready for JSON: shapes and SHA-256 instead of the arrays."""
         shapes = {
             split: {part: list(array.shape) for part, array in stream._asdict().items()}
             for split, stream in self._streams.items()
@@ -166,7 +166,7 @@ class Arrays(Task):
         }
 
     def _held_out(self, arrays: dict[str, ArrayLike | None], kinds: tuple[Kind, Kind]) -> Stream:
-        """Returns the held-out arrays as a stream; or raises OptionError unless they are like the others."""
+        """Returns the held-out arrays as a stream; or raises OptionError if their form differs."""
         for option, other in itertools.permutations(arrays):
             if arrays[option] is None:
                 raise OptionError(option, f"must be given with {other}, got None")

@@ -103,7 +103,7 @@ def _as_classes(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
 
 
 def _as_reals(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
-    """Returns real values as float32; or raises OptionError if one is inf, or a nan that marks nothing."""
+    """Returns real values as float32; or raises OptionError if one is inf, or nan where it is not allowed."""
     with np.errstate(over="ignore"):
         reals = array.astype(np.float32, order="C")
     bad = np.isinf(reals) if kind.marked else ~np.isfinite(reals)
