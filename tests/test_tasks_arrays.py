@@ -6,7 +6,7 @@ import json
 import math
 import pickle
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,8 +17,11 @@ from hypothesis.extra import numpy as arrays
 import tf_rnn
 from tf_rnn.cells import VanillaCell
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Arrays, Defaults
+from tf_rnn.tasks import Arrays, Defaults, Stream
 from tf_rnn.training import Evaluator
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLASSES = np.arange(20) % 3
 REALS = np.arange(40.0).reshape(20, 2)
@@ -280,3 +283,20 @@ def test_any_arrays_are_read_as_they_are_or_refused(inputs: np.ndarray, targets:
         assert len(task.checked_stream(split).targets) == task.length(split) > 0
     assert all(math.isfinite(loss) for loss in task.baselines().values())
     json.dumps(task.options(), allow_nan=False)
+
+
+class OwnHeldOut(Arrays):
+    """A subclass that returns a plain tuple for the split "valid"."""
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        stream = super().stream(split, epoch)
+        return stream if split == "train" else tuple(stream)  # type: ignore[return-value]
+
+
+def test_a_wrong_stream_is_refused_before_a_run_begins(tmp_path: Path) -> None:
+    task = OwnHeldOut(CLASSES, CLASSES)
+    graph = tf_rnn.UnrolledGraph(VanillaCell(4), 2, 1, 3, 3)
+    message = "stream must return a Stream of two NumPy arrays, got tuple of ndarray, ndarray (split 'valid')"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        tf_rnn.train(graph, task, epochs=1, out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

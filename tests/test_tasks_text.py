@@ -103,11 +103,6 @@ def test_the_text_without_a_file_is_in_every_python() -> None:
     assert 2 < unigram < uniform == math.log(task.num_classes)
 
 
-def test_summary(tmp_path: Path) -> None:
-    task = Text(write(tmp_path, "ab\n" * 400), valid_fraction=0.01, test_fraction=0.02)
-    assert task.summary() == "text: 1,164 train / 12 valid / 24 test tokens, 3 types"
-
-
 def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path, "cabcabcab")
     for vocabulary in ("zcab", ["z", "c", "a", "b"]):

@@ -62,7 +62,7 @@ TASKS: dict[str, type[Task]] = {
     "words": Words,
 }
 
-
+# A text takes up to gigabytes; a process seldom works on more than one or two at a time.
 MOST_KEPT = 4
 _KEPT: dict[str, Task] = {}
 
@@ -111,9 +111,9 @@ def cached_task(name: str, **options: Any) -> Task:
     task = _KEPT.pop(key, None)
     if task is None or not task.is_current():
         task = make_task(name, **options)
-    _KEPT[key] = task  # the last in order
-    if len(_KEPT) > MOST_KEPT:
-        del _KEPT[next(iter(_KEPT))]
+    _KEPT[key] = task  # now the last in order
+    for oldest in list(_KEPT)[:-MOST_KEPT]:
+        _KEPT.pop(oldest, None)
     return task
 
 

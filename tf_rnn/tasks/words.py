@@ -110,8 +110,8 @@ def choose_vocabulary(counts: Mapping[str, int], size: int) -> WordVocabulary:
         The words, the most frequent first; ties are in order of code points. The frequency of `<unk>`
         is that of all words that are not returned.
     """
-    others = [word for word, count in counts.items() if count > 0 and word not in {UNKNOWN, END_OF_LINE}]
-    kept = sorted(others, key=lambda word: (-counts[word], word))[: size - 2]
+    found = [word for word, count in counts.items() if count > 0 and word not in {UNKNOWN, END_OF_LINE}]
+    kept = sorted(found, key=lambda word: (-counts[word], word))[: size - 2]
     frequencies = {word: counts.get(word, 0) for word in [*kept, END_OF_LINE]}
     frequencies[UNKNOWN] = sum(counts.values()) - sum(frequencies.values())
     return WordVocabulary(sorted(frequencies, key=lambda word: (-frequencies[word], word)))
