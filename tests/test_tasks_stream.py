@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.options import OptionError
-from tf_rnn.tasks import TASKS, Defaults, Echo, Stream, Task, cut_blocks, cut_rows, make_task
+import tf_rnn
+from tf_rnn.cells import VanillaCell
+from tf_rnn.options import OptionError, Setup
+from tf_rnn.tasks import TASKS, Defaults, Echo, Stream, Task, check_setup, cut_blocks, cut_rows, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +180,25 @@ def test_lengths_are_those_of_the_streams(monkeypatch: pytest.MonkeyPatch, name:
     assert {split: task.length(split) for split in task.splits} == expected
     assert task.row_length(3, "valid") == rows
     task.blocks(1, rows, "valid", epoch=10)
+
+
+@pytest.mark.parametrize("style", ["block", "full"])
+def test_each_epoch_is_drawn_once(monkeypatch: pytest.MonkeyPatch, style: str) -> None:
+    """Checks of a setup draw nothing, and training draws what it reads."""
+    drawn: list[int] = []
+    draw = Echo.draw
+
+    def counted(task: Echo, rng: np.random.Generator, length: int) -> Stream:
+        drawn.append(length)
+        return draw(task, rng, length)
+
+    monkeypatch.setattr(Echo, "draw", counted)
+    task = Echo(length=24, valid_length=11)
+    check_setup(Setup(task="echo", batch_size=2, state_size=3, style=style), task, [4])
+    graph = tf_rnn.UnrolledGraph(VanillaCell(3), 4, 2, 2, 2)
+    assert drawn == []
+    tf_rnn.train(graph, task, epochs=2, truncation=tf_rnn.Truncation(style), evaluations=1)
+    assert drawn == [11, 24, 24]
 
 
 class Wrong(Task):
