@@ -96,7 +96,7 @@ class ModelEvaluator:
         if context is not None:
             require_whole("context", context)
         task = self.task(data)
-        stream = task.stream(split)
+        stream = task.checked_stream(split)
         layout = lay_out(len(stream.targets), batch_size, num_steps, task.period, context)
         losses = self._losses(stream, layout, min(num_steps, layout.length))
         counted = has_loss(stream.targets, task.loss_steps)

@@ -60,7 +60,7 @@ class Evaluator:
     def __init__(self, graph: UnrolledGraph, task: Task, state: str = "carry", split: str = "valid") -> None:
         self._resets = {"carry": False, "reset": True}[require_choice("state", state, STATES)]
         self._task = task
-        stream = task.stream(split)
+        stream = task.checked_stream(split)
         length = len(stream.targets)
         num_rows = 1 if task.warm_up else min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
         row_length = math.ceil(length / num_rows / task.period) * task.period

@@ -349,7 +349,7 @@ def _task_config(task: Task) -> dict[str, Any]:
 
 def _sizes(graph: UnrolledGraph, task: Task, plan: Plan) -> tuple[int, int]:
     """Tokens of an update and updates of an epoch, as a rule."""
-    length = task.rows(graph.batch_size).targets.shape[1]
+    length = task.row_length(graph.batch_size)
     course = (plan.truncation.style, graph.num_steps, plan.truncation.stride, length)
     per_update = steps_per_update(*course)
     return graph.batch_size * per_update, steps_per_epoch(*course) // per_update
