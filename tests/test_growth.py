@@ -1,4 +1,4 @@
-"""What runs for long does not grow: not the graph, not the memory."""
+"""Long runs: neither the graph nor memory grows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.training import CurvePoint, Progress
 
-# 10 blocks an epoch of 3 rows times 4 steps.
+# 10 blocks of 3 rows and 4 steps per epoch.
 TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=122, valid_length=7)
 
 
@@ -35,7 +35,7 @@ def operations(graph: UnrolledGraph) -> int:
 
 
 class Counting(Silence):
-    """Counts the operations of a graph at each report and evaluation."""
+    """Counts the operations of a graph at each progress report and evaluation."""
 
     def __init__(self, graph: UnrolledGraph) -> None:
         self._graph, self.counts = graph, list[int]()
@@ -60,9 +60,9 @@ STYLES = {
 def test_a_graph_does_not_grow_while_it_is_trained(
     style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for the widths that the styles "random" and "adaptive" come upon, each once.
+    """Except for one graph per width that the styles "random" and "adaptive" encounter.
 
-    The first window of "sliding" has all its losses, those after it have the newest alone.
+    The first window of "sliding" counts all its losses, later ones only the newest.
     """
     monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
     graph = make_graph()
@@ -83,12 +83,12 @@ def test_a_graph_does_not_grow_while_it_is_trained(
         assert set(counting.counts[2:]) == {last}, counting.counts
     else:
         half = counting.counts[len(counting.counts) // 2]
-        assert (half, last) == (last, last), f"{counting.counts}: new widths to the very end"
+        assert (half, last) == (last, last), f"{counting.counts}: new operations until the end"
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_path: Path) -> None:
-    """Begun, gone on with, without a folder; evaluated; opened again."""
+    """Neither a new run, a resumed one, one without a folder, a new session nor an evaluation adds any."""
     graph = make_graph()
     options: dict[str, Any] = {"truncation": STYLES[style], "listener": Silence()}
     train(graph, TASK, epochs=2, out=tmp_path / "first", **options)
@@ -117,7 +117,7 @@ def test_a_model_does_not_grow_from_one_evaluation_to_the_next(tmp_path: Path) -
 
 # --- memory ----------------------------------------------------------------------------------------
 
-# The echo task, a graph as small as can be: a step of some 0.1 ms.
+# The echo task in a minimal graph, in which a step takes about 0.1 ms.
 LONG = """
 import resource, sys
 from tf_rnn import cells
@@ -142,7 +142,7 @@ print(first, peaks[steps])
 
 @pytest.mark.slow
 def test_200_000_steps_need_no_more_memory_than_the_first_1_000() -> None:
-    """The largest amount of memory there ever was, to a hundredth."""
+    """Peak memory, within 1 %."""
     done = subprocess.run(
         [sys.executable, "-c", LONG, "200000"], capture_output=True, text=True, check=False, timeout=300
     )
@@ -151,7 +151,7 @@ def test_200_000_steps_need_no_more_memory_than_the_first_1_000() -> None:
     assert last < 1.01 * first, f"{last} KB after 200,000 steps, {first} after 1,000"
 
 
-def test_the_benchmark_of_long_runs_tells_step_memory_and_operations() -> None:
+def test_the_long_run_benchmark_reports_step_memory_and_operations() -> None:
     marks = long_run.long_run(30)
     assert [mark.updates for mark in marks] == [3 * part for part in range(11)]
     assert len({mark.operations for mark in marks}) == 1
