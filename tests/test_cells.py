@@ -115,7 +115,7 @@ LAYERS = [name for name in CASES if len(CASES[name].make().layers) == 1]
 def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
     """`backward` against `tf.gradients` of `combine`, and against differences of it.
 
-    The slopes are made together with those of another step.
+    The local derivatives are computed together with those of another step.
     """
     generator = np.random.default_rng(29)
     batch_size = 3
@@ -125,11 +125,11 @@ def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
         weights, before = cell.read(), cell.zero_state(batch_size, tf.float64)
         columns = int(weights.recurrent_kernel.shape[1])
         projected, recurrent = (tf.placeholder(tf.float64, [batch_size, columns]) for _ in range(2))
-        after, kept = cell.combine(weights, projected, recurrent, before)
+        after, residuals = cell.combine(weights, projected, recurrent, before)
         upstream = [generator.normal(size=part.shape) for part in tf.nest.flatten(after)]
-        _, kept_of_another = cell.combine(weights, recurrent, projected, after)
-        _, slopes = cell.slopes([kept_of_another, kept])
-        step = cell.backward(slopes, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
+        _, residuals_of_another = cell.combine(weights, recurrent, projected, after)
+        _, derivatives = cell.local_derivatives([residuals_of_another, residuals])
+        step = cell.backward(derivatives, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
         own = [step.projected, step.recurrent, *tf.nest.flatten(step.state)]
 
         wanted = [projected, recurrent, *tf.nest.flatten(before)]
@@ -528,11 +528,11 @@ INITS = "recurrent_init must be one of orthogonal, glorot, identity; got "
         (lambda: StackedCell([2]), "cells must be a list of at least one cell, got [2]"),  # type: ignore[list-item]
         (
             lambda: StackedCell([ONE, GRUCell(3), ONE]),
-            "cells must be different objects; the same cell stands twice",
+            "cells must be different objects, got the same cell twice",
         ),
         (
             lambda: StackedCell([ONE, StackedCell([GRUCell(3), ONE])]),
-            "cells must be different objects; the same cell stands twice",
+            "cells must be different objects, got the same cell twice",
         ),
     ],
 )

@@ -24,12 +24,12 @@ from helpers import (
     random_state,
     random_values,
 )
+from tf_rnn.graph.reweighted import ReweightedGraph
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.dropout import Dropout
-from tf_rnn.graph.reweighted import ReweightedGraph
 from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
@@ -328,7 +328,7 @@ def test_nothing_is_added_where_nothing_is_dropped() -> None:
     cell = StackedCell([LSTMCell(8), LSTMCell(8)])
     graph = UnrolledGraph(cell, 20, 3, 5, 2, embedding_size=4)
     assert graph.dropout_seed is None
-    assert graph.traces[1][0].projected.op.inputs[0].op.inputs[0].op.type == "ConcatV2"
+    assert graph.tapes[1][0].projected.op.inputs[0].op.inputs[0].op.type == "ConcatV2"
     assert not [kind for kind in op_types(graph.tf_graph) if kind.startswith("Stateless")]
     with_it = UnrolledGraph(
         StackedCell([LSTMCell(8), LSTMCell(8)]), 20, 3, 5, 2, embedding_size=4, dropout=0.1
@@ -422,7 +422,7 @@ def test_cell_inputs_are_what_the_layers_read(monkeypatch: pytest.MonkeyPatch, k
     graph = run.graph
     with graph.tf_graph.as_default():
         inputs = graph.cell_inputs
-    projected = [[trace.projected for trace in traces] for traces in graph.traces]
+    projected = [[trace.projected for trace in traces] for traces in graph.tapes]
     found, expected = run.fetch([inputs, projected])
     variables = list(graph.cell.variables)
     values = run.values[len(graph.network.encoding.variables) :]

@@ -311,9 +311,7 @@ def test_contributions_of_chunks(monkeypatch: pytest.MonkeyPatch, num_steps: int
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 3)
     graph = new_graph(StackedCell([GRUCell(3), LSTMCell(2)]), num_steps)
-    assert [len(trace.recurrents) for trace in graph.traces[0]] == {1: [1], 6: [3, 3], 7: [3, 3, 1]}[
-        num_steps
-    ]
+    assert [len(trace.recurrents) for trace in graph.tapes[0]] == {1: [1], 6: [3, 3], 7: [3, 3, 1]}[num_steps]
     check_contributions(graph)
 
 

@@ -266,7 +266,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "style for losses at some steps": (
         ["--task", "adding", "--style", "random"],
-        "--style must be block or full where losses do not stand at every step, got 'random'",
+        "--style must be block or full where not every step has a target, got 'random'",
     ),
     "rows too long for one graph": (
         ["--style", "full", "--batch-size", "20"],

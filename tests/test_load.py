@@ -270,7 +270,7 @@ def test_a_cell_without_layers(tmp_path: Path) -> None:
     task = Influence(length=50, valid_length=251)
     options: dict[str, Any] = {"weights": lambda _: [np.array(0.3)], "batch_size": 1, "dtype": "float64"}
     model = load(keep_run(tmp_path / "out", task, InfluenceCell(), **options))
-    assert model.weights == {"theta": 0.3}
+    assert model.weights == {"cell/theta": 0.3}
     found = [float(model.stepper.step()[0, 0]) for _ in range(3)]
     assert found == pytest.approx([0.3, 0.6, 0.9], abs=1e-12)
 

@@ -175,7 +175,7 @@ def test_a_number_counts_the_newest_steps(loss: str, newest: int) -> None:
     rows = losses_in_numpy(graph, "tanh", values, inputs, targets, state)
     assert_close(found, rows[:, -newest:].mean(), 1e-13, f"newest {newest}")
     assert_close(gradients, expected, 1e-13, "gradients")
-    assert graph.options.newest == newest
+    assert graph.options.num_loss_steps == newest
 
 
 def test_last_and_all_are_numbers_too() -> None:
@@ -204,7 +204,9 @@ def test_loss_scale_makes_a_mean_of_a_step(reduction: str, newest: str | int) ->
         total, losses = session.run(
             (graph.total_loss, graph.losses), graph.feed(inputs, targets, graph.zero_state())
         )
-    assert_close(graph.loss_scale * total, np.mean(losses[-graph.options.newest :]), 1e-15, "mean of a step")
+    assert_close(
+        graph.loss_scale * total, np.mean(losses[-graph.options.num_loss_steps :]), 1e-15, "mean of a step"
+    )
 
 
 # --- a cell that predicts ------------------------------------------------------------------------

@@ -17,13 +17,13 @@ from helpers import (
     assert_slopes_agree,
     make_run,
 )
+from tf_rnn.graph.reweighted import ReweightedGraph
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.cost import peak_bytes
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.chunks import Chunks
-from tf_rnn.graph.reweighted import ReweightedGraph
 from tf_rnn.options import GraphOptions, OptionError
 
 STEPS, BATCH = 7, 3
@@ -184,6 +184,6 @@ def test_what_is_refused(value: Any) -> None:
 
 
 def test_a_cell_of_another_kind_is_refused() -> None:
-    message = "recompute must be None for a cell with steps of its own, got 3"
+    message = "recompute must be None for a third-party cell, got 3"
     with tf.Graph().as_default(), pytest.raises(OptionError, match=f"^{message}$"):
         UnrolledGraph(Summing(), STEPS, BATCH, 3, 4, input_kind="real", recompute=3)

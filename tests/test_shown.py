@@ -126,7 +126,7 @@ def test_random_truncation_trains_where_blocks_of_the_same_mean_length_diverge()
     task = make_task("influence")
     with pytest.raises(DivergedError):
         run(task, 10, 1e5, learning_rate=1e-4)
-    found = run(task, 10, 1e5, learning_rate=1e-4, truncation=Truncation("random"))
+    found = run(task, 10, 1e5, learning_rate=1e-4, truncation=Truncation("random"), style="random")
     assert found.evaluation.loss < 1e-6, found.evaluation
 
 

@@ -20,8 +20,8 @@ from tf_rnn.inference.narrator import LENGTH, TEMPERATURE, Narrator
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Influence, Task, Text
 from tf_rnn.training import Listeners, Progress, Schedule, Silence, TrainingResult, train
+from tf_rnn.training.probe import PROBED_POSITIONS
 from tf_rnn.training.summaries import EventWriter, write_scalars, write_text
-from tf_rnn.training.windows import PROBED_POSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,15 @@ from helpers import assert_close, chessboard
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph import make_graph as make_graph_of
 from tf_rnn.graph.lags import gradient_norms
-from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, steps_per_epoch, steps_per_update
 from tf_rnn.options import STYLES as STYLE_NAMES
-from tf_rnn.options import OptionError
+from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Adding, Echo, Influence, Stream
-from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train, windows
-from tf_rnn.training.windows import GradientProbe, Runs, _cut
+from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train
+from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.runs import Runs, cut
+from tf_rnn.truncation import Style, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,23 +44,6 @@ def run(truncation: Truncation, graph: UnrolledGraph | None = None, **budget: An
 
 
 # --- options -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"style": "tbptt"}, "style must be one of block, sliding, random, adaptive, full; got 'tbptt'"),
-        ({"stride": 0}, "stride must be a whole number of at least 1, got 0"),
-        ({"stride": 1.5}, "stride must be a whole number of at least 1, got 1.5"),
-        ({"tolerance": 0}, "tolerance must be a number above 0 and below 1, got 0"),
-        ({"tolerance": 1.0}, "tolerance must be a number above 0 and below 1, got 1.0"),
-        ({"tolerance": "x"}, "tolerance must be a number above 0 and below 1, got 'x'"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-    ],
-)
-def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Truncation(**options)
 
 
 def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
@@ -93,18 +77,34 @@ def test_a_width_of_1_cannot_adapt() -> None:
 
 
 @EVERY_STYLE
-def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str) -> None:
+@pytest.mark.parametrize("loss_steps", ["marked", "last", 3])
+def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str, loss_steps: str | int) -> None:
     task = Adding(span=5, length=60, valid_length=20)
     graph = UnrolledGraph(
-        VanillaCell(4), 5, 3, 2, 1, input_kind="real", loss="squared_error", loss_steps="marked"
+        VanillaCell(4), 5, 3, 2, 1, input_kind="real", loss="squared_error", loss_steps=loss_steps
     )
+    truncation = Truncation(style)
     if style in ("block", "full"):
-        result = train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
-        assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
+        truncation.check(graph)
+        if loss_steps == "marked":
+            result = train(graph, task, updates=2, truncation=truncation, listener=Silence())
+            assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
+        made = truncation.of(graph, 20).windows(0, lambda _: np.ones(5))
+        assert next(made).graph.options.loss_steps == loss_steps, "a wider graph counts the same losses"
         return
-    message = f"^style must be block or full where losses do not stand at every step, got '{style}'$"
-    with pytest.raises(OptionError, match=message):
-        train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
+    option = "style" if loss_steps == "marked" else "loss_steps"
+    with pytest.raises(OptionError, match=f"^{option} must be ") as refused:
+        train(graph, task, updates=2, truncation=truncation, listener=Silence())
+    assert refused.value.option == option
+
+
+def test_a_setup_counts_all_losses_where_its_style_needs_them() -> None:
+    """Influence balancing has one loss at the end of each block, and blocks are what "random" has not."""
+    for style in STYLE_NAMES:
+        setup = Setup(task="influence", cell="influence", style=style)
+        graph = make_graph_of(setup, Influence(length=50, valid_length=9), 4, seed=0)
+        assert graph.options.loss_steps == ("last" if style in ("block", "full") else "all")
+        Truncation(style).check(graph)
 
 
 # --- windows cut from rows -----------------------------------------------------------------------
@@ -126,14 +126,14 @@ ROWS = Stream(np.arange(14).reshape(2, 7), 100 + np.arange(14).reshape(2, 7))
 def test_a_window_beyond_the_end_of_a_row_repeats_its_last_step(
     start: int, num_steps: int, places: list[int]
 ) -> None:
-    inputs, targets = _cut(ROWS, start, num_steps)
+    inputs, targets = cut(ROWS, start, num_steps)
     np.testing.assert_array_equal(inputs, [places, [7 + place for place in places]])
     np.testing.assert_array_equal(targets, 100 + inputs)
 
 
 def test_a_window_of_real_values() -> None:
     values = np.arange(12.0).reshape(2, 3, 2)
-    inputs, _ = _cut(Stream(values, values), 2, 2)
+    inputs, _ = cut(Stream(values, values), 2, 2)
     np.testing.assert_array_equal(inputs, [[[4, 5], [4, 5]], [[10, 11], [10, 11]]])
 
 
@@ -151,7 +151,7 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
         runs = Runs(session)
         first = Window(graph, 2, 4, 1, graph.states[0])
         before = session.run(list(graph.variables))
-        feed = graph.feed(*_cut(rows, 2, 4), graph.zero_state())
+        feed = graph.feed(*cut(rows, 2, 4), graph.zero_state())
         expected = session.run([graph.total_loss, graph.gradient_norm, graph.states[0]], feed)
         *found, nothing = runs(first, rows, graph.zero_state())
         assert nothing is None
@@ -167,7 +167,7 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
 def test_a_run_is_fed_its_controls(style: str) -> None:
     """After whatever the window itself is fed: a rate of 0 moves nothing, a rate of 1 the gradient."""
     graph, rows = make_graph(optimizer="sgd", dropout=0.5), TASK.rows(BATCH)
-    window = next(Truncation(style).windows(Graphs(graph), LENGTH, 0, lambda _: np.ones(STEPS)))
+    window = next(Truncation(style).of(graph, LENGTH).windows(0, lambda _: np.ones(STEPS)))
     seed = np.array([3, 1], np.int32)
     with graph.session(threads=1) as session:
         runs = Runs(session, ("learning_rate", "dropout_seed"))
@@ -187,17 +187,16 @@ def test_a_run_is_fed_its_controls(style: str) -> None:
 )
 @pytest.mark.parametrize("cell", [VanillaCell, LSTMCell])
 def test_the_probe_is_the_gradient_by_lag_over_a_few_blocks(
-    monkeypatch: pytest.MonkeyPatch, cell: Any, start: int, most: int, positions: list[int]
+    cell: Any, start: int, most: int, positions: list[int]
 ) -> None:
-    monkeypatch.setattr(windows, "PROBED_POSITIONS", most)
     graph, rows = make_graph(cell=cell(5), dtype="float64"), TASK.rows(BATCH)
     state = tf.nest.map_structure(lambda zeros: zeros + 0.25, graph.zero_state())
     with graph.session() as session:
         before = session.run(list(graph.variables))
-        found = GradientProbe(graph, session).norms(rows, start, state)
+        found = GradientProbe(graph, session, most).norms(rows, start, state)
         norms, expected = gradient_norms(graph), []
         for position in positions:
-            feed = graph.feed(*_cut(rows, position, STEPS), state)
+            feed = graph.feed(*cut(rows, position, STEPS), state)
             block, state = session.run([norms, graph.final_state], feed)
             expected.append(block.mean(axis=1))
         assert_close(session.run(list(graph.variables)), before, 0, "variables")
@@ -216,20 +215,13 @@ class Outline:
         self.final_state = num_steps - 1
         self.loss_scale = 1.0
 
-
-class Outlines:
-    def __init__(self, num_steps: int) -> None:
-        self.base = Outline(num_steps)
-
-    def of(self, num_steps: int, newest: int | None = None) -> Outline:
+    def with_steps(self, num_steps: int, loss_steps: str | int | None = None) -> Outline:
         return Outline(num_steps)
 
 
-def outlined(style: str, num_steps: int, stride: int, length: int) -> list[Window]:
-    graphs: Any = Outlines(num_steps)
-    rng = np.random.default_rng(0)
-    course = Course(graphs, length, stride, 0.1, rng, lambda _: np.ones(num_steps))
-    return list(STYLES[style](course))
+def outlined(style: str, num_steps: int, stride: int, length: int) -> tuple[Style, list[Window]]:
+    made = Truncation(style, stride).of(Outline(num_steps), length)
+    return made, list(made.windows(0, lambda _: np.ones(num_steps)))
 
 
 def sizes() -> Iterator[tuple[int, int, int]]:
@@ -242,11 +234,11 @@ def sizes() -> Iterator[tuple[int, int, int]]:
 @pytest.mark.parametrize("style", ["block", "sliding", "full"])
 def test_an_epoch_counts_as_many_steps_as_its_windows(style: str) -> None:
     for num_steps, stride, length in sizes():
-        made = outlined(style, num_steps, stride, length)
+        made, windows = outlined(style, num_steps, stride, length)
         where = f"{style}, width {num_steps}, stride {stride}, row of {length}"
-        counted = [window.new_steps for window in made]
-        assert steps_per_epoch(style, num_steps, stride, length) == sum(counted), where
-        usual = steps_per_update(style, num_steps, stride, length)
+        counted = [window.new_steps for window in windows]
+        assert made.steps_per_epoch == sum(counted), where
+        usual = made.steps_per_update
         # The first window of a row may count more than the others, since none was before it.
         assert set(counted[1:]) <= {usual}, where
         assert counted[0] == (num_steps if style == "sliding" else usual), where
@@ -257,7 +249,7 @@ def test_windows_count_every_step_once_and_hand_on_the_state_before_the_next(sty
     for num_steps, stride, length in sizes():
         counted: list[int] = []
         start = 0
-        for window in outlined(style, num_steps, stride, length):
+        for window in outlined(style, num_steps, stride, length)[1]:
             where = f"{style}, width {num_steps}, stride {stride}, row of {length}: {window.start}"
             assert window.start == start, where
             end = window.start + window.graph.num_steps
@@ -292,10 +284,10 @@ def test_train_counts_an_epoch(style: str, stride: int, updates: int, steps: int
                 break
             counted.append(update.tokens)
     assert (len(counted), sum(counted)) == (updates, BATCH * steps)
-    usual = BATCH * steps_per_update(style, STEPS, stride, LENGTH)
-    budget = steps_per_epoch(style, STEPS, stride, LENGTH) // steps_per_update(style, STEPS, stride, LENGTH)
+    made = truncation.of(graph, LENGTH)
+    usual = made.steps_per_update
     spent = np.cumsum(counted)
-    enough = int(np.argmax(spent >= budget * usual)) + 1
+    enough = int(np.argmax(spent >= made.steps_per_epoch // usual * BATCH * usual)) + 1
     result = run(truncation, epochs=1)
     assert (result.updates, result.tokens) == (enough, spent[enough - 1])
     assert updates - result.updates < STEPS / stride, "the first window counts for several updates, no more"
@@ -384,9 +376,9 @@ def test_the_gradient_of_the_sum_is_that_of_the_mean_times_the_steps(style: str)
         with graph.session() as session:
             rows, runs = TASK.rows(BATCH), Runs(session)
             norms = []
-            for window in truncation.windows(Graphs(graph), LENGTH, 0, lambda _: np.ones(STEPS)):
+            for window in truncation.of(graph, LENGTH).windows(0, lambda _: np.ones(STEPS)):
                 session.run(tf.variables_initializer(graph.variables))
-                norms.append((window.graph.options.newest, runs(window, rows, graph.zero_state())[1]))
+                norms.append((window.graph.options.num_loss_steps, runs(window, rows, graph.zero_state())[1]))
         found[reduction] = norms
     for (steps, mean), (_, total) in zip(found["mean"], found["sum"], strict=True):
         steps_of_mean = STEPS if style == "random" else steps
@@ -401,7 +393,8 @@ def balance(num_steps: int, tokens: int, style: str = "block", rate: float = 0.0
     from tf_rnn.cells import InfluenceCell  # noqa: PLC0415
 
     graph = UnrolledGraph(
-        InfluenceCell(), num_steps, 1, 0, 1, input_kind="none", loss="squared_error", loss_steps="last",
+        InfluenceCell(), num_steps, 1, 0, 1, input_kind="none", loss="squared_error",
+        loss_steps="last" if style == "block" else "all",
         readout="none", optimizer="sgd", learning_rate=rate,
     )  # fmt: skip
     with graph.session(threads=1) as session:

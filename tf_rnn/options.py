@@ -137,7 +137,6 @@ REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
 DTYPES = ("float32", "float64")
 STYLES = ("block", "sliding", "random", "adaptive", "full")
-NEED_ALL_LOSSES = ("sliding", "random", "adaptive")
 SCHEDULES = ("constant", "step", "cosine", "plateau")
 SCHEDULES_THAT_WAIT = ("step", "plateau")
 # These are drawn over the whole budget: with another one they would have been others from the start.
@@ -159,18 +158,6 @@ def require_number_of(option: str, value: float, dtype: str) -> None:
     """Raises OptionError for a number that is inf where `dtype` must hold it."""
     if abs(value) > LARGEST_NUMBERS[dtype]:
         raise OptionError(option, f"must be a number that {dtype} has, got {shown(value)}")
-
-
-def require_style(style: str, stride: int, num_steps: int, loss_steps: str | int) -> None:
-    """Raises OptionError unless a truncation style can be used on graphs at least `num_steps` wide."""
-    if style == "adaptive" and num_steps < 2:
-        raise OptionError("num_steps", f"must be at least 2 for the style adaptive, got {num_steps}")
-    if style == "sliding" and stride > num_steps:
-        raise OptionError("stride", f"must be from 1 to num_steps ({num_steps}), got {stride}")
-    if style in NEED_ALL_LOSSES and loss_steps == "marked":
-        raise OptionError(
-            "style", f"must be block or full where losses do not stand at every step, got {style!r}"
-        )
 
 
 def require_row(length: int) -> None:
@@ -309,7 +296,7 @@ class GraphOptions:
         return self.embedding_size or self.input_size
 
     @property
-    def newest(self) -> int:
+    def num_loss_steps(self) -> int:
         """How many of the last steps have a loss that counts."""
         if isinstance(self.loss_steps, str):
             return {"all": self.num_steps, "marked": self.num_steps, "last": 1}[self.loss_steps]
@@ -350,7 +337,7 @@ class Setup:
         dropout: The share of the connections between layers that is dropped in training.
         init_scale: Initial weights are uniform in +-init_scale; None for what suits the cell.
         recompute: Every how many steps a state is kept for the backward pass; see `UnrolledGraph`.
-        style: The truncation style, a name in `tf_rnn.graph.styles.STYLES`.
+        style: The truncation style, a name in `tf_rnn.truncation.STYLES`.
         stride: For the style "sliding": how many of a window's errors are new.
         tolerance: For the style "adaptive": the share of the gradient that may be cut off.
 

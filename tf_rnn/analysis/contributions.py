@@ -40,19 +40,19 @@ def _loss(graph: UnrolledGraph) -> Any:
 
 def _layered(graph: UnrolledGraph) -> list[Any]:
     """The contribution of each step, step 0 first."""
-    traces = graph.traces
-    wanted = [[[trace.projected, trace.recurrents] for trace in layer] for layer in traces]
+    tapes = graph.tapes
+    wanted = [[[tape.projected, tape.recurrents] for tape in layer] for layer in tapes]
     flat = tf.gradients(
         _loss(graph), tf.nest.flatten(wanted), unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     found = tf.nest.pack_sequence_as(wanted, flat)
     inputs = graph.cell_inputs
     by_layer = []
-    for layer, layer_traces in enumerate(traces):
+    for layer, layer_tapes in enumerate(tapes):
         steps: list[Any] = []
-        for trace, (of_projected, of_recurrents) in zip(layer_traces, found[layer], strict=True):
-            of_steps = tf.split(of_projected, len(trace.before), axis=0)
-            for before, of_step, of_recurrent in zip(trace.before, of_steps, of_recurrents, strict=True):
+        for tape, (of_projected, of_recurrents) in zip(layer_tapes, found[layer], strict=True):
+            of_steps = tf.split(of_projected, len(tape.before), axis=0)
+            for before, of_step, of_recurrent in zip(tape.before, of_steps, of_recurrents, strict=True):
                 steps.append(
                     tf.concat(
                         [

@@ -210,7 +210,7 @@ def cost_runs(comparison: Comparison, contact: Contact = ALONE) -> list[dict[str
     """
     from tf_rnn.analysis import measure_costs  # noqa: PLC0415
     from tf_rnn.graph import make_graph  # noqa: PLC0415
-    from tf_rnn.graph.styles import steps_per_update  # noqa: PLC0415
+    from tf_rnn.truncation import Truncation  # noqa: PLC0415
 
     task = comparison.make_task()
 
@@ -219,7 +219,7 @@ def cost_runs(comparison: Comparison, contact: Contact = ALONE) -> list[dict[str
         return make_graph(comparison, task, width, seed=0)
 
     def new_steps(width: int) -> int:
-        return steps_per_update(comparison.style, width, comparison.stride, width)
+        return Truncation(comparison.style, comparison.stride).steps_per_update(width, width)
 
     costs = measure_costs(make, task, sorted(set(comparison.num_steps)), new_steps)
     return [dataclasses.asdict(cost) for cost in costs]

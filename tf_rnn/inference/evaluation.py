@@ -139,7 +139,7 @@ class ModelEvaluator:
         graph = self._graph.forward(num_steps=num_steps, batch_size=layout.at_a_time)
         found = []
         with self._open_session(graph) as session:
-            run = graph.runner(session, graph.once(stacked_losses), graph.final_state)
+            run = graph.runner(session, graph.cached(stacked_losses), graph.final_state)
             for first in range(0, layout.rows, layout.at_a_time):
                 rows = np.arange(first, first + layout.at_a_time)
                 state = graph.zero_state()

@@ -16,6 +16,7 @@ from tf_rnn.cells import described_cell
 from tf_rnn.graph.describe import described_options
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.graph.network import Network
+from tf_rnn.graph.third_party import calling
 from tf_rnn.inference.weights import assign_weights
 
 if TYPE_CHECKING:
@@ -140,9 +141,9 @@ def open_step(description: dict[str, Any]) -> OpenStep:
     fed_state = _placeholders(cell, options.dtype)
     fed_input, vectors = INPUTS[options.input_kind](network, reading, options, next(iter(fed_state.values())))
     state = tf.nest.pack_sequence_as(cell.state_size, list(fed_state.values()))
-    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+    with calling(cell):
         output, state = cell(vectors, state)
-    prediction = network.loss.predict(network.logits(reading, output))
+    prediction = network.head.predict(reading.head, output)
     states = dict(zip(fed_state, tf.nest.flatten(state), strict=True))
     variables = tuple(tf.global_variables())
     return OpenStep(cell, network, variables, fed_input | fed_state, {PREDICTION: prediction} | states)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.feeding import checked_array
-from tf_rnn.graph.prepared import prepared_run
+from tf_rnn.graph.prepared import make_callable
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Stepper:
         self._has_input = graph.options.input_kind != "none"
         fed = [graph.input] if self._has_input else []
         fed += tf.nest.flatten(graph.init_state)
-        self._run = prepared_run(session, [graph.prediction, graph.state], fed)
+        self._run = make_callable(session, [graph.prediction, graph.state], fed)
         self.state: Any = None
         self.reset()
 

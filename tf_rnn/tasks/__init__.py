@@ -8,7 +8,7 @@ import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.options import CELLS, OptionError, Setup, require_choice, require_row, require_style, shown
+from tf_rnn.options import CELLS, OptionError, Setup, require_choice, require_row, shown
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.arrays import Arrays
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
@@ -21,6 +21,7 @@ from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
 from tf_rnn.tasks.text import Text
 from tf_rnn.tasks.vocabulary import Vocabulary
 from tf_rnn.tasks.words import Words
+from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -176,7 +177,7 @@ def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
     for option, value in (layers | setup.cell_options).items():
         if predicts:
             raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
-    require_style(setup.style, setup.stride, min(num_steps), task.loss_steps)
+    Truncation(setup.style, setup.stride, setup.tolerance).check_widths(min(num_steps), task.loss_steps)
     _check_embedding(setup, task)
     task.blocks(setup.batch_size, max(num_steps))
     check_rows(setup.style, task, setup.batch_size)

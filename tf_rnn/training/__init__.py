@@ -8,7 +8,7 @@ from tf_rnn.training.progress import Listeners, Progress, ProgressLine, Silence
 from tf_rnn.training.record import CurvePoint
 from tf_rnn.training.schedules import Schedule
 from tf_rnn.training.session_loop import Place, Update, session_loop
-from tf_rnn.training.windows import Truncation
+from tf_rnn.truncation import Truncation
 
 __all__ = [
     "Budget",

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.session import assign
-from tf_rnn.training.windows import GradientProbe
+from tf_rnn.training.probe import GradientProbe
 
 if TYPE_CHECKING:
     from tf_rnn.graph import UnrolledGraph

@@ -71,8 +71,8 @@ class Evaluator:
         self._row_length = row_length
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
         self._blocks = _filled(stream, num_rows, row_length, num_steps)
-        self._losses = self._graph.once(stacked_losses)
-        self._predictions = self._graph.once(stacked_predictions)
+        self._losses = self._graph.cached(stacked_losses)
+        self._predictions = self._graph.cached(stacked_predictions)
         self._prepared: tuple[Any, Callable[..., Any]] | None = None
 
     def __call__(self, session: Any) -> Evaluation:

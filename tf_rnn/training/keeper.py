@@ -146,7 +146,7 @@ class FolderKeeper:
         self._vocabulary, self._start, self._unit = vocabulary, start, unit
         self._best = start.snapshot.best if start else None
         self._checkpoints = Checkpoints(folder / CHECKPOINTS, start)
-        self._saver, self._finite = graph.once(_saver), graph.once(_all_finite)
+        self._saver, self._finite = graph.cached(_saver), graph.cached(_all_finite)
         self._next_save = time.monotonic() + SAVE_SECONDS
         self._saved: tuple[int, int, int] | None = None
         self._handlers: dict[signal.Signals, Any] = {}

@@ -11,7 +11,6 @@ import numpy as np
 
 from tf_rnn.files import SUMMARIES
 from tf_rnn.graph.describe import describe
-from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
 from tf_rnn.options import OptionError, require_whole, shown
 from tf_rnn.tasks import check_rows
 from tf_rnn.training.budget import Budget
@@ -23,7 +22,7 @@ from tf_rnn.training.progress import Listener, Listeners, ProgressLine
 from tf_rnn.training.schedules import Schedule
 from tf_rnn.training.session_loop import Place, Update, session_epochs
 from tf_rnn.training.summaries import Summaries
-from tf_rnn.training.windows import Truncation
+from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
     import os
@@ -350,9 +349,8 @@ def _task_config(task: Task) -> dict[str, Any]:
 def _sizes(graph: UnrolledGraph, task: Task, plan: Plan) -> tuple[int, int]:
     """Tokens of an update and updates of an epoch, as a rule."""
     length = task.row_length(graph.batch_size)
-    course = (plan.truncation.style, graph.num_steps, plan.truncation.stride, length)
-    per_update = steps_per_update(*course)
-    return graph.batch_size * per_update, steps_per_epoch(*course) // per_update
+    style = plan.truncation.of(graph, length)
+    return graph.batch_size * style.steps_per_update, style.steps_per_epoch // style.steps_per_update
 
 
 def _check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tf_rnn.graph.styles import Graphs
 from tf_rnn.options import STATES, require_choice
-from tf_rnn.training.windows import GradientProbe, Runs, Truncation
+from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.runs import Runs
+from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -137,7 +138,7 @@ class _Loop:
     ) -> None:
         self._graph, self._task, self._truncation = graph, task, truncation
         self._next_state = NEXT_STATE[require_choice("state", state, STATES)]
-        self._graphs, self._probe = Graphs(graph), GradientProbe(graph, session)
+        self._probe = GradientProbe(graph, session)
         self._runs = Runs(session, tuple(controls))
         self._controls = tuple(controls.values())
 
@@ -159,7 +160,7 @@ class _Loop:
                 measured.append(found)
             return found
 
-        windows = self._truncation.windows(self._graphs, length, place.epoch, measure)
+        windows = self._truncation.of(self._graph, length).windows(place.epoch, measure)
         for number, window in enumerate(windows, start=1):
             if number <= place.windows:
                 continue

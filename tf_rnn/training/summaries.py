@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError
 from tf_rnn.text import perplexity
-from tf_rnn.training.windows import GradientProbe
+from tf_rnn.training.probe import GradientProbe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
-"""Matrices put together and taken apart: rows are examples, step after step; columns are gates.
+"""Concatenating and splitting matrices: rows are examples, step after step; columns are gates.
 
-TensorFlow's `concat` and `split` make a constant of the axis at each call, which in a wide graph are a
-tenth of all operations; here a `tf.Graph` has one.
+TensorFlow's `concat` and `split` make a constant of the axis at each call, a tenth of all operations of
+a wide graph; here a `tf.Graph` has one constant for each axis.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _CONSTANTS = "tf_rnn/constants"
 
 
 def join_rows(parts: Sequence[Any]) -> Any:
-    """Tensors [rows_i, ...] as one, [sum of rows_i, ...]."""
+    """Concatenates tensors [rows_i, ...] to [sum of rows_i, ...]."""
     return tf.concat(parts, axis=_constant(0))
 
 
 def split_rows(whole: Any, count: int) -> list[Any]:
-    """A tensor in `count` equal parts, the first rows first."""
+    """Splits a tensor into `count` equal parts, the first rows first."""
     parts: list[Any] = tf.split(whole, count, axis=_constant(0))
     return parts
 
 
 def over_rows(function: Callable[[Any], Any], steps: Sequence[Any]) -> list[Any]:
-    """What a function that works row by row makes of each of several steps, called once for all.
+    """Applies a function that works row by row to several steps, in one call.
 
     Args:
-        function: Structures of tensors [rows, ...] -> others, of the same rows.
+        function: Maps a structure of tensors [rows, ...] to another with the same rows.
         steps: An argument for each step, all of the same structure and shapes.
     """
     if len(steps) == 1:
@@ -42,7 +42,7 @@ def over_rows(function: Callable[[Any], Any], steps: Sequence[Any]) -> list[Any]
 
 
 def join_columns(parts: Sequence[Any]) -> Any:
-    """Matrices [rows, columns_i] as one, [rows, sum of columns_i]."""
+    """Concatenates matrices [rows, columns_i] to [rows, sum of columns_i]."""
     return tf.concat(parts, axis=_constant(1))
 
 
@@ -57,13 +57,13 @@ def split_columns(whole: Any, sizes: Sequence[int]) -> list[Any]:
 
 
 def _constant(*values: int) -> Any:
-    """A number, or a list of them, that a `tf.Graph` has once however often it is asked for."""
+    """A number, or a list of numbers, as a constant that each `tf.Graph` has once."""
     made: list[dict[Any, Any]] = tf.get_collection_ref(_CONSTANTS)
     if not made:
         made.append({})
-    # The body of a loop is a graph of its own, with the collections of the graph around it.
+    # The body of a loop is a graph with the collections of the graph around it.
     key = (tf.get_default_graph(), values)
     if key not in made[0]:
-        with tf.control_dependencies(None):  # it waits for nothing that its first user waits for
+        with tf.control_dependencies(None):  # not those of its first user
             made[0][key] = tf.constant(values[0] if len(values) == 1 else values)
     return made[0][key]

@@ -1,4 +1,4 @@
-"""Whether the machine can hold a graph at all: told before TensorFlow tries, and the system ends it."""
+"""A check of a graph's memory, before TensorFlow allocates it and the system kills the process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from tf_rnn.options import GraphOptions
 
 
-def require_room(cell: Any, options: GraphOptions) -> None:
-    """Raises OptionError if the variables, or a block of data, are larger than the machine's memory.
+def require_memory(cell: Any, options: GraphOptions) -> None:
+    """Raises OptionError if variables and a block of data together are larger than the machine's memory.
 
     Args:
-        cell: A cell of `tf_rnn.cells`; of another nothing is known but what a block takes.
+        cell: A cell of `tf_rnn.cells`; for other cells only the block of data is counted.
         options: The options of the graph.
     """
     numbers = {"batch_size": options.rows * max(1, options.input_size if _is_real(options) else 1)}
@@ -40,7 +40,7 @@ def _is_real(options: GraphOptions) -> bool:
 
 
 def _variables(layers: Any, options: GraphOptions) -> dict[str, int]:
-    """How many numbers the variables have, by the option that makes them so many."""
+    """The sizes of the variables, by the option that each grows with."""
     weights, read = 0, options.vector_size
     for layer in layers:
         weights += (read + layer.output_size) * layer.num_gates * layer.output_size
@@ -54,7 +54,7 @@ def _variables(layers: Any, options: GraphOptions) -> dict[str, int]:
 
 
 def memory_of_machine() -> float:
-    """Bytes of memory; inf where the system does not tell."""
+    """Bytes of physical memory; inf where the system does not report it."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
