@@ -12,7 +12,7 @@ import pytest
 import tf_rnn
 
 PACKAGE = Path(tf_rnn.__file__).parent
-# From bottom to top: each folder imports only from those before it.
+# In the order in which data flows: each imports only from those before it.
 FOLDERS = ("reporting", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
 # Exceptions: these import nothing from the package except what is listed here.
 APART = {
@@ -23,7 +23,7 @@ APART = {
     "files": {"options", "run_config"},
     "lock": {"options", "files"},
     "reporting": {"options", "files", "text"},
-    # TensorFlow only for downloads; a fresh interpreter does not load it, see below.
+    # TensorFlow for downloads alone: see what a fresh interpreter does not load.
     "tasks": {"options", "_tensorflow"},
     "cells": {"options", "_tensorflow"},
 }
@@ -142,7 +142,7 @@ def test_heavy_packages_are_imported_in_one_place_each(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["tf_rnn", "tf_rnn.options", "tf_rnn.tasks"])
-def test_importing_loads_no_heavy_package(module: str) -> None:
+def test_what_a_fresh_interpreter_does_not_load(module: str) -> None:
     code = (
         f"import sys, {module}; dir(tf_rnn); "
         "print([n for n in ('tensorflow', 'keras', 'matplotlib') if n in sys.modules])"
