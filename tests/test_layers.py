@@ -14,7 +14,7 @@ import tf_rnn
 PACKAGE = Path(tf_rnn.__file__).parent
 # In the order in which data flows: each imports only from those before it.
 FOLDERS = ("reporting", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
-# Exceptions: these import nothing from the package except what is listed here.
+# These import nothing of the package but what is named here.
 APART = {
     "options": set[str](),
     "text": set[str](),
@@ -113,7 +113,7 @@ if TYPE_CHECKING:
     assert parts({"tf_rnn"}) == {""}
 
 
-def test_every_module_belongs_to_a_layer() -> None:
+def test_every_module_has_its_place() -> None:
     assert {"options", "_tensorflow", "__init__", "tasks.echo", "cells.base", "graph.unrolled"} <= set(
         MODULES
     )
