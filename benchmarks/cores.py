@@ -92,7 +92,7 @@ def cores_table(parts: dict[str, Used], cores: int) -> Table:
         for name, used in parts.items()
     ]
     wanted = {"runs": f"at least {targets.CORES_SHARE:.0%}"}
-    header = ["", "seconds", "processor seconds", f"of {cores} cores", ""]
+    header = ["", "seconds", "CPU seconds", f"of {cores} cores", ""]
     return Table("Use of the cores", header, [[*row, wanted.get(row[0], "")] for row in rows])
 
 

@@ -35,7 +35,7 @@ def operations(graph: UnrolledGraph) -> int:
 
 
 class Counting(Silence):
-    """Counts the operations of a graph at each progress report and evaluation."""
+    """Counts the operations of a graph at each report and evaluation."""
 
     def __init__(self, graph: UnrolledGraph) -> None:
         self._graph, self.counts = graph, list[int]()

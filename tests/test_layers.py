@@ -12,9 +12,9 @@ import pytest
 import tf_rnn
 
 PACKAGE = Path(tf_rnn.__file__).parent
-# From bottom to top: each folder imports only from those before it.
+# In the order in which data flows: each imports only from those before it.
 FOLDERS = ("reporting", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
-# Exceptions: these import nothing from the package except what is listed here.
+# These import nothing of the package but what is named here.
 APART = {
     "options": set[str](),
     "truncation": {"options"},
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     assert parts({"tf_rnn"}) == {""}
 
 
-def test_every_module_belongs_to_a_layer() -> None:
+def test_every_module_has_its_place() -> None:
     assert {"options", "_tensorflow", "__init__", "tasks.echo", "cells.base", "graph.unrolled"} <= set(
         MODULES
     )
