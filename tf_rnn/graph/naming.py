@@ -34,8 +34,8 @@ def _third_party(graph: UnrolledGraph) -> dict[str, Any]:
     """Variables that are trained, or that the cell lists where there is no training to find them."""
     network = {id(variable) for variable in graph.network.variables}
     own = [variable for variable in graph.variables if id(variable) not in network]
-    found = own if own else getattr(graph.cell, "variables", [])
-    scope = f"{step_scope(graph.cell)}/"
+    found = own or getattr(graph.cell, "variables", [])
+    scope = f"{step_scope(graph.network.scope)}/"
     return {f"cell/{variable.op.name.removeprefix(scope)}": variable for variable in found}
 
 
