@@ -669,4 +669,4 @@ def test_a_second_build_with_another_start_is_refused(option: str, value: float)
         cell.build(3)
         cell.build(3, seed=2, init_scale=0.25)
         with pytest.raises(OptionError, match=f"^{option} must be .*, as the cell was built, got {value}$"):
-            cell.build(3, **{option: value})
+            cell.build(3, **{option: value})  # type: ignore[arg-type]
