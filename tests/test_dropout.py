@@ -24,7 +24,6 @@ from helpers import (
     random_state,
     random_values,
 )
-from tf_rnn.graph.reweighted import ReweightedGraph
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
@@ -362,14 +361,14 @@ def test_a_reweighted_graph_drops_the_same() -> None:
     run = make_run(LAYERS["two"].make(), 4, 3, input_size=5, embedding_size=2, dropout=SHARE)
     run.more = {run.graph.dropout_seed: SEED}
     with run.graph.tf_graph.as_default():
-        other = run.graph.with_steps(4, kind=ReweightedGraph)
+        other = run.graph.with_steps(4, reweighted=True)
     with run.graph.session() as session:
         assign(session, run.graph.variables, run.values)
         expected = session.run([run.graph.total_loss, gradients_of(run.graph)], run.fed)
         fetches = [other.total_loss, gradients_of(other)]
         reweighted = other.runner(session, *fetches, feeding=[other.dropout_seed])
         block = (run.inputs.astype(np.int32), run.targets.astype(np.int32), run.state)
-        found = reweighted(*block, np.ones(4), 4, 4.0, SEED)
+        found = reweighted(*block, np.ones(4), np.full(4, 1 / 12), SEED)
     assert_close(found, expected, 1e-12)
 
 
@@ -380,11 +379,11 @@ def test_a_cell_that_predicts_is_not_dropped() -> None:
     assert_close(predictions, states, 0)
 
 
-# --- foreign cells -------------------------------------------------------------------------------
+# --- third-party cells -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("embedding_size", [None, 3])
-def test_a_foreign_cell_between_its_places(
+def test_a_third_party_cell_between_its_places(
     monkeypatch: pytest.MonkeyPatch, embedding_size: int | None
 ) -> None:
     options: dict[str, Any] = {"input_size": 3, "input_kind": "real"}

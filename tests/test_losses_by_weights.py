@@ -31,7 +31,7 @@ def test_targets_that_do_not_count_are_not_looked_at(
     graph = make_graph(loss, loss_steps=loss_steps, recompute=recompute)
     generator = np.random.default_rng(3)
     inputs = generator.integers(2, size=(BATCH, STEPS))
-    targets = generator.integers(CLASSES, size=(BATCH, STEPS))
+    targets: Any = generator.integers(CLASSES, size=(BATCH, STEPS))
     targets = targets if loss == "cross_entropy" else np.eye(CLASSES)[targets]
     missing = targets.copy()
     missing[:, : STEPS - graph.options.num_loss_steps] = absent

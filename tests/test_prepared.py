@@ -15,6 +15,7 @@ from tf_rnn.options import OptionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PRIVATE = "_make_callable_from_options"
 ROWS = np.array([[1.5, -2.0, 0.25], [4.0, 8.0, -0.5]])
 
 
@@ -109,3 +110,21 @@ def test_a_closed_session_runs_no_more(small: Small) -> None:
     small.session.close()
     with pytest.raises((RuntimeError, tf.errors.OpError), match="closed"):
         run(ROWS)
+
+
+def test_the_public_function_is_used_where_the_private_one_is_missing(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later TensorFlow may not have what the fast way needs."""
+    fetches = [small.counted, (small.product, small.rows + 1), small.product]
+    feeds = [small.matrix, small.rows]
+    fast = make_callable(small.session, fetches, feeds)(ROWS, [[1, 2]])
+    owner = next(kind for kind in type(small.session).__mro__ if PRIVATE in vars(kind))
+    monkeypatch.delattr(owner, PRIVATE)
+    run = make_callable(small.session, fetches, feeds)
+    found = run(ROWS.tolist(), [[1, 2]])
+    assert found[0] is None
+    assert_close(found[1:], fast[1:], 0)
+    assert small.session.run(small.variable) == 6, "the operation is run once by each"
+    with pytest.raises(OptionError, match=r"^matrix must have shape"):
+        run(ROWS.T, [[1, 2]])

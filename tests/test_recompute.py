@@ -17,7 +17,6 @@ from helpers import (
     assert_slopes_agree,
     make_run,
 )
-from tf_rnn.graph.reweighted import ReweightedGraph
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.cost import peak_bytes
@@ -88,15 +87,15 @@ def test_reweighted_graphs_recompute_too() -> None:
     found = []
     for recompute in (None, 2):
         run = make_run(VanillaCell(4), STEPS, BATCH, input_size=5, recompute=recompute)
-        graph = run.graph.with_steps(STEPS, kind=ReweightedGraph)
-        flow, length, divisor = np.linspace(0.5, 2, STEPS), 5, 2.0
+        graph = run.graph.with_steps(STEPS, reweighted=True)
+        flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 5), 0, 0]
         gradients = [gradient for gradient, _ in graph.gradients]
         with tf.Session(graph=graph.tf_graph) as session:
             session.run(tf.variables_initializer(graph.variables))
             for variable, value in zip(graph.variables, run.values, strict=True):
                 variable.load(value, session)
             step = graph.runner(session, graph.total_loss, gradients)
-            found.append(step(run.inputs, run.targets, run.state, flow, length, divisor))
+            found.append(step(run.inputs, run.targets, run.state, flow, weights))
     assert_close(found[1], found[0], 1e-12, "reweighted")
 
 

@@ -47,7 +47,7 @@ def test_two_cells_in_one_tf_graph_have_weights_of_their_own() -> None:
             first = session.run([*outputs, *(step.prediction for step in steps)])
             assert_close(first, list(np.array([0.125, 0.875] * 2).reshape(4, 1, 1)), 0, "unit 1 after a step")
     assert names == [["cell/theta"]] * 2
-    assert len(graphs[0].tf_graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)) == 2
+    assert len(graphs[0].tf_graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)) == 2
 
 
 @pytest.mark.parametrize("eagerly", [True, False])

@@ -102,7 +102,7 @@ def test_a_setup_counts_all_losses_where_its_style_needs_them() -> None:
     """Influence balancing has one loss at the end of each block, and blocks are what "random" has not."""
     for style in STYLE_NAMES:
         setup = Setup(task="influence", cell="influence", style=style)
-        graph = make_graph_of(setup, Influence(length=50, valid_length=9), 4, seed=0)
+        graph = make_graph_of(setup, Influence(length=50, valid_length=210), 4, seed=0)
         assert graph.options.loss_steps == ("last" if style in ("block", "full") else "all")
         Truncation(style).check(graph)
 

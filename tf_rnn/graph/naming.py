@@ -35,7 +35,7 @@ def _third_party(graph: UnrolledGraph) -> dict[str, Any]:
     network = {id(variable) for variable in graph.network.variables}
     own = [variable for variable in graph.variables if id(variable) not in network]
     found = own or getattr(graph.cell, "variables", [])
-    scope = f"{step_scope(graph.cell)}/"
+    scope = f"{step_scope(graph.network.scope)}/"
     return {f"cell/{variable.op.name.removeprefix(scope)}": variable for variable in found}
 
 

@@ -61,9 +61,9 @@ def _remember(cell: Any, graph: Any) -> None:
     _HOMES[key] = (reference, weakref.ref(graph))
 
 
-def step_scope(cell: Any) -> str:
-    """The variable scope that a third-party cell is called in."""
-    return f"{network_scope(cell)}/step"
+def step_scope(scope: str) -> str:
+    """The variable scope that a third-party cell is called in, within its network's scope."""
+    return f"{scope}/step"
 
 
 @contextlib.contextmanager
@@ -71,6 +71,6 @@ def calling(cell: Any) -> Iterator[None]:
     """Makes calls of a cell within the block use the cell's own variables, making them at the first call."""
     with contextlib.ExitStack() as stack:
         if not hasattr(cell, "layers"):
-            scope = tf.VariableScope(tf.AUTO_REUSE, name=step_scope(cell))
+            scope = tf.VariableScope(tf.AUTO_REUSE, name=step_scope(network_scope(cell)))
             stack.enter_context(tf.variable_scope(scope, auxiliary_name_scope=False))
         yield
