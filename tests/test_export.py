@@ -27,7 +27,7 @@ from tf_rnn.inference.keras_weights import weights_of_keras
 from tf_rnn.inference.saved_model import open_step, write_saved_model
 from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import GraphOptions, OptionError
-from tf_rnn.training.keeper import kept_config
+from tf_rnn.training.run_folder import saved_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -488,17 +488,8 @@ def test_an_exported_model_is_no_run_to_go_on_with(tmp_path: Path) -> None:
     before = sorted(folder.rglob("*"))
     message = f"must be the folder of a training run, {str(folder)!r} holds an exported model"
     with pytest.raises(OptionError, match=f"^resume {re.escape(message)}"):
-        kept_config(folder)
+        saved_config(folder)
     assert sorted(folder.rglob("*")) == before
-
-
-def test_a_model_is_not_exported_to_where_a_run_clears_away(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoints" / "checkpoint-000007"
-    checkpoint.mkdir(parents=True)
-    (checkpoint / "manifest.json").touch()
-    with pytest.raises(OptionError, match=r"^out must lie elsewhere than a run's checkpoints, got "):
-        export(as_model(make_example(VanillaCell(3), input_size=5)), checkpoint / "model")
-    assert [path.name for path in checkpoint.iterdir()] == ["manifest.json"]
 
 
 def run_command(*words: str) -> None:

@@ -17,7 +17,7 @@ from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, steps_per_epoch,
 from tf_rnn.options import STYLES as STYLE_NAMES
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Echo, Influence, Stream
-from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train, windows
+from tf_rnn.training import DivergedError, Truncation, session_loop, train, windows
 from tf_rnn.training.windows import GradientProbe, Runs, _cut
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def make_graph(num_steps: int = STEPS, cell: Any = None, **options: Any) -> Unro
 def run(truncation: Truncation, graph: UnrolledGraph | None = None, **budget: Any) -> TrainingResult:
     graph = graph or make_graph()
     with graph.session(threads=1) as session:
-        return train(graph, TASK, session=session, truncation=truncation, listener=Silence(), **budget)
+        return train(graph, TASK, session=session, truncation=truncation, callbacks=(), **budget)
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
     with pytest.raises(OptionError, match=message):
         Truncation("sliding", stride=5).check(graph)
     with pytest.raises(OptionError, match=message):
-        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
+        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), callbacks=())
 
 
 def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,18 +78,18 @@ def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH - 1)
     message = "^style must be another than 'full' where a row has more than 19 steps; here it has 20$"
     with pytest.raises(OptionError, match=message):
-        train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence(), out=out)
+        train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=(), out=out)
     assert not out.exists()
-    train(graph, TASK, updates=1, truncation=Truncation("block"), listener=Silence())
+    train(graph, TASK, updates=1, truncation=Truncation("block"), callbacks=())
     monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH)
-    train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence())
+    train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=())
 
 
 def test_a_width_of_1_cannot_adapt() -> None:
     Truncation("adaptive").check(make_graph(2))
     message = r"^num_steps must be at least 2 for the style adaptive, got 1$"
     with pytest.raises(OptionError, match=message):
-        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), listener=Silence())
+        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), callbacks=())
 
 
 @EVERY_STYLE
@@ -99,12 +99,12 @@ def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str) -> None:
         VanillaCell(4), 5, 3, 2, 1, input_kind="real", loss="squared_error", loss_steps="marked"
     )
     if style in ("block", "full"):
-        result = train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
+        result = train(graph, task, updates=2, truncation=Truncation(style), callbacks=())
         assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
         return
     message = f"^style must be block or full where losses do not stand at every step, got '{style}'$"
     with pytest.raises(OptionError, match=message):
-        train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
+        train(graph, task, updates=2, truncation=Truncation(style), callbacks=())
 
 
 # --- windows cut from rows -----------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_every_style_learns(style: str, state: str) -> None:
     graph = UnrolledGraph(GRUCell(5), 8, 50, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
     result = train(
         graph, task, updates=200, state=state, evaluations=1,
-        truncation=Truncation(style, stride=4), listener=Silence(),
+        truncation=Truncation(style, stride=4), callbacks=(),
     )  # fmt: skip
     first, last = result.curve[0].valid_loss, result.curve[-1].valid_loss
     bound = (task.expected_entropy(()) + (task.floor(8) if state == "reset" else task.optimum())) / 2
@@ -407,7 +407,7 @@ def balance(num_steps: int, tokens: int, style: str = "block", rate: float = 0.0
     with graph.session(threads=1) as session:
         result = train(
             graph, Influence(), tokens=tokens, session=session, evaluations=1,
-            truncation=Truncation(style, seed=seed), listener=Silence(),
+            truncation=Truncation(style, seed=seed), callbacks=(),
         )  # fmt: skip
     assert result.curve[0].valid_loss == pytest.approx(16, abs=1e-4)
     return result.evaluation.loss

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.files import CONFIG, SIGNATURE, as_path, require_empty, require_lasting, write_json, write_text
+from tf_rnn.files import CONFIG, SIGNATURE, as_path, require_empty, write_json, write_text
 from tf_rnn.inference.keras_model import keras_model, outside_of_graphs, without_equal
 from tf_rnn.inference.saved_model import INPUT, write_saved_model
 from tf_rnn.lock import LOCK, locked
@@ -92,10 +92,9 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """A folder to fill beside `out`, which takes its place if nothing goes wrong, and else goes away.
 
     Raises:
-        OptionError: For `out`, if there is something in it, or it cannot be written or would not last.
+        OptionError: For `out`, if there is something in it, or it cannot be written.
     """
     folder = as_path("out", out).resolve()
-    require_lasting("out", folder)
     try:
         require_empty(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
