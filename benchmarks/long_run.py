@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn import cells, tasks
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.training import Silence, train
+from tf_rnn.training import Callback, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +35,14 @@ class Mark(NamedTuple):
     operations: int
 
 
-class Marks(Silence):
+class Marks(Callback):
     """Records a mark at each evaluation."""
 
     def __init__(self, graph: UnrolledGraph) -> None:
         self._graph = graph
         self.marks: list[Mark] = []
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         """Records a mark."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         operations = len(self._graph.tf_graph.get_operations())
@@ -55,7 +55,7 @@ def long_run(steps: int) -> list[Mark]:
     graph = UnrolledGraph(cells.VanillaCell(16), 5, 20, 2, 2, optimizer="adagrad", seed=0)
     marks = Marks(graph)
     with graph.session(threads=1) as session:
-        train(graph, task, updates=steps, evaluations=PARTS, session=session, listener=marks)
+        train(graph, task, updates=steps, evaluations=PARTS, session=session, callbacks=[marks])
     return marks.marks
 
 

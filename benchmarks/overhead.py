@@ -126,7 +126,7 @@ def session_share(seconds: float, state_size: int | None = None) -> Share:
             seconds=seconds,
             out=Path(folder) / "run",
             session=session,
-            listener=ProgressLine(),
+            callbacks=[ProgressLine()],
         )
         return Share(time.perf_counter() - started, clock.seconds, result.updates)
 

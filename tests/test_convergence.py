@@ -14,7 +14,7 @@ import pytest
 from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
-from tf_rnn.training import Silence, TrainingResult, train
+from tf_rnn.training import TrainingResult, train
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def learn(
     graph = UnrolledGraph(cells.VanillaCell(state_size), num_steps, 200, 2, 2, seed=seed)
     options: dict[str, Any] = {"epochs": epochs, "state": state, "evaluations": evaluations}
     with graph.session(threads=1) as session:
-        return train(graph, TASK, **options, session=session, listener=Silence())
+        return train(graph, TASK, **options, session=session, callbacks=())
 
 
 def test_four_units_learn_only_the_short_lag() -> None:

@@ -14,7 +14,7 @@ from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.inference import load
 from tf_rnn.tasks import Echo, Text
-from tf_rnn.training import Evaluator, Schedule, Silence, Truncation, meter, train
+from tf_rnn.training import Callback, Evaluator, Schedule, Truncation, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,16 +34,18 @@ def operations(graph: UnrolledGraph) -> int:
     return len(graph.tf_graph.get_operations())
 
 
-class Counting(Silence):
+class Counting(Callback):
     """Counts the operations of a graph at each report and evaluation."""
+
+    report_seconds = 0.0
 
     def __init__(self, graph: UnrolledGraph) -> None:
         self._graph, self.counts = graph, list[int]()
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self.counts.append(operations(self._graph))
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         self.counts.append(operations(self._graph))
 
 
@@ -57,14 +59,11 @@ STYLES = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_graph_does_not_grow_while_it_is_trained(
-    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_graph_does_not_grow_while_it_is_trained(style: str, tmp_path: Path) -> None:
     """Except for one graph per width that the styles "random" and "adaptive" encounter.
 
     The first window of "sliding" counts all its losses, later ones only the newest.
     """
-    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
     graph = make_graph()
     counting = Counting(graph)
     schedule = Schedule("plateau")
@@ -75,7 +74,7 @@ def test_a_graph_does_not_grow_while_it_is_trained(
         truncation=STYLES[style],
         schedule=schedule,
         out=tmp_path,
-        listener=counting,
+        callbacks=[counting],
     )
     assert len(counting.counts) >= 12
     last = counting.counts[-1]
@@ -90,7 +89,7 @@ def test_a_graph_does_not_grow_while_it_is_trained(
 def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_path: Path) -> None:
     """Neither a new run, a resumed one, one without a folder, a new session nor an evaluation adds any."""
     graph = make_graph()
-    options: dict[str, Any] = {"truncation": STYLES[style], "listener": Silence()}
+    options: dict[str, Any] = {"truncation": STYLES[style], "callbacks": ()}
     train(graph, TASK, epochs=2, out=tmp_path / "first", **options)
     before = operations(graph)
     train(graph, TASK, epochs=2, out=tmp_path / "second", **options)
@@ -105,7 +104,7 @@ def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_pat
 def test_a_model_does_not_grow_from_one_evaluation_to_the_next(tmp_path: Path) -> None:
     task = Text(write_splits(tmp_path / "texts"))
     graph = UnrolledGraph(cells.GRUCell(3), 4, 3, task.input_size, task.num_classes)
-    train(graph, task, updates=1, out=tmp_path / "run", listener=Silence())
+    train(graph, task, updates=1, out=tmp_path / "run", callbacks=())
     model = load(tmp_path / "run")
     counts = []
     for _ in range(3):
@@ -123,18 +122,20 @@ import resource, sys
 from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
-from tf_rnn.training import Silence, meter, train
+from tf_rnn.training import Callback, train
 
 steps = int(sys.argv[1])
 task = Echo(length=60_001, valid_length=600)
 graph = UnrolledGraph(cells.VanillaCell(4), num_steps=2, batch_size=3, input_size=2, num_classes=2, seed=1)
 peaks = {}
 
-class Peaks(Silence):
-    def __call__(self, progress):
+class Peaks(Callback):
+    report_seconds = 0.0
+
+    def on_progress(self, progress):
         peaks[progress.updates] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-train(graph, task, updates=steps, evaluations=20, listener=Peaks())
+train(graph, task, updates=steps, evaluations=20, callbacks=[Peaks()])
 first = next(peak for update, peak in peaks.items() if update >= 1000)
 print(first, peaks[steps])
 """

@@ -23,7 +23,7 @@ from tf_rnn.inference.keras_import import import_keras
 from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text
-from tf_rnn.training import Silence, train
+from tf_rnn.training import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def layers() -> Any:
 def make_graph(task: Text, *, tied: bool) -> UnrolledGraph:
     cell = StackedCell([GRUCell(6), LSTMCell(4)])
     readout = "tied" if tied else "linear"
-    size = {"embedding_size": 4} if tied else {}
+    size: dict[str, Any] = {"embedding_size": 4} if tied else {}
     with tf.Graph().as_default():
         return UnrolledGraph(
             cell, 5, 3, task.input_size, task.num_classes, readout=readout, optimizer="adam", seed=3, **size
@@ -53,7 +53,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     (folder / "data.txt").write_text(SENTENCE * 20, encoding="utf-8")
     task = Text(data=folder / "data.txt")
     graph = make_graph(task, tied=request.param == "tied")
-    train(graph, task, updates=UPDATES, out=folder / "run", listener=Silence())
+    train(graph, task, updates=UPDATES, out=folder / "run", callbacks=())
     export(load(folder / "run", "last"), folder / "out")
     return folder
 
@@ -91,7 +91,7 @@ def test_an_imported_run_can_be_resumed(runs: Path, tmp_path: Path) -> None:
     assert (back / "metrics.jsonl").read_text(encoding="utf-8") == ""
     before = load(runs / "run", "last")
     task = Text(data=runs / "data.txt")
-    result = train(described_graph(before.description), task, updates=2, resume=back, listener=Silence())
+    result = train(described_graph(before.description), task, updates=2, resume=back, callbacks=())
     kept = json.loads((runs / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert kept["step"] == UPDATES
     assert result.curve[0].valid_loss == pytest.approx(kept["valid_loss"], rel=1e-6)
@@ -104,11 +104,11 @@ def test_the_optimizer_starts_as_if_nothing_had_been_trained(runs: Path, tmp_pat
     task = Text(data=runs / "data.txt")
     back = import_keras(runs / "out", tmp_path / "back")
     described = described_graph(load(back).description)
-    train(described, task, updates=1, resume=back, listener=Silence())
+    train(described, task, updates=1, resume=back, callbacks=())
     graph = make_graph(task, tied=False)
     with graph.session(1) as session:
         assign_weights(session, weight_names(graph), load(runs / "run", "last").weights)
-        train(graph, task, updates=1, session=session, listener=Silence())
+        train(graph, task, updates=1, session=session, callbacks=())
         expected = session.run(weight_names(graph))
     for name, value in load(back, "last").weights.items():
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=1e-7, err_msg=name)

@@ -29,7 +29,6 @@ from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Adding, Copy, Echo, make_task
-from tf_rnn.training import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -561,7 +560,7 @@ TINY: dict[str, Any] = {"lags": (1, 2), "effects": (0.3, -0.15), "length": 700, 
 
 def test_a_study_measures_before_and_after_training() -> None:
     task = make_task("echo", **TINY)
-    study = study_lags(SETUP, task, 4, tokens=1400, seed=2, listener=Silence())
+    study = study_lags(SETUP, task, 4, tokens=1400, seed=2, callbacks=())
     graph = make_graph(SETUP, task, 4, seed=2)
     with graph.session() as session:
         untrained = measure_lags(graph, session, task, 4)

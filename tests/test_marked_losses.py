@@ -22,7 +22,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import InfluenceCell, LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Adding, Copy, Influence
-from tf_rnn.training import Evaluator, Silence, evaluation, train
+from tf_rnn.training import Evaluator, evaluation, train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ MARKS = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 1, 0]], bool)
 
 
 def make_graph(loss: str, cell: Any = None, **options: Any) -> UnrolledGraph:
-    options = {"dtype": "float64", "seed": 3, "loss_steps": "marked"} | options
+    options = {"dtype": "float64", "seed": 3, "loss_steps": "marked", **options}
     return UnrolledGraph(cell or VanillaCell(7), STEPS, BATCH, INPUTS, CLASSES, loss=loss, **options)
 
 
@@ -325,6 +325,6 @@ def test_training_on_marked_losses_learns() -> None:
         LSTMCell(8), 3, 50, 2, 1, input_kind="real", loss="squared_error", loss_steps="marked",
         optimizer="adam", learning_rate=0.02, seed=3,
     )  # fmt: skip
-    result = train(graph, task, updates=300, state="reset", evaluations=1, listener=Silence())
+    result = train(graph, task, updates=300, state="reset", evaluations=1, callbacks=())
     assert result.evaluation.tokens == 200
     assert result.evaluation.loss < task.baselines()["predicting 1"] / 10, result.evaluation

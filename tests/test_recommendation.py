@@ -13,7 +13,7 @@ from tf_rnn.analysis.advice import needed_width, widths_to_price
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Stream, Task
-from tf_rnn.training import Silence
+from tf_rnn.training import Callback
 
 TOLERANCE = 0.2
 
@@ -58,14 +58,14 @@ def test_an_error_must_reach_what_the_target_depends_on(found: Recommendation) -
     assert found.advice.num_steps == 3, found.advice.reason  # the step itself and two back
 
 
-def test_each_network_has_a_seed_of_its_own_and_a_listener(found: Recommendation) -> None:
+def test_each_network_has_a_seed_of_its_own_and_callbacks_of_its_own(found: Recommendation) -> None:
     made = []
 
-    class Listener(Silence):
+    class Made(Callback):
         def __init__(self) -> None:
             made.append(self)
 
-    again = recommend(SETUP, Delay(), 6, **OPTIONS | {"tokens": 700}, listener=Listener)
+    again = recommend(SETUP, Delay(), 6, **OPTIONS | {"tokens": 700}, callbacks=lambda: [Made()])
     assert len(made) == 2
     alone = study_lags(SETUP, Delay(), 6, tokens=700, seed=1)
     first, second = (dataclasses.asdict(study.last) for study in again.studies)

@@ -14,7 +14,7 @@ from tf_rnn.analysis.study import study_lags
 from tf_rnn.graph import make_graph
 from tf_rnn.options import Setup
 from tf_rnn.tasks import TASKS, Task, make_task
-from tf_rnn.training import DivergedError, Silence, TrainingResult, Truncation, train
+from tf_rnn.training import DivergedError, TrainingResult, Truncation, train
 
 if TYPE_CHECKING:
     from tf_rnn.analysis.lags import LagAnalysis
@@ -49,7 +49,7 @@ def run(
             evaluations=2,
             session=session,
             truncation=truncation,
-            listener=Silence(),
+            callbacks=(),
         )
 
 

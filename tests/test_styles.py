@@ -23,8 +23,8 @@ TARGETS = rng.integers(0, CLASSES, (BATCH, LENGTH))
 
 def make_graph(num_steps: int, cell: Any = None, **options: Any) -> UnrolledGraph:
     cell = VanillaCell(UNITS) if cell is None else cell
-    given: dict[str, Any] = {"dtype": "float64", "optimizer": "sgd", "seed": 3}
-    return UnrolledGraph(cell, num_steps, BATCH, INPUTS, CLASSES, **(given | options))
+    options = {"dtype": "float64", "optimizer": "sgd", "seed": 3, **options}
+    return UnrolledGraph(cell, num_steps, BATCH, INPUTS, CLASSES, **options)
 
 
 def windows_of(

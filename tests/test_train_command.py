@@ -108,8 +108,8 @@ def test_it_says_how_it_went(said: list[str], kept: Path) -> None:
     lines = metrics(kept)
     shown = [other.rpartition(" · ") for other in said[2:-2]]
     assert [before for before, _, _ in shown] == [
-        f"epoch {line['epoch']}/2 · step {line['step']} in all · loss {line['train_loss']:.4f} · "
-        f"held out {line['valid_loss']:.3f} ({line['perplexity']:.4g} ppl, "
+        f"epoch {line['epoch']}/2 · {line['step']} updates so far · loss {line['train_loss']:.4f} · "
+        f"validation {line['valid_loss']:.3f} ({line['perplexity']:.4g} ppl, "
         f"{line['valid_loss'] / math.log(2):.2f} bits)"
         for line in lines
     ]
@@ -126,12 +126,10 @@ def test_it_says_how_it_went(said: list[str], kept: Path) -> None:
 
 def test_it_writes_its_files(kept: Path) -> None:
     found = {re.sub(r"events\..*", "events", name) for name in files(kept)}
-    parts = ["arrays.npz", "manifest.json", "run.json", "vocabulary.json"]
-    parts += ["variables.data-00000-of-00001", "variables.index"]
     assert found == {
         "config.json",
         "metrics.jsonl",
-        *(f"checkpoints/checkpoint-00000{number}/{part}" for number in (2, 3) for part in parts),
+        *(f"checkpoints/checkpoint-00000{number}.npz" for number in (2, 3)),
         "summaries/events",
         "summaries/samples/events",
         "summaries/gradient_by_lag/update_00000000/events",
@@ -356,7 +354,7 @@ def test_what_may_change_and_what_it_becomes_for_good(
     assert lines[2] == nothing_left
     _, lines = succeeds(["train", "--resume", str(copy), "--updates", "101"], capsys)
     assert changed() == now | {"budget": {"kind": "updates", "amount": 101.0}}
-    assert " · step 101 in all · " in lines[2], lines
+    assert " · 101 updates so far · " in lines[2], lines
 
 
 def test_the_same_command_line_goes_on(
@@ -451,7 +449,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(copy: Path, capsys: pytest
     before = but_for_time(copy)
     spoil(checkpoints(copy)[-1])
     _, lines = succeeds(["train", "--resume", str(copy), "--threads", "1"], capsys)
-    told = [line for line in lines if line.startswith("checkpoint-000003 is damaged (")]
+    told = [line for line in lines if line.startswith("checkpoint-000003.npz is damaged (")]
     assert len(told) == 1, lines
     assert but_for_time(copy) == before
 
@@ -462,16 +460,16 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(copy: Path, capsys: pytest
 INTERRUPTED = """
 import os, signal, sys
 from tf_rnn.__main__ import main
-from tf_rnn.training.meter import Meter
+from tf_rnn.training import History
 
-count = Meter.count
+count = History.count
 
-def counted(self, update):
-    count(self, update)
-    if self.record.updates == 25:
+def counted(self, *update):
+    count(self, *update)
+    if self.updates == 25:
         os.kill(os.getpid(), signal.SIGINT)
 
-Meter.count = counted
+History.count = counted
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main(sys.argv[1:]))
 """
@@ -491,9 +489,9 @@ def test_an_interrupted_run_is_saved_and_goes_on_as_if_it_had_not_been(
     assert done.returncode == 130, f"{done.returncode}: {done.stderr}"
     assert (done.stdout, "Traceback" in done.stderr) == ("", False), done.stderr
     last = done.stderr.splitlines()[-1]
-    begin = "tf_rnn train: interrupted; the run is saved, go on with: python -m tf_rnn "
+    begin = "tf_rnn train: interrupted; the run is saved, resume with: python -m tf_rnn "
     assert last == f"{begin}train --resume '{folder}'"
-    assert load(folder, "last").checkpoint.snapshot.record.updates == 25
+    assert load(folder, "last").checkpoint.state.history.updates == 25
     assert [line["step"] for line in metrics(folder)] == [EPOCH]
     _, lines = succeeds([*shlex.split(last.removeprefix(begin)), "--threads", "1"], capsys)
     assert but_for_time(folder) == but_for_time(kept)
@@ -538,7 +536,7 @@ def test_a_run_that_diverges_keeps_its_checkpoints(
         last,
     ), last
     assert "Traceback" not in errors
-    assert [path.name for path in checkpoints(folder)] == ["checkpoint-000001"]
+    assert [path.name for path in checkpoints(folder)] == ["checkpoint-000001.npz"]
     assert np.isfinite(load(folder).evaluator().loss)
     gentle = ["--learning-rate", "0.01", "--clip-norm", "1", "--epochs", "2"]
     succeeds(["train", "--resume", str(folder), *gentle], capsys)
@@ -617,15 +615,13 @@ def test_a_disk_that_is_full_leaves_what_was_kept(
     kept: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Gone on with when there is room again, it is the run for which there was room."""
-    (variables,) = checkpoints(copy)[-1].glob("variables.data-*")
+    newest = checkpoints(copy)[-1]
     before = without_summaries(copy)
     resumed = ["train", "--resume", str(copy), "--epochs", "3", "--threads", "1"]
-    with full_disk(variables.stat().st_size - 1):
+    with full_disk(newest.stat().st_size - 1):
         last = assert_fails(resumed, 2, capsys, after=3)
-    partial = copy / "checkpoints" / "checkpoint-000004.partial"
-    begin = f"tf_rnn train: error: --out could not be written: {partial}/variables.data-"
-    assert last.startswith(begin), last
-    assert last.endswith(f"; File too large ({str(partial)!r})"), last
+    path = copy / "checkpoints" / "checkpoint-000004.npz"
+    assert last == f"tf_rnn train: error: --out could not be written: File too large ({str(path)!r})"
     assert without_summaries(copy) == before
     succeeds(resumed, capsys)
     roomy = shutil.copytree(kept, copy.parent / "roomy")

@@ -16,9 +16,8 @@ from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.options import STYLES as STYLE_NAMES
 from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Adding, Echo, Influence, Stream
-from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train
+from tf_rnn.training import DivergedError, Truncation, session_loop, train
 from tf_rnn.training.probe import GradientProbe
-from tf_rnn.training.runs import Runs, cut
 from tf_rnn.truncation import Style, Window
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def make_graph(num_steps: int = STEPS, cell: Any = None, **options: Any) -> Unro
 def run(truncation: Truncation, graph: UnrolledGraph | None = None, **budget: Any) -> TrainingResult:
     graph = graph or make_graph()
     with graph.session(threads=1) as session:
-        return train(graph, TASK, session=session, truncation=truncation, listener=Silence(), **budget)
+        return train(graph, TASK, session=session, truncation=truncation, callbacks=(), **budget)
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -54,7 +53,7 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
     with pytest.raises(OptionError, match=message):
         Truncation("sliding", stride=5).check(graph)
     with pytest.raises(OptionError, match=message):
-        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
+        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), callbacks=())
 
 
 def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,18 +61,18 @@ def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH - 1)
     message = "^style must be another than 'full' where a row has more than 19 steps; here it has 20$"
     with pytest.raises(OptionError, match=message):
-        train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence(), out=out)
+        train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=(), out=out)
     assert not out.exists()
-    train(graph, TASK, updates=1, truncation=Truncation("block"), listener=Silence())
+    train(graph, TASK, updates=1, truncation=Truncation("block"), callbacks=())
     monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH)
-    train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence())
+    train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=())
 
 
 def test_a_width_of_1_cannot_adapt() -> None:
     Truncation("adaptive").check(make_graph(2))
     message = r"^num_steps must be at least 2 for the style adaptive, got 1$"
     with pytest.raises(OptionError, match=message):
-        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), listener=Silence())
+        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), callbacks=())
 
 
 @EVERY_STYLE
@@ -87,14 +86,14 @@ def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str, loss_steps: 
     if style in ("block", "full"):
         truncation.check(graph)
         if loss_steps == "marked":
-            result = train(graph, task, updates=2, truncation=truncation, listener=Silence())
+            result = train(graph, task, updates=2, truncation=truncation, callbacks=())
             assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
         made = truncation.of(graph, 20).windows(0, lambda _: np.ones(5))
         assert next(made).graph.options.loss_steps == loss_steps, "a wider graph counts the same losses"
         return
     option = "style" if loss_steps == "marked" else "loss_steps"
     with pytest.raises(OptionError, match=f"^{option} must be ") as refused:
-        train(graph, task, updates=2, truncation=truncation, listener=Silence())
+        train(graph, task, updates=2, truncation=truncation, callbacks=())
     assert refused.value.option == option
 
 
@@ -107,34 +106,7 @@ def test_a_setup_counts_all_losses_where_its_style_needs_them() -> None:
         Truncation(style).check(graph)
 
 
-# --- windows cut from rows -----------------------------------------------------------------------
-
-
-ROWS = Stream(np.arange(14).reshape(2, 7), 100 + np.arange(14).reshape(2, 7))
-
-
-@pytest.mark.parametrize(
-    ("start", "num_steps", "places"),
-    [
-        (0, 3, [0, 1, 2]),
-        (4, 3, [4, 5, 6]),
-        (5, 4, [5, 6, 6, 6]),
-        (6, 1, [6]),
-        (1, 8, [1, 2, 3, 4, 5, 6, 6, 6]),
-    ],
-)
-def test_a_window_beyond_the_end_of_a_row_repeats_its_last_step(
-    start: int, num_steps: int, places: list[int]
-) -> None:
-    inputs, targets = cut(ROWS, start, num_steps)
-    np.testing.assert_array_equal(inputs, [places, [7 + place for place in places]])
-    np.testing.assert_array_equal(targets, 100 + inputs)
-
-
-def test_a_window_of_real_values() -> None:
-    values = np.arange(12.0).reshape(2, 3, 2)
-    inputs, _ = cut(Stream(values, values), 2, 2)
-    np.testing.assert_array_equal(inputs, [[[4, 5], [4, 5]], [[10, 11], [10, 11]]])
+# --- runs and probes -------------------------------------------------------------------------------
 
 
 def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,14 +120,12 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(UnrolledGraph, "runner", counting)
     graph, rows = make_graph(), TASK.rows(BATCH)
     with graph.session(threads=1) as session:
-        runs = Runs(session)
+        runs = Stepper(session)
         first = Window(graph, 2, 4, 1, graph.states[0])
         before = session.run(list(graph.variables))
-        feed = graph.feed(*cut(rows, 2, 4), graph.zero_state())
+        feed = graph.feed(*rows.steps(2, 6), graph.zero_state())
         expected = session.run([graph.total_loss, graph.gradient_norm, graph.states[0]], feed)
-        *found, nothing = runs(first, rows, graph.zero_state())
-        assert nothing is None
-        assert_close(found, expected, 0, "loss, norm, state")
+        assert_close(list(runs(first, rows, graph.zero_state())), expected, 0, "loss, norm, state")
         assert any((a != b).any() for a, b in zip(before, session.run(list(graph.variables)), strict=True))
         runs(first._replace(start=3), rows, graph.zero_state())
         assert prepared == [4]
@@ -170,14 +140,14 @@ def test_a_run_is_fed_its_controls(style: str) -> None:
     window = next(Truncation(style).of(graph, LENGTH).windows(0, lambda _: np.ones(STEPS)))
     seed = np.array([3, 1], np.int32)
     with graph.session(threads=1) as session:
-        runs = Runs(session, ("learning_rate", "dropout_seed"))
+        runs = Stepper(session, ("learning_rate", "dropout_seed"))
         before = session.run(list(graph.variables))
-        first, *_ = runs(window, rows, graph.zero_state(), (0.0, seed))
+        first, *_ = runs(window, rows, graph.zero_state(), learning_rate=0.0, dropout_seed=seed)
         assert_close(session.run(list(graph.variables)), before, 0, "variables")
-        again, *_ = runs(window, rows, graph.zero_state(), (1.0, seed))
+        again, *_ = runs(window, rows, graph.zero_state(), learning_rate=1.0, dropout_seed=seed)
         assert again == first, f"{again}, not {first} with the same seed"
         session.run(tf.variables_initializer(graph.variables))
-        other, *_ = runs(window, rows, graph.zero_state(), (0.0, seed + 1))
+        other, *_ = runs(window, rows, graph.zero_state(), learning_rate=0.0, dropout_seed=seed + 1)
         assert other != first, f"{other} with either seed"
 
 
@@ -196,7 +166,7 @@ def test_the_probe_is_the_gradient_by_lag_over_a_few_blocks(
         found = GradientProbe(graph, session, most).norms(rows, start, state)
         norms, expected = gradient_norms(graph), []
         for position in positions:
-            feed = graph.feed(*cut(rows, position, STEPS), state)
+            feed = graph.feed(*rows.steps(position, position + STEPS), state)
             block, state = session.run([norms, graph.final_state], feed)
             expected.append(block.mean(axis=1))
         assert_close(session.run(list(graph.variables)), before, 0, "variables")
@@ -337,7 +307,7 @@ def test_every_style_learns(style: str, state: str) -> None:
     graph = UnrolledGraph(GRUCell(5), 8, 50, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
     result = train(
         graph, task, updates=200, state=state, evaluations=1,
-        truncation=Truncation(style, stride=4), listener=Silence(),
+        truncation=Truncation(style, stride=4), callbacks=(),
     )  # fmt: skip
     first, last = result.curve[0].valid_loss, result.curve[-1].valid_loss
     bound = (task.expected_entropy(()) + (task.floor(8) if state == "reset" else task.optimum())) / 2
@@ -374,7 +344,7 @@ def test_the_gradient_of_the_sum_is_that_of_the_mean_times_the_steps(style: str)
         graph = make_graph(dtype="float64", reduction=reduction)
         truncation = Truncation(style, stride=3, seed=5)
         with graph.session() as session:
-            rows, runs = TASK.rows(BATCH), Runs(session)
+            rows, runs = TASK.rows(BATCH), Stepper(session)
             norms = []
             for window in truncation.of(graph, LENGTH).windows(0, lambda _: np.ones(STEPS)):
                 session.run(tf.variables_initializer(graph.variables))
@@ -400,7 +370,7 @@ def balance(num_steps: int, tokens: int, style: str = "block", rate: float = 0.0
     with graph.session(threads=1) as session:
         result = train(
             graph, Influence(), tokens=tokens, session=session, evaluations=1,
-            truncation=Truncation(style, seed=seed), listener=Silence(),
+            truncation=Truncation(style, seed=seed), callbacks=(),
         )  # fmt: skip
     assert result.curve[0].valid_loss == pytest.approx(16, abs=1e-4)
     return result.evaluation.loss

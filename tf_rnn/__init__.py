@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from tf_rnn.inference import Stepper as Stepper
     from tf_rnn.inference import load as load
     from tf_rnn.options import OptionError as OptionError
+    from tf_rnn.training import Callback as Callback
     from tf_rnn.training import DivergedError as DivergedError
     from tf_rnn.training import Schedule as Schedule
     from tf_rnn.training import Truncation as Truncation
     from tf_rnn.training import train as train
+    from tf_rnn.training.resume import resume as resume
 
 _MODULES = ("cells", "tasks")
 _NAMES = {
+    "Callback": "training",
     "DivergedError": "training",
     "Model": "inference",
     "OptionError": "options",
@@ -34,11 +37,13 @@ _NAMES = {
     "Truncation": "training",
     "UnrolledGraph": "graph",
     "load": "inference",
+    "resume": "training.resume",
     "train": "training",
     "unroll": "graph",
 }
 
 __all__ = [
+    "Callback",
     "DivergedError",
     "Model",
     "OptionError",
@@ -49,6 +54,7 @@ __all__ = [
     "UnrolledGraph",
     "cells",
     "load",
+    "resume",
     "tasks",
     "train",
     "unroll",

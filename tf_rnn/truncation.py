@@ -156,7 +156,11 @@ class Style(abc.ABC):
         graph: The `UnrolledGraph` of this width whose variables are trained; for `windows`.
     """
 
+    # Whether all losses must count; and whether the length of a row tells how many windows an epoch has,
+    # and how many steps they count.
     needs_all_losses: ClassVar[bool] = False
+    knows_updates: ClassVar[bool] = True
+    knows_steps: ClassVar[bool] = True
 
     def __init__(self, truncation: Truncation, num_steps: int, length: int = 0, graph: Any = None) -> None:
         self._truncation, self._num_steps = truncation, num_steps
@@ -320,6 +324,7 @@ class Random(Style):
     """
 
     needs_all_losses = True
+    knows_updates = False
 
     def _windows(self, epoch: Epoch) -> Iterator[Window]:
         n = self._num_steps
@@ -365,6 +370,8 @@ class Adaptive(Style):
     """
 
     needs_all_losses = True
+    knows_updates = False
+    knows_steps = False
 
     def _windows(self, epoch: Epoch) -> Iterator[Window]:
         start, widest = 0, self._num_steps

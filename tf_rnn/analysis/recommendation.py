@@ -9,14 +9,13 @@ from tf_rnn.analysis.cost import measure_costs
 from tf_rnn.analysis.study import LagStudy, study_lags
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_fraction, require_whole
-from tf_rnn.training import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
-    from tf_rnn.training.progress import Listener
+    from tf_rnn.training import Callback
 
 
 class Recommendation(NamedTuple):
@@ -39,7 +38,7 @@ def recommend(
     tokens: float,
     seeds: int = 3,
     tolerance: float = 0.1,
-    listener: Callable[[], Listener] = Silence,
+    callbacks: Callable[[], Sequence[Callback]] = tuple,
 ) -> Recommendation:
     """Trains networks briefly at a large width, and names the width that their gradients ask for.
 
@@ -53,7 +52,7 @@ def recommend(
         tokens: How long to train each, in examples times steps.
         seeds: How many to train, from different initial weights; the most demanding one decides.
         tolerance: The share of the gradient that may be cut off, between 0 and 1.
-        listener: Makes who is told of the progress, anew for each.
+        callbacks: Makes the callbacks of a run, for each run.
 
     Raises:
         OptionError: If an option is not allowed, or the data are too short.
@@ -62,7 +61,7 @@ def recommend(
     require_whole("seeds", seeds)
     require_fraction("tolerance", tolerance)
     studies = [
-        study_lags(setup, task, num_steps, tokens=tokens, seed=seed, listener=listener())
+        study_lags(setup, task, num_steps, tokens=tokens, seed=seed, callbacks=callbacks())
         for seed in range(seeds)
     ]
     return Recommendation(priced_advice(setup, task, studies, tolerance), studies)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn.analysis.lags import LagAnalysis, measure_lags
 from tf_rnn.graph import make_graph
-from tf_rnn.training import Evaluation, Silence, Truncation, train
+from tf_rnn.training import Evaluation, Truncation, train
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
-    from tf_rnn.training.progress import Listener
+    from tf_rnn.training import Callback
 
 
 class LagStudy(NamedTuple):
@@ -41,7 +43,7 @@ def study_lags(
     tokens: float,
     state: str = "carry",
     seed: int = 0,
-    listener: Listener | None = None,
+    callbacks: Sequence[Callback] | None = (),
     threads: int | None = None,
 ) -> LagStudy:
     """Trains one network at a width, and measures the gradient over that width before and after.
@@ -53,7 +55,7 @@ def study_lags(
         tokens: How long to train, in examples times steps; 0 for not at all.
         state: "carry" or "reset".
         seed: Of the initial weights.
-        listener: Told of the progress; None for nobody.
+        callbacks: See `tf_rnn.train`; by default there is no progress line.
         threads: See `UnrolledGraph.session`.
 
     Raises:
@@ -66,7 +68,7 @@ def study_lags(
         "state": state,
         "evaluations": 1,
         "truncation": truncation,
-        "listener": Silence() if listener is None else listener,
+        "callbacks": callbacks,
     }
     with graph.session(threads=threads) as session:
         untrained = measure_lags(graph, session, task, num_steps)

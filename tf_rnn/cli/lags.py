@@ -84,7 +84,7 @@ def _measure(folder: Path, setup: Setup, task: Task, identity: dict[str, Any], w
         tokens=identity["tokens"],
         state=identity["state"],
         seed=identity["seed"],
-        listener=ProgressLine(),
+        callbacks=[ProgressLine()],
     )
     line = setup_line(setup, f"{identity['tokens']:,.10g} tokens")
     files = write_lags(folder, study, identity, task, line, words)

@@ -12,7 +12,7 @@ from rich.console import Console
 from tf_rnn.cli.options import add_setup_options, path, positive, setup_options, share, whole
 from tf_rnn.cli.presets import PRESETS, preset_options
 from tf_rnn.cli.resume import require_kept
-from tf_rnn.files import CONFIG, SUMMARIES, folder_name, read_config, require_new
+from tf_rnn.files import SUMMARIES, folder_name, read_config, require_new
 from tf_rnn.options import SCHEDULES, STATES, OptionError, Setup, require_schedule, require_whole
 from tf_rnn.tasks import Language, Task, check_setup, described_task, make_task, setup_identity
 from tf_rnn.text import loss_text, loss_words
@@ -177,11 +177,11 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
     folder = arguments.resume
     config = read_config(folder)
     require_kept(config, given)
-    from tf_rnn.training.keeper import find_start  # noqa: PLC0415 (TensorFlow takes seconds to load)
+    from tf_rnn.training.run_folder import find_start  # noqa: PLC0415 (TensorFlow takes seconds to load)
 
     # It may have been gone on with before, and otherwise than it was begun.
-    kept = find_start(folder, tell=_ignore)
-    config = kept.snapshot.config if kept else config
+    kept = find_start(folder, warn=_ignore)
+    config = kept.state.config if kept else config
     task = _same_task(config["task"], arguments.data)
     changed = {name: given[name] for name in MAY_CHANGE if name in given}
     training = config["training"]
@@ -203,7 +203,7 @@ def _resumed(arguments: argparse.Namespace, given: dict[str, Any]) -> Start:
             "resume": folder,
         }
 
-    return Start(task, folder, kept.snapshot.record.updates if kept else 0, prepare)
+    return Start(task, folder, kept.state.history.updates if kept else 0, prepare)
 
 
 def _ignore(line: str) -> None:
@@ -233,23 +233,19 @@ def _train(
     """What training gives, and the options that it was given."""
     graph, options = start.prepare()
     from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
-    from tf_rnn.training import Listeners, ProgressLine, train  # noqa: PLC0415
+    from tf_rnn.training import ProgressLine, SavedInterrupt, train  # noqa: PLC0415
 
-    listeners: list[Any] = [ProgressLine(console)]
+    callbacks: list[Any] = [ProgressLine(console)]
     if isinstance(start.task, Language):
         folder = start.folder / SUMMARIES / "samples"
-        listeners.append(Narrator(graph, start.task.vocabulary, folder))
+        callbacks.append(Narrator(graph, start.task.vocabulary, folder))
     try:
         with graph.session(arguments.threads) as session:
-            listener = Listeners(*listeners)
-            result = train(graph, start.task, **options, session=session, listener=listener)
+            result = train(graph, start.task, **options, session=session, callbacks=callbacks)
             return result, options
-    except KeyboardInterrupt as error:
-        if not (start.folder / CONFIG).exists():
-            raise
+    except SavedInterrupt as error:
         how = command(f"{NAME} --resume", start.folder)
-        go_on = f"interrupted; the run is saved, go on with: {how}"
-        raise KeyboardInterrupt(go_on) from error
+        raise KeyboardInterrupt(f"interrupted; the run is saved, resume with: {how}") from error
 
 
 def command(words: str, folder: Path) -> str:

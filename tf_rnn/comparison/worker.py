@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tf_rnn.files import plain
 from tf_rnn.options import OptionError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
-    from tf_rnn.training import CurvePoint, Progress
+    from tf_rnn.training import Callback, Progress
 
 EVALUATIONS = 5
 # A worker uses one thread: the workers share the cores, and results do not depend on how many there are.
@@ -66,28 +66,20 @@ class Alone:
 ALONE = Alone()
 
 
-class ContactListener:
-    """Listens to a training run, for a contact."""
+def _contact_callback(key: RunKey, contact: Contact) -> Callback:
+    """Reports the progress of a training run to a contact, and ends runs that are not wanted any more."""
+    from tf_rnn.training import Callback  # noqa: PLC0415
 
-    def __init__(self, key: RunKey, contact: Contact) -> None:
-        self._key, self._contact = key, contact
-        self._next = 0.0
+    class ContactCallback(Callback):
+        next_report = 0.0
 
-    def __enter__(self) -> Self:
-        return self
+        def on_progress(self, progress: Progress) -> None:
+            _give_up_if_stopped(contact)
+            if time.monotonic() >= self.next_report:
+                contact.tell(key, progress.fraction, progress.line)
+                self.next_report = time.monotonic() + contact.seconds
 
-    def __call__(self, progress: Progress) -> None:
-        """Passes a report on now and then, or gives up the run where it is not wanted any more."""
-        _give_up_if_stopped(self._contact)
-        if time.monotonic() >= self._next:
-            self._contact.tell(self._key, progress.fraction, progress.line)
-            self._next = time.monotonic() + self._contact.seconds
-
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
-        """A point of the curve is no news here."""
-
-    def __exit__(self, *_: object) -> None:
-        pass
+    return ContactCallback()
 
 
 def _give_up_if_stopped(contact: Contact) -> None:
@@ -149,7 +141,7 @@ def train_run(
                 evaluations=EVALUATIONS,
                 truncation=truncation,
                 session=session,
-                listener=ContactListener(key, contact),
+                callbacks=[_contact_callback(key, contact)],
             )
     except DivergedError as error:
         return record | {"loss": None, "error": str(error)}
@@ -197,7 +189,7 @@ def study_run(
         tokens=tokens,
         state=key.state,
         seed=key.seed,
-        listener=ContactListener(key, contact),
+        callbacks=[_contact_callback(key, contact)],
         threads=THREADS,
     )
 

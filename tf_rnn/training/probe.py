@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.graph.lags import mean_gradient_norms
-from tf_rnn.training.runs import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +43,6 @@ class GradientProbe:
         width = self._graph.num_steps
         last = rows.targets.shape[1] - width
         for position in range(start, last + 1, width)[: self._positions]:
-            norms, state = self._run(*cut(rows, position, width), state)
+            norms, state = self._run(*rows.steps(position, position + width), state)
             found.append(norms)
         return np.asarray(np.mean(found, axis=0))

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: curves, and from time to time the gradient by lag."""
+"""TensorBoard event files: curves, and now and then the gradient by lag."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ from typing import TYPE_CHECKING, Any, Self
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError
 from tf_rnn.text import perplexity
+from tf_rnn.training.callbacks import Callback
 from tf_rnn.training.probe import GradientProbe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import TracebackType
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Task
-    from tf_rnn.training.progress import Progress
-    from tf_rnn.training.record import CurvePoint
+    from tf_rnn.training.callbacks import Progress
+    from tf_rnn.training.state import CurvePoint
 
-WRITTEN_EVERY_SECONDS = 10
 NUMBERS = itertools.count()
 
 
-class Summaries:
-    """Writes what a listener is told as TensorFlow's event files.
+class TensorBoard(Callback):
+    """Writes progress and evaluations as TensorFlow's event files.
 
     Beside curves over updates, `gradient_by_lag/update_...` are curves over the lag: the mean norm of
     dL_t / dS_{t-lag}, measured on the first blocks of the split "train" after evaluations 1, 2, 4, 8,
     and so on.
 
     Args:
-        folder: Where.
-        graph: Whose gradients.
-        task: Whose data.
-        evaluations: How many there have been before, of a run that is gone on with.
+        folder: Folder of the event files.
+        graph: The graph whose gradients are measured.
+        task: The task whose data they are measured on.
+        evaluations: Number of earlier evaluations, of a run that is resumed.
+
+    Raises:
+        OptionError: For `out`, if a file cannot be written.
     """
 
     def __init__(self, folder: Path, graph: UnrolledGraph, task: Task, evaluations: int = 0) -> None:
@@ -52,11 +56,16 @@ class Summaries:
         self._writer = EventWriter(self._folder)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._writer.__exit__(kind, *error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(kind, error, traceback)
 
-    def __call__(self, progress: Progress) -> None:
-        """Writes the training loss, the gradient's norm, the learning rate and the pace."""
+    def on_progress(self, progress: Progress) -> None:
+        """Writes the training loss, the gradient's norm, the learning rate and the speed."""
         values = {
             "gradient_norm": progress.gradient_norm,
             "learning_rate": progress.learning_rate,
@@ -64,8 +73,8 @@ class Summaries:
         }
         self._write(self._losses("train", progress.loss) | values, progress.updates)
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
-        """Writes the held-out loss, and from time to time the gradient by lag."""
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        """Writes the validation loss, and now and then the gradient by lag."""
         self._write(self._losses("valid", point.valid_loss), point.updates)
         self._evaluations += 1
         if self._evaluations & (self._evaluations - 1) == 0:
@@ -91,17 +100,19 @@ class Summaries:
 class EventWriter:
     """Writes a TensorFlow event file.
 
-    Unlike TensorFlow's own writer it has no thread, whose troubles nobody could handle.
+    Unlike TensorFlow's own writer it is synchronous, so that write errors reach the caller.
 
     Args:
-        folder: Where.
+        folder: Folder of the file.
+        flush_seconds: Seconds after which what was added is in the file at the latest.
 
     Raises:
-        OptionError: For `out`, here and whenever something is written, if that cannot be.
+        OptionError: For `out`, here and in every method, if the file cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        # As TensorFlow names them: in the order of time, and no two alike.
+    def __init__(self, folder: Path, flush_seconds: float = 10.0) -> None:
+        self._flush_seconds = flush_seconds
+        # As TensorFlow names them: in the order of time, and all different.
         place = (f"{time.time():.0f}", socket.gethostname(), str(os.getpid()), str(next(NUMBERS)))
         with _writing():
             tf.io.gfile.makedirs(str(folder))
@@ -116,18 +127,18 @@ class EventWriter:
         if kind is None:
             with _writing():
                 self._file.close()
-        else:  # what has gone wrong already is told
+        else:  # the first error is the one to report
             with contextlib.suppress(Exception):
                 self._file.close()
 
     def add(self, summary: Any, step: int) -> None:
-        """Writes a summary; it is in the file after some seconds."""
+        """Adds a summary."""
         self._write(summary=summary, step=step)
-        if time.monotonic() >= self._flushed + WRITTEN_EVERY_SECONDS:
+        if time.monotonic() >= self._flushed + self._flush_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Brings all that has been added to the file."""
+        """Writes what was added to the file."""
         with _writing():
             self._file.flush()
         self._flushed = time.monotonic()
@@ -140,7 +151,7 @@ class EventWriter:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """Raises OptionError for `out` if TensorFlow cannot write: its errors there are of all kinds."""
+    """Turns the errors of TensorFlow's writers, which are of all kinds, into OptionError for `out`."""
     try:
         yield
     except Exception as error:
@@ -149,7 +160,7 @@ def _writing() -> Iterator[None]:
 
 
 def write_scalars(writer: EventWriter, values: Mapping[str, float], step: int) -> None:
-    """Writes numbers under their names; those that are not finite are left out."""
+    """Writes numbers under their names, except those that are not finite."""
     summary = tf.Summary()
     for tag, value in values.items():
         if math.isfinite(value):
@@ -158,10 +169,10 @@ def write_scalars(writer: EventWriter, values: Mapping[str, float], step: int) -
 
 
 def write_text(writer: EventWriter, tag: str, text: str, step: int) -> None:
-    """Writes a text as TensorBoard's text pages show it, as it stands."""
+    """Writes a text for TensorBoard's text pages, which show it unchanged."""
     plugin = tf.SummaryMetadata.PluginData(plugin_name="text")
     metadata = tf.SummaryMetadata(plugin_data=plugin)
-    indented = "\n".join(f"    {line}" for line in text.splitlines())  # Markdown for "as it stands"
+    indented = "\n".join(f"    {line}" for line in text.splitlines())  # unchanged, in Markdown
     summary = tf.Summary()
     summary.value.add(tag=tag, metadata=metadata, tensor=tf.make_tensor_proto(indented, dtype=tf.string))
     writer.add(summary, step)
