@@ -277,7 +277,7 @@ def dropout_masks(session: Any, options: dict[str, Any], cell: Any, shapes: dict
     given: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
     graph = UnrolledGraph(cell, **(given | {"dropout": 0.5} | options))
     ones = {where: tf.ones(shape, graph.options.dtype) for where, shape in shapes.items()}
-    left = {(place, chunk): graph._dropout(place, chunk, ones[place, chunk]) for place, chunk in ones}
+    left = {(place, chunk): graph._forward.dropout(place, chunk, ones[place, chunk]) for place, chunk in ones}
     return session.run(left, {graph.dropout_seed: SEED})
 
 

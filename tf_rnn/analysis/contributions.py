@@ -19,7 +19,7 @@ def contributions(graph: UnrolledGraph) -> Any:
         c_k = (X_{t-k} || H_{t-k-1})^T dL_t/dz_{t-k},   t = n - 1
 
     so that c_0 + ... + c_{K-1} is the gradient truncated after K steps. All come from one backward
-    pass. A foreign cell says nothing of its z; its parts are the differences of its gradients
+    pass. A third-party cell does not expose its z; its parts are the differences of its gradients
     truncated after k + 1 and after k steps, which takes a backward pass each.
 
     Args:
@@ -27,10 +27,10 @@ def contributions(graph: UnrolledGraph) -> Any:
 
     Returns:
         A tensor [num_steps, number of weights], lag 0 first: the cell's matrices W (all variables of
-        a foreign cell), laid out in one row.
+        a third-party cell), laid out in one row.
     """
     with graph.tf_graph.as_default(), tf.name_scope("contributions"):
-        parts = _layered(graph) if graph.network.is_layered else _foreign(graph)
+        parts = _layered(graph) if graph.network.is_layered else _third_party(graph)
         return tf.stack(parts[::-1])
 
 
@@ -70,7 +70,7 @@ def _outer(rows: Any, gradients: Any) -> Any:
     return tf.reshape(tf.matmul(rows, gradients, transpose_a=True), [-1])
 
 
-def _foreign(graph: UnrolledGraph) -> list[Any]:
+def _third_party(graph: UnrolledGraph) -> list[Any]:
     variables = [part for part in tf.trainable_variables() if part not in graph.network.variables]
     size = sum(variable.shape.num_elements() for variable in variables)
     truncated = [tf.zeros([size], graph.options.dtype)]
