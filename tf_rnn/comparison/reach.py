@@ -1,4 +1,4 @@
-"""Which share of the errors flows back how far, by the definition of a truncation style."""
+"""The share of errors that flow back to each lag, by the definition of a truncation style."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 def share_of_errors(task: Task, identity: dict[str, Any], width: int) -> dict[int, float | None]:
-    """Returns, for each lag of a task, the share of errors that go back at least that far.
+    """Returns, for each lag of a task, the share of errors that are followed back at least that far.
 
-    In blocks of n steps with a loss at each, (n - lag) / n; of a sliding window's `stride` newest
-    errors those that stand at least `lag` steps behind its start. Where only some steps have a
-    target, what counts is where these fall in their blocks.
+    In blocks of n steps with a loss at each step that is (n - lag) / n; of the `stride` newest errors of
+    a sliding window, the share at least `lag` steps after its start. If only some steps have a target,
+    their positions in the blocks decide.
 
     Args:
-        task: Whose lags and targets.
-        identity: The configuration; `style` and `stride` count.
+        task: Provides lags and targets.
+        identity: The configuration, with `style` and `stride`.
         width: The width n.
 
     Returns:
-        A share by lag; None for styles that decide while they run.
+        A share by lag; None for styles that decide during training.
     """
     positions = _positions(task, identity, width)
     if positions is None:
@@ -32,7 +32,7 @@ def share_of_errors(task: Task, identity: dict[str, Any], width: int) -> dict[in
 
 
 def _positions(task: Task, identity: dict[str, Any], width: int) -> np.ndarray | None:
-    """Where in their window the errors stand that are counted, or None where that is not fixed."""
+    """The positions of the counted errors in their windows; None if they are not fixed."""
     style = identity.get("style", "block")
     if style not in {"block", "sliding"}:
         return None
