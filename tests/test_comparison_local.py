@@ -72,7 +72,7 @@ def until_cancelled(folder: str, channel: Any) -> None:
 
 def report(channel: Any) -> bool:
     channel.send(KEYS[1], 0.25, "a quarter")
-    return channel.is_cancelled()
+    return bool(channel.is_cancelled())
 
 
 def calls(folder: Path, name: str) -> int:

@@ -39,9 +39,9 @@ from tf_rnn.comparison import (
     Sweep,
     Workers,
     compare,
+    comparing,
     decide,
     summarise,
-    sweep,
     worker,
 )
 from tf_rnn.comparison import scheduler as schedulers
@@ -302,7 +302,7 @@ def test_a_file_that_changes_while_runs_go_on_ends_them_with_one_line(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process, made-up costs."""
     monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
-    monkeypatch.setattr(sweep, "local_workers", in_a_thread)
+    monkeypatch.setattr(comparing, "local_workers", in_a_thread)
     monkeypatch.setattr(worker, "cost_runs", made_up_costs)
 
 

@@ -15,7 +15,7 @@ from command_helpers import DEADLINE
 from comparison_helpers import made_up_cost, make_comparison, run_here
 
 from tf_rnn.comparison import Parcel, Results, Screen, Sweep, open_workers
-from tf_rnn.comparison.sweep import run_comparison
+from tf_rnn.comparison.comparing import run_comparison
 from tf_rnn.options import OptionError, Setup
 from tf_rnn.tasks import Echo, Text
 

@@ -85,7 +85,7 @@ class Comparison:
             "num_steps": widths,
             "state": states,
             "seeds": require_whole("seeds", self.seeds, at_most=MOST),
-            "amount": int(amount) if amount.is_integer() else amount,
+            "amount": self.amount if type(self.amount) in (int, float) else amount,
         }
         for option, value in plain.items():  # as JSON can hold it
             object.__setattr__(self, option, value)
