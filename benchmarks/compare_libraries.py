@@ -15,7 +15,6 @@ from benchmarks.side_by_side.race import race
 from benchmarks.side_by_side.report import write_results
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from tf_rnn.cli.options import Parser, positive, whole
-from tf_rnn.comparison.tables import as_rich
 from tf_rnn.files import make_folder
 
 if TYPE_CHECKING:
@@ -99,11 +98,11 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         say(f"{name}  {configuration.line}")
         measured = race(configuration, peers, arguments.rounds, steps, arguments.limit, say)
         measurements.append(measured)
-        screen.print(as_rich(configuration_table(measured)))
+        screen.print(configuration_table(measured).rich())
         for line in notes(measured):
             say(line, screen)
         files = write_results(arguments.out, measurements, machine, words, arguments.rounds)
-    screen.print(as_rich(summary_table(measurements)))
+    screen.print(summary_table(measurements).rich())
     for path in files:
         say(f"written {path}")
 

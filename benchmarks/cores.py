@@ -17,7 +17,7 @@ from benchmarks.side_by_side.processes import PeerError
 from tf_rnn.cli.options import Parser
 from tf_rnn.comparison import available_cores
 from tf_rnn.comparison.results import FILE
-from tf_rnn.comparison.tables import Table, as_rich
+from tf_rnn.reporting import Table
 
 if TYPE_CHECKING:
     import argparse
@@ -121,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    output().print(as_rich(cores_table(measure(arguments.words), available_cores())))
+    output().print(cores_table(measure(arguments.words), available_cores()).rich())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from benchmarks.side_by_side.growth_report import growth_table, verdicts, write_
 from benchmarks.side_by_side.machine import this_machine
 from benchmarks.side_by_side.widths import NAIVE_UP_TO, SERIES, Growth, measure_width
 from tf_rnn.cli.options import Parser, positive, whole
-from tf_rnn.comparison.tables import as_rich
 from tf_rnn.files import make_folder
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
             measure_width(width, arguments.only, arguments.repeats, arguments.rounds, arguments.limit, say)
         )
         files = write_growth(arguments.out, growth, machine, words)
-    screen.print(as_rich(growth_table(growth)))
+    screen.print(growth_table(growth).rich())
     for line in verdicts(growth):
         say(line, screen)
     for path in files:

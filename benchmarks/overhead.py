@@ -16,7 +16,7 @@ from unittest import mock
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.command import exit_status, output
 from tf_rnn.cli.options import Parser, positive, whole
-from tf_rnn.comparison.tables import Table, as_rich
+from tf_rnn.reporting import Table
 
 if TYPE_CHECKING:
     import argparse
@@ -185,7 +185,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     answers = {name: answer_seconds(words, arguments.repeats) for name, words in ANSWERS.items()}
     share = session_share(arguments.seconds, arguments.state_size)
-    output().print(as_rich(overhead_table(share, answers)))
+    output().print(overhead_table(share, answers).rich())
 
 
 if __name__ == "__main__":

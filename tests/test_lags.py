@@ -32,6 +32,7 @@ from tf_rnn.tasks import Adding, Copy, Echo, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -570,8 +571,22 @@ def test_a_study_measures_before_and_after_training() -> None:
     assert study.trained.gradient_norm != study.untrained.gradient_norm
     assert study.evaluation.tokens == 140
     assert study.last is study.trained
-    again = study_lags(SETUP, task, 4, tokens=1400, seed=2)
+    again = study_lags(SETUP, task, 4, tokens=1400, seed=2, callbacks=())
     assert again == study
+
+
+def test_a_study_is_a_value(tmp_path: Path) -> None:
+    study = study_lags(SETUP, make_task("echo", **TINY), 4, tokens=1400, callbacks=())
+    assert list(study.analyses) == ["untrained", "trained"]
+    assert [(record["weights"], record["lag"]) for record in study.records] == [
+        (weights, lag) for weights in ("untrained", "trained") for lag in range(4)
+    ]
+    assert [record["gradient_norm"] for record in study.records[4:]] == study.last.gradient_norm
+    assert [row[0] for row in study.table().rows] == ["0", "1", "2", "3"]
+    assert len(study.figure().axes) == 2
+    files = study.write(tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {path.name for path in files} | {"config.json"} == names
 
 
 def test_a_study_need_not_train() -> None:

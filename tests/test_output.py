@@ -28,7 +28,6 @@ from tf_rnn.files import (
     write_text,
 )
 from tf_rnn.options import OptionError
-from tf_rnn.reporting.style import wrapped
 from tf_rnn.text import loss_text
 
 IDENTITY: dict[str, Any] = {
@@ -300,11 +299,3 @@ def test_losses_for_a_person_to_read(loss: float, text: str) -> None:
 
 def test_a_ten_thousandth_of_a_nat_is_the_last_that_counts() -> None:
     assert [loss_text(loss) for loss in (3.14e-4, -1.1e-4, 1e-6)] == ["0.0003", "-0.0001", "0.0000"]
-
-
-def test_long_titles_are_broken_and_short_lines_kept() -> None:
-    words = "three " * 30
-    first, *rest = wrapped(f"What each width learns\n{words.strip()}").splitlines()
-    assert first == "What each width learns"
-    assert [len(line) for line in rest] == [77, 77, 23]
-    assert " ".join(rest) == words.strip()

@@ -64,7 +64,7 @@ MAKERS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "truncation": (Truncation, {}),
     "graph options": (GraphOptions, BLOCK),
     "setup": (Setup, {"task": "echo"}),
-    "comparison": (Comparison, {"task": "echo", **OF_COMPARISON}),
+    "comparison": (Comparison, {"setup": Setup(task="echo"), **OF_COMPARISON}),
 }
 
 

@@ -15,9 +15,10 @@ from tf_rnn.graph import make_graph as make_graph_of
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.options import STYLES as STYLE_NAMES
 from tf_rnn.options import OptionError, Setup
-from tf_rnn.tasks import Adding, Echo, Influence, Stream
+from tf_rnn.tasks import Adding, Echo, Influence
 from tf_rnn.training import DivergedError, Truncation, session_loop, train
 from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.stepper import Stepper
 from tf_rnn.truncation import Style, Window
 
 if TYPE_CHECKING:

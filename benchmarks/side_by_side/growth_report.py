@@ -10,8 +10,8 @@ from benchmarks.side_by_side.configurations import growth_configuration
 from benchmarks.side_by_side.peers import OWN
 from benchmarks.side_by_side.tables import milliseconds
 from benchmarks.side_by_side.widths import NAIVE, NAIVE_UP_TO
-from tf_rnn.comparison.tables import Table, as_markdown, number
 from tf_rnn.files import plain, write_json, write_text
+from tf_rnn.reporting import Table, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ def growth_report(growth: Growth, machine: Machine, command: str) -> str:
         "# Costs by graph width",
         f"{_network()}. {machine.line}.",
         f"```\n{command}\n```",
-        as_markdown(growth_table(growth)),
+        growth_table(growth).markdown(),
         " ".join(verdicts(growth)),
         "\n".join(failures),
         f"![Costs against width]({PLOT})",

@@ -9,7 +9,6 @@ from benchmarks.side_by_side.equality import TOLERANCE
 from benchmarks.side_by_side.floor import training_operations
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from benchmarks.side_by_side.worker import CHECKED_STEPS
-from tf_rnn.comparison.tables import as_markdown
 from tf_rnn.files import plain, write_json, write_text
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def report(
         f"{machine.line}; {rounds} round{'s' if rounds > 1 else ''}.",
         f"```\npython -m {COMMAND} {shlex.join(arguments)}".rstrip() + "\n```",
         SUMMARY,
-        as_markdown(summary_table(measurements)),
+        summary_table(measurements).markdown(),
         f"![Milliseconds per training step]({PLOT})",
     ]
     for measurement in measurements:
@@ -113,7 +112,7 @@ def _of_configuration(measurement: Measurement) -> list[str]:
     return [
         f"## {configuration.name}",
         f"{configuration.line[0].upper()}{configuration.line[1:]}.",
-        as_markdown(configuration_table(measurement)),
+        configuration_table(measurement).markdown(),
         f"Floor: {rate}.",
         *([left_out] if left_out else []),
     ]

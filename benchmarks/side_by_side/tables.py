@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.peers import FAMILIES, OWN
 from benchmarks.side_by_side.results import MEASURED, Measured, Measurement, ordered
-from tf_rnn.comparison.tables import Table, number
+from tf_rnn.reporting import Table, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What each step back adds to the gradient of one loss."""
+"""The contribution of each step back to the gradient of one loss."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def contributions(graph: UnrolledGraph) -> Any:
         graph: Any graph.
 
     Returns:
-        A tensor [num_steps, number of weights], lag 0 first: the cell's matrices W (all variables of
-        a third-party cell), laid out in one row.
+        A tensor [num_steps, number of weights], lag 0 first: the entries of the cell's matrices W (of
+        all variables of a third-party cell) in one row.
     """
     with graph.tf_graph.as_default(), tf.name_scope("contributions"):
         parts = _layered(graph) if graph.network.is_layered else _third_party(graph)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
 
 from tf_rnn.cli.options import (
     add_setup_options,
@@ -16,13 +13,11 @@ from tf_rnn.cli.options import (
     setup_options,
     whole,
 )
-from tf_rnn.comparison import Comparison, Results, open_workers, require_no_failures, sweep
-from tf_rnn.comparison.report import answer, slope_line, write_report
-from tf_rnn.comparison.screen import Screen
-from tf_rnn.comparison.tables import as_rich, cost_table, learning_table
+from tf_rnn.comparison import Comparison, compare
+from tf_rnn.comparison.sweep import FILES
 from tf_rnn.files import folder_name
-from tf_rnn.lock import made_and_held
-from tf_rnn.options import BUDGETS, STATES
+from tf_rnn.options import BUDGETS, STATES, Setup
+from tf_rnn.reporting.terminal import print_line, print_table, print_written
 from tf_rnn.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -31,7 +26,6 @@ if TYPE_CHECKING:
 
 NAME = "compare"
 HELP = "what does each width learn, what does it cost, and which one to use"
-PLAIN_WIDTH = 120
 AMOUNTS = {"updates": 2000, "seconds": 5, "epochs": 5}
 
 
@@ -88,32 +82,28 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     """
     comparison = _comparison(arguments)
     task = comparison.make_task()
-    comparison.check_data(task)
-    identity = comparison.identity(task)
-    folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    screen = Screen(Console(stderr=True))
-    with (
-        open_workers(arguments.scheduler, arguments.workers, screen) as workers,
-        made_and_held("out", folder),
-        screen,
-    ):
-        results = Results(folder, identity)
-        summaries, verdict = sweep(comparison, results, task, screen, workers)
-        files = write_report(comparison, results, summaries, verdict, task, words)
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    console.print(as_rich(learning_table(summaries, task)))
-    console.print(as_rich(cost_table(summaries)))
-    console.print(slope_line(summaries), highlight=False)
-    console.print(answer(summaries, verdict), highlight=False)
-    console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
-    require_no_failures(results, comparison.keys)
+    folder = arguments.out or Path("results") / folder_name(NAME, comparison.identity(task))
+    sweep = compare(
+        comparison,
+        task,
+        out=folder,
+        workers=arguments.workers,
+        scheduler=arguments.scheduler,
+        command=words,
+    )
+    print_table(sweep.table())
+    print_table(sweep.cost_table())
+    print_line(sweep.cost_sentence)
+    print_line(sweep.sentence)
+    print_written(folder / name for name in FILES)
+    sweep.require_no_failures()
 
 
 def _comparison(arguments: argparse.Namespace) -> Comparison:
     defaults = TASKS[arguments.task].defaults
     amounts: dict[str, Any] = AMOUNTS | {"tokens": defaults.tokens}
     return Comparison(
-        **setup_options(arguments),
+        setup=Setup(**setup_options(arguments)),
         num_steps=tuple(arguments.num_steps or defaults.num_steps),
         state=tuple(arguments.state),
         seeds=arguments.seeds,

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from tf_rnn.cli.options import add_setup_options, measurement, not_negative, path, results_folder, whole
-from tf_rnn.comparison.report import setup_line
-from tf_rnn.options import STATES, require_whole
-from tf_rnn.tasks import setup_identity
+from tf_rnn.cli.options import add_setup_options, measurement, not_negative, path, whole
+from tf_rnn.files import folder_name
+from tf_rnn.options import STATES
+from tf_rnn.reporting.terminal import print_line, print_written
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
-
-    from tf_rnn.options import Setup
-    from tf_rnn.tasks import Task
 
 NAME = "lags"
 HELP = "how far back the gradient reaches, and what each truncation cuts off"
@@ -59,37 +54,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     Raises:
         OptionError: If a value is not allowed.
     """
-    setup, task, num_steps, tokens = measurement(arguments)
-    require_whole("seed", arguments.seed, at_least=0)
-    identity = setup_identity(setup, task) | {
-        "num_steps": num_steps,
-        "tokens": tokens,
-        "state": arguments.state,
-        "seed": arguments.seed,
-    }
-    with results_folder(NAME, arguments.out, identity) as folder:
-        _measure(folder, setup, task, identity, words)
-
-
-def _measure(folder: Path, setup: Setup, task: Task, identity: dict[str, Any], words: Sequence[str]) -> None:
     # TensorFlow takes seconds to load, which --help and bad input need not wait for.
-    from tf_rnn.analysis.report import describe, write_lags  # noqa: PLC0415
-    from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
-    from tf_rnn.training import ProgressLine  # noqa: PLC0415
+    from tf_rnn.analysis.study import FILES, lag_identity, study_lags  # noqa: PLC0415
 
-    study = study_lags(
-        setup,
-        task,
-        identity["num_steps"],
-        tokens=identity["tokens"],
-        state=identity["state"],
-        seed=identity["seed"],
-        callbacks=[ProgressLine()],
-    )
-    line = setup_line(setup, f"{identity['tokens']:,.10g} tokens")
-    files = write_lags(folder, study, identity, task, line, words)
-    console = Console()
-    console.print(f"{describe('untrained', study.untrained)}.", highlight=False, soft_wrap=True)
-    if study.trained:
-        console.print(f"{describe('trained', study.trained)}.", highlight=False, soft_wrap=True)
-    console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+    setup, task, num_steps, tokens = measurement(arguments)
+    run_options: dict[str, Any] = {"tokens": tokens, "state": arguments.state, "seed": arguments.seed}
+    identity = lag_identity(setup, task, num_steps, **run_options)
+    folder = arguments.out or Path("results") / folder_name(NAME, identity)
+    study = study_lags(setup, task, num_steps, **run_options, out=folder, command=words)
+    for sentence in study.sentences:
+        print_line(sentence)
+    print_written(folder / name for name in FILES)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import inspect
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from tf_rnn.comparison.dask import EXTRA
 from tf_rnn.comparison.scheduler import LOCAL, require_scheduler
-from tf_rnn.files import as_path, claim_folder, folder_name
-from tf_rnn.lock import made_and_held
+from tf_rnn.files import as_path
 from tf_rnn.options import (
     ACTIVATIONS,
     CELL_OPTIONS,
@@ -34,7 +31,8 @@ from tf_rnn.options import (
 from tf_rnn.tasks import TASKS, Task, check_setup, make_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 BAD_INPUT = 2
 # Networks whose gradients are looked at are trained for this part of what a comparison trains.
@@ -316,16 +314,3 @@ def measurement(arguments: argparse.Namespace) -> Measurement:
     task.blocks(setup.batch_size, num_steps, "valid")
     tokens = defaults.tokens * SHARE_OF_BUDGET if arguments.tokens is None else arguments.tokens
     return Measurement(setup, task, num_steps, tokens)
-
-
-@contextlib.contextmanager
-def results_folder(name: str, out: Path | None, identity: dict[str, Any]) -> Iterator[Path]:
-    """Makes, holds and claims the folder that a command's results go to.
-
-    Raises:
-        OptionError: See `claim_folder`; or if another command is writing to it.
-    """
-    folder = out or Path("results") / folder_name(name, identity)
-    with made_and_held("out", folder):
-        claim_folder(folder, identity)
-        yield folder

@@ -1,4 +1,4 @@
-"""Where runs are done: the registry behind `--scheduler`."""
+"""Where runs are computed: the registry behind `--scheduler`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tf_rnn.comparison.dask import dask_workers
 from tf_rnn.comparison.local import local_workers
-from tf_rnn.options import OptionError
+from tf_rnn.options import OptionError, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.screen import Screen
 
 LOCAL = "local"
-# By the beginning of a scheduler's name, up to "://" where it is an address.
+# By the scheduler's name, or by the protocol of its address.
 SCHEDULERS: dict[str, Callable[[str, int | None, Screen], AbstractContextManager[Workers]]] = {
     LOCAL: local_workers,
     "tcp": dask_workers,
@@ -46,10 +46,12 @@ def open_workers(scheduler: str, count: int | None, screen: Screen) -> AbstractC
 
     Args:
         scheduler: `local`, or the address of a Dask scheduler, `tcp://HOST:PORT`.
-        count: How many, on this machine; None for one a core.
-        screen: Where progress is shown.
+        count: How many, on this machine; None for one per core.
+        screen: Where to show progress.
 
     Raises:
-        OptionError: If a value is not allowed, or on entry there is no such scheduler.
+        OptionError: If a value is not allowed; on entry, if there is no such scheduler.
     """
+    if count is not None:
+        require_whole("workers", count)
     return SCHEDULERS[require_scheduler(scheduler).partition("://")[0]](scheduler, count, screen)
