@@ -14,9 +14,10 @@ from benchmarks.side_by_side.peers import FAMILIES, PEERS
 from benchmarks.side_by_side.race import race
 from benchmarks.side_by_side.report import write_results
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
-from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.cli.parser import Parser, typed
 from tf_rnn.comparison.tables import as_rich
 from tf_rnn.files import make_folder
+from tf_rnn.options.rules import Number, Whole
 
 if TYPE_CHECKING:
     import argparse
@@ -53,13 +54,18 @@ def parser() -> Parser:
         metavar="LIBRARY",
         help=f"which to measure, of {', '.join(FAMILIES)}; default all",
     )
-    made.add_argument("--rounds", type=whole, default=7, metavar="N", help="turns of each, default 7")
     made.add_argument(
-        "--steps", type=whole, metavar="N", help="training steps a turn, default what a configuration wants"
+        "--rounds", type=typed(Whole()), default=7, metavar="N", help="turns of each, default 7"
+    )
+    made.add_argument(
+        "--steps",
+        type=typed(Whole()),
+        metavar="N",
+        help="training steps a turn, default what a configuration wants",
     )
     made.add_argument(
         "--limit",
-        type=positive,
+        type=typed(Number(above=0)),
         default=180.0,
         metavar="SECONDS",
         help="how long one may take to start, or for a turn, default 180",

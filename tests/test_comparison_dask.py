@@ -312,7 +312,7 @@ def test_an_interrupt_of_the_command_keeps_what_is_finished(steady: Cluster, tmp
         _, errors = process.communicate(timeout=DEADLINE)
     assert (process.returncode, "Traceback" in errors) == (130, False), errors
     assert errors.splitlines()[-1] == (
-        "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
+        "tf_rnn compare: interrupted; finished runs are kept; the same command continues from there"
     )
     assert 0 < len(losses(folder, many)) < 40
 

@@ -22,10 +22,10 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from tf_rnn.comparison import Results, decide, plots, summarise
-from tf_rnn.comparison.report import NO_VERDICT, configuration_line, setup_line, write_report
+from tf_rnn.comparison.report import NO_VERDICT, configuration_line, write_report
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import as_csv, as_markdown, as_rich, cost_table, learning_table, number
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup, setup_line
 from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:
@@ -336,4 +336,4 @@ def test_cost_picture_shows_all_costs(tmp_path: Path, drawn: list[Any]) -> None:
 def test_the_line_names_the_options_of_the_cell() -> None:
     setup = Setup(task="copy", cell="lstm", cell_options={"recurrent_gain": 1.5, "forget_bias": 4.0})
     line = setup_line(setup, "7 tokens")
-    assert line.startswith("Task copy, cell lstm 16, forget bias 4.0, recurrent gain 1.5, batch 200, "), line
+    assert line.startswith("Task copy, cell lstm 64, forget bias 4.0, recurrent gain 1.5, batch 20, "), line

@@ -55,9 +55,8 @@ def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    comparison = make_comparison(task="ehco", task_options={})
     with pytest.raises(OptionError, match=r"^task must be one of echo, .*; got 'ehco'$"):
-        comparison.make_task()
+        make_comparison(task="ehco", task_options={})
 
 
 def test_options_reach_the_task() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
@@ -14,9 +13,9 @@ import numpy as np
 import pytest
 from helpers import CASES, assert_close, chessboard, new_session, random_block, random_state
 
+from tf_rnn.__main__ import main
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell, describe_cell
-from tf_rnn.cli import export as command
 from tf_rnn.graph import UnrolledGraph, describe, described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference import exporting as module
@@ -502,9 +501,7 @@ def test_a_model_is_not_exported_to_where_a_run_clears_away(tmp_path: Path) -> N
 
 
 def run_command(*words: str) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_options(parser)
-    command.run(parser.parse_args(words), words)
+    assert main(["export", *words]) == 0
 
 
 def test_the_command_says_what_it_wrote(
@@ -535,9 +532,8 @@ def test_bad_input_is_told_before_tensorflow_is_loaded(tmp_path: Path, wrong: st
     (tmp_path / "run" / ("other" if wrong == "run" else "checkpoints")).mkdir(parents=True)
     (tmp_path / "out" / "something").mkdir(parents=True)
     code = (
-        "import argparse, sys; from tf_rnn.cli import export; p = argparse.ArgumentParser(); "
-        "export.add_options(p); a = p.parse_args(['run', 'out'])\n"
-        "try: export.run(a, [])\n"
+        "import pathlib, sys; from tf_rnn.cli import export\n"
+        "try: export.run({'folder': pathlib.Path('run'), 'out': pathlib.Path('out')}, [])\n"
         "except ValueError as e: print(e.option, 'tensorflow' in sys.modules)"
     )
     done = subprocess.run(

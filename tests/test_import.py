@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -15,9 +14,9 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
+from tf_rnn.__main__ import main
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
-from tf_rnn.cli import import_keras as command
 from tf_rnn.graph import UnrolledGraph, described_graph
 from tf_rnn.inference import load
 from tf_rnn.inference.exporting import export
@@ -292,12 +291,10 @@ def test_a_run_is_not_written_over_anything(runs: Path) -> None:
 
 @pytest.mark.parametrize("runs", ["one-hot"], indirect=True)
 def test_the_command(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_options(parser)
-    words = [str(runs / "out"), str(tmp_path / "back")]
-    command.run(parser.parse_args(words), words)
-    back = tmp_path / "back"
-    assert capsys.readouterr().out == f"written: {back}; go on with python -m tf_rnn train --resume {back}\n"
+    back = tmp_path / "my back"
+    assert main(["import", str(runs / "out"), str(back)]) == 0
+    line = f"written: {back}; resume with: python -m tf_rnn train --resume '{back}'\n"
+    assert capsys.readouterr().out == line
     assert load(back).tokens == tuple(sorted(set(SENTENCE)))
 
 
@@ -307,9 +304,8 @@ def test_bad_input_is_told_before_tensorflow_is_loaded(tmp_path: Path, wrong: st
     (tmp_path / "exported" / ("config.json" if wrong == "out" else "others.json")).touch()
     (tmp_path / "back" / "something").mkdir(parents=True)
     code = (
-        "import argparse, sys; from tf_rnn.cli import import_keras as c; p = argparse.ArgumentParser(); "
-        "c.add_options(p); a = p.parse_args(['exported', 'back'])\n"
-        "try: c.run(a, [])\n"
+        "import pathlib, sys; from tf_rnn.cli import import_keras as c\n"
+        "try: c.run({'exported': pathlib.Path('exported'), 'out': pathlib.Path('back')}, [])\n"
         "except ValueError as e: print(e.option, 'tensorflow' in sys.modules)"
     )
     done = subprocess.run(

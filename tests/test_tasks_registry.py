@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf_rnn.options import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError, Setup
+from tf_rnn.options import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError
+from tf_rnn.setup import Setup, check_setup
 from tf_rnn.tasks import (
     TASKS,
     Adding,
@@ -22,7 +23,6 @@ from tf_rnn.tasks import (
     Memory,
     Text,
     Words,
-    check_setup,
     described_task,
     make_task,
 )

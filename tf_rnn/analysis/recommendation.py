@@ -14,7 +14,7 @@ from tf_rnn.training import Silence
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training.progress import Listener
 

@@ -9,7 +9,7 @@ from tf_rnn.graph import make_graph
 from tf_rnn.training import Evaluation, Silence, Truncation, train
 
 if TYPE_CHECKING:
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training.progress import Listener
 

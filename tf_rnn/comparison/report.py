@@ -9,6 +9,7 @@ from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.tables import as_csv, as_markdown, cost_table, learning_table
 from tf_rnn.comparison.verdict import failure_sentence
 from tf_rnn.files import write_text
+from tf_rnn.setup import setup_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.settings import Comparison
     from tf_rnn.comparison.summary import Summary
     from tf_rnn.comparison.verdict import Verdict
-    from tf_rnn.options import Setup
     from tf_rnn.tasks import Task
 
 NO_VERDICT = "No run ended with a finite loss: limit the gradient with --clip-norm, or lower --learning-rate."
@@ -36,21 +36,6 @@ errors that flow back that far, in blocks of n steps (n - lag) / n. All widths s
 Costs are medians of interleaved runs with nothing else running: **build** makes the graph, **first
 run** is the first training step, **step** every further one; **memory** is the most that one training
 step holds at a time."""
-
-
-def setup_line(setup: Setup, amount: str) -> str:
-    """What is trained on what, and for how long, in one line."""
-    layers = f"{setup.num_layers} x " if setup.num_layers > 1 else ""
-    options = "".join(
-        f", {name.replace('_', ' ')} {value}" for name, value in sorted(setup.cell_options.items())
-    )
-    clip = f", gradient norm at most {setup.clip_norm:g}" if setup.clip_norm else ""
-    stride = f" by {setup.stride}" if setup.style == "sliding" else ""
-    style = "" if setup.style == "block" else f", {setup.style}{stride}"
-    return (
-        f"Task {setup.task}, cell {setup.cell} {layers}{setup.state_size}{options}, "
-        f"batch {setup.batch_size}, {setup.optimizer} {setup.learning_rate:g}{clip}{style}, {amount}"
-    )
 
 
 def configuration_line(comparison: Comparison) -> str:

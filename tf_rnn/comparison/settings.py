@@ -5,21 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tf_rnn.options import (
     BUDGETS,
     MOST,
     STATES,
     OptionError,
-    Setup,
     require_choice,
     require_positive,
     require_whole,
     shown,
 )
-from tf_rnn.tasks import Task, check_setup, make_task, setup_identity
+from tf_rnn.setup import Setup, check_setup, setup_identity
 from tf_rnn.tasks.downloads import DOWNLOADS
+
+if TYPE_CHECKING:
+    from tf_rnn.tasks import Task
 
 # Tokens of an epoch that are made for a run; a longer run has several epochs, to fit into memory.
 LONGEST_EPOCH = 20_000_000
@@ -96,7 +98,7 @@ class Comparison(Setup):
 
     def make_task(self) -> Task:
         """The task with its options; data that are made last for a whole run, without an epoch's end."""
-        task = make_task(self.task, **self.task_options)
+        task = super().make_task()
         if self.budget != "tokens" or self.style == "full":  # where a row is one window
             return task
         return task.lasting(min(math.ceil(self.amount), LONGEST_EPOCH))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.screen import Screen
     from tf_rnn.comparison.settings import Comparison
     from tf_rnn.comparison.summary import Summary
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 

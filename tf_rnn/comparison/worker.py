@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tf_rnn.files import plain
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from tf_rnn.analysis.study import LagStudy
     from tf_rnn.comparison.settings import Comparison, RunKey
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training import CurvePoint, Progress
 
@@ -192,7 +191,7 @@ def study_run(
     _give_up_if_stopped(contact)
     return study_lags(
         setup,
-        same_task(lambda: make_task(setup.task, **setup.task_options), data_sha256),
+        same_task(setup.make_task, data_sha256),
         key.num_steps,
         tokens=tokens,
         state=key.state,

@@ -8,7 +8,7 @@ from tf_rnn.cells import make_cell
 from tf_rnn.graph.unrolled import UnrolledGraph
 
 if TYPE_CHECKING:
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 

@@ -13,7 +13,7 @@ from tf_rnn.files import SUMMARIES
 from tf_rnn.graph.describe import describe
 from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
 from tf_rnn.options import OptionError, require_whole, shown
-from tf_rnn.tasks import check_rows
+from tf_rnn.setup import check_rows
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.divergence import DivergedError, LastGood
 from tf_rnn.training.evaluation import Evaluation, Evaluator
