@@ -14,8 +14,9 @@ from benchmarks.side_by_side.peers import FAMILIES, PEERS
 from benchmarks.side_by_side.race import race
 from benchmarks.side_by_side.report import write_results
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
-from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.cli.parser import Parser, typed
 from tf_rnn.files import make_folder
+from tf_rnn.options.rules import Number, Whole
 
 if TYPE_CHECKING:
     import argparse
@@ -53,16 +54,18 @@ def parser() -> Parser:
         metavar="LIBRARY",
         help=f"libraries to measure, out of {', '.join(FAMILIES)}; default all",
     )
-    made.add_argument("--rounds", type=whole, default=7, metavar="N", help="turns per library, default 7")
+    made.add_argument(
+        "--rounds", type=typed(Whole()), default=7, metavar="N", help="turns per library, default 7"
+    )
     made.add_argument(
         "--steps",
-        type=whole,
+        type=typed(Whole()),
         metavar="N",
         help="training steps per turn, default chosen by the configuration",
     )
     made.add_argument(
         "--limit",
-        type=positive,
+        type=typed(Number(above=0)),
         default=180.0,
         metavar="SECONDS",
         help="time limit for starting a process and for each of its turns, default 180",

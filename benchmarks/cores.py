@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.command import exit_status, output
 from benchmarks.side_by_side.processes import PeerError
-from tf_rnn.cli.options import Parser
+from tf_rnn.cli.parser import Parser
 from tf_rnn.comparison import available_cores
 from tf_rnn.comparison.results import FILE
 from tf_rnn.reporting import Table

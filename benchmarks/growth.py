@@ -11,8 +11,9 @@ from benchmarks.side_by_side.command import exit_status, output, say
 from benchmarks.side_by_side.growth_report import growth_table, verdicts, write_growth
 from benchmarks.side_by_side.machine import this_machine
 from benchmarks.side_by_side.widths import NAIVE_UP_TO, SERIES, Growth, measure_width
-from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.cli.parser import Parser, typed
 from tf_rnn.files import make_folder
+from tf_rnn.options.rules import Number, Whole
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +35,7 @@ def parser() -> Parser:
     made.add_argument(
         "--num-steps",
         nargs="+",
-        type=whole,
+        type=typed(Whole()),
         default=list(WIDTHS),
         metavar="N",
         help=f"widths, default {' '.join(map(str, WIDTHS))}; the naive unroll up to {NAIVE_UP_TO}",
@@ -48,12 +49,14 @@ def parser() -> Parser:
         help=f"variants to measure, out of {', '.join(SERIES)}; default {' '.join(DEFAULT)}",
     )
     made.add_argument(
-        "--repeats", type=whole, default=3, metavar="N", help="processes per measurement, default 3"
+        "--repeats", type=typed(Whole()), default=3, metavar="N", help="processes per measurement, default 3"
     )
-    made.add_argument("--rounds", type=whole, default=5, metavar="N", help="turns per process, default 5")
+    made.add_argument(
+        "--rounds", type=typed(Whole()), default=5, metavar="N", help="turns per process, default 5"
+    )
     made.add_argument(
         "--limit",
-        type=positive,
+        type=typed(Number(above=0)),
         default=180.0,
         metavar="SECONDS",
         help="time limit for starting a process and for each of its turns, default 180",

@@ -15,7 +15,8 @@ from unittest import mock
 
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.command import exit_status, output
-from tf_rnn.cli.options import Parser, positive, whole
+from tf_rnn.cli.parser import Parser, typed
+from tf_rnn.options.rules import Number, Whole
 from tf_rnn.reporting import Table
 
 if TYPE_CHECKING:
@@ -102,21 +103,13 @@ def session_share(seconds: float, state_size: int | None = None) -> Share:
     """
     from tf_rnn._tensorflow import tf  # noqa: PLC0415 (bad options are refused without it)
     from tf_rnn.graph import make_graph  # noqa: PLC0415
-    from tf_rnn.options import Setup  # noqa: PLC0415
+    from tf_rnn.setup import Setup  # noqa: PLC0415
     from tf_rnn.tasks import Text  # noqa: PLC0415
     from tf_rnn.training import ProgressLine, train  # noqa: PLC0415
 
     task = Text()
-    defaults = task.defaults
-    setup = Setup(
-        task=task.name,
-        cell=defaults.cell,
-        state_size=state_size or defaults.state_size,
-        batch_size=defaults.batch_size,
-        optimizer=defaults.optimizer,
-        learning_rate=defaults.learning_rate,
-    )
-    graph = make_graph(setup, task, max(defaults.num_steps), seed=0)
+    setup = Setup(task=task) if state_size is None else Setup(task=task, state_size=state_size)
+    graph = make_graph(setup, task, max(setup.defaults.num_steps), seed=0)
     clock = SessionClock()
     with tempfile.TemporaryDirectory() as folder, graph.session() as session, clock.watching(tf.Session):
         started = time.perf_counter()
@@ -162,10 +155,14 @@ def parser() -> Parser:
         "command line takes to answer without loading TensorFlow.",
         allow_abbrev=False,
     )
-    made.add_argument("--seconds", type=positive, default=20.0, metavar="S", help="training time, default 20")
-    made.add_argument("--state-size", type=whole, metavar="N", help="units, default as in `tf_rnn train`")
     made.add_argument(
-        "--repeats", type=whole, default=5, metavar="N", help="runs of each command line, default 5"
+        "--seconds", type=typed(Number(above=0)), default=20.0, metavar="S", help="training time, default 20"
+    )
+    made.add_argument(
+        "--state-size", type=typed(Whole()), metavar="N", help="units, default as in `tf_rnn train`"
+    )
+    made.add_argument(
+        "--repeats", type=typed(Whole()), default=5, metavar="N", help="runs of each command line, default 5"
     )
     return made
 

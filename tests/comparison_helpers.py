@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.comparison import Comparison, Parcel, Results
 from tf_rnn.comparison.summary import Summary
 from tf_rnn.comparison.worker import train_run
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

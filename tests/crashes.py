@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DEADLINE = 60.0
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tf_rnn.inference.narrator", "tf_rnn.training.resume", "tf_rnn.cli.train"])
+CONTEXT.set_forkserver_preload(["tf_rnn.inference.narrator", "tf_rnn.training_run", "tf_rnn.cli.train"])
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 

@@ -11,7 +11,7 @@ from comparison_helpers import made_up_cost, made_up_summary
 from tf_rnn.analysis.advice import Advice, advise, needed_width, smallest_width, widths_to_price
 from tf_rnn.analysis.lags import LagAnalysis
 from tf_rnn.comparison.verify import verification, widths_to_verify
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

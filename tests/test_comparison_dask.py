@@ -23,7 +23,7 @@ from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Work
 from tf_rnn.comparison import dask as on_dask
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.screen import Screen
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -309,7 +309,7 @@ def test_an_interrupt_of_the_command_keeps_what_is_finished(steady: Cluster, tmp
         _, errors = process.communicate(timeout=DEADLINE)
     assert (process.returncode, "Traceback" in errors) == (130, False), errors
     assert errors.splitlines()[-1] == (
-        "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
+        "tf_rnn compare: interrupted; finished runs are kept; the same command continues from there"
     )
     assert 0 < len(losses(folder, many)) < 40
 

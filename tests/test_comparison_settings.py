@@ -17,7 +17,8 @@ from comparison_helpers import RUNS, make_comparison
 from tf_rnn.comparison import RunKey
 from tf_rnn.comparison.settings import LONGEST_EPOCH
 from tf_rnn.files import folder_name
-from tf_rnn.options import LARGEST_WIDTH, OptionError, Setup
+from tf_rnn.options import LARGEST_WIDTH, OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo
 
 if TYPE_CHECKING:
@@ -52,9 +53,8 @@ def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    comparison = make_comparison(task="ehco", task_options={})
     with pytest.raises(OptionError, match=r"^task must be one of echo, .*; got 'ehco'$"):
-        comparison.make_task()
+        make_comparison(task="ehco", task_options={})
 
 
 def test_numbers_of_any_kind_can_be_written() -> None:

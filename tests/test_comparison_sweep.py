@@ -49,7 +49,8 @@ from tf_rnn.comparison.tables import learning_table
 from tf_rnn.comparison.verdict import NO_VERDICT, answer_sentence
 from tf_rnn.comparison.verify import verification
 from tf_rnn.comparison.worker import study_run, train_run
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Task, Text
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     assert sum(f"width 4, carry, seed 0: failed: {DIED}" in line for line in lines) == 1, errors
     assert lines[-1] == (
         f"tf_rnn compare: error: 1 of 4 runs failed (width 4, carry, seed 0: {DIED}); "
-        "what is finished is kept, the same command goes on from there"
+        "finished runs are kept; the same command continues from there"
     )
     sentence = (
         "1 of 4 runs failed, since their worker process died every time, and are left out "
@@ -137,7 +138,7 @@ def test_costs_whose_process_dies_end_the_command(
     line = assert_fails([*WORDS, "--out", str(tmp_path / "out")], 1, capsys, after=1)
     assert line == (
         "tf_rnn compare: error: the process that measures costs died twice (killed, or out of memory?); "
-        "what is finished is kept, the same command goes on from there"
+        "finished runs are kept; the same command continues from there"
     )
 
 

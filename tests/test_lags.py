@@ -27,7 +27,8 @@ from tf_rnn.analysis.study import study_lags
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.graph.lags import gradient_norms
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Adding, Copy, Echo, make_task
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ import pytest
 from command_helpers import (
     assert_bad_input,
     assert_fails,
-    assert_light,
     assert_refused,
     files,
     finished,
@@ -22,7 +21,7 @@ from command_helpers import (
 )
 
 from tf_rnn.analysis.study import study_lags
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:
@@ -246,8 +245,6 @@ def test_every_task(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
 
 BAD: dict[str, tuple[list[str], str]] = {
     "two widths": (["--num-steps", "2", "4"], "unrecognized arguments: 4"),
-    "tokens below 0": (["--tokens", "-1"], "argument --tokens: must be a number of at least 0, got '-1'"),
-    "seed -1": (["--seed", "-1"], "--seed must be a whole number of at least 0, got -1"),
     "stride beyond the width": (
         ["--style", "sliding", "--stride", "5", "--num-steps", "3"],
         "--stride must be from 1 to num_steps (3), got 5",
@@ -267,6 +264,20 @@ BAD: dict[str, tuple[list[str], str]] = {
     "task of another cell": (
         ["--cell", "influence"],
         "--cell must be vanilla or gru or lstm for the task echo, got 'influence'",
+    ),
+    "a cell without layers": (
+        ["--task", "influence", "--num-layers", "2"],
+        "--num-layers must be left out where cell is influence, got 2",
+    ),
+    "a cell without gain": (
+        ["--task", "influence", "--recurrent-gain", "1.5"],
+        "--recurrent-gain must be left out where cell is influence, got 1.5",
+    ),
+    "option of another task": (["--span", "5"], "--span must be left out unless task is adding"),
+    "span 1": (["--task", "adding", "--span", "1"], "--span must be a whole number of at least 2, got 1"),
+    "width larger than a row": (
+        ["--num-steps", "5001"],
+        "--num-steps must be at most 5000 (the 1000000 tokens of split 'train' cut into 200 rows), got 5001",
     ),
     "width larger than a row held out": (
         ["--num-steps", "1001"],

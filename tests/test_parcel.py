@@ -16,7 +16,8 @@ from comparison_helpers import made_up_cost, make_comparison, run_here
 
 from tf_rnn.comparison import Parcel, Results, Screen, Sweep, open_workers
 from tf_rnn.comparison.comparing import run_comparison
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Louder(Echo):
 SCRIPT = """
 import json
 from tf_rnn.comparison import Comparison, Screen, compare
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 
 print("once")
 setup = Setup(task="louder", state_size=3, batch_size=7)

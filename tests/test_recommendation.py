@@ -11,7 +11,8 @@ import pytest
 from tf_rnn.analysis.advice import needed_width, widths_to_price
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.comparison import Recommendation, Screen, recommend
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Stream, Task
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Delay(Task):
         return {}
 
 
-SETUP = Setup(task="delay", cell="vanilla", state_size=5, batch_size=7, optimizer="adam", learning_rate=0.01)
+SETUP = Setup(task=Delay(), cell="vanilla", state_size=5, batch_size=7, optimizer="adam", learning_rate=0.01)
 OPTIONS: dict[str, Any] = {"tokens": 60_000, "seeds": 2, "tolerance": TOLERANCE}
 
 

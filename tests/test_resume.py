@@ -20,12 +20,12 @@ from model_helpers import spoil, train_epoch
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
+from tf_rnn.experiment import resume
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
 from tf_rnn.options import OPTIMIZERS, SCHEDULES, STYLES, OptionError
 from tf_rnn.tasks import Adding, Copy, Echo, Influence, Stream, Text
 from tf_rnn.training import Callback, Schedule, Truncation, loop, session_loop, train
-from tf_rnn.training.resume import resume
 from tf_rnn.training.resume_rules import BUDGET, CHANGES, MAY_CHANGE, require_same_run
 from tf_rnn.training.run_folder import RunFolder, find_start, saved_config
 from tf_rnn.training.tensorboard import TensorBoard

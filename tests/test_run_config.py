@@ -60,7 +60,7 @@ WRONG: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "no training": (
         ("training",),
         {},
-        "training must have the keys budget, state, evaluations, truncation, ",
+        "training must have the keys budget, truncation, schedule, state, ",
     ),
     "no budget": (("training", "budget"), 3, "budget must have the keys amount, kind, got 3"),
     "more budget": (("training", "budget", "more"), 3, "budget must have the keys amount, kind, got {"),

@@ -12,7 +12,7 @@ from tf_rnn.analysis.advice import needed_width
 from tf_rnn.analysis.lags import measure_lags
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.graph import make_graph
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import TASKS, Task, make_task
 from tf_rnn.training import DivergedError, TrainingResult, Truncation, train
 

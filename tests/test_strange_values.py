@@ -26,7 +26,8 @@ from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.comparison import Comparison
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import load
-from tf_rnn.options import BUDGETS, GraphOptions, OptionError, Setup
+from tf_rnn.options import BUDGETS, GraphOptions, OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Text
 from tf_rnn.training import Budget, Schedule, Truncation, train
 from tf_rnn.training.stopwatch import Stopwatch

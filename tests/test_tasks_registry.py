@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.options import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError, Setup
+from tf_rnn.options import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError
+from tf_rnn.setup import Setup, check_setup
 from tf_rnn.tasks import (
     TASKS,
     Adding,
@@ -27,7 +28,6 @@ from tf_rnn.tasks import (
     Task,
     Text,
     Words,
-    check_setup,
     described_task,
     make_task,
 )

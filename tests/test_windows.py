@@ -14,7 +14,8 @@ from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph import make_graph as make_graph_of
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.options import STYLES as STYLE_NAMES
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Adding, Echo, Influence
 from tf_rnn.training import DivergedError, Truncation, session_loop, train
 from tf_rnn.training.probe import GradientProbe

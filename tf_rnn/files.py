@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
-from tf_rnn.options import OptionError, shown
+from tf_rnn.options import OptionError
+from tf_rnn.options.rules import Path as FolderPath
 from tf_rnn.run_config import require_run_config
 
 if TYPE_CHECKING:
@@ -22,22 +23,13 @@ if TYPE_CHECKING:
 CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
 SIGNATURE = "signature.json"
 ELSEWHERE = "choose another folder"
+# Given as the folder for results: one in this folder, named after the options.
+NAMED = Path("results")
 
 
 def as_path(option: str, value: Any) -> Path:
-    """Returns `value` as a path that TensorFlow can write to, too.
-
-    Raises:
-        OptionError: For an empty string (an unset shell variable, say) and names that UTF-8 cannot encode.
-    """
-    try:
-        name = os.fspath(value)
-        name.encode()
-    except (TypeError, AttributeError, UnicodeEncodeError) as error:
-        raise OptionError(option, f"must be the path of a folder, got {shown(value)}") from error
-    if not name or "\0" in name:
-        raise OptionError(option, f"must be the path of a folder, got {shown(value)}")
-    return Path(name)
+    """Returns `value` as a path, or raises OptionError; see `tf_rnn.options.rules.Path`."""
+    return FolderPath().check(option, value)
 
 
 def make_folder(option: str, folder: Path) -> None:

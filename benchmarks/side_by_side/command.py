@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from benchmarks.side_by_side.processes import PeerError
-from tf_rnn.cli.options import BAD_INPUT
+from tf_rnn.cli.parser import BAD_INPUT
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tf_rnn.analysis.lags import LagAnalysis
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
 
 # Seeds agree if the widths that they need are within this factor of each other.
 AGREEMENT = 1.5

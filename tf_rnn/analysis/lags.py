@@ -13,13 +13,14 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.contributions import contributions
 from tf_rnn.cells import VanillaCell
 from tf_rnn.graph.lags import gradient_norms
-from tf_rnn.tasks import Stream, check_setup
+from tf_rnn.setup import check_setup
+from tf_rnn.tasks import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 MOST_POSITIONS = 100

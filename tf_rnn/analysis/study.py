@@ -13,8 +13,7 @@ from tf_rnn.graph import make_graph
 from tf_rnn.options import require_whole
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.folder import results_folder
-from tf_rnn.tasks import setup_identity
-from tf_rnn.tasks.setup_line import setup_line
+from tf_rnn.setup import setup_identity, setup_line
 from tf_rnn.training import Evaluation, Truncation, train
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training import Callback
 
@@ -41,6 +40,7 @@ class LagStudy:
         identity: The configuration, ready for JSON.
         line: The configuration in words.
         lags: The lags at which the task has a dependency.
+        files: The files that were written.
     """
 
     untrained: LagAnalysis
@@ -49,6 +49,7 @@ class LagStudy:
     identity: dict[str, Any]
     line: str
     lags: tuple[int, ...]
+    files: Sequence[Path] = ()
 
     @property
     def last(self) -> LagAnalysis:
@@ -154,8 +155,7 @@ def study_lags(
     if out is not None:
         with results_folder(out, identity) as folder:
             study = _study(setup, task, identity, callbacks, threads)
-            study.write_files(folder, command)
-            return study
+            return dataclasses.replace(study, files=study.write_files(folder, command))
     return _study(setup, task, identity, callbacks, threads)
 
 

@@ -1,67 +1,45 @@
-"""`lags`: where the gradient goes, before and after training, and what truncation cuts off."""
+"""`lags`: how far back the gradient reaches, before and after training."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli.options import add_setup_options, measurement, not_negative, path, whole
-from tf_rnn.files import folder_name
-from tf_rnn.options import STATES
+import tf_rnn
+from tf_rnn.cli.groups import add_results, add_setup
+from tf_rnn.cli.parser import chosen
+from tf_rnn.files import NAMED
+from tf_rnn.options.declared import LAGS_OPTIONS, SETUP_OPTIONS
 from tf_rnn.reporting.terminal import print_line, print_written
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from tf_rnn.cli.parser import Parser
+
 NAME = "lags"
-HELP = "how far back the gradient reaches, and what each truncation cuts off"
+HELP = "measure how far back the gradient reaches, and what each truncation cuts off"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
-    group = parser.add_argument_group("what is measured")
-    group.add_argument(
-        "--num-steps",
-        type=whole,
-        metavar="N",
-        help="how far back to look, and the width to train at; default for echo 40",
-    )
-    group.add_argument(
-        "--tokens",
-        type=not_negative,
-        metavar="N",
-        help="how long to train, 0 for not at all; default a fifth of what compare trains",
-    )
-    group.add_argument(
-        "--state", choices=STATES, default="carry", help="in training, at a block's end; default carry"
-    )
-    group.add_argument("--seed", type=int, default=0, help="of the initial weights, default 0")
-    add_setup_options(parser)
-    group = parser.add_argument_group("where results go")
-    group.add_argument(
-        "--out", type=path, metavar="DIR", help="default results/lags-..., named after the options"
-    )
+    parser.add_declared("what is measured", LAGS_OPTIONS.values())
+    add_setup(parser)
+    add_results(parser, NAME, workers=False)
 
 
-def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+def run(given: dict[str, Any], words: Sequence[str]) -> None:
     """Runs the command.
 
     Args:
-        arguments: What the parser made of `words`.
+        given: The options that were given, by name.
         words: The command line, for the report.
 
     Raises:
         OptionError: If a value is not allowed.
     """
-    # TensorFlow takes seconds to load, which --help and bad input need not wait for.
-    from tf_rnn.analysis.study import FILES, lag_identity, study_lags  # noqa: PLC0415
-
-    setup, task, num_steps, tokens = measurement(arguments)
-    run_options: dict[str, Any] = {"tokens": tokens, "state": arguments.state, "seed": arguments.seed}
-    identity = lag_identity(setup, task, num_steps, **run_options)
-    folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    study = study_lags(setup, task, num_steps, **run_options, out=folder, command=words)
+    experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS))
+    options = {"out": NAMED} | chosen(given, (*LAGS_OPTIONS, "out"))
+    study = experiment.lags(**options, command=words)
     for sentence in study.sentences:
         print_line(sentence)
-    print_written(folder / name for name in FILES)
+    print_written(study.files)

@@ -1,100 +1,48 @@
-"""`recommend`: trains briefly, measures, names a width and says why."""
+"""`recommend`: recommends a length of the graph from the gradients of networks that are trained briefly."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli.options import (
-    add_setup_options,
-    add_worker_options,
-    measurement,
-    path,
-    positive,
-    share,
-    whole,
-)
-from tf_rnn.comparison import recommend
-from tf_rnn.comparison.recommendation import FILES
-from tf_rnn.files import folder_name
+import tf_rnn
+from tf_rnn.cli.groups import add_results, add_setup
+from tf_rnn.cli.parser import chosen
+from tf_rnn.files import NAMED
+from tf_rnn.options.declared import RECOMMEND_OPTIONS, SETUP_OPTIONS, WORKER_OPTIONS
 from tf_rnn.reporting.terminal import print_line, print_written
-from tf_rnn.tasks import setup_identity
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from tf_rnn.cli.parser import Parser
+
 NAME = "recommend"
-HELP = "which width to use, from the gradients of networks that are trained briefly"
+HELP = "recommend a sequence length, from the gradients of briefly trained networks"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
-    group = parser.add_argument_group("what is recommended")
-    group.add_argument(
-        "--num-steps",
-        type=whole,
-        metavar="N",
-        help="the widest graph to think of, at which networks are trained; default for echo 40",
-    )
-    group.add_argument(
-        "--tolerance",
-        type=share,
-        default=0.1,
-        metavar="P",
-        help="the part of the gradient that may be missing, default 0.1",
-    )
-    group.add_argument("--seeds", type=whole, default=3, metavar="N", help="networks to train, default 3")
-    group.add_argument(
-        "--tokens", type=positive, metavar="N", help="for each; default a fifth of what compare trains"
-    )
-    group.add_argument(
-        "--verify",
-        action="store_true",
-        help="train at the width, its half and its double as compare does, and say whether it held",
-    )
-    add_setup_options(parser)
-    group = parser.add_argument_group("how it runs")
-    add_worker_options(group)
-    group.add_argument(
-        "--out", type=path, metavar="DIR", help="default results/recommend-..., named after the options"
-    )
+    parser.add_declared("what is recommended", RECOMMEND_OPTIONS.values())
+    add_setup(parser, but=RECOMMEND_OPTIONS)
+    add_results(parser, NAME, workers=True)
 
 
-def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+def run(given: dict[str, Any], words: Sequence[str]) -> None:
     """Runs the command.
 
     Args:
-        arguments: What the parser made of `words`.
+        given: The options that were given, by name.
         words: The command line, for the report.
 
     Raises:
         OptionError: If a value is not allowed.
         WorkerDiedError: If runs failed; what was found without them is written nonetheless.
     """
-    setup, task, num_steps, tokens = measurement(arguments)
-    identity = setup_identity(setup, task) | {
-        "num_steps": num_steps,
-        "tokens": tokens,
-        "seeds": arguments.seeds,
-        "tolerance": arguments.tolerance,
-    }
-    folder = arguments.out or Path("results") / folder_name(NAME, identity)
-    found = recommend(
-        setup,
-        task,
-        num_steps,
-        tokens=tokens,
-        seeds=arguments.seeds,
-        tolerance=arguments.tolerance,
-        verify=arguments.verify,
-        out=folder,
-        workers=arguments.workers,
-        scheduler=arguments.scheduler,
-        command=words,
-    )
-    print_line(found.reason)
-    if found.verification:
-        print_line(found.verification)
-    print_written(folder / name for name in FILES)
-    found.require_no_failures()
+    experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS))
+    options = {"out": NAMED} | chosen(given, (*RECOMMEND_OPTIONS, *WORKER_OPTIONS, "out"))
+    advice = experiment.recommend(**options, command=words)
+    print_line(advice.reason)
+    if advice.verification:
+        print_line(advice.verification)
+    print_written(advice.files)
+    advice.require_no_failures()

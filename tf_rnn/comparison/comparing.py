@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison import worker
@@ -70,7 +71,7 @@ def compare(
         stack.enter_context(screen)
         sweep = run_comparison(comparison, task, parcel, Results(folder, identity), screen, opened)
         if folder is not None:
-            sweep.write_files(folder, command)
+            sweep = dataclasses.replace(sweep, files=sweep.write_files(folder, command))
     return sweep
 
 

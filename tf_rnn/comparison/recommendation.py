@@ -36,6 +36,7 @@ class Recommendation:
         sweep: The runs that verify the width; None without verification.
         identity: The configuration, ready for JSON.
         line: The configuration in words.
+        files: The files that were written.
     """
 
     advice: Advice
@@ -43,6 +44,7 @@ class Recommendation:
     sweep: Sweep | None
     identity: dict[str, Any]
     line: str
+    files: Sequence[Path] = ()
 
     @property
     def num_steps(self) -> int:

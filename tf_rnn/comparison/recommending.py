@@ -19,8 +19,7 @@ from tf_rnn.comparison.verify import widths_to_verify
 from tf_rnn.files import as_path
 from tf_rnn.options import MOST, OptionError, require_fraction, require_positive, require_whole
 from tf_rnn.reporting.folder import results_folder
-from tf_rnn.tasks import make_task, setup_identity
-from tf_rnn.tasks.setup_line import setup_line
+from tf_rnn.setup import setup_identity, setup_line
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from tf_rnn.analysis.study import LagStudy
     from tf_rnn.comparison.executors import Workers
     from tf_rnn.comparison.sweep import Sweep
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 # A verification trains for the tokens that suit the task; without such a number, for so many times those
@@ -154,7 +153,7 @@ def recommend(
         DivergedError: If a loss is not finite.
         WorkerDiedError: If a network could not be trained, since its worker died every time.
     """
-    task = make_task(setup.task, **setup.task_options) if task is None else task
+    task = setup.make_task() if task is None else task
     plan = Plan(setup, task, num_steps, tokens, seeds, tolerance, verify)
     plan.check()
     parcel, identity = Parcel.of(setup, task), plan.identity
@@ -171,7 +170,8 @@ def recommend(
         line = setup_line(setup, f"{tokens:,.10g} tokens")
         recommendation = Recommendation(advice, studies, sweep, identity, line)
         if folder is not None:
-            recommendation.write_files(folder, command)
+            files = recommendation.write_files(folder, command)
+            recommendation = dataclasses.replace(recommendation, files=files)
     return recommendation
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tf_rnn.reporting import Heading, Image, Page
 from tf_rnn.reporting.page import bullets, command_code
-from tf_rnn.tasks.setup_line import setup_line
+from tf_rnn.setup import setup_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

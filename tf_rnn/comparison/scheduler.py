@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tf_rnn.comparison.dask import dask_workers
 from tf_rnn.comparison.local import local_workers
-from tf_rnn.options import OptionError, require_whole
+from tf_rnn.options.declared import WORKER_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,23 +23,6 @@ SCHEDULERS: dict[str, Callable[[str, int | None, Screen], AbstractContextManager
 }
 
 
-def require_scheduler(name: str) -> str:
-    """Returns the name of a scheduler, or raises OptionError unless it is `local` or `tcp://HOST:PORT`."""
-    if name == LOCAL:
-        return name
-    try:
-        parts = urlsplit(name)
-        is_address = bool(parts.hostname and parts.port) and not (parts.path or parts.query)
-    except ValueError:  # the port is no number
-        is_address = False
-    if not is_address or parts.scheme not in SCHEDULERS:
-        raise OptionError(
-            "scheduler",
-            f"must be {LOCAL} or the address of a Dask scheduler, tcp://HOST:PORT, got {name!r}",
-        )
-    return name
-
-
 def open_workers(scheduler: str, count: int | None, screen: Screen) -> AbstractContextManager[Workers]:
     """Opens workers.
 
@@ -52,6 +34,5 @@ def open_workers(scheduler: str, count: int | None, screen: Screen) -> AbstractC
     Raises:
         OptionError: If a value is not allowed; on entry, if there is no such scheduler.
     """
-    if count is not None:
-        require_whole("workers", count)
-    return SCHEDULERS[require_scheduler(scheduler).partition("://")[0]](scheduler, count, screen)
+    name = WORKER_OPTIONS["scheduler"].check(scheduler)
+    return SCHEDULERS[name.partition("://")[0]](name, count, screen)

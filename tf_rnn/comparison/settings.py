@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn.options import (
     BUDGETS,
@@ -13,13 +13,15 @@ from tf_rnn.options import (
     MOST,
     STATES,
     OptionError,
-    Setup,
     require_choice,
     require_positive,
     require_whole,
     shown,
 )
-from tf_rnn.tasks import Task, check_setup, make_task, setup_identity
+from tf_rnn.setup import Setup, check_setup, setup_identity
+
+if TYPE_CHECKING:
+    from tf_rnn.tasks import Task
 
 # Generated data are made for a whole run, but an epoch must fit into memory.
 LONGEST_EPOCH = 20_000_000
@@ -118,7 +120,7 @@ class Comparison:
             task: Any task; None for the one that the setup names.
         """
         if task is None:
-            task = make_task(self.setup.task, **self.setup.task_options)
+            task = self.setup.make_task()
         if self.budget != "tokens" or self.setup.style == "full":  # a window is a whole row
             return task
         return task.lasting(min(math.ceil(self.amount), LONGEST_EPOCH))

@@ -38,11 +38,13 @@ class Sweep:
         comparison: The settings.
         task: What was learnt.
         results: All runs and costs; a folder may hold more than the comparison asks for.
+        files: The files that were written.
     """
 
     comparison: Comparison
     task: Task
     results: Results
+    files: Sequence[Path] = ()
 
     @functools.cached_property
     def summaries(self) -> list[Summary]:

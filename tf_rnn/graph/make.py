@@ -9,7 +9,7 @@ from tf_rnn.graph.unrolled import UnrolledGraph
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.options import CELLS, OptionError, Setup, require_choice, require_row, shown
+from tf_rnn.options import OptionError, require_choice, shown
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.arrays import Arrays
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
@@ -21,10 +20,9 @@ from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
 from tf_rnn.tasks.text import Text
 from tf_rnn.tasks.vocabulary import Vocabulary
 from tf_rnn.tasks.words import Words
-from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "SPLITS",
@@ -43,14 +41,11 @@ __all__ = [
     "Vocabulary",
     "Words",
     "cached_task",
-    "check_rows",
-    "check_setup",
     "cut_blocks",
     "cut_rows",
     "described_task",
     "make_task",
     "make_vocabulary",
-    "setup_identity",
 ]
 
 TASKS: dict[str, type[Task]] = {
@@ -66,12 +61,6 @@ TASKS: dict[str, type[Task]] = {
 # A text takes up to gigabytes; a process seldom works on more than one or two at a time.
 MOST_KEPT = 4
 _KEPT: dict[str, Task] = {}
-
-OPTIONS_OF_ONE_CELL = {"activation": "vanilla", "forget_bias": "lstm"}
-# Their output is the prediction itself.
-CELLS_THAT_PREDICT = ("influence",)
-# Inputs that no learnt vectors can stand for.
-OTHER_INPUTS = {"real": "whose inputs are real numbers", "none": "whose inputs are none"}
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -154,55 +143,3 @@ def make_vocabulary(task: str, tokens: Iterable[str]) -> Vocabulary:
     """
     kinds = {name: kind.vocabulary_kind for name, kind in TASKS.items() if issubclass(kind, Language)}
     return kinds[require_choice("task", task, kinds)](tokens)
-
-
-def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
-    """Raises OptionError unless a setup suits its task, and the task's data all widths.
-
-    Args:
-        setup: What is to be trained.
-        task: The setup's task.
-        num_steps: The widths.
-    """
-    for option, cell in OPTIONS_OF_ONE_CELL.items():
-        if option in setup.cell_options and setup.cell != cell:
-            raise OptionError(option, f"must be left out unless cell is {cell}, got {setup.cell!r}")
-    predicts = setup.cell in CELLS_THAT_PREDICT
-    if predicts != (task.readout == "none"):
-        fitting = [cell for cell in CELLS if (cell in CELLS_THAT_PREDICT) != predicts]
-        raise OptionError(
-            "cell", f"must be {' or '.join(fitting)} for the task {task.name}, got {setup.cell!r}"
-        )
-    layers = {"num_layers": setup.num_layers} if setup.num_layers > 1 else {}
-    for option, value in (layers | setup.cell_options).items():
-        if predicts:
-            raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
-    Truncation(setup.style, setup.stride, setup.tolerance).check_widths(min(num_steps), task.loss_steps)
-    _check_embedding(setup, task)
-    task.blocks(setup.batch_size, max(num_steps))
-    check_rows(setup.style, task, setup.batch_size)
-
-
-def check_rows(style: str, task: Task, batch_size: int) -> None:
-    """Raises OptionError if a truncation style makes one graph of a task's row, and it is too long."""
-    if style == "full":
-        require_row(task.row_length(batch_size))
-
-
-def _check_embedding(setup: Setup, task: Task) -> None:
-    if setup.embedding_size is not None and task.input_kind != "classes":
-        inputs = OTHER_INPUTS[task.input_kind]
-        raise OptionError("embedding_size", f"must be left out for the task {task.name}, {inputs}")
-    if setup.tied and task.num_classes != task.input_size:
-        raise OptionError(
-            "tied",
-            f"must be left out for the task {task.name}, which has {task.input_size} classes of inputs "
-            f"and {task.num_classes} of targets",
-        )
-
-
-def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
-    """All that makes a setup's results what they are, ready for JSON: its options and its data."""
-    identity = dataclasses.asdict(setup) | {"task_options": task.options()}
-    data = getattr(task, "sha256", None)
-    return identity | ({"data_sha256": data} if data else {})

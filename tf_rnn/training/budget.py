@@ -28,7 +28,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         require_choice("budget", self.kind, BUDGETS)
-        require_positive(self.kind, self.amount)
+        object.__setattr__(self, "amount", require_positive(self.kind, self.amount))
 
     def updates(self, tokens_per_update: int, updates_per_epoch: int) -> float:
         """The number of updates, rounded down but at least 1; inf for "seconds"."""

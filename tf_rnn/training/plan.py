@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.files import as_json_number
 from tf_rnn.graph.describe import describe
 from tf_rnn.options import STATES, OptionError, require_choice, require_whole, shown
-from tf_rnn.tasks import check_rows
+from tf_rnn.setup import check_rows
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import require_finite
 from tf_rnn.training.schedules import Schedule

@@ -6,21 +6,23 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError
+from tf_rnn.run_config import RUN_OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Options of `tf_rnn.resume`, with their places in the configuration.
-CHANGES = {
-    "num_steps": ("graph", "num_steps"),
-    "batch_size": ("graph", "batch_size"),
-    "learning_rate": ("graph", "learning_rate"),
-    "clip_norm": ("graph", "clip_norm"),
-    "recompute": ("graph", "recompute"),
-    "patience": ("training", "patience"),
-}
-# Initial weights and the place of a text do not matter any more.
-MAY_CHANGE = (*CHANGES.values(), ("graph", "seed"), ("task", "options", "data"))
+# Places in the configuration of the options that a resumed run may change. (Initial weights do not matter
+# any more.)
+MAY_CHANGE = (
+    *(
+        (part, name)
+        for part in ("graph", "training")
+        for name, option in RUN_OPTIONS.items()
+        if option.may_change
+    ),
+    ("graph", "seed"),
+    ("task", "options", "data"),
+)
 BUDGET = ("training", "budget")
 # The options of places whose last name is another.
 OPTIONS = {

@@ -54,6 +54,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         require_schedule(self.name, self.decay, self.decay_after)
+        object.__setattr__(self, "decay", float(self.decay))
 
     @property
     def wait(self) -> int:

@@ -1,4 +1,10 @@
-"""Settings that are known to work well together, under names; each holds what differs from the defaults."""
+"""Presets: published configurations under a name. Options given explicitly override them.
+
+`char-rnn` has the defaults of Karpathy's char-rnn (2015, `train.lua`), with two differences: it clips the
+gradient's norm at 5 where char-rnn clamps each element to [-5, 5], and RMSprop averages squared gradients
+with TensorFlow's 0.9 where char-rnn takes 0.95. `ptb-...` are the networks of Zaremba, Sutskever & Vinyals
+(2014), section 4.1.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +25,27 @@ _PTB: dict[str, Any] = {
     "schedule": "step",
 }
 
-# char-rnn: the defaults of Karpathy's char-rnn (2015). ptb-...: Zaremba et al. 2014, sections 4.1.
 PRESETS: dict[str, dict[str, Any]] = {
     "char-rnn": {
         "task": "text",
+        "cell": "lstm",
         "state_size": 128,
         "num_layers": 2,
+        "forget_bias": 1.0,
+        "init_scale": 0.08,
+        "num_steps": 50,
+        "batch_size": 50,
         "optimizer": "rmsprop",
+        "learning_rate": 0.002,
         "clip_norm": 5.0,
+        "schedule": "step",
+        "decay": 0.97,
+        "decay_after": 10,
+        "epochs": 50.0,
     },
     "ptb-small": {
         **_PTB,
+        "state_size": 200,
         "num_steps": 20,
         "init_scale": 0.1,
         "epochs": 13.0,
@@ -59,9 +75,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# What is of no use where another option is not as the preset has it.
+# Options of a preset that are dropped where another option is not as the preset has it.
 NEEDED = {"data": "task", "forget_bias": "cell", "decay": "schedule", "decay_after": "schedule"}
-# What two options say that cannot be given together.
+# Options of a preset that are dropped where one of these is given.
 EXCLUDED = {
     "epochs": ("tokens", "updates", "seconds"),
     "init_scale": ("recurrent_init", "recurrent_gain"),
@@ -69,11 +85,11 @@ EXCLUDED = {
 
 
 def preset_options(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a preset that go together with those that the user gave.
+    """The options of a preset that go together with those that were given.
 
     Args:
         name: A key of `PRESETS`, or None for none.
-        given: Options that the user gave, by name; they come before the preset's.
+        given: The options that were given, by name.
     """
     preset = PRESETS[name] if name else {}
 
@@ -82,4 +98,4 @@ def preset_options(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]
         as_needed = needed is None or given.get(needed, preset[needed]) == preset[needed]
         return as_needed and not any(other in given for other in EXCLUDED.get(option, ()))
 
-    return {option: value for option, value in preset.items() if is_of_use(option)}
+    return {option: value for option, value in preset.items() if option not in given and is_of_use(option)}
