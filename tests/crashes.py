@@ -159,7 +159,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     state = read_checkpoint(checkpoints(folder)[-1])
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     history = without_seconds(dataclasses.asdict(state.history))
-    curve = [[*point[:2], *point[3:]] for point in history.pop("curve")]  # the third is seconds
+    curve = [str(point._replace(seconds=0.0)) for point in history.pop("curve")]  # a nan is a nan
     return {
         "metrics": [without_seconds(json.loads(line)) for line in lines],
         "history": history,

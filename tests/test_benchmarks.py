@@ -33,7 +33,6 @@ from benchmarks.side_by_side.results import FAILED, MEASURED, SKIPPED, UNEQUAL, 
 from benchmarks.side_by_side.tables import configuration_table, summary_table
 from benchmarks.side_by_side.widths import Growth, Point
 from benchmarks.side_by_side.worker import CHECKED_STEPS, serve_peer
-from tf_rnn.comparison.tables import as_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -291,12 +290,12 @@ def test_stored_tables_and_verdicts_come_from_stored_results(tmp_path: Path) -> 
     measurements = [from_json(name, one) for name, one in stored.items()]
     assert [one.as_json() for one in measurements] == list(stored.values())
     for table in [summary_table(measurements), *map(configuration_table, measurements)]:
-        assert as_markdown(table) in page
+        assert table.markdown() in page
     folder = ROOT / "benchmarks" / "speed-growth"
     page = (folder / "report.md").read_text(encoding="utf-8")
     points = json.loads((folder / "results.json").read_text(encoding="utf-8"))["points"]
     found = Growth([Point(**point) for point in points])
-    assert as_markdown(growth_table(found)) in page
+    assert growth_table(found).markdown() in page
     assert " ".join(verdicts(found)) in page
     assert all(path.stat().st_size for path in write_growth(tmp_path, found, this_machine(), []))
 

@@ -202,10 +202,7 @@ def test_the_best_is_the_one_with_the_lowest_loss_while_it_is_undamaged(tmp_path
     path.write_bytes(b"")
     assert best(made, warnings.append) == 4
     assert warnings == [
-        (
-            "checkpoint-000001.npz is damaged (File is not a zip file); "
-            "checkpoint-000004.npz, the newest, is used"
-        )
+        f"{path.name} is damaged (File is not a zip file); checkpoint-000004.npz, the newest, is used"
     ]
     path.unlink()
     warnings.clear()

@@ -15,7 +15,7 @@ import tf_rnn
 from tf_rnn.graph import make_graph
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo, Stream, Task
-from tf_rnn.training import Schedule, Silence, train
+from tf_rnn.training import Schedule, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +46,7 @@ def test_training_is_that_of_the_loop() -> None:
     graph = make_graph(setup, Tides(), 5, seed=3)
     with graph.session(1) as session:
         schedule = Schedule("step", 0.25, 1)
-        expected = train(
-            graph, Tides(), epochs=2, schedule=schedule, seed=3, session=session, listener=Silence()
-        )
+        expected = train(graph, Tides(), epochs=2, schedule=schedule, seed=3, session=session, callbacks=())
     assert [point.valid_loss for point in run.curve] == [point.valid_loss for point in expected.curve]
     assert run.evaluation == expected.evaluation
     assert run.records[-1]["valid_loss"] == run.curve[-1].valid_loss

@@ -323,7 +323,3 @@ def test_results_of_another_configuration_are_not_overwritten(
     message = f"--out must hold results of the same configuration; in {str(place)!r} {message}"
     assert_refused(["lags", *TINY, *words, "--out", str(place)], message, capsys)
     assert files(place) == before
-
-
-def test_help_needs_no_tensorflow(tmp_path: Path) -> None:
-    assert_light({0: [["lags", "--help"]], 2: [["lags", "--seed", "x"]]}, tmp_path)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import tf_rnn
 from tf_rnn.cells import VanillaCell
 from tf_rnn.options import OptionError
-from tf_rnn.setup import Setup
-from tf_rnn.tasks import TASKS, Defaults, Echo, Stream, Task, check_setup, cut_blocks, cut_rows, make_task
+from tf_rnn.setup import Setup, check_setup
+from tf_rnn.tasks import TASKS, Defaults, Echo, Stream, Task, cut_blocks, cut_rows, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
