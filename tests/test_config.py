@@ -102,7 +102,7 @@ def test_what_is_accepted_can_be_written(options: dict[str, Any]) -> None:
     setup = vars(Setup(task="echo", **sizes, **options))
     assert json.loads(json.dumps(setup)) == setup
     assert type(setup["cell_options"]["recurrent_gain"]) is float
-    third = fractions.Fraction(1, 3)
+    third: Any = fractions.Fraction(1, 3)
     assert (
         json.loads(json.dumps([Budget("epochs", third).amount, Schedule("step", third).decay])) == [1 / 3] * 2
     )
