@@ -1,4 +1,4 @@
-"""A training run: prepared, so that nothing is refused later; trained, as a value."""
+"""Training runs: checked before they start, and values when they are done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a training run gave.
+    """A finished training run.
 
     Attributes:
         task: What was learnt.
