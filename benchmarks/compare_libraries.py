@@ -33,6 +33,7 @@ def parser() -> Parser:
     """Builds the argument parser."""
     lines = [f"{name}: {configuration.line}" for name, configuration in CONFIGURATIONS.items()]
     made = Parser(
+        argument_default=None,
         prog=NAME,
         description="Trains the same models in tf_rnn and in other libraries, alternating between them, and "
         "reports times.",

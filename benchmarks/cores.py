@@ -99,6 +99,7 @@ def cores_table(parts: dict[str, Used], cores: int) -> Table:
 def parser() -> Parser:
     """Builds the argument parser."""
     made = Parser(
+        argument_default=None,
         prog=NAME,
         description="Measures the fraction of CPU time that `compare` uses while it measures costs and "
         "while it trains.",

@@ -28,6 +28,7 @@ FOLDER = Path("results/speed-growth")
 def parser() -> Parser:
     """Builds the argument parser."""
     made = Parser(
+        argument_default=None,
         prog=NAME,
         description="Measures build time, first run, training step and memory of graphs of increasing width.",
         allow_abbrev=False,

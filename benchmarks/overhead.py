@@ -150,6 +150,7 @@ def overhead_table(share: Share, answers: dict[str, float]) -> Table:
 def parser() -> Parser:
     """Builds the argument parser."""
     made = Parser(
+        argument_default=None,
         prog=NAME,
         description="Measures the fraction of a training run spent inside session runs, and how long the "
         "command line takes to answer without loading TensorFlow.",

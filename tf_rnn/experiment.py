@@ -296,7 +296,7 @@ def resume(
     *,
     callbacks: Sequence[Any] | None = None,
     threads: int | None = None,
-    task: Task | None = None,
+    task: Task | str | None = None,
     **changes: Any,
 ) -> Run:
     """Resumes a training run.
@@ -313,4 +313,6 @@ def resume(
         OptionError: If there is no run, or an option may not change.
         DivergedError: If the loss or its gradient is not finite.
     """
+    if isinstance(task, str):  # repeated, like any other option
+        task, changes = None, {**changes, "task": task}
     return prepared_resume(folder, changes, task).start(callbacks, THREADS.check(threads))
