@@ -54,8 +54,12 @@ def test_training_is_that_of_the_loop() -> None:
     (first, last) = run.table().rows
     assert (first[:3], last[:3]) == (["1", "4", "80"], ["2", "8", "160"])
     assert last[4] == f"{run.curve[-1].valid_loss:.4f}"
+    assert str(run.table()).startswith("Learning curve\n\n| epoch | step | ")
+    assert len(repr(run)) < 500, "arrays and curves are not for the screen"
     assert [line.get_ydata()[-1] for line in run.figure().axes[0].lines] == list(run.curve[-1][3:5])
-    with pytest.raises(OptionError, match=r"^out must be given to train for a model to be loaded, got None$"):
+    with pytest.raises(
+        OptionError, match=r"^out must be given to train to load the model from it, got None$"
+    ):
         run.load()
 
 
@@ -77,6 +81,17 @@ def test_a_run_is_kept_loaded_and_resumed(tmp_path: Path, capsys: pytest.Capture
         OptionError, match=r"^epochs and tokens must not be given together; give one of them$"
     ):
         tf_rnn.resume(tmp_path / "a", epochs=1, tokens=5)
+
+
+def test_a_model_of_a_task_of_ones_own_is_evaluated(tmp_path: Path) -> None:
+    run = tf_rnn.Experiment(Tides(), **SIZES).train(5, epochs=2, out=tmp_path / "run", callbacks=())
+    losses = [model.evaluator().loss for model in (run.load(), tf_rnn.load(tmp_path / "run", task=Tides()))]
+    assert losses[0] == losses[1]
+    assert abs(losses[0] - run.evaluation.loss) < 1e-6
+    with pytest.raises(OptionError, match=r"^task must be given to load a model of a task of your own"):
+        tf_rnn.load(tmp_path / "run").evaluator()
+    with pytest.raises(OptionError, match=r"^task must be the task of the run, 'tides', got 'echo'$"):
+        tf_rnn.load(tmp_path / "run", task=Echo())
 
 
 def test_lags_are_a_value_and_files_if_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,8 +81,8 @@ class Run:
         from tf_rnn.inference import load  # noqa: PLC0415
 
         if self.folder is None:
-            raise OptionError("out", "must be given to train for a model to be loaded, got None")
-        return load(self.folder, checkpoint)
+            raise OptionError("out", "must be given to train to load the model from it, got None")
+        return load(self.folder, checkpoint, task=self.task)
 
 
 @dataclasses.dataclass(frozen=True)

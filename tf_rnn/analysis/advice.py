@@ -38,9 +38,9 @@ class Advice:
     sure: bool
     tolerance: float
     needed: list[int]
-    relative_bias: list[float]
+    relative_bias: list[float] = dataclasses.field(repr=False)
     step_milliseconds: float
-    costs: list[dict[str, Any]]
+    costs: list[dict[str, Any]] = dataclasses.field(repr=False)
 
 
 def smallest_width(setup: Setup) -> int:
@@ -94,7 +94,7 @@ def advise(
         reasons = [_no_gradient(without, len(analyses), widest)]
     else:
         reasons = [
-            _loss_of_gradient(width, bias, tolerance, analyses),
+            _loss_of_gradient(width, tolerance, analyses),
             _price(by_width[width], by_width[widest]),
             _certainty(needed, agree, wide_enough, widest),
         ]
@@ -123,18 +123,21 @@ def _no_gradient(without: int, networks: int, widest: int) -> str:
     )
 
 
-def _loss_of_gradient(
-    width: int, bias: Sequence[float], tolerance: float, analyses: Sequence[LagAnalysis]
-) -> str:
-    widest, half = len(bias), max(1, width // 2)
+def _loss_of_gradient(width: int, tolerance: float, analyses: Sequence[LagAnalysis]) -> str:
+    """What truncation loses, of the network that loses most: the one that decides."""
+    most = [max(values) for values in zip(*(a.relative_bias for a in analyses), strict=True)]
+    widest, half = len(most), max(1, width // 2)
+    up_to = "up to " if len(analyses) > 1 else ""
     half_life = statistics.median(analysis.half_life for analysis in analyses)
     decay = "" if math.isnan(half_life) else ", whose norm does not decay"
     if half_life > 0:
         decay = f", whose norm halves every {half_life:.1f} steps"
+    narrower = ""
+    if half < width:
+        narrower = f"; truncating after {steps(half)} would lose {up_to}{most[half - 1]:.0%}"
     return (
-        f"Use num_steps {width}: truncating after {steps(width)} loses {bias[width - 1]:.0%} of the gradient "
-        f"over {steps(widest)}{decay}; truncating after {steps(half)} would lose {bias[half - 1]:.0%} "
-        f"(at most {tolerance:.0%} is acceptable)."
+        f"Use num_steps {width}: truncating after {steps(width)} loses {up_to}{most[width - 1]:.0%} of the "
+        f"gradient over {steps(widest)}{decay}{narrower} (at most {tolerance:.0%} is acceptable)."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.reporting.style import line_styles, make_figure
+from tf_rnn.reporting.style import line_styles, make_figure, whole_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +46,10 @@ def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: 
         norms.set_yscale("log", nonpositive="mask")
         norms.set_ylim(min(positive) / 3, max(positive) * 30)
     norms.set_xlabel(LAG_LABEL)
+    whole_ticks(norms)
     bias.set_ylabel(LOST)
-    bias.set_xlabel("truncated after so many steps, or width of the blocks")
+    bias.set_xlabel("steps after which the gradient is truncated, or width of the blocks")
+    whole_ticks(bias)
     bias.set_ylim(0, None)
     for lag in lags:
         norms.axvline(lag, **THIN)
@@ -84,7 +86,8 @@ def advice_figure(biases: Sequence[Sequence[float]], tolerance: float, num_steps
     )
     axes.axvline(num_steps, color="black", linewidth=1)
     axes.annotate(f" num_steps {num_steps}", (num_steps, 0.97), xycoords=("data", "axes fraction"), va="top")
-    axes.set_xlabel("truncated after so many steps")
+    axes.set_xlabel("steps after which the gradient is truncated")
+    whole_ticks(axes)
     axes.set_ylabel(LOST)
     axes.set_ylim(0, None)
     axes.legend(edgecolor="none", fontsize=9)

@@ -43,10 +43,10 @@ class LagStudy:
         files: The files that were written.
     """
 
-    untrained: LagAnalysis
-    trained: LagAnalysis | None
+    untrained: LagAnalysis = dataclasses.field(repr=False)
+    trained: LagAnalysis | None = dataclasses.field(repr=False)
     evaluation: Evaluation | None
-    identity: dict[str, Any]
+    identity: dict[str, Any] = dataclasses.field(repr=False)
     line: str
     lags: tuple[int, ...]
     files: Sequence[Path] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, make_figure, width_axis
+from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, make_figure, whole_ticks, width_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,8 +100,10 @@ def cost_figure(costs: Sequence[Mapping[str, Any]], title: str) -> Any:
         axes.set_ylabel(label)
         for (name, (key, factor)), style in zip(lines.items(), STYLES.values(), strict=False):
             values = [cost[key] * factor for cost in costs]
-            axes.plot(widths, values, color=style["color"], marker=style["marker"], label=name)
+            look = {"color": style["color"], "marker": style["marker"], "clip_on": False}
+            axes.plot(widths, values, label=name, **look)
         axes.set_ylim(bottom=0)
+        whole_ticks(axes)
         if len(lines) > 1:
             axes.legend(frameon=False)
     return figure

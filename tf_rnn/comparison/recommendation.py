@@ -40,9 +40,9 @@ class Recommendation:
     """
 
     advice: Advice
-    studies: list[LagStudy]
+    studies: list[LagStudy] = dataclasses.field(repr=False)
     sweep: Sweep | None
-    identity: dict[str, Any]
+    identity: dict[str, Any] = dataclasses.field(repr=False)
     line: str
     files: Sequence[Path] = ()
 

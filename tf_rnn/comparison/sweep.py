@@ -43,7 +43,7 @@ class Sweep:
 
     comparison: Comparison
     task: Task
-    results: Results
+    results: Results = dataclasses.field(repr=False)
     files: Sequence[Path] = ()
 
     @functools.cached_property

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError, require_whole
-from tf_rnn.tasks import described_task
+from tf_rnn.tasks import TASKS, described_task
 from tf_rnn.training.evaluation import Evaluation, has_loss, stacked_losses
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class ModelEvaluator:
         open_session: Opens a session of a graph on the same variables, with their trained values.
         task: Name and options of the task that the model was trained on.
         vocabulary: The tokens of a language model, else None.
+        own: The task itself, for one that is not in `tf_rnn.tasks`.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class ModelEvaluator:
         open_session: Callable[[Any], Any],
         task: dict[str, Any],
         vocabulary: tuple[str, ...] | None,
+        own: Task | None = None,
     ) -> None:
         self._graph, self._open_session = graph, open_session
-        self._description, self._vocabulary = task, vocabulary
+        self._description, self._vocabulary, self._own = task, vocabulary, own
 
     def __call__(
         self,
@@ -110,11 +112,16 @@ class ModelEvaluator:
 
         Raises:
             OptionError: If the data do not exist, are not in the model's vocabulary, or have changed since
-                the model was trained on them.
+                the model was trained on them; or the task is not in `tf_rnn.tasks` and was not given.
         """
         if data is not None and "data" not in self._description["options"]:
             name = self._description["name"]
             raise OptionError("data", f"must be left out for the task {name}, got {str(data)!r}")
+        if self._own is not None:
+            return self._own
+        if self._description["name"] not in TASKS:
+            name = self._description["name"]
+            raise OptionError("task", f"must be given to load a model of a task of your own, {name!r}")
         changes = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
             return self._other_task({**changes, "data": data})

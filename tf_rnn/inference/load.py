@@ -14,8 +14,9 @@ from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice
-from tf_rnn.tasks import make_vocabulary
+from tf_rnn.tasks import TASKS, make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
+from tf_rnn.training.plan import check_fit
 from tf_rnn.training.state import restore
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.tasks import Vocabulary
+    from tf_rnn.tasks import Task, Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Model:
         evaluator: Measures its loss on data; see `ModelEvaluator`.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint = dataclasses.field(repr=False)
     graph: UnrolledGraph
     session: Any
     stepper: Stepper
@@ -106,15 +107,17 @@ class Model:
         )
 
 
-def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
+def load(folder: str | os.PathLike[str], checkpoint: str = "best", *, task: Task | None = None) -> Model:
     """Loads a trained model.
 
     Args:
         folder: The folder in which `train` saved a run (`out`).
         checkpoint: "best" for the lowest validation loss, or "last".
+        task: The task to evaluate on; needed only if it is not one of `tf_rnn.tasks`.
 
     Raises:
-        OptionError: (a ValueError) If there is no run, or none of its checkpoints is undamaged.
+        OptionError: (a ValueError) If there is no run, or none of its checkpoints is undamaged, or the
+            model does not take the task's inputs and targets.
     """
     found = find_checkpoint(as_path("folder", folder), checkpoint)
     config = found.state.config
@@ -124,6 +127,7 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     if config["graph"]["loss_steps"] not in ("all", "marked"):
         one_step["loss_steps"] = "all"
     graph = described_graph(description, **one_step)
+    own = _own_task(task, config["task"]["name"], graph)
     step, names = StepGraph.of(graph), weight_names(graph)
 
     def open_session(of: UnrolledGraph) -> Any:
@@ -132,8 +136,22 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
         return opened
 
     session = open_session(graph)
-    evaluator = ModelEvaluator(graph, open_session, config["task"], found.state.vocabulary)
+    evaluator = ModelEvaluator(graph, open_session, config["task"], found.state.vocabulary, own)
     return Model(found, graph, session, Stepper(step, session), evaluator)
+
+
+def _own_task(task: Task | None, name: str, graph: UnrolledGraph) -> Task | None:
+    """A task that is not one of `tf_rnn.tasks`; None for one that the run's folder describes.
+
+    Raises:
+        OptionError: If the task is of another name, or does not fit the graph.
+    """
+    if task is None:
+        return None
+    if task.name != name:
+        raise OptionError("task", f"must be the task of the run, {name!r}, got {task.name!r}")
+    check_fit(graph, task)
+    return None if name in TASKS else task
 
 
 def find_checkpoint(folder: Path, which: str) -> Checkpoint:

@@ -49,6 +49,11 @@ def width_axis(axes: Any, widths: Sequence[int], label: str) -> None:
     axes.set_xlabel(label)
 
 
+def whole_ticks(axes: Any) -> None:
+    """Puts the ticks of the x-axis, numbers of steps, at whole numbers."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
 def line_styles() -> list[dict[str, Any]]:
     """A colour and a marker for each of several curves."""
     return [

@@ -43,6 +43,9 @@ class Table(NamedTuple):
         """
         return cls(title, list(names), [[record.get(name) for name in names] for record in records])
 
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.markdown()}" if self.title else self.markdown()
+
     def markdown(self) -> str:
         """The table in Markdown, columns aligned to the right."""
         rows = [_one_line(self.header), ["---:"] * len(self.header), *map(_cells, self.rows)]

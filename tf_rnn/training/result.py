@@ -38,13 +38,13 @@ class TrainingResult:
         unit: The unit of losses.
     """
 
-    curve: list[CurvePoint]
+    curve: list[CurvePoint] = dataclasses.field(repr=False)
     evaluation: Evaluation
     updates: int
     tokens: int
     seconds: float
-    final_state: Any
-    weights: dict[str, np.ndarray]
+    final_state: Any = dataclasses.field(repr=False)
+    weights: dict[str, np.ndarray] = dataclasses.field(repr=False)
     unit: str = "nats"
 
     @property
