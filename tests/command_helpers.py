@@ -8,15 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tf_rnn.__main__ import main
+from tf_rnn.analysis import cost
+from tf_rnn.comparison import Workers, comparing, scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    import pytest
 
 DEADLINE = 120.0
 HEAVY = ("tensorflow", "keras", "matplotlib", "distributed")
@@ -92,11 +95,46 @@ def captured(words: Sequence[str]) -> list[str]:
     return errors.getvalue().splitlines()
 
 
+def printed(words: Sequence[str]) -> list[str]:
+    """The same: lines of standard output."""
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        captured(words)
+    return shown.getvalue().splitlines()
+
+
 def succeeds(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, list[str]]:
     """The command in this process, which must succeed: standard output, lines of standard error."""
     status, out, err = run_main(words, capsys)
     assert status == 0, f"status {status}, not 0: {err}"
     return out, err.splitlines()
+
+
+class Here(Executor):
+    """Does work in this process, at once."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments, **options))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextlib.contextmanager
+def workers_here() -> Iterator[None]:
+    """`compare` and `recommend` start no processes, and measure costs once."""
+
+    @contextlib.contextmanager
+    def opened(*_: object) -> Iterator[Workers]:
+        yield Workers(Here(), None, lambda: 1, ())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(scheduler.SCHEDULERS, "local", opened)
+        patch.setattr(comparing, "local_workers", opened)
+        for name, value in {"BUILDS": 1, "ROUNDS": 1, "TRACES": 1, "SECONDS_PER_ROUND": 0.0}.items():
+            patch.setattr(cost, name, value)
+        yield
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -135,22 +173,6 @@ def assert_refused(
     beginning = line.partition(": error: ")[2][: len(message)]
     assert beginning == message, f"{line!r}, not {message!r}"
     return line
-
-
-def assert_bad_input(
-    name: str,
-    words: Sequence[str],
-    message: str,
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A command that makes a folder refuses bad input, and makes none, be it named or not."""
-    monkeypatch.chdir(folder)
-    before = files(folder), sorted(folder.rglob("*"))
-    for out in ([], ["--out", "results/mine"]):
-        assert_refused([name, *words, *out], message, capsys)
-        assert (files(folder), sorted(folder.rglob("*"))) == before, "something was left behind"
 
 
 def assert_light(cases: Mapping[int, Sequence[Sequence[str]]], folder: Path) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from command_helpers import DEADLINE, assert_refused, ended, files, started, succeeds
+from command_helpers import DEADLINE, assert_refused, ended, started, succeeds
 from model_helpers import keep_run, random_weights, write_splits
 
 from tf_rnn.cells import LSTMCell, VanillaCell
@@ -116,16 +116,6 @@ def test_each_piece_is_shown_before_the_next_is_computed(
     assert shown == ["a", "ab", "abé"]
 
 
-def test_what_is_written_last_may_find_nobody_reading(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that goes away after the text and before the newline."""
-    read, write = os.pipe()
-    stdout = os.fdopen(write, "w", encoding="utf-8")
-    monkeypatch.setattr(sys, "stdout", stdout)
-    os.close(read)
-    assert ended(["sample", str(kept), "--length", "0"]) == 0
-    stdout.close()  # into nowhere, where it was turned
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_terminal_that_lacks_a_letter_shows_a_question_mark(
     kept: Path, model: Model, encoding: str, monkeypatch: pytest.MonkeyPatch
@@ -137,39 +127,7 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark(
     assert written.getvalue() == expected.encode(encoding, "replace")
 
 
-# --- bad input -------------------------------------------------------------------------------------
-
-BAD: dict[str, tuple[list[str], str]] = {
-    "no folder": ([], "the following arguments are required: DIR"),
-    "no such folder": (["missing"], "DIR must be the folder of a training run, got 'missing'"),
-    "a file": (["notes.txt"], "DIR must be the folder of a training run, got 'notes.txt'"),
-    "option of another command": (["run", "--split", "test"], "unrecognized arguments: --split test"),
-}
-BAD_WITH_A_MODEL: dict[str, tuple[list[str], str]] = {
-    "unknown prime": (
-        ["run", "--prime", "abQ"],
-        "--prime must hold only the 6 characters of the vocabulary, got 'Q' at position 2",
-    ),
-    "a model of no language": (["echo"], "DIR must hold a language model, got one of the task echo"),
-}
-
-
-@pytest.fixture(scope="module")
-def place(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where bad input is typed."""
-    folder = tmp_path_factory.mktemp("bad")
-    (folder / "notes.txt").write_text("mine", encoding="utf-8")
-    (folder / "run").symlink_to(kept, target_is_directory=True)
-    keep_run(folder / "echo", Echo(length=60, valid_length=50), VanillaCell(3))
-    return folder
-
-
-@pytest.mark.parametrize("case", [*BAD, *BAD_WITH_A_MODEL])
-def test_bad_input_is_one_line_that_names_the_option(
-    case: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(place)
-    words, message = (BAD | BAD_WITH_A_MODEL)[case]
-    before = files(place)
-    assert_refused(["sample", *words], message, capsys)
-    assert files(place) == before
+def test_a_model_of_no_language_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = keep_run(tmp_path / "echo", Echo(length=60, valid_length=50), VanillaCell(3))
+    message = "DIR must hold a language model, got one of the task echo"
+    assert_refused(["sample", str(folder)], message, capsys)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
-import resource
 import shlex
 import shutil
 import subprocess
@@ -17,22 +15,19 @@ import numpy as np
 import pytest
 from command_helpers import (
     DEADLINE,
-    assert_bad_input,
-    assert_fails,
     assert_refused,
     captured,
     files,
     run_main,
     succeeds,
 )
-from model_helpers import checkpoints, made_up_text, metrics, spoil
+from model_helpers import checkpoints, made_up_text, metrics
 
 from tf_rnn.inference import load
 from tf_rnn.tasks import TASKS, Adding, Influence
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LETTERS = 400  # 360 to train on: four rows of 89 tokens are 17 blocks of 5
@@ -120,38 +115,13 @@ def test_it_says_how_it_went(said: list[str], kept: Path) -> None:
     ]
 
 
-def test_it_writes_its_files(kept: Path) -> None:
-    found = {re.sub(r"events\..*", "events", name) for name in files(kept)}
-    assert found == {
-        "config.json",
-        "metrics.jsonl",
-        *(f"checkpoints/checkpoint-00000{number}.npz" for number in (2, 3)),
-        "summaries/events",
-        "summaries/samples/events",
-        "summaries/gradient_by_lag/update_00000000/events",
-        f"summaries/gradient_by_lag/update_{EPOCH:08d}/events",
-    }
-
-
-KEYS: dict[str, type] = {
-    "epoch": int,
-    "step": int,
-    "tokens": int,
-    "train_loss": float,
-    "valid_loss": float,
-    "perplexity": float,
-    "seconds": float,
-}
-
-
-def test_metrics_that_other_programs_rely_on(kept: Path) -> None:
+def test_metrics_have_a_line_for_each_epoch(kept: Path) -> None:
     lines = metrics(kept)
     assert [(line["epoch"], line["step"], line["tokens"]) for line in lines] == [
         (1, EPOCH, EPOCH * 20),
         (2, 2 * EPOCH, 2 * EPOCH * 20),
     ]
     for line in lines:
-        assert {name: type(line[name]) for name in KEYS} == KEYS
         assert line["perplexity"] == math.exp(line["valid_loss"])
         assert line["seconds"] > 0
     assert lines[1]["valid_loss"] < lines[0]["valid_loss"] < math.log(6) + 0.2, lines
@@ -198,19 +168,6 @@ def test_without_a_folder_it_goes_to_one_named_after_the_options(
     assert_refused([*words, "1"], message, capsys)
     succeeds([*words, "2"], capsys)
     assert len(list((tmp_path / "results").iterdir())) == 2
-
-
-def test_a_folder_that_holds_results_is_left_alone(
-    line: list[str], copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = files(copy)
-    message = (
-        f"--out must be a new folder, {str(copy)!r} holds results already (a training run can be resumed)"
-    )
-    assert_refused([*line, "--out", str(copy)], message, capsys)
-    (copy / "config.json").unlink()
-    assert_refused([*line, "--out", str(copy)], message, capsys)
-    assert files(copy) == {name: content for name, content in before.items() if name != "config.json"}
 
 
 OTHER_TASKS: dict[str, tuple[Any, tuple[Any, ...], list[str], str]] = {
@@ -344,28 +301,6 @@ def test_a_run_that_patience_has_ended_says_so(
     assert lines[2] == ("nothing left to do: no improvement for 1 evaluations; raise --patience to continue")
 
 
-def test_what_cannot_be_gone_on_with(
-    copy: Path, tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for folder in (tmp_path / "missing", tmp_path, text):
-        message = f"--resume must be the folder of a training run, got {str(folder)!r}"
-        assert_refused(["train", "--resume", str(folder)], message, capsys)
-    message = "argument --out: not allowed with argument --resume"
-    assert_refused(["train", "--resume", str(copy), "--out", str(tmp_path / "out")], message, capsys)
-    other = tmp_path / "other.txt"
-    other.write_text(made_up_text(LETTERS, seed=1), encoding="utf-8")
-    message = "--data must be the text that the run was started with; this is another one"
-    before = files(copy)
-    assert_refused(["train", "--resume", str(copy), "--data", str(other)], message, capsys)
-    wide = "--num-steps must be at most 89 (the 359 tokens of split 'train' cut into 4 rows), got 1000"
-    assert_refused(["train", "--resume", str(copy), "--num-steps", "1000"], wide, capsys)
-    assert files(copy) == before
-    for checkpoint in checkpoints(copy):
-        spoil(checkpoint)
-    message = f"--resume must have an undamaged checkpoint, {str(copy)!r} has none"
-    assert_refused(["train", "--resume", str(copy)], message, capsys)
-
-
 def test_a_schedule_over_the_whole_budget_keeps_it(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -380,15 +315,6 @@ def test_a_schedule_over_the_whole_budget_keeps_it(
         assert_refused(["train", "--resume", str(folder), f"--{option}", value], message, capsys)
     _, lines = succeeds(["train", "--resume", str(folder), "--updates", "2"], capsys)
     assert lines[2].startswith("nothing left to do: already trained for 2 updates; ")
-
-
-def test_a_damaged_checkpoint_is_passed_over_and_told(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = but_for_time(copy)
-    spoil(checkpoints(copy)[-1])
-    _, lines = succeeds(["train", "--resume", str(copy), "--threads", "1"], capsys)
-    told = [line for line in lines if line.startswith("checkpoint-000003.npz is damaged (")]
-    assert len(told) == 1, lines
-    assert but_for_time(copy) == before
 
 
 # --- interrupts ------------------------------------------------------------------------------------
@@ -436,22 +362,6 @@ def test_an_interrupted_run_is_saved_and_goes_on_as_if_it_had_not_been(
     assert lines[-2].startswith(f"kept in {folder}: ")
 
 
-def test_an_interrupt_before_anything_is_kept_promises_nothing(
-    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("tf_rnn.training.loop.Evaluator", interrupt)
-    folder = tmp_path / "out"
-    status, _, errors = run_main([*line, "--out", str(folder)], capsys)
-    assert (status, errors.splitlines()[-1]) == (
-        130,
-        "tf_rnn train: interrupted; finished runs are kept; the same command continues from there",
-    )
-    assert not folder.exists()
-
-
 # --- what goes wrong -------------------------------------------------------------------------------
 
 
@@ -482,153 +392,41 @@ def test_a_run_that_diverges_keeps_its_checkpoints(
     assert (config["learning_rate"], config["clip_norm"]) == (0.01, 1.0)
 
 
-def write_bad(folder: Path) -> None:
-    (folder / "empty.txt").write_bytes(b"")
-    (folder / "latin.txt").write_bytes(b"caf\xe9 au lait\n" * 30)
-    (folder / "brief.txt").write_text(made_up_text(40), encoding="utf-8")
-    (folder / "briefest.txt").write_text("abcde", encoding="utf-8")
-    (folder / "parts").mkdir()
-    for name in ("train", "valid"):
-        (folder / "parts" / f"{name}.txt").write_text("abc" * 50, encoding="utf-8")
-    (folder / "results" / "mine").mkdir(parents=True)
-    (folder / "results" / "mine" / "notes.txt").write_text("mine", encoding="utf-8")
-
-
-BAD_DATA: dict[str, str] = {
-    "empty.txt": "--data must hold text, but the file 'empty.txt' is empty",
-    "latin.txt": "--data must be UTF-8 text, but 'latin.txt' has the byte 0xe9 at position 3: ",
-    "brief.txt": ("--num-steps must be at most 8 (the 35 tokens of split 'train' cut into 4 rows), got 9"),
+BAD_DATA: dict[str, tuple[bytes, str]] = {
+    "empty.txt": (b"", "--data must hold text, but the file 'empty.txt' is empty"),
+    "brief.txt": (
+        made_up_text(40).encode(),
+        "--num-steps must be at most 8 (the 35 tokens of split 'train' cut into 4 rows), got 9",
+    ),
     "briefest.txt": (
-        "--data must leave at least 2 characters for each split, but the file 'briefest.txt' leaves 5 for "
-        "'train', 0 for 'valid' and 0 for 'test' (valid_fraction 0.05, test_fraction 0.05)"
+        b"abcde",
+        (
+            "--data must leave at least 2 characters for each split, but the file 'briefest.txt' leaves 5 "
+            "for 'train', 0 for 'valid' and 0 for 'test' (valid_fraction 0.05, test_fraction 0.05)"
+        ),
     ),
-    "parts": (
-        "--data must have train.txt, valid.txt and test.txt where it is a directory (or these with one "
-        "prefix, as in ptb.train.txt), but 'parts' has no test.txt"
-    ),
-    "missing.txt": (
-        "--data must be the path of a text file or a directory, or one of shakespeare, ptb; "
-        "there is nothing at 'missing.txt'"
+    "parts/train.txt": (
+        b"abc",
+        (
+            "--data must have train.txt, valid.txt and test.txt where it is a directory (or these with one "
+            "prefix, as in ptb.train.txt), but 'parts' has no valid.txt"
+        ),
     ),
 }
 
 
-@pytest.mark.parametrize("data", BAD_DATA)
+@pytest.mark.parametrize("path", BAD_DATA)
 def test_bad_data_are_one_line_and_leave_no_trace(
-    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Into a folder that is there already nothing is written, either."""
-    write_bad(tmp_path)
-    words = [*MODEL, "--num-steps", "9", "--data", data]
-    assert_bad_input("train", words, BAD_DATA[data], tmp_path, capsys, monkeypatch)
-
-
-def test_a_folder_that_cannot_be_made_is_one_line(
-    line: list[str], text: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = files(text.parent)
-    for folder, reason in ((text, "File exists"), (text / "out", "Not a directory")):
-        message = f"--out must be a folder that can be written, got {str(folder)!r} ({reason})"
-        assert_refused([*line, "--out", str(folder)], message, capsys, after=2)
-    assert files(text.parent) == before
-
-
-@contextlib.contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    """No file can become larger than so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def without_summaries(folder: Path) -> dict[str, bytes]:
-    return {name: content for name, content in files(folder).items() if not name.startswith("summaries")}
-
-
-def test_a_disk_that_is_full_leaves_what_was_kept(
-    kept: Path, copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Gone on with when there is room again, it is the run for which there was room."""
-    newest = checkpoints(copy)[-1]
-    before = without_summaries(copy)
-    resumed = ["train", "--resume", str(copy), "--epochs", "3", "--threads", "1"]
-    with full_disk(newest.stat().st_size - 1):
-        last = assert_fails(resumed, 2, capsys, after=3)
-    path = copy / "checkpoints" / "checkpoint-000004.npz"
-    assert last == f"tf_rnn train: error: --out could not be written: File too large ({str(path)!r})"
-    assert without_summaries(copy) == before
-    succeeds(resumed, capsys)
-    roomy = shutil.copytree(kept, copy.parent / "roomy")
-    succeeds(["train", "--resume", str(roomy), "--epochs", "3", "--threads", "1"], capsys)
-    assert but_for_time(copy) == but_for_time(roomy)
-    assert_same_weights(copy, roomy)
-
-
-def test_a_disk_that_is_full_of_what_is_not_needed_is_one_line(
-    copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Where even TensorBoard's curves do not fit."""
-    before = files(copy)
-    with full_disk(100):
-        last = assert_fails(["train", "--resume", str(copy), "--epochs", "3"], 2, capsys, after=3)
-    begin = f"tf_rnn train: error: --out could not be written: {copy}/summaries/"
-    assert (last.startswith(begin), last.endswith("; File too large")) == (True, True), last
-    after = files(copy)
-    assert {name: after[name] for name in before} == before
-    assert [name for name in after if name not in before and not name.startswith("summaries")] == []
-
-
-# --- bad input -------------------------------------------------------------------------------------
-
-BAD: Mapping[str, tuple[list[str], str]] = {
-    "two widths": (["--num-steps", "2", "4"], "unrecognized arguments: 4"),
-    "two amounts": (
-        ["--epochs", "1", "--tokens", "5"],
-        "argument --tokens: not allowed with argument --epochs",
-    ),
-    "decay after, constant": (
-        ["--decay-after", "3"],
-        "--decay-after must be left out unless schedule is step or plateau, got 'constant'",
-    ),
-    "decay after, cosine": (
-        ["--schedule", "cosine", "--decay-after", "3"],
-        "--decay-after must be left out unless schedule is step or plateau, got 'cosine'",
-    ),
-    "init scale and gain": (
-        ["--init-scale", "0.1", "--recurrent-gain", "2"],
-        "--recurrent-gain must be left out where init_scale is given",
-    ),
-    "tied, other classes": (
-        ["--task", "memory", "--tied"],
-        "--tied must be left out for the task memory, which has 16 classes of inputs and 8 of targets",
-    ),
-    "tied, real inputs": (
-        ["--task", "adding", "--tied"],
-        "--embedding-size must be left out for the task adding, whose inputs are real numbers",
-    ),
-    "tied, another size": (
-        ["--tied", "--embedding-size", "7"],
-        "--embedding-size must be state_size (16) where the readout is tied, got 7",
-    ),
-    "too much held out": (
-        ["--task", "text", "--valid-fraction", "0.6", "--test-fraction", "0.5"],
-        "--test-fraction must be below 1 - valid_fraction (0.6), got 0.5",
-    ),
-    "batch larger than the data": (
-        ["--batch-size", "1000001"],
-        "--batch-size must be at most 1000000 for the 1000000 tokens of split 'train', got 1000001",
-    ),
-    "option of another command": (["--seeds", "2"], "unrecognized arguments: --seeds 2"),
-    "half an option": (["--epoch", "2"], "unrecognized arguments: --epoch 2"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_that_names_the_option(
-    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words, message = BAD[case]
-    assert_bad_input("train", words, message, tmp_path, capsys, monkeypatch)
+    """Into a folder that exists nothing is written, either."""
+    monkeypatch.chdir(tmp_path)
+    content, message = BAD_DATA[path]
+    for name in (path, "results/mine/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    before = files(tmp_path), sorted(tmp_path.rglob("*"))
+    words = ["train", *MODEL, "--num-steps", "9", "--data", path.partition("/")[0]]
+    for out in ([], ["--out", "results/mine"]):
+        assert_refused([*words, *out], message, capsys)
+        assert (files(tmp_path), sorted(tmp_path.rglob("*"))) == before, "something was left behind"

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from rich.console import Console
+
     from tf_rnn.reporting.table import Table
 
 # Where standard output is a file or a pipe.
@@ -17,24 +19,29 @@ PLAIN_WIDTH = 120
 
 def print_line(line: str) -> None:
     """Prints text as it stands, square brackets included; a terminal wraps it between words."""
-    from rich.console import Console  # noqa: PLC0415 (only terminals need it)
-
-    Console(width=_width()).print(line, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    _console(_width()).print(line, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
 
 
 def print_table(table: Table) -> None:
     """Prints a table."""
-    from rich.console import Console  # noqa: PLC0415
-
-    Console(width=_width()).print(table.rich())
+    _console(_width()).print(table.rich())
 
 
 def print_written(files: Iterable[Path]) -> None:
     """Prints which files were written."""
-    from rich.console import Console  # noqa: PLC0415
-
     line = f"written: {', '.join(map(str, files))}"
-    Console().print(line, highlight=False, markup=False, soft_wrap=True)
+    _console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _console(width: int | None = None) -> Console:
+    """A console that raises BrokenPipeError when nobody reads, as `print` does; rich's ends the program."""
+    from rich.console import Console  # noqa: PLC0415 (only terminals need it)
+
+    class PlainConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return PlainConsole(width=width)
 
 
 def _width() -> int | None:
