@@ -348,7 +348,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_is_no_scheduler_is_refused(name: str, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     address, message = BAD[case]
-    assert_refused([name, "--scheduler", address], f"argument --scheduler: {message}", capsys)
+    assert_refused([name, "--scheduler", address], f"--scheduler {message}", capsys)
 
 
 @pytest.mark.parametrize("name", ["compare", "recommend"])
