@@ -13,7 +13,18 @@ import tf_rnn
 
 PACKAGE = Path(__file__).parent.parent / "tf_rnn"
 # In the order in which data flows: each imports only from those before it.
-FOLDERS = ("reporting", "tasks", "cells", "graph", "training", "inference", "analysis", "comparison", "cli")
+FOLDERS = (
+    "reporting",
+    "tasks",
+    "cells",
+    "graph",
+    "training",
+    "parallel",
+    "inference",
+    "analysis",
+    "comparison",
+    "cli",
+)
 # These import nothing of the package but what is named here.
 APART = {
     "options": set[str](),

@@ -90,6 +90,9 @@ class UnrolledGraph:
         dtype: "float32" or "float64".
         seed: Initial weights are a function of it, and in each session what is dropped where
             `dropout_seed` is not fed; None for fresh ones.
+        reduce_gradients: A function of the list of gradients and this graph that returns the gradients
+            to clip and apply, for instance `tf_rnn.parallel.all_reduce.AllReduce`; graphs made from
+            this one have it, too. None for the graph's own gradients.
 
     Raises:
         OptionError: (a ValueError) If an option is not allowed, naming it and what is.
@@ -105,9 +108,11 @@ class UnrolledGraph:
         batch_size: int,
         input_size: int,
         num_classes: int,
+        reduce_gradients: Any = None,
         **options: Any,
     ) -> None:
         self.cell = cell
+        self._reduce_gradients = reduce_gradients
         self.options = GraphOptions(
             num_steps=num_steps,
             batch_size=batch_size,
@@ -279,7 +284,9 @@ class UnrolledGraph:
     def _sibling(self, options: GraphOptions, kind: type[UnrolledGraph]) -> UnrolledGraph:
         if (options, kind) not in self._made:
             with self.tf_graph.as_default():
-                self._made[options, kind] = kind(self.cell, **dataclasses.asdict(options))
+                self._made[options, kind] = kind(
+                    self.cell, reduce_gradients=self._reduce_gradients, **dataclasses.asdict(options)
+                )
         sibling: UnrolledGraph = self._made[options, kind]
         return sibling
 
@@ -395,6 +402,8 @@ class UnrolledGraph:
         self.learning_rate = tf.placeholder_with_default(rate, [], name="learning_rate")
         self.gradients = true_gradients(self._all_gradients(), name)
         gradients = [gradient for gradient, _ in self.gradients]
+        if self._reduce_gradients is not None:
+            gradients = self._reduce_gradients(gradients, self)
         self.gradient_norm = tf.global_norm(gradients)
         if self.options.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(

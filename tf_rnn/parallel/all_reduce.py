@@ -1,0 +1,123 @@
+"""The mean gradient of all workers, as an operation of the training step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph.session import assign
+from tf_rnn.options import OptionError
+from tf_rnn.parallel.ring import LostWorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.parallel.ring import Ring
+
+# In blocks, all workers run the same graphs in the same order, whatever their data.
+STYLES = ("block",)
+
+
+class AllReduce:
+    """Makes the training step of every worker apply the gradient of all rows.
+
+        g = (sum over workers of c_w g_w) / (sum over workers of c_w)
+
+    with g_w the gradient of worker w's loss and c_w the number of losses that it is the mean of: all
+    alike, unless losses are marked. Every worker then clips and applies the same g, bit for bit, and
+    starting from equal weights (`broadcast_variables`) all weights stay equal. They are those of one
+    process that reads all rows, up to the rounding of sums.
+
+    It is given to a graph, and to the graphs of other widths that are made from it:
+
+        with Ring(task) as ring, AllReduce(ring) as all_reduce:
+            graph = UnrolledGraph(cell, ..., reduce_gradients=all_reduce)
+
+    after which the session loop is that of one process. All workers must make the same steps.
+
+    Used as a context it raises LostWorkerError, the error that the runtime hides in one of its own,
+    when another worker has ended.
+
+    Args:
+        ring: The connections to the other workers.
+
+    Attributes:
+        stop: Set to True to ask all workers to stop.
+        stops: Whether any worker had asked to stop before the last step began; the same for all.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.stop = self.stops = False
+        self._losses: dict[UnrolledGraph, Any] = {}
+        self._lost: LostWorkerError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._lost is not None and isinstance(error, tf.errors.OpError):
+            raise self._lost from None
+
+    def __call__(self, gradients: Sequence[Any], graph: UnrolledGraph) -> list[Any]:
+        """Returns the mean gradients of all workers, dense tensors.
+
+        Gradients, loss and count are summed in one message.
+
+        Args:
+            gradients: Those of the graph's loss, in the order of `graph.gradients`. The rows of an
+                embedding that were looked up are written out.
+            graph: Whose `total_loss` and `gradients` exist by now.
+        """
+        parts = [tf.convert_to_tensor(each) for each in [*gradients, graph.total_loss]]
+        shapes = [*(variable.shape for _, variable in graph.gradients), graph.total_loss.shape]
+        means = tf.numpy_function(self._mean, [_count(graph), *parts], [part.dtype for part in parts])
+        for mean, shape in zip(means, shapes, strict=True):
+            mean.set_shape(shape)
+        self._losses[graph] = means[-1]
+        return list(means[:-1])
+
+    def loss(self, graph: UnrolledGraph) -> Any:
+        """The mean loss of all workers in a training step of this graph, a scalar tensor."""
+        return self._losses[graph]
+
+    def _mean(self, count: np.ndarray, *parts: np.ndarray) -> list[np.ndarray]:
+        """The means over all workers' losses; whether a worker wants to stop travels along."""
+        ends = np.cumsum([part.size for part in parts])
+        more = np.array([count, self.stop], count.dtype)
+        message = np.concatenate([*map(np.ravel, parts), more])
+        values = message[:-2]
+        values *= count
+        try:
+            self.ring.sum_in_place(message)
+        except LostWorkerError as error:
+            self._lost = error
+            raise
+        self.stops = bool(message[-1] > 0)
+        values /= max(message[-2], 1)
+        split = np.split(values, ends[:-1])
+        return [mean.reshape(part.shape) for mean, part in zip(split, parts, strict=True)]
+
+
+def _count(graph: UnrolledGraph) -> Any:
+    """How many losses the graph's loss is the mean of; 1 where that is the same for all workers."""
+    options = graph.options
+    if options.loss_steps != "marked" or options.reduction == "sum":
+        return tf.ones([], options.dtype)
+    marks = [graph.network.loss.marks(targets) for targets in graph.targets]
+    return tf.add_n([tf.count_nonzero(mark, dtype=options.dtype) for mark in marks])
+
+
+def check_style(style: str) -> None:
+    """Raises OptionError for a truncation style in which workers could make different steps."""
+    if style not in STYLES:
+        raise OptionError("style", f"must be {' or '.join(STYLES)} with several workers, got {style!r}")
+
+
+def broadcast_variables(ring: Ring, session: Any, variables: Sequence[Any]) -> None:
+    """Gives variables the values that they have in worker 0."""
+    values = session.run(list(variables)) if ring.task.is_chief else []
+    assign(session, variables, ring.broadcast(values))
