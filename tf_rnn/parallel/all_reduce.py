@@ -9,7 +9,6 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.session import assign
 from tf_rnn.options import OptionError
-from tf_rnn.parallel.ring import LostWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +37,8 @@ class AllReduce:
 
     after which the session loop is that of one process. All workers must make the same steps.
 
-    Used as a context it raises LostWorkerError, the error that the runtime hides in one of its own,
-    when another worker has ended.
+    Used as a context it raises the errors of the ring themselves, LostWorkerError above all, where
+    `session.run` would raise one of TensorFlow's in their place.
 
     Args:
         ring: The connections to the other workers.
@@ -53,14 +52,14 @@ class AllReduce:
         self.ring = ring
         self.stop = self.stops = False
         self._losses: dict[UnrolledGraph, Any] = {}
-        self._lost: LostWorkerError | None = None
+        self._error: BaseException | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._lost is not None and isinstance(error, tf.errors.OpError):
-            raise self._lost from None
+        if self._error is not None and isinstance(error, tf.errors.OpError):
+            raise self._error from None
 
     def __call__(self, gradients: Sequence[Any], graph: UnrolledGraph) -> list[Any]:
         """Returns the mean gradients of all workers, dense tensors.
@@ -93,8 +92,8 @@ class AllReduce:
         values *= count
         try:
             self.ring.sum_in_place(message)
-        except LostWorkerError as error:
-            self._lost = error
+        except BaseException as error:  # an interrupt, too: the runtime keeps nothing but its text
+            self._error = error
             raise
         self.stops = bool(message[-1] > 0)
         values /= max(message[-2], 1)
