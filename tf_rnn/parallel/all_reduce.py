@@ -67,15 +67,14 @@ class AllReduce:
         Gradients, loss and count are summed in one message.
 
         Args:
-            gradients: Those of the graph's loss, in the order of `graph.gradients`. The rows of an
-                embedding that were looked up are written out.
-            graph: Whose `total_loss` and `gradients` exist by now.
+            gradients: Those of the graph's loss. The rows of an embedding that were looked up are
+                written out.
+            graph: Whose `total_loss` exists by now.
         """
         parts = [tf.convert_to_tensor(each) for each in [*gradients, graph.total_loss]]
-        shapes = [*(variable.shape for _, variable in graph.gradients), graph.total_loss.shape]
         means = tf.numpy_function(self._mean, [_count(graph), *parts], [part.dtype for part in parts])
-        for mean, shape in zip(means, shapes, strict=True):
-            mean.set_shape(shape)
+        for mean, part in zip(means, parts, strict=True):
+            mean.set_shape(part.shape)
         self._losses[graph] = means[-1]
         return list(means[:-1])
 
