@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 INTERRUPTED = 130
 
 try:
-    from tf_rnn.cli import compare, evaluate, export, import_keras, lags, launch, recommend, sample, train
+    from tf_rnn.cli import compare, evaluate, export, import_keras, lags, recommend, sample, train
     from tf_rnn.cli.options import BAD_INPUT, Parser
     from tf_rnn.comparison import WorkerDiedError
     from tf_rnn.options import OptionError
@@ -22,7 +22,7 @@ except KeyboardInterrupt:  # in the first half second
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMAND_MODULES = (compare, recommend, lags, train, launch, evaluate, sample, export, import_keras)
+COMMAND_MODULES = (compare, recommend, lags, train, evaluate, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 GO_ON = "what is finished is kept, the same command goes on from there"
 OUT_OF_MEMORY = "there is not enough memory; take smaller sizes, or fewer steps"
