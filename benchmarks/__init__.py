@@ -1,1 +1,1 @@
-"""Measurements of tf_rnn, side by side with what a user would take instead; not installed with it."""
+"""Benchmarks of tf_rnn against the libraries one would use instead; not part of the installed package."""

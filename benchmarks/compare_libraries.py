@@ -1,4 +1,4 @@
-"""`python -m benchmarks.compare_libraries`: a training step in tf_rnn and in other libraries, in turns."""
+"""`python -m benchmarks.compare_libraries`: times a training step in tf_rnn and in other libraries."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from benchmarks.side_by_side.peers import FAMILIES, PEERS
 from benchmarks.side_by_side.race import race
 from benchmarks.side_by_side.report import write_results
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
-from tf_rnn.cli.options import Parser, positive, whole
-from tf_rnn.comparison.tables import as_rich
+from tf_rnn.cli.parser import Parser, typed
 from tf_rnn.files import make_folder
+from tf_rnn.options.rules import Number, Whole
 
 if TYPE_CHECKING:
     import argparse
@@ -30,11 +30,12 @@ FOLDER = Path("results/speed")
 
 
 def parser() -> Parser:
-    """Returns the command's parser."""
+    """Builds the argument parser."""
     lines = [f"{name}: {configuration.line}" for name, configuration in CONFIGURATIONS.items()]
     made = Parser(
         prog=NAME,
-        description="Trains the same models in tf_rnn and in other libraries, in turns, and reports times.",
+        description="Trains the same models in tf_rnn and in other libraries, alternating between them, and "
+        "reports times.",
         allow_abbrev=False,
     )
     made.add_argument(
@@ -51,30 +52,35 @@ def parser() -> Parser:
         choices=FAMILIES,
         default=list(FAMILIES),
         metavar="LIBRARY",
-        help=f"which to measure, of {', '.join(FAMILIES)}; default all",
+        help=f"libraries to measure, out of {', '.join(FAMILIES)}; default all",
     )
-    made.add_argument("--rounds", type=whole, default=7, metavar="N", help="turns of each, default 7")
     made.add_argument(
-        "--steps", type=whole, metavar="N", help="training steps a turn, default what a configuration wants"
+        "--rounds", type=typed(Whole()), default=7, metavar="N", help="turns per library, default 7"
+    )
+    made.add_argument(
+        "--steps",
+        type=typed(Whole()),
+        metavar="N",
+        help="training steps per turn, default chosen by the configuration",
     )
     made.add_argument(
         "--limit",
-        type=positive,
+        type=typed(Number(above=0)),
         default=180.0,
         metavar="SECONDS",
-        help="how long one may take to start, or for a turn, default 180",
+        help="time limit for starting a process and for each of its turns, default 180",
     )
     made.add_argument(
-        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results, default {FOLDER}"
+        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"output folder, default {FOLDER}"
     )
     return made
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command line.
+    """Runs the command.
 
     Args:
-        words: The arguments; None for those of this process.
+        words: Command-line arguments, by default `sys.argv[1:]`.
 
     Returns:
         The exit status; see `exit_status`.
@@ -95,11 +101,11 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         say(f"{name}  {configuration.line}")
         measured = race(configuration, peers, arguments.rounds, steps, arguments.limit, say)
         measurements.append(measured)
-        screen.print(as_rich(configuration_table(measured)))
+        screen.print(configuration_table(measured).rich())
         for line in notes(measured):
             say(line, screen)
         files = write_results(arguments.out, measurements, machine, words, arguments.rounds)
-    screen.print(as_rich(summary_table(measurements)))
+    screen.print(summary_table(measurements).rich())
     for path in files:
         say(f"written {path}")
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cores`: how busy `compare` keeps the cores. Linux, which tells of other processes."""
+"""`python -m benchmarks.cores`: measures how busy `compare` keeps the cores. Needs /proc, that is, Linux."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.command import exit_status, output
 from benchmarks.side_by_side.processes import PeerError
-from tf_rnn.cli.options import Parser
+from tf_rnn.cli.parser import Parser
 from tf_rnn.comparison import available_cores
 from tf_rnn.comparison.results import FILE
-from tf_rnn.comparison.tables import Table, as_rich
+from tf_rnn.reporting import Table
 
 if TYPE_CHECKING:
     import argparse
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
 
 NAME = "cores"
 ROOT = Path(__file__).resolve().parent.parent
-LOOK_SECONDS = 0.02
-# Of the numbers of /proc/PID/stat behind the name: user and system time, its own and that of its children.
-PLACES = slice(11, 15)
+POLL_SECONDS = 0.02
+# Fields of /proc/PID/stat, counted after the process name: utime, stime, cutime and cstime.
+TIME_FIELDS = slice(11, 15)
 
 
 class Used(NamedTuple):
-    """What a part of a command took.
+    """Time used by one part of a command.
 
     Attributes:
-        seconds: On the wall's clock.
-        processor_seconds: Of the command and all its processes.
+        seconds: Wall-clock time.
+        processor_seconds: CPU time of the command and all its child processes.
     """
 
     seconds: float
     processor_seconds: float
 
     def share(self, cores: int) -> float:
-        """The part of the cores' time that was used."""
+        """Fraction of the available CPU time that was used."""
         return self.processor_seconds / (cores * self.seconds)
 
 
 def processor_seconds(stat: str) -> float:
-    """Processor time from the text of /proc/PID/stat: of the process, and of children that have ended."""
+    """CPU time of a process and its ended children, from the text of its /proc/PID/stat."""
     numbers = stat.rpartition(")")[2].split()
-    return sum(map(int, numbers[PLACES])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, numbers[TIME_FIELDS])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(words: Sequence[str]) -> dict[str, Used]:
-    """Runs `compare` in a new folder, and returns what its two parts took, and all of it.
+    """Runs `compare` in a temporary folder and measures its two phases and the whole.
 
-    Costs are measured first, one width at a time, nothing else running; the first file of results
-    is written when they are there.
+    The first phase measures costs, one width at a time with nothing else running. It ends when the
+    first results file appears.
 
     Args:
-        words: Of the command line.
+        words: Command-line options of `compare`.
 
     Raises:
         PeerError: If the command fails.
@@ -70,11 +70,9 @@ def measure(words: Sequence[str]) -> dict[str, Used]:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
             stat = Path(f"/proc/{process.pid}/stat")
             while not (_has_ended(process.pid, os.WNOHANG) or (Path(folder) / FILE).exists()):
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
             costs = Used(time.perf_counter() - started, processor_seconds(stat.read_text()))
-            os.waitid(
-                os.P_PID, process.pid, os.WEXITED | os.WNOWAIT
-            )  # its numbers stay until it is waited for
+            _has_ended(process.pid)
             all_of_it = Used(time.perf_counter() - started, processor_seconds(stat.read_text()))
         if process.returncode:
             raise PeerError(f"compare ended with status {process.returncode}")
@@ -83,38 +81,38 @@ def measure(words: Sequence[str]) -> dict[str, Used]:
 
 
 def _has_ended(pid: int, options: int = 0) -> bool:
-    """Waits for the end of a process, whose numbers stay; with WNOHANG it does not wait."""
+    """Waits for a process to end without reaping it, so that its stat file stays; WNOHANG only checks."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options) is not None
 
 
 def cores_table(parts: dict[str, Used], cores: int) -> Table:
-    """What was measured, the runs beside what should be."""
+    """Tabulates the measurements, the runs beside their target."""
     rows = [
         [name, f"{used.seconds:.1f}", f"{used.processor_seconds:.1f}", f"{used.share(cores):.0%}"]
         for name, used in parts.items()
     ]
     wanted = {"runs": f"at least {targets.CORES_SHARE:.0%}"}
-    header = ["", "seconds", "processor seconds", f"of {cores} cores", ""]
-    return Table("What keeps the cores busy", header, [[*row, wanted.get(row[0], "")] for row in rows])
+    header = ["", "seconds", "CPU seconds", f"of {cores} cores", ""]
+    return Table("Use of the cores", header, [[*row, wanted.get(row[0], "")] for row in rows])
 
 
 def parser() -> Parser:
-    """Returns the command's parser."""
+    """Builds the argument parser."""
     made = Parser(
         prog=NAME,
-        description="Measures which part of the cores' time `compare` uses, while it measures costs and "
+        description="Measures the fraction of CPU time that `compare` uses while it measures costs and "
         "while it trains.",
         allow_abbrev=False,
     )
-    made.add_argument("words", nargs="*", metavar="-- OPTION", help="options of compare, default none")
+    made.add_argument("words", nargs="*", metavar="-- OPTION", help="options passed to compare, default none")
     return made
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command line.
+    """Runs the command.
 
     Args:
-        words: The arguments; None for those of this process.
+        words: Command-line arguments, by default `sys.argv[1:]`.
 
     Returns:
         The exit status; see `exit_status`.
@@ -123,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    output().print(as_rich(cores_table(measure(arguments.words), available_cores())))
+    output().print(cores_table(measure(arguments.words), available_cores()).rich())
 
 
 if __name__ == "__main__":

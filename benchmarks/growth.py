@@ -1,4 +1,4 @@
-"""`python -m benchmarks.growth`: what a graph costs as it grows wider, against the naive unroll."""
+"""`python -m benchmarks.growth`: measures how costs grow with graph width, against a naive unroll."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from benchmarks.side_by_side.command import exit_status, output, say
 from benchmarks.side_by_side.growth_report import growth_table, verdicts, write_growth
 from benchmarks.side_by_side.machine import this_machine
 from benchmarks.side_by_side.widths import NAIVE_UP_TO, SERIES, Growth, measure_width
-from tf_rnn.cli.options import Parser, positive, whole
-from tf_rnn.comparison.tables import as_rich
+from tf_rnn.cli.parser import Parser, typed
 from tf_rnn.files import make_folder
+from tf_rnn.options.rules import Number, Whole
 
 if TYPE_CHECKING:
     import argparse
@@ -26,50 +26,52 @@ FOLDER = Path("results/speed-growth")
 
 
 def parser() -> Parser:
-    """Returns the command's parser."""
+    """Builds the argument parser."""
     made = Parser(
         prog=NAME,
-        description="Measures build, first run, training step and memory of wider and wider graphs.",
+        description="Measures build time, first run, training step and memory of graphs of increasing width.",
         allow_abbrev=False,
     )
     made.add_argument(
         "--num-steps",
         nargs="+",
-        type=whole,
+        type=typed(Whole()),
         default=list(WIDTHS),
         metavar="N",
-        help=f"the widths, default {' '.join(map(str, WIDTHS))}; the naive unroll up to {NAIVE_UP_TO}",
+        help=f"widths, default {' '.join(map(str, WIDTHS))}; the naive unroll up to {NAIVE_UP_TO}",
     )
     made.add_argument(
         "--only",
         nargs="+",
         choices=SERIES,
         default=list(DEFAULT),
-        metavar="WAY",
-        help=f"which to measure, of {', '.join(SERIES)}; default {' '.join(DEFAULT)}",
+        metavar="VARIANT",
+        help=f"variants to measure, out of {', '.join(SERIES)}; default {' '.join(DEFAULT)}",
     )
     made.add_argument(
-        "--repeats", type=whole, default=3, metavar="N", help="processes for each number, default 3"
+        "--repeats", type=typed(Whole()), default=3, metavar="N", help="processes per measurement, default 3"
     )
-    made.add_argument("--rounds", type=whole, default=5, metavar="N", help="turns of each, default 5")
+    made.add_argument(
+        "--rounds", type=typed(Whole()), default=5, metavar="N", help="turns per process, default 5"
+    )
     made.add_argument(
         "--limit",
-        type=positive,
+        type=typed(Number(above=0)),
         default=180.0,
         metavar="SECONDS",
-        help="how long one may take to start, or for a turn, default 180",
+        help="time limit for starting a process and for each of its turns, default 180",
     )
     made.add_argument(
-        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results, default {FOLDER}"
+        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"output folder, default {FOLDER}"
     )
     return made
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command line.
+    """Runs the command.
 
     Args:
-        words: The arguments; None for those of this process.
+        words: Command-line arguments, by default `sys.argv[1:]`.
 
     Returns:
         The exit status; see `exit_status`.
@@ -89,7 +91,7 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
             measure_width(width, arguments.only, arguments.repeats, arguments.rounds, arguments.limit, say)
         )
         files = write_growth(arguments.out, growth, machine, words)
-    screen.print(as_rich(growth_table(growth)))
+    screen.print(growth_table(growth).rich())
     for line in verdicts(growth):
         say(line, screen)
     for path in files:

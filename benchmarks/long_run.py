@@ -1,7 +1,4 @@
-"""A run of many steps in one process: does a step come to take longer, or memory to grow?
-
-python -m benchmarks.long_run
-"""
+"""`python -m benchmarks.long_run`: checks that a long training run neither slows down nor grows."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn import cells, tasks
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.training import Silence, train
+from tf_rnn.training import Callback, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +20,13 @@ PARTS = 10
 
 
 class Mark(NamedTuple):
-    """What a run has needed up to an evaluation.
+    """Resources used by a run up to an evaluation.
 
     Attributes:
-        updates: Runs of the training step.
-        seconds: Of training, evaluation not counted.
-        peak: The most memory that the process has had, KiB.
-        operations: In the graph.
+        updates: Training steps so far.
+        seconds: Training time, excluding evaluation.
+        peak: Peak memory of the process, in KiB.
+        operations: Operations in the graph.
     """
 
     updates: int
@@ -38,32 +35,32 @@ class Mark(NamedTuple):
     operations: int
 
 
-class Marks(Silence):
-    """Makes a mark at each evaluation."""
+class Marks(Callback):
+    """Records a mark at each evaluation."""
 
     def __init__(self, graph: UnrolledGraph) -> None:
         self._graph = graph
         self.marks: list[Mark] = []
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
-        """Makes a mark."""
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        """Records a mark."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         operations = len(self._graph.tf_graph.get_operations())
         self.marks.append(Mark(point.updates, point.seconds, peak, operations))
 
 
 def long_run(steps: int) -> list[Mark]:
-    """Trains a small network on the echo task for so many steps; a mark at the start and after each tenth."""
+    """Trains a small network on the echo task, with a mark at the start and after each tenth of the steps."""
     task = tasks.Echo(length=1_000_000, valid_length=10_000)
     graph = UnrolledGraph(cells.VanillaCell(16), 5, 20, 2, 2, optimizer="adagrad", seed=0)
     marks = Marks(graph)
     with graph.session(threads=1) as session:
-        train(graph, task, updates=steps, evaluations=PARTS, session=session, listener=marks)
+        train(graph, task, updates=steps, evaluations=PARTS, session=session, callbacks=[marks])
     return marks.marks
 
 
 def table(marks: Sequence[Mark]) -> str:
-    """The marks as Markdown, each with the mean time of a step since the one before."""
+    """Formats marks as Markdown, with the mean step time since the previous mark."""
     lines = ["| steps | step (ms) | peak memory (MB) | operations |", "|---:|---:|---:|---:|"]
     for before, mark in itertools.pairwise(marks):
         step = 1e3 * (mark.seconds - before.seconds) / (mark.updates - before.updates)
@@ -72,9 +69,11 @@ def table(marks: Sequence[Mark]) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Runs it and prints the table."""
+    """Runs the benchmark and prints its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.long_run", description=__doc__)
-    parser.add_argument("--steps", type=int, default=200_000, metavar="N", help="default 200000")
+    parser.add_argument(
+        "--steps", type=int, default=200_000, metavar="N", help="training steps, default 200000"
+    )
     print(table(long_run(parser.parse_args(words).steps)))
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overhead`: what `train` takes beside its session runs, and how soon it answers."""
+"""`python -m benchmarks.overhead`: time `train` spends outside session runs, and command-line latency."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from unittest import mock
 
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.command import exit_status, output
-from tf_rnn.cli.options import Parser, positive, whole
-from tf_rnn.comparison.tables import Table, as_rich
+from tf_rnn.cli.parser import Parser, typed
+from tf_rnn.options.rules import Number, Whole
+from tf_rnn.reporting import Table
 
 if TYPE_CHECKING:
     import argparse
@@ -31,11 +32,11 @@ ANSWERS = {
 
 
 class SessionClock:
-    """Adds up the time between the call of a session and its answer.
+    """Adds up the time spent inside session runs.
 
     Attributes:
-        seconds: So far.
-        runs: How many there were.
+        seconds: Total time so far.
+        runs: Number of runs so far.
     """
 
     def __init__(self) -> None:
@@ -44,12 +45,12 @@ class SessionClock:
 
     @contextlib.contextmanager
     def watching(self, kind: Any) -> Iterator[None]:
-        """Has every session run timed, also those that are prepared, while the context is open.
+        """Times every session run, prepared ones included, while the context is open.
 
         Args:
             kind: `tf.Session`.
         """
-        prepare = kind._make_callable_from_options  # noqa: SLF001 (what `prepared_run` calls)
+        prepare = kind._make_callable_from_options  # noqa: SLF001 (called by `prepared_run`)
 
         def prepare_timed(session: Any, options: Any) -> Callable[..., Any]:
             return self._timed(prepare(session, options))
@@ -75,11 +76,11 @@ class SessionClock:
 
 
 class Share(NamedTuple):
-    """Where the time of a training run went.
+    """Time spent in a training run.
 
     Attributes:
-        seconds: From the call of `tf_rnn.train` to its return.
-        session_seconds: Of these, inside session runs.
+        seconds: Duration of the call of `tf_rnn.train`.
+        session_seconds: The part of it inside session runs.
         updates: Training steps.
     """
 
@@ -89,34 +90,26 @@ class Share(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The part spent inside session runs."""
+        """Fraction of the time spent inside session runs."""
         return self.session_seconds / self.seconds
 
 
 def session_share(seconds: float, state_size: int | None = None) -> Share:
-    """Trains on text as `tf_rnn train` does, checkpoints, summaries and progress with it.
+    """Trains on text as `tf_rnn train` does, including checkpoints, summaries and progress.
 
     Args:
-        seconds: Of training.
-        state_size: Units of the layer; None for the command's default, as with all else.
+        seconds: Training time.
+        state_size: Units of the layer; None for the command's default.
     """
-    from tf_rnn._tensorflow import tf  # noqa: PLC0415 (bad options are answered without it)
+    from tf_rnn._tensorflow import tf  # noqa: PLC0415 (bad options are refused without it)
     from tf_rnn.graph import make_graph  # noqa: PLC0415
-    from tf_rnn.options import Setup  # noqa: PLC0415
+    from tf_rnn.setup import Setup  # noqa: PLC0415
     from tf_rnn.tasks import Text  # noqa: PLC0415
     from tf_rnn.training import ProgressLine, train  # noqa: PLC0415
 
     task = Text()
-    defaults = task.defaults
-    setup = Setup(
-        task=task.name,
-        cell=defaults.cell,
-        state_size=state_size or defaults.state_size,
-        batch_size=defaults.batch_size,
-        optimizer=defaults.optimizer,
-        learning_rate=defaults.learning_rate,
-    )
-    graph = make_graph(setup, task, max(defaults.num_steps), seed=0)
+    setup = Setup(task=task) if state_size is None else Setup(task=task, state_size=state_size)
+    graph = make_graph(setup, task, max(setup.defaults.num_steps), seed=0)
     clock = SessionClock()
     with tempfile.TemporaryDirectory() as folder, graph.session() as session, clock.watching(tf.Session):
         started = time.perf_counter()
@@ -126,13 +119,13 @@ def session_share(seconds: float, state_size: int | None = None) -> Share:
             seconds=seconds,
             out=Path(folder) / "run",
             session=session,
-            listener=ProgressLine(),
+            callbacks=[ProgressLine()],
         )
         return Share(time.perf_counter() - started, clock.seconds, result.updates)
 
 
 def answer_seconds(words: Sequence[str], repeats: int) -> float:
-    """The median time of `python -m tf_rnn` with some words, from its start to its end."""
+    """Median duration of `python -m tf_rnn` with the given arguments, in seconds."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -143,42 +136,42 @@ def answer_seconds(words: Sequence[str], repeats: int) -> float:
 
 
 def overhead_table(share: Share, answers: dict[str, float]) -> Table:
-    """What was measured beside what should be."""
+    """Tabulates the measurements beside their targets."""
     milliseconds = 1000 * share.seconds / max(1, share.updates)
     rows = [
         ["train, inside session runs", f"{share.share:.1%}", f"at least {targets.SESSION_SHARE:.0%}"],
-        ["train, in all", f"{share.seconds:.1f} s", f"{share.updates} updates of {milliseconds:.2f} ms"],
+        ["train, total", f"{share.seconds:.1f} s", f"{share.updates} updates of {milliseconds:.2f} ms"],
     ]
     for name, seconds in answers.items():
-        rows.append([f"answer, {name}", f"{seconds:.2f} s", f"at most {targets.START_SECONDS:g} s"])
-    return Table("What there is beside the session runs", ["", "measured", ""], rows)
+        rows.append([f"latency, {name}", f"{seconds:.2f} s", f"at most {targets.START_SECONDS:g} s"])
+    return Table("Overhead outside session runs", ["", "measured", ""], rows)
 
 
 def parser() -> Parser:
-    """Returns the command's parser."""
+    """Builds the argument parser."""
     made = Parser(
         prog=NAME,
-        description="Measures which share of a training run is spent inside session runs, and how long "
-        "the command line takes to answer without TensorFlow.",
+        description="Measures the fraction of a training run spent inside session runs, and how long the "
+        "command line takes to answer without loading TensorFlow.",
         allow_abbrev=False,
     )
     made.add_argument(
-        "--seconds", type=positive, default=20.0, metavar="S", help="how long to train, default 20"
+        "--seconds", type=typed(Number(above=0)), default=20.0, metavar="S", help="training time, default 20"
     )
     made.add_argument(
-        "--state-size", type=whole, metavar="N", help="units, default what `tf_rnn train` takes"
+        "--state-size", type=typed(Whole()), metavar="N", help="units, default as in `tf_rnn train`"
     )
     made.add_argument(
-        "--repeats", type=whole, default=5, metavar="N", help="how often the command line is asked, default 5"
+        "--repeats", type=typed(Whole()), default=5, metavar="N", help="runs of each command line, default 5"
     )
     return made
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command line.
+    """Runs the command.
 
     Args:
-        words: The arguments; None for those of this process.
+        words: Command-line arguments, by default `sys.argv[1:]`.
 
     Returns:
         The exit status; see `exit_status`.
@@ -189,7 +182,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     answers = {name: answer_seconds(words, arguments.repeats) for name, words in ANSWERS.items()}
     share = session_share(arguments.seconds, arguments.state_size)
-    output().print(as_rich(overhead_table(share, answers)))
+    output().print(overhead_table(share, answers).rich())
 
 
 if __name__ == "__main__":

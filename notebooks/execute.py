@@ -1,4 +1,4 @@
-"""Runs notebooks from top to bottom and keeps what they show: `execute.py [NOTEBOOK ...]`, or all."""
+"""Executes notebooks in place and stores their outputs: `execute.py [NOTEBOOK ...]`, by default all."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ METADATA = {
 
 
 def executed(path: Path, timeout: int = 600) -> Any:
-    """Returns a notebook as a clean run of the Python that runs this leaves it, from its own folder.
+    """Executes a notebook in its own folder with the current Python, and returns the result.
 
     Args:
         path: The notebook; the file is not changed.
-        timeout: Seconds that a cell may take.
+        timeout: Time limit for each cell, in seconds.
 
     Raises:
         CellExecutionError: If a cell fails.
@@ -36,15 +36,15 @@ def executed(path: Path, timeout: int = 600) -> Any:
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    no_installed_ones = KernelSpecManager(kernel_dirs=[])
-    client.create_kernel_manager().kernel_spec_manager = no_installed_ones
+    current_python_only = KernelSpecManager(kernel_dirs=[])  # ignores installed kernels
+    client.create_kernel_manager().kernel_spec_manager = current_python_only
     client.execute()
     notebook.metadata = METADATA
     return notebook
 
 
 def main(names: list[str]) -> None:
-    """Executes the notebooks named, or all, in place."""
+    """Executes the given notebooks in place, by default all."""
     for path in [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):
         started = time.perf_counter()
         nbformat.write(executed(path), path)  # type: ignore[no-untyped-call]

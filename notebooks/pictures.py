@@ -1,4 +1,4 @@
-"""How the notebooks' pictures look: their style, boxes and arrows of diagrams, text in colours."""
+"""Plot style, diagrams and coloured text for the notebooks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Point = tuple[float, float]
 
 
 def use_style() -> None:
-    """Sets fonts, sizes and the order of colours, markers and lines; a curve never has its colour alone."""
+    """Sets the plot style; curves differ in marker and line style as well as in colour."""
     cycle = cycler(color=COLOURS) + cycler(marker=MARKERS) + cycler(linestyle=LINES)
     plt.rcParams.update(
         {
@@ -45,14 +45,14 @@ def use_style() -> None:
 
 
 def box(axes: Axes, centre: Point, text: str, size: Point = (1.0, 0.56), **look: Any) -> None:
-    """Draws a box with a text in it.
+    """Draws a box with text inside.
 
     Args:
-        axes: Where.
-        centre: Of the box, in units of the data.
-        text: What stands in it.
-        size: Width and height, likewise.
-        **look: Of the box: `facecolor`, `edgecolor`, `linestyle`.
+        axes: Axes to draw on.
+        centre: Centre of the box, in data coordinates.
+        text: Text inside the box.
+        size: Width and height, in data coordinates.
+        **look: Properties of the box: `facecolor`, `edgecolor`, `linestyle`.
     """
     (x, y), (width, height) = centre, size
     corner = (x - width / 2, y - height / 2)
@@ -65,10 +65,10 @@ def arrow(axes: Axes, start: Point, end: Point, **look: Any) -> None:
     """Draws an arrow.
 
     Args:
-        axes: Where.
-        start: Its tail, in units of the data.
-        end: Its head.
-        **look: `color`, `linestyle`, `connectionstyle` and whatever else an arrow can have.
+        axes: Axes to draw on.
+        start: Position of the tail, in data coordinates.
+        end: Position of the head.
+        **look: Properties of the arrow: `color`, `linestyle`, `connectionstyle` and so on.
     """
     look = {"arrowstyle": "-|>", "linewidth": 1.4, "color": "black", "mutation_scale": 11} | look
     axes.annotate("", end, start, arrowprops={"shrinkA": 0, "shrinkB": 0, **look})
@@ -80,13 +80,13 @@ def gradient(axes: Axes, start: Point, end: Point, **look: Any) -> None:
 
 
 def canvas(width: float, height: float, x: Point, y: Point) -> Axes:
-    """Makes a figure without axes to draw on.
+    """Creates a figure without visible axes, for diagrams.
 
     Args:
-        width: In inches.
-        height: In inches.
-        x: The limits of x.
-        y: The limits of y.
+        width: Width of the figure in inches.
+        height: Height of the figure in inches.
+        x: Limits of the x axis.
+        y: Limits of the y axis.
     """
     _, axes = plt.subplots(figsize=(width, height))
     axes.set(xlim=x, ylim=y)
@@ -95,7 +95,7 @@ def canvas(width: float, height: float, x: Point, y: Point) -> Axes:
 
 
 def draw_step() -> None:
-    """Draws the single-step graph, whose state goes around outside of it."""
+    """Draws the single-step graph, whose state is fed back from outside."""
     axes = canvas(7.2, 2.6, (0, 8), (0, 3))
     axes.add_patch(FancyBboxPatch((2.05, 0.75), 3.9, 1.5, boxstyle="round,pad=0.1", fc="0.95", ec=GREY))
     axes.text(5.95, 0.78, "the graph", color=GREY, fontsize=9, ha="right")
@@ -114,7 +114,7 @@ def draw_step() -> None:
 
 
 def draw_unrolled(num_steps: int) -> None:
-    """Draws a graph of a width: shared weights, states left to right, errors right to left."""
+    """Draws an unrolled graph: shared weights, states from left to right, errors from right to left."""
     gap = 2.0
     end = gap * (num_steps - 1)
     axes = canvas(2.1 * num_steps + 2.4, 5.0, (-2.75, end + 2.2), (-1.55, 4.0))
@@ -147,14 +147,14 @@ def draw_unrolled(num_steps: int) -> None:
 
 
 def draw_window(axes: Axes, length: int, start: int, counted: int, stop: int) -> None:
-    """Draws a window of a row of steps, and how far the errors that it counts flow back.
+    """Draws a window on a row of steps, and how far its errors flow back.
 
     Args:
-        axes: Where.
-        length: Steps of the row.
-        start: The first step that the window reads.
-        counted: The first whose loss it counts.
-        stop: The one after its last.
+        axes: Axes to draw on.
+        length: Length of the row in steps.
+        start: First step that the window reads.
+        counted: First step whose loss the window counts.
+        stop: End of the window, exclusive.
     """
     axes.set(xlim=(-0.7, length - 0.3), ylim=(-0.5, stop - start + 0.6))
     axes.axis("off")
@@ -171,16 +171,16 @@ def draw_window(axes: Axes, length: int, start: int, counted: int, stop: int) ->
 
 
 def draw_text(axes: Axes, text: str, values: Sequence[float], limits: Point) -> AxesImage:
-    """Draws a text line by line, with a colour behind every character.
+    """Draws a text line by line, with a colour behind each character.
 
     Args:
-        axes: Where.
-        text: What is drawn.
+        axes: Axes to draw on.
+        text: The text.
         values: A number for each character.
-        limits: The numbers at the ends of the colours.
+        limits: The numbers at both ends of the colour map.
 
     Returns:
-        The colours, for a colour bar.
+        The coloured image, for a colour bar.
     """
     lines = text.split("\n")
     colours = np.full((len(lines), max(map(len, lines)) + 1), np.nan)

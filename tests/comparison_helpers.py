@@ -1,4 +1,4 @@
-"""What the tests of comparisons share: options, made-up runs and costs, results on disk."""
+"""Shared by tests of comparisons: options, made-up runs and costs, results on disk."""
 
 from __future__ import annotations
 
@@ -8,34 +8,48 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.comparison import Comparison, Results
+from tf_rnn.comparison import Comparison, Parcel, Results
 from tf_rnn.comparison.summary import Summary
+from tf_rnn.comparison.worker import train_run
+from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tf_rnn.comparison import RunKey
+    from tf_rnn.tasks import Task
 
-OPTIONS: dict[str, Any] = {
+TASK_OPTIONS: dict[str, Any] = {
+    "lags": [2, 5],
+    "effects": [0.3, -0.15],
+    "length": 600,
+    "valid_length": 90,
+}
+NETWORK: dict[str, Any] = {
     "task": "echo",
-    "task_options": {"lags": [2, 5], "effects": [0.3, -0.15], "length": 600, "valid_length": 90},
+    "task_options": TASK_OPTIONS,
+    "state_size": 3,
+    "batch_size": 7,
+}
+RUNS: dict[str, Any] = {
     "num_steps": (4, 1),
     "state": ("carry", "reset"),
     "seeds": 2,
-    "cell": "vanilla",
-    "state_size": 3,
-    "num_layers": 1,
-    "batch_size": 7,
-    "optimizer": "adagrad",
-    "learning_rate": 0.1,
-    "clip_norm": None,
     "budget": "tokens",
     "amount": 1500,
 }
 
 
 def make_comparison(**changes: Any) -> Comparison:
-    return Comparison(**(OPTIONS | changes))
+    """A comparison with some options changed, of its setup or its own."""
+    runs = {name: changes.pop(name, value) for name, value in RUNS.items()}
+    return Comparison(setup=Setup(**(NETWORK | changes)), **runs)
+
+
+def run_here(comparison: Comparison, key: RunKey, task: Task | None = None) -> dict[str, Any]:
+    """The record of a run that is trained in this process."""
+    parcel = Parcel.of(comparison.setup, comparison.make_task(task))
+    return train_run(parcel, key, {comparison.budget: comparison.amount})
 
 
 def made_up_run(num_steps: int, state: str = "carry", seed: int = 0, **changes: Any) -> dict[str, Any]:
@@ -82,9 +96,9 @@ def made_up_cost(num_steps: int, **changes: Any) -> dict[str, Any]:
 
 
 def made_up_results(
-    folder: Path, runs: Iterable[dict[str, Any]], comparison: Comparison | None = None
+    folder: Path | None, runs: Iterable[dict[str, Any]], comparison: Comparison | None = None
 ) -> Results:
-    """Results in a folder, not saved yet, with the costs of all widths that runs have."""
+    """Results that are not saved yet, with the costs of all widths that runs have."""
     comparison = comparison or make_comparison()
     results = Results(folder, comparison.identity(comparison.make_task()))
     for run in runs:
@@ -111,14 +125,14 @@ def times_begun(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 
 
-def made_up_or_die(comparison: Comparison, key: RunKey, *more: Any) -> dict[str, Any]:
-    """Stands for `train_run` where only deaths count, not what is learnt."""
+def made_up_or_die(_: Parcel, key: RunKey, *more: Any) -> dict[str, Any]:
+    """Replaces `train_run` where only deaths count, not what is learnt."""
     die_as_often_as_told(key)
     return made_up_run(key.num_steps, key.state, key.seed)
 
 
 def with_costs(folder: Path, comparison: Comparison) -> Path:
-    """A folder in which costs are there already, so that only runs are missing."""
+    """A folder that has the costs, so that only runs are missing."""
     results = Results(folder, comparison.identity(comparison.make_task()))
     results.add_costs([made_up_cost(width) for width in comparison.num_steps])
     results.save(verdict=None)

@@ -18,7 +18,10 @@ import resource
 import secrets
 import signal
 import sys
+import zipfile
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tf_rnn.__main__ import main
 from tf_rnn.training.checkpoints import read_checkpoint
@@ -27,11 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    import numpy as np
-
 DEADLINE = 60.0
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tf_rnn.inference.narrator", "tf_rnn.training.keeper", "tf_rnn.cli.train"])
+CONTEXT.set_forkserver_preload(["tf_rnn.inference.narrator", "tf_rnn.training_run", "tf_rnn.cli.train"])
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -132,12 +133,17 @@ def checkpoints(folder: Path) -> list[Path]:
     """Those that claim to be complete, the oldest first."""
     if not (folder / "checkpoints").is_dir():
         return []
-    return sorted(path for path in (folder / "checkpoints").iterdir() if path.suffix != ".partial")
+    return sorted((folder / "checkpoints").glob("checkpoint-*.npz"))
+
+
+def partials(folder: Path) -> list[Path]:
+    """What was left by a process that was killed while it wrote a checkpoint."""
+    return sorted((folder / "checkpoints").glob(".checkpoint-*.partial"))
 
 
 def updates(folder: Path) -> int:
     """How many updates the newest checkpoint has; every complete one must be undamaged."""
-    found = [read_checkpoint(path).snapshot.record.updates for path in checkpoints(folder)]
+    found = [read_checkpoint(path).history.updates for path in checkpoints(folder)]
     return max(found, default=0)
 
 
@@ -150,54 +156,57 @@ def without_seconds(value: Any) -> Any:
 
 def outcome(folder: Path) -> dict[str, Any]:
     """What a run came to, all that does not depend on the time: metrics, and its newest checkpoint's bits."""
-    newest = checkpoints(folder)[-1]
-    snapshot = read_checkpoint(newest).snapshot
-    (variables,) = newest.glob("variables.data-*")
+    state = read_checkpoint(checkpoints(folder)[-1])
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    record = without_seconds(snapshot.record.to_json())
-    curve = [[*point[:2], *point[3:]] for point in record.pop("curve")]  # the third is seconds
+    history = without_seconds(dataclasses.asdict(state.history))
+    curve = [str(point._replace(seconds=0.0)) for point in history.pop("curve")]  # a nan is a nan
     return {
         "metrics": [without_seconds(json.loads(line)) for line in lines],
-        "record": record,
+        "history": history,
         "curve": curve,
-        "best": snapshot.best and snapshot.best.valid_loss,
-        "place": (*snapshot.place[:4], *[part.tobytes() for part in snapshot.place.state or ()]),
-        "config": snapshot.config,
-        "variables": variables.read_bytes(),
+        "best": state.best and state.best.valid_loss,
+        "position": (*state.position[:4], *[part.tobytes() for part in state.position.measured]),
+        "carried": [part.tobytes() for part in state.carried or ()],
+        "config": state.config,
+        "variables": {name: value.tobytes() for name, value in state.variables.items()},
     }
 
 
 def assert_same_outcome(folder: Path, expected: dict[str, Any], what: Any) -> None:
     found = outcome(folder)
     for name, value in expected.items():
-        shown = "other bits" if name == "variables" else f"{found[name]}, not {value}"
+        shown = "other bits" if name in ("variables", "carried") else f"{found[name]}, not {value}"
         assert found[name] == value, f"after {what}: {name}: {shown}"
 
 
 # --- what is done to files -------------------------------------------------------------------------
 
 
-def cut_short(content: bytes, rng: np.random.Generator) -> bytes:
-    return content[: rng.integers(len(content))]
+def cut_short(path: Path, rng: np.random.Generator) -> None:
+    path.write_bytes(path.read_bytes()[: rng.integers(path.stat().st_size)])
 
 
-def bits_turned(content: bytes, rng: np.random.Generator) -> bytes:
-    changed = bytearray(content)
-    for place in rng.integers(len(content), size=rng.integers(1, 4)):
-        changed[place] ^= 1 << rng.integers(8)
-    return bytes(changed) if bytes(changed) != content else bits_turned(content, rng)
+def bits_turned(path: Path, rng: np.random.Generator) -> None:
+    """Some bits of an array, wherever it is; the archive's dates, say, may be what they like."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        entry = rng.choice(np.array(archive.infolist(), object))
+    begin = entry.header_offset + 30 + len(entry.filename)  # at least: more fields may come before the data
+    for place in rng.choice(
+        range(begin + 20, begin + entry.file_size), size=rng.integers(1, 4), replace=False
+    ):
+        content[place] ^= 1 << rng.integers(8)
+    path.write_bytes(bytes(content))
 
 
-DAMAGES: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
+DAMAGES: dict[str, Callable[[Path, np.random.Generator], None]] = {
     "cut short": cut_short,
     "bits turned": bits_turned,
 }
 
 
 def damaged(checkpoint: Path, rng: np.random.Generator) -> str:
-    """Damages one of a checkpoint's files; what and which, in words."""
-    paths = sorted(path for path in checkpoint.iterdir() if path.stat().st_size)
-    path = paths[rng.integers(len(paths))]
+    """Damages a checkpoint; how, in words."""
     name = list(DAMAGES)[rng.integers(len(DAMAGES))]
-    path.write_bytes(DAMAGES[name](path.read_bytes(), rng))
-    return f"{path.name} {name}"
+    DAMAGES[name](checkpoint, rng)
+    return name

@@ -12,7 +12,6 @@ import references as ref
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.graph.network import Reading
 from tf_rnn.graph.session import session_config
 
 if TYPE_CHECKING:
@@ -178,8 +177,9 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
         for x, y in zip(vectors, graph.targets, strict=True):
             output, state = graph.cell(x, state)
             embedding = network.encoding.variables
-            variables = Reading(embedding, (), network.readout.variables, embedding)
-            logits = network.logits(variables, output)
+            readout = network.head.readout
+            tied = embedding if readout.is_tied else ()
+            logits = readout.logits((*tied, *readout.variables), output)
             if options.loss == "cross_entropy":
                 losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
             else:

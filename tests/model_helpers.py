@@ -12,7 +12,10 @@ from helpers import assign, random_values
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import weight_names
-from tf_rnn.training import Silence, train
+from tf_rnn.training import StreamPosition, train
+from tf_rnn.training.epoch import Epoch
+from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.stepper import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.inference import Model
     from tf_rnn.tasks import Stream, Task
+    from tf_rnn.training import Truncation
 
 # So small a rate that no weight changes.
 NO_TRAINING: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-30}
@@ -82,7 +86,7 @@ def keep_run(
     values = weights(graph) if weights else random_weights(graph, seed=17)
     with graph.session(1) as session:
         assign(session, graph.variables, values)
-        train(graph, task, updates=1, out=folder, session=session, listener=Silence())
+        train(graph, task, updates=1, out=folder, session=session, callbacks=())
     return folder
 
 
@@ -155,11 +159,10 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def spoil(checkpoint: Path) -> None:
-    """Turns a bit of a checkpoint's variables."""
-    (path,) = checkpoint.glob("variables.data-*")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
+    """Flips a bit of a checkpoint's last array."""
+    content = bytearray(checkpoint.read_bytes())
+    content[content.rindex(b"NUMPY")] ^= 1
+    checkpoint.write_bytes(bytes(content))
 
 
 def events(folder: Path) -> Iterator[tuple[int, Any]]:
@@ -177,3 +180,26 @@ def scalars(folder: Path) -> Mapping[str, list[tuple[int, float]]]:
         if value.WhichOneof("value") == "simple_value":
             found.setdefault(value.tag, []).append((step, value.simple_value))
     return found
+
+
+def train_epoch(
+    graph: UnrolledGraph,
+    task: Task,
+    session: Any,
+    truncation: Truncation,
+    position: StreamPosition | None = None,
+    state: Any = None,
+    most: int | None = None,
+) -> tuple[int, Any, StreamPosition]:
+    """Trains on the windows of an epoch from a position and a state on, at most so many.
+
+    Returns:
+        The number of windows, the state after them, and the position.
+    """
+    position, state = position or StreamPosition(), graph.zero_state() if state is None else state
+    epoch = Epoch(graph, task, truncation, GradientProbe(graph, session), position)
+    stepper, number = Stepper(session), 0
+    while number != most and (window := epoch.next_window(state)):
+        state = stepper(window, epoch.rows, state).state
+        number, position = number + 1, epoch.after(window)
+    return number, state, position

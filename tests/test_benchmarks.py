@@ -1,4 +1,4 @@
-"""The harness that measures tf_rnn beside other libraries: what it counts, checks, says and writes."""
+"""The benchmark harness: peers do equal work, failures are reported, tables come from stored results."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import benchmarks
 from benchmarks import compare_libraries, cores, growth, overhead
 from benchmarks.side_by_side import race as racing
-from benchmarks.side_by_side.configurations import CONFIGURATIONS, Configuration, growth_configuration
-from benchmarks.side_by_side.equality import TOLERANCE, inequality, largest_difference
+from benchmarks.side_by_side.configurations import CONFIGURATIONS, Configuration
+from benchmarks.side_by_side.equality import TOLERANCE, inequality
 from benchmarks.side_by_side.floor import floor_milliseconds, training_operations
-from benchmarks.side_by_side.growth_report import growth_report, growth_table, verdicts, write_growth
-from benchmarks.side_by_side.machine import Machine, this_machine
-from benchmarks.side_by_side.peers import FAMILIES, PEERS, REFERENCE, Peer
-from benchmarks.side_by_side.problem import BLOCKS, make_problem
+from benchmarks.side_by_side.growth_report import growth_table, verdicts, write_growth
+from benchmarks.side_by_side.machine import this_machine
+from benchmarks.side_by_side.peers import PEERS, REFERENCE, Peer
+from benchmarks.side_by_side.problem import make_problem
 from benchmarks.side_by_side.processes import PeerError, Process
-from benchmarks.side_by_side.report import report, write_results
 from benchmarks.side_by_side.results import FAILED, MEASURED, SKIPPED, UNEQUAL, Measured, Measurement
-from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
+from benchmarks.side_by_side.tables import configuration_table, summary_table
 from benchmarks.side_by_side.widths import Growth, Point
 from benchmarks.side_by_side.worker import CHECKED_STEPS, serve_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parent.parent
-MACHINE = Machine("Some Processor", 2, 8_000_000_000, "3.11.7", "Linux", {"tensorflow": "2.21.0"})
+ROOT = Path(benchmarks.__file__).resolve().parent.parent
 
 TINY = Configuration(
     name="T",
@@ -55,100 +54,48 @@ TINY = Configuration(
 )
 
 
-def peer(family: str, **changes: Any) -> Peer:
-    return next(one for one in PEERS if one.family == family)._replace(**changes)
-
-
-# What is trained
-
-
-def test_the_configurations_are_those_of_the_measurements_that_set_the_targets() -> None:
-    def sizes(one: Configuration) -> tuple[Any, ...]:
-        return (one.cell, one.num_layers, one.state_size, one.num_classes, one.batch_size, one.num_steps)
-
-    assert {name: sizes(one) for name, one in CONFIGURATIONS.items()} == {
-        "A": ("lstm", 2, 200, 10_000, 20, 20),
-        "B": ("lstm", 2, 256, 65, 50, 50),
-        "C": ("vanilla", 1, 16, 2, 200, 10),
-        "D": ("lstm", 2, 256, 65, 50, 200),
-        "E": ("lstm", 1, 1024, 1000, 64, 35),
-        "F": ("gru", 2, 256, 65, 50, 50),
-        "M": ("lstm", 2, 650, 10_000, 20, 35),
-    }
-    assert {name: (one.optimizer, one.clip_norm) for name, one in CONFIGURATIONS.items()} == {
-        "A": ("sgd", 5.0),
-        "B": ("adam", None),
-        "C": ("adagrad", None),
-        "D": ("adam", None),
-        "E": ("sgd", 5.0),
-        "F": ("adam", None),
-        "M": ("sgd", 5.0),
-    }
-    assert all(name == one.name for name, one in CONFIGURATIONS.items())
-    assert [one.num_steps for one in map(growth_configuration, (1, 1000))] == [1, 1000]
-    assert growth_configuration(7).state_size == 128
+# The problem and the floor
 
 
 @pytest.mark.parametrize(("name", "milliseconds"), [("A", 12.7), ("B", 32.0), ("D", 128.0), ("E", 253.0)])
-def test_the_floor_at_500_gflops_is_what_was_computed_by_hand(name: str, milliseconds: float) -> None:
+def test_floor_at_500_gflops_equals_a_calculation_by_hand(name: str, milliseconds: float) -> None:
     assert floor_milliseconds(CONFIGURATIONS[name], 500e9) == pytest.approx(milliseconds, rel=0.005)
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("vanilla", 1), ("gru", 3), ("lstm", 4)])
-def test_operations_are_those_of_the_products_counted_one_by_one(cell: str, gates: int) -> None:
+def test_operations_equal_a_count_product_by_product(cell: str, gates: int) -> None:
     one = dataclasses.replace(TINY, cell=cell)
     rows, d, classes = 5 * 3, 4, 7
-    products = [
-        (rows, d, gates * d),  # embedded inputs of the lower layer
-        (rows, d, gates * d),  # its state
-        (rows, d, gates * d),  # what the upper layer reads
-        (rows, d, gates * d),  # its state
-        (rows, d, classes),  # readout
-    ]
-    forward = sum(2 * m * k * n for m, k, n in products)
-    assert training_operations(one) == 3 * forward
-    assert training_operations(dataclasses.replace(one, is_embedded=False)) == 3 * (
-        forward - 2 * rows * d * gates * d
-    )
+    gate_product, readout = 2 * rows * d * gates * d, 2 * rows * d * classes
+    assert training_operations(one) == 3 * (4 * gate_product + readout)  # inputs and state of two layers
+    one_hot = dataclasses.replace(one, is_embedded=False)
+    assert training_operations(one_hot) == 3 * (3 * gate_product + readout)
 
 
-@pytest.mark.parametrize("cell", ["vanilla", "gru", "lstm"])
-@pytest.mark.parametrize("is_embedded", [True, False])
-def test_a_problem_is_the_same_whenever_it_is_made(cell: str, is_embedded: bool) -> None:
-    configuration = dataclasses.replace(TINY, cell=cell, is_embedded=is_embedded)
+@pytest.mark.parametrize("configuration", [TINY, CONFIGURATIONS["C"]], ids=["tokens", "echo"])
+def test_a_problem_is_reproducible_and_its_blocks_are_contiguous(configuration: Configuration) -> None:
     one, other = make_problem(configuration), make_problem(configuration)
-    assert (one.weights.embedding is not None) == is_embedded
-    for mine, others in zip(one.weights.layers, other.weights.layers, strict=True):
-        np.testing.assert_array_equal(mine.recurrent_kernel, others.recurrent_kernel)
-        assert (mine.candidate_bias is not None) == (cell == "gru")
-    assert len(one.blocks) == BLOCKS
-    for block, other_block in zip(one.blocks, other.blocks, strict=True):
-        np.testing.assert_array_equal(block.inputs, other_block.inputs)
-        assert block.inputs.shape == block.targets.shape == (5, 3)
-    first, second = one.blocks[:2]
-    np.testing.assert_array_equal(first.inputs[:, 1:], first.targets[:, :-1])
-    np.testing.assert_array_equal(first.targets[:, -1], second.inputs[:, 0])
-
-
-def test_the_echo_configuration_reads_the_echo_task() -> None:
-    (block, *_) = make_problem(CONFIGURATIONS["C"]).blocks
-    assert block.inputs.shape == block.targets.shape == (200, 10)
-    assert set(np.unique(block.targets)) == {0, 1}
+    np.testing.assert_array_equal(one.weights.readout_kernel, other.weights.readout_kernel)
+    shape = (configuration.batch_size, configuration.num_steps)
+    for block, same in zip(one.blocks, other.blocks, strict=True):
+        np.testing.assert_array_equal(block.inputs, same.inputs)
+        np.testing.assert_array_equal(block.targets, same.targets)
+        assert block.inputs.shape == block.targets.shape == shape
+    if configuration is TINY:  # each token is the target of the one before it
+        first, second, *_ = one.blocks
+        np.testing.assert_array_equal(first.inputs[:, 1:], first.targets[:, :-1])
+        np.testing.assert_array_equal(first.targets[:, -1], second.inputs[:, 0])
 
 
 # Equal work
 
 
-def test_equal_losses_are_equal_work() -> None:
-    losses = [4.1, 4.0, 3.9]
-    assert inequality([loss + 0.9 * TOLERANCE for loss in losses], losses) is None
-    assert largest_difference([4.1, 4.0, 3.8], losses) == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize("wrong", [3.9 + 1.5 * TOLERANCE, math.nan, math.inf])
+@pytest.mark.parametrize("wrong", [4.0 + 1.5 * TOLERANCE, math.nan, math.inf])
 def test_another_loss_is_other_work(wrong: float) -> None:
-    problem = inequality([4.1, 4.0, wrong], [4.1, 4.0, 3.9])
-    assert problem == f"loss after 2 training steps {wrong:.5f}, should be 3.90000"
+    assert inequality([4.1, 4.0 + 0.9 * TOLERANCE], [4.1, 4.0]) is None
+    assert (
+        inequality([4.1, wrong], [4.1, 4.0]) == f"loss after 1 training steps {wrong:.5f}, should be 4.00000"
+    )
 
 
 LIBRARIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -164,8 +111,8 @@ LIBRARIES: dict[str, tuple[str, dict[str, Any]]] = {
     "jax, scan a layer": ("jax_arrays", {"how": "scan a layer"}),
     "jax, unrolled": ("jax_arrays", {"how": "unrolled"}),
 }
-# Of these, one training will do: the cells and the optimizers are those of the way before.
-OTHER_WAYS = {"tf_rnn, session.run", "keras, train_on_batch", "jax, scan a layer", "jax, unrolled"}
+# These share cells and optimizers with the variant before them, so one training is enough.
+VARIANTS = {"tf_rnn, session.run", "keras, train_on_batch", "jax, scan a layer", "jax, unrolled"}
 TRAININGS = {
     "lstm": TINY,
     "gru": dataclasses.replace(TINY, cell="gru", num_layers=1),
@@ -191,7 +138,7 @@ def reference(training: str) -> list[float]:
 
 
 def is_installed(library: str) -> bool:
-    """Peers are optional; those that are not there are named by the command, not tested."""
+    """PyTorch and JAX are optional."""
     package = library.split(",", maxsplit=1)[0]
     return package not in {"torch", "jax"} or importlib.util.find_spec(package) is not None
 
@@ -200,26 +147,26 @@ EQUAL_WORK = [
     (library, training)
     for library in filter(is_installed, LIBRARIES)
     for training in TRAININGS
-    if training == "clipped" or library not in OTHER_WAYS
+    if training == "clipped" or library not in VARIANTS
 ]
 
 
 @pytest.mark.parametrize(("library", "training"), EQUAL_WORK)
 def test_a_library_does_equal_work(library: str, training: str) -> None:
-    """The true loss, too: a clip that acts, and rows that are looked up more than once."""
+    """Losses agree with the naive unroll in float64, with active clipping and repeated embedding rows."""
     module, options = LIBRARIES[library]
     losses = losses_of(module, TRAININGS[training], **options)
     assert losses == pytest.approx(reference(training), abs=1e-5)
     assert losses[0] != pytest.approx(losses[-1], abs=1e-3)
 
 
-def test_the_peers_are_those_that_are_tested() -> None:
+def test_every_peer_is_tested() -> None:
     tested = {module for module, _ in LIBRARIES.values()}
     assert {one.module.rsplit(".", maxsplit=1)[-1] for one in PEERS} == tested
     assert len({one.name for one in PEERS}) == len(PEERS)
 
 
-# Processes. This module is a peer, too: `make` is what the worker looks for.
+# Processes. This module is itself a peer: the worker calls its `make`.
 
 RIGHT = (3.0, 2.9, 2.8, 2.7, 2.6, 2.5)
 FIRST_STEPS = CHECKED_STEPS + 1
@@ -227,7 +174,7 @@ FIRST_STEPS = CHECKED_STEPS + 1
 
 def make(_problem: Any, *, kind: str = "right") -> Callable[[Any, Any], float]:
     if kind == "error":
-        raise ValueError("this went wrong\nand a lot is to be said about it")
+        raise ValueError("this went wrong\nwith a long explanation")
     if kind == "death":
         print("last words", file=sys.stderr, flush=True)
         os._exit(3)
@@ -274,7 +221,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("fakes")
-def test_the_command_measures_ranks_and_says_what_it_could_not(
+def test_the_command_ranks_peers_and_reports_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--config", "T", "--rounds", "2", "--steps", "3", "--out", str(tmp_path)]
@@ -284,24 +231,36 @@ def test_the_command_measures_ranks_and_says_what_it_could_not(
         "not equal work: torch, wrong: loss after 2 training steps 3.30000, should be 2.80000",
         "failed: torch, error: ValueError: this went wrong",
         "failed: torch, death: the process ended with status 3: last words",
-        "failed: torch, nan: the loss is no number any more",
+        "failed: torch, nan: the loss is not finite",
         "skipped: jax, right: no_such_package is not installed",
     ]
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
     for line in expected:
         assert line in shown.out
-        assert f"- {line}" in (tmp_path / "report.md").read_text(encoding="utf-8")
+        assert f"- {line}" in page
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "results.json", "steps.png"}
     found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["configurations"]["T"]
     assert [one["status"] for one in found["peers"]] == [MEASURED, UNEQUAL, FAILED, FAILED, FAILED, SKIPPED]
     own, wrong, *_ = found["peers"]
     assert len(own["turns"]) == len(wrong["turns"]) == 2
     assert min(own["turns"]) >= 1.0
-    assert (own["ratio"], wrong["ratio"]) == (1.0, None)
-    assert own["loss_difference"] == 0.0
+    assert (own["ratio"], own["loss_difference"], wrong["ratio"]) == (1.0, 0.0, None)
     assert found["operations_per_second"] == {"small": 1.5e9, "large": 3e9}
 
 
-def test_a_peer_that_takes_too_long_is_given_up() -> None:
+@pytest.mark.usefixtures("fakes")
+def test_the_command_fails_without_a_reference_or_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(racing, "REFERENCE", fake("error"))
+    assert compare_libraries.main(["--config", "T", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith("compare_libraries: error: ValueError: this went wrong\n")
+    (tmp_path / "file").write_text("")
+    assert compare_libraries.main(["--out", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.startswith("compare_libraries: error: --out must be a folder")
+
+
+def test_a_slow_peer_is_given_up() -> None:
     started = time.monotonic()
     with (
         Process(serve_peer, fake("slow"), TINY, limit=1.0) as process,
@@ -311,227 +270,80 @@ def test_a_peer_that_takes_too_long_is_given_up() -> None:
     assert time.monotonic() - started < 30
 
 
-# Tables, reports
+# Tables
 
 
-def measured(family: str, milliseconds: float, **changes: Any) -> Measured:
-    one = next(one for one in PEERS if one.family == family)
-    turns = [milliseconds * factor for factor in (0.9, 1.0, 1.3)]
-    return Measured(
-        one,
-        build_seconds=0.5,
-        first_run_seconds=0.25,
-        turns=turns,
-        loss_difference=2e-6,
-        memory_bytes=123_000_000,
-        **changes,
-    )
-
-
-@pytest.fixture(name="measurement")
-def _measurement() -> Measurement:
-    peers = [
-        measured("tf_rnn", 20.0),
-        measured("static_rnn", 40.0),
-        measured("torch", 50.0),
-        measured("keras", 10.0, status=UNEQUAL, note="loss after 1 training steps 2, should be 3"),
-        Measured(peer("jax"), SKIPPED, "jax is not installed"),
+def from_json(name: str, stored: dict[str, Any]) -> Measurement:
+    peers = {one.name: one for one in PEERS}
+    fields = [one.name for one in dataclasses.fields(Measured) if one.name != "peer"]
+    results = [
+        Measured(peers[one["peer"]], **{field: one[field] for field in fields}) for one in stored["peers"]
     ]
-    rates = {"NumPy 512": [300e9, 320e9, 310e9], "TensorFlow 512": [500e9, 400e9, 510e9]}
-    return Measurement(CONFIGURATIONS["A"], peers, rates)
+    rates = {product: [rate] for product, rate in stored["operations_per_second"].items()}
+    return Measurement(CONFIGURATIONS[name], results, rates)
 
 
-def test_ratios_leave_out_who_does_other_work(measurement: Measurement) -> None:
-    best = measurement.best_peer()
-    assert best is not None
-    assert best.peer.family == "static_rnn"
-    assert measurement.ratio(best) == 0.5
-    assert measurement.ratio(measurement.best("torch")) == pytest.approx(0.4)
-    assert measurement.best("keras") is None
-    assert measurement.ratio(None) is None
-    assert measurement.peak == 500e9
-    assert measurement.over_floor(measurement.best("tf_rnn")) == pytest.approx(20.0 / 12.67, rel=1e-3)
-    assert measurement.tokens_per_second(measurement.peers[0]) == pytest.approx(400 / 0.020)
+def test_stored_tables_and_verdicts_come_from_stored_results(tmp_path: Path) -> None:
+    folder = ROOT / "benchmarks" / "speed"
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    stored = json.loads((folder / "results.json").read_text(encoding="utf-8"))["configurations"]
+    measurements = [from_json(name, one) for name, one in stored.items()]
+    assert [one.as_json() for one in measurements] == list(stored.values())
+    for table in [summary_table(measurements), *map(configuration_table, measurements)]:
+        assert table.markdown() in page
+    folder = ROOT / "benchmarks" / "speed-growth"
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    points = json.loads((folder / "results.json").read_text(encoding="utf-8"))["points"]
+    found = Growth([Point(**point) for point in points])
+    assert growth_table(found).markdown() in page
+    assert " ".join(verdicts(found)) in page
+    assert all(path.stat().st_size for path in write_growth(tmp_path, found, this_machine(), []))
 
 
-def test_the_table_has_the_quickest_first_and_the_floor_last(measurement: Measurement) -> None:
-    rows = configuration_table(measurement).rows
-    assert [row[0].split(",")[0] for row in rows] == ["tf_rnn", "static_rnn", "torch", "keras", "floor"]
-    assert rows[1][1:] == [
-        "40.0",
-        "36.0–52.0",
-        "10,000",
-        "0.50",
-        "0.25",
-        "123",
-        "0.50",
-        "3.16",
-        "2e-06",
-    ]
-    assert rows[3][7:9] == [UNEQUAL, "–"]
-    assert rows[4][:2] == ["floor", "12.67"]
-    assert notes(measurement) == [
-        "not equal work: keras, train_on_batch: loss after 1 training steps 2, should be 3",
-        "skipped: jax, scan: jax is not installed",
-    ]
-
-
-def test_the_summary_has_ratios_beside_what_they_should_be(measurement: Measurement) -> None:
-    other = measurement._replace(configuration=CONFIGURATIONS["M"])
-    table = summary_table([measurement, other])
-    assert table.header == ["", "A", "M"]
-    assert {row[0]: row[1] for row in table.rows} == {
-        "tf_rnn": "20.0",
-        "static_rnn": "40.0",
-        "torch": "50.0",
-        "floor": "12.7",
-        "tf_rnn / torch": "0.40 (0.45)",
-        "tf_rnn / best peer": "0.50 (0.70)",
-        "tf_rnn / floor": "1.58 (1.60)",
-    }
-    assert {row[0]: row[2] for row in table.rows}["tf_rnn / torch"] == "0.40"
-
-
-def test_the_report_says_what_where_and_how(measurement: Measurement, tmp_path: Path) -> None:
-    page = report([measurement], MACHINE, ["--config", "A"], rounds=3)
-    assert "Some Processor, 2 cores, 8 GB, Linux, Python 3.11.7; tensorflow 2.21.0; 3 rounds." in page
-    assert "```\npython -m benchmarks.compare_libraries --config A\n```" in page
-    assert "| tf_rnn / torch | 0.40 (0.45) |" in page
-    assert "- skipped: jax, scan: jax is not installed" in page
-    assert "Floor: 6.34 GFLOP a training step, at 500 GFLOP/s." in page
-    assert "](steps.png)" in page
-    files = write_results(tmp_path, [measurement], MACHINE, [], rounds=3)
-    assert [path.name for path in files] == ["report.md", "results.json", "steps.png"]
-    assert all(path.stat().st_size for path in files)
-
-
-def test_growth_is_written_with_ratios_and_verdicts(tmp_path: Path) -> None:
-    found = Growth()
-    found.add([Point("tf_rnn", 200, 1.0, 0.5, 20.0, 3e8), Point("naive", 200, 3.0, 2.0, 40.0, 9e8)])
-    found.add([Point("tf_rnn", 1000, 6.0, 1.5, 90.0, 1.5e9)])
-    found.add([Point("recompute", 1000, None, None, None, None, "failed: of some reason")])
-    assert [row[-3:] for row in growth_table(found).rows] == [
-        ["0.30", "0.50", "0.33"],
-        ["–"] * 3,
-        ["–"] * 3,
-        ["–"] * 3,
-    ]
-    assert verdicts(found) == [
-        "Build and first run at n = 200: 0.30 of the naive unroll's (at most 0.4).",
-        "n = 1000: build and first run 7.5 s (at most 12), memory 1.50 GB (at most 2.5).",
-    ]
-    page = growth_report(found, MACHINE, "python -m benchmarks.growth")
-    assert "- recompute, n = 1000: failed: of some reason" in page
-    assert "LSTM 2x128, 65 classes, batch 50, adam. Some Processor" in page
-    files = write_growth(tmp_path, found, MACHINE, [])
-    assert all(path.stat().st_size for path in files)
-
-
-def test_this_machine_is_described() -> None:
-    machine = this_machine()
-    assert machine.cores >= 1
-    version = machine.libraries.get("tensorflow") or machine.libraries["tensorflow-cpu"]
-    assert version.startswith("2.")
-    assert machine.line.startswith(machine.processor)
-
-
-# Session runs
-
-
-def slept(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
+# Session time, CPU time, start-up
 
 
 class FakeSession:
-    def run(self, seconds: float) -> float:
-        return slept(seconds)
+    def run(self, seconds: float) -> None:
+        time.sleep(seconds)
 
-    def _make_callable_from_options(self, seconds: float) -> Callable[[], float]:
-        return lambda: slept(seconds)
+    def _make_callable_from_options(self, seconds: float) -> Callable[[], None]:
+        return lambda: time.sleep(seconds)
 
 
-def test_session_runs_are_timed_once_and_left_as_they_were() -> None:
+def test_session_runs_are_timed_and_the_class_is_restored() -> None:
     clock = overhead.SessionClock()
     before = vars(FakeSession).copy()
     with clock.watching(FakeSession):
         session = FakeSession()
-        assert session.run(0.02) == 0.02
-        assert session._make_callable_from_options(0.03)() == 0.03
+        session.run(0.02)
+        session._make_callable_from_options(0.03)()
     session.run(0.01)
     assert clock.runs == 2
     assert 0.05 <= clock.seconds < 0.1
     assert vars(FakeSession) == before
-
-
-def test_the_overhead_stands_beside_what_it_should_be() -> None:
     table = overhead.overhead_table(overhead.Share(10.0, 9.7, 1000), {"help": 0.21})
-    assert table.rows == [
-        ["train, inside session runs", "97.0%", "at least 95%"],
-        ["train, in all", "10.0 s", "1000 updates of 10.00 ms"],
-        ["answer, help", "0.21 s", "at most 0.3 s"],
-    ]
+    assert table.rows[0] == ["train, inside session runs", "97.0%", "at least 95%"]
 
 
-def test_processor_time_is_that_of_a_process_and_its_children() -> None:
+def test_cpu_time_includes_children() -> None:
     ticks = os.sysconf("SC_CLK_TCK")
     stat = f"7 (a name) with) S 1 2 3 4 5 6 7 8 9 10 {3 * ticks} {ticks} {5 * ticks} {2 * ticks} 20 0 4"
     assert cores.processor_seconds(stat) == 3 + 1 + 5 + 2
+    rows = cores.cores_table({"runs": cores.Used(20.0, 38.0)}, 2).rows
+    assert rows == [["runs", "20.0", "38.0", "95%", "at least 90%"]]
 
 
-def test_the_cores_share_stands_beside_what_it_should_be() -> None:
-    parts = {"start and costs": cores.Used(5.0, 4.0), "runs": cores.Used(20.0, 38.0)}
-    assert cores.cores_table(parts, 2).rows == [
-        ["start and costs", "5.0", "4.0", "40%", ""],
-        ["runs", "20.0", "38.0", "95%", "at least 90%"],
-    ]
-
-
-# Command lines
-
-
-@pytest.mark.parametrize(
-    ("command", "words", "line"),
-    [
-        (compare_libraries, ["--config", "Z"], "argument --config: invalid choice: 'Z'"),
-        (compare_libraries, ["--rounds", "0"], "argument --rounds: must be a whole number of at least 1"),
-        (compare_libraries, ["--only", "theano"], "argument --only: invalid choice: 'theano'"),
-        (growth, ["--num-steps", "0"], "argument --num-steps: must be a whole number of at least 1"),
-        (overhead, ["--seconds", "-1"], "argument --seconds: must be"),
-        (cores, ["--width", "3"], "unrecognized arguments: --width"),
-    ],
-)
-def test_bad_options_are_one_line(
-    command: Any, words: list[str], line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("command", [compare_libraries, growth, overhead, cores])
+def test_bad_options_are_one_line(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        command.main(words)
+        command.main(["--unknown", "3"])
     error = capsys.readouterr().err
     assert (ended.value.code, error.count("\n")) == (2, 1)
-    assert error.startswith(f"{command.NAME}: error: {line}")
+    assert error.startswith(f"{command.NAME}: error: ")
 
 
-@pytest.mark.parametrize("command", [compare_libraries, growth])
-def test_a_folder_that_cannot_be_is_one_line(
-    command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("")
-    assert command.main(["--out", str(tmp_path / "file")]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"{command.NAME}: error: --out must be a folder that can be written")
-    assert error.count("\n") == 1
-
-
-@pytest.mark.usefixtures("fakes")
-def test_without_a_reference_there_is_nothing_to_compare_with(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(racing, "REFERENCE", fake("error"))
-    assert compare_libraries.main(["--config", "T", "--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.endswith("compare_libraries: error: ValueError: this went wrong\n")
-
-
-def test_the_one_that_asks_loads_no_library() -> None:
+def test_the_controlling_process_loads_no_library() -> None:
     names = "('tensorflow', 'keras', 'torch', 'jax', 'matplotlib')"
     code = (
         "import sys; from benchmarks import compare_libraries, cores, growth, overhead; "
@@ -545,5 +357,3 @@ def test_every_peer_has_its_requirement() -> None:
     text = (ROOT / "benchmarks" / "requirements.txt").read_text(encoding="utf-8")
     names = {line.split(">=")[0] for line in text.splitlines() if line and not line.startswith("#")}
     assert names >= {one.package for one in PEERS} - {"tensorflow", "keras"}
-    assert all("," in line for line in text.splitlines() if ">=" in line)
-    assert set(FAMILIES) == {"tf_rnn", "naive", "static_rnn", "dynamic_rnn", "keras", "torch", "jax"}

@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, new_session, random_state, random_values
+from helpers import (
+    CASES,
+    assert_close,
+    assert_gradients_agree,
+    assert_slopes_agree,
+    assign,
+    make_run,
+    new_session,
+    random_state,
+    random_values,
+)
 from references import columns, numeric_gradient, run_steps, sigmoid
 
 from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import (
     CELLS,
+    Cell,
     GRUCell,
     InfluenceCell,
     LSTMCell,
@@ -28,6 +39,8 @@ from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tf_rnn.cells import Weights
 
 EVERY_CELL = pytest.mark.parametrize("name", list(CASES))
 
@@ -115,7 +128,7 @@ LAYERS = [name for name in CASES if len(CASES[name].make().layers) == 1]
 def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
     """`backward` against `tf.gradients` of `combine`, and against differences of it.
 
-    The slopes are made together with those of another step.
+    The local derivatives are computed together with those of another step.
     """
     generator = np.random.default_rng(29)
     batch_size = 3
@@ -125,11 +138,11 @@ def test_the_way_back_is_the_derivative_of_the_step(name: str) -> None:
         weights, before = cell.read(), cell.zero_state(batch_size, tf.float64)
         columns = int(weights.recurrent_kernel.shape[1])
         projected, recurrent = (tf.placeholder(tf.float64, [batch_size, columns]) for _ in range(2))
-        after, kept = cell.combine(weights, projected, recurrent, before)
+        after, residuals = cell.combine(weights, projected, recurrent, before)
         upstream = [generator.normal(size=part.shape) for part in tf.nest.flatten(after)]
-        _, kept_of_another = cell.combine(weights, recurrent, projected, after)
-        _, slopes = cell.slopes([kept_of_another, kept])
-        step = cell.backward(slopes, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
+        _, residuals_of_another = cell.combine(weights, recurrent, projected, after)
+        _, derivatives = cell.local_derivatives([residuals_of_another, residuals])
+        step = cell.backward(derivatives, tf.nest.pack_sequence_as(after, list(map(tf.constant, upstream))))
         own = [step.projected, step.recurrent, *tf.nest.flatten(step.state)]
 
         wanted = [projected, recurrent, *tf.nest.flatten(before)]
@@ -528,11 +541,11 @@ INITS = "recurrent_init must be one of orthogonal, glorot, identity; got "
         (lambda: StackedCell([2]), "cells must be a list of at least one cell, got [2]"),  # type: ignore[list-item]
         (
             lambda: StackedCell([ONE, GRUCell(3), ONE]),
-            "cells must be different objects; the same cell stands twice",
+            "cells must be different objects, got the same cell twice",
         ),
         (
             lambda: StackedCell([ONE, StackedCell([GRUCell(3), ONE])]),
-            "cells must be different objects; the same cell stands twice",
+            "cells must be different objects, got the same cell twice",
         ),
     ],
 )
@@ -591,3 +604,69 @@ def test_weights_start_from_numbers_of_the_dtype(option: str, make: Callable[[fl
             step(cell, "float32")
         assert tf.global_variables() == []
         step(cell, "float64")
+
+
+# --- a cell of `combine` alone -------------------------------------------------------------------
+
+
+class Leaking(Cell):
+    """S_t = (1 - g) S_{t-1} + g tanh(c + b_c), with g = sigmoid of the first half; b_c is a second bias."""
+
+    name = "leaking"
+    num_gates = 2
+
+    def _make_biases(self, dtype: Any) -> tuple[Any, ...]:
+        zeros = tf.zeros_initializer()
+        return (
+            tf.get_variable("b", [2 * self._units], dtype, zeros, use_resource=True),
+            tf.get_variable("b_c", [self._units], dtype, zeros, use_resource=True),
+        )
+
+    def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
+        gate, candidate = tf.split(projected + recurrent, 2, axis=1)
+        gate = tf.sigmoid(gate)
+        return (1 - gate) * state + gate * tf.tanh(candidate + weights.biases[1]), None
+
+
+@pytest.mark.parametrize("recompute", [None, 2])
+def test_a_cell_needs_combine_alone(monkeypatch: pytest.MonkeyPatch, recompute: int | None) -> None:
+    """Its derivative is found by TensorFlow; gradients are the naive ones and the numeric ones."""
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
+    run = make_run(StackedCell([Leaking(4), LSTMCell(3)]), 5, 3, input_size=6, recompute=recompute)
+    assert_gradients_agree(run)
+    assert_slopes_agree(run)
+
+
+# --- seeds ---------------------------------------------------------------------------------------
+
+
+def test_initial_weights_are_a_function_of_the_seed_alone() -> None:
+    """Whatever else is in the tf.Graph, and whatever scope the cell is built in."""
+
+    def build(seed: int) -> list[Any]:
+        cell = StackedCell([VanillaCell(4), LSTMCell(3), VanillaCell(4)])
+        cell.build(4, seed=seed)
+        return [layer.variables[0] for layer in cell.layers]
+
+    with tf.Graph().as_default(), new_session() as session:
+        kernels = [build(5)]
+        with tf.variable_scope("elsewhere"):
+            kernels += [build(5), build(6)]
+        session.run(tf.global_variables_initializer())
+        first, same, other = session.run(kernels)
+    assert_close(same, first, 0, "the same seed")
+    assert np.abs(other[0] - first[0]).max() > 1e-3, "another seed"
+    below, above = first[0], first[2][3:]
+    assert np.abs(below[-4:] - above).max() > 1e-3, "layers differ"
+
+
+@pytest.mark.parametrize(("option", "value"), [("seed", 4), ("init_scale", 0.5)])
+def test_a_second_build_with_another_start_is_refused(option: str, value: float) -> None:
+    with tf.Graph().as_default():
+        cell = VanillaCell(4)
+        cell.build(3, seed=2, init_scale=0.25)
+        cell.build(3)
+        cell.build(3, seed=2, init_scale=0.25)
+        with pytest.raises(OptionError, match=f"^{option} must be .*, as the cell was built, got {value}$"):
+            cell.build(3, **{option: value})  # type: ignore[arg-type]

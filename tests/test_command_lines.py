@@ -5,10 +5,9 @@ What is typed is derived from the commands' own parsers: an option that is added
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given, settings
@@ -25,16 +24,35 @@ from workplace import (
 )
 
 from tf_rnn.__main__ import COMMANDS
-from tf_rnn.cli.options import path as type_of_paths
+from tf_rnn.cli.parser import Parser
+from tf_rnn.options.rules import Choice, Text
+from tf_rnn.options.rules import Path as FolderRule
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
+
+    from tf_rnn.options.rules import Rule
 
 SMALL = {"--state-size": "3", "--batch-size": "5", "--num-steps": "3", "--seeds": "1", "--length": "9"}
 BIG = "1" + 30 * "0"
 FEW = st.integers(-1, 7).map(str)
 FINE = ("-1", "0", "1", "2", "7")
-ODD = ("0.1", "0.5", "0.9999999999999999", "1.5", "1e-320", "1e308", "1e3", "nan", "inf", "-inf", "sqrt", "")
+ODD = (
+    "0.1",
+    "0.5",
+    "0.9999999999999999",
+    "1.5",
+    "1e-320",
+    "1e308",
+    "1e3",
+    "nan",
+    "inf",
+    "-inf",
+    "sqrt",
+    "off",
+    "",
+)
 ODDER = (BIG, str(2**31), str(2**63), "9" * 5000, "0x10", "1_0", " 3", "٣", "-0", "+2")
 NUMBERS = FEW | st.sampled_from([*ODD, *ODDER])
 STRANGE = st.text(st.characters(exclude_characters="/", exclude_categories=()), max_size=6)
@@ -54,7 +72,7 @@ QUICK = [name for name in COMMANDS if name != "recommend"]
 
 def actions(command: str) -> list[argparse.Action]:
     """What a command takes."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     COMMANDS[command].add_options(parser)
     return [action for action in parser._actions if action.dest != "help"]
 
@@ -74,13 +92,22 @@ def fitting(action: argparse.Action) -> str:
     return {"folder": KEPT, "exported": EXPORTED}.get(action.dest, OUT)
 
 
+def rule_of(action: argparse.Action) -> Rule | None:
+    """What a value may be; None where there is no value."""
+    rule = getattr(getattr(action, "option", None), "rule", None)
+    while rule is not None and hasattr(rule, "rule"):  # a list's, or one that may be off
+        rule = rule.rule
+    return cast("Rule | None", rule)
+
+
 def values(action: argparse.Action) -> st.SearchStrategy[str]:
     """What may be typed as the value of an option: as a rule what it takes, else anything."""
-    if action.choices is not None:
-        return st.sampled_from([*action.choices, *action.choices, "strange"]) | STRANGE
-    if action.type is type_of_paths:
+    rule = rule_of(action)
+    if isinstance(rule, Choice):
+        return st.sampled_from([*rule.allowed, *rule.allowed, "strange", "off"]) | STRANGE
+    if isinstance(rule, FolderRule):
         return PATHS
-    return NUMBERS if action.type is not None else st.sampled_from(TEXTS) | STRANGE | NUMBERS
+    return st.sampled_from(TEXTS) | STRANGE | NUMBERS if isinstance(rule, Text) else NUMBERS
 
 
 def typed(action: argparse.Action) -> st.SearchStrategy[list[str]]:
@@ -99,11 +126,12 @@ def every(action: argparse.Action) -> list[list[str]]:
     option = action.option_strings[0]
     if action.nargs == 0:
         return [[option]]
-    if action.choices is not None:
-        return [[option, value] for value in (*action.choices, "strange")]
-    if action.type is type_of_paths:
+    rule = rule_of(action)
+    if isinstance(rule, Choice):
+        return [[option, value] for value in (*rule.allowed, "strange", "off")]
+    if isinstance(rule, FolderRule):
         return [[option, value] for value in (*NEW, *OLD)]
-    texts = TEXTS if action.type is None else ()
+    texts = TEXTS if isinstance(rule, Text) else ()
     return [[option, value] for value in (*texts, *FINE, *ODD, *ODDER)]
 
 

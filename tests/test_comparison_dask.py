@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
-from command_helpers import DEADLINE, assert_refused, run_main, started, succeeds
-from comparison_helpers import made_up_or_die, times_begun, with_costs
+from command_helpers import DEADLINE, assert_refused, started, succeeds
+from comparison_helpers import made_up_or_die, run_here, times_begun, with_costs
 from distributed import Client
 from rich.console import Console
 
@@ -23,21 +23,18 @@ from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Work
 from tf_rnn.comparison import dask as on_dask
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.screen import Screen
-from tf_rnn.comparison.worker import train_run
+from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tf_rnn.comparison.worker import Contact
 
 KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
 COMPARISON = Comparison(
-    task="echo",
+    setup=Setup(task="echo", state_size=3, batch_size=20),
     num_steps=(2, 4),
     state=("carry", "reset"),
     seeds=2,
-    state_size=3,
-    batch_size=20,
     budget="tokens",
     amount=4000,
 )
@@ -62,12 +59,12 @@ def deadly(folder: str, name: str, deaths: int) -> int:
     return done
 
 
-def until_stopped(folder: str, contact: Contact) -> None:
+def until_cancelled(folder: str, channel: Any) -> None:
     process_id(folder, "begun")
-    contact.tell(KEYS[1], 0.25, "a quarter")
-    while not contact.is_stopped():
+    channel.send(KEYS[1], 0.25, "a quarter")
+    while not channel.is_cancelled():
         time.sleep(0.01)
-    process_id(folder, "stopped")
+    process_id(folder, "cancelled")
 
 
 def calls(folder: Path, name: str) -> int:
@@ -75,7 +72,7 @@ def calls(folder: Path, name: str) -> int:
 
 
 def quiet_screen() -> Screen:
-    return Screen(Console(file=io.StringIO()))
+    return Screen.silent()
 
 
 # --- the executor ------------------------------------------------------------------------------------
@@ -145,13 +142,13 @@ def test_an_interrupt_stops_what_is_under_way(steady: Cluster, tmp_path: Path) -
 
     def interrupted() -> None:
         with open_workers(steady.address, None, Watcher(Console(file=io.StringIO()))) as workers:
-            workers.executor.submit(until_stopped, str(tmp_path), workers.contact)
+            workers.executor.submit(until_cancelled, str(tmp_path), workers.channel)
             wait_for(lambda: shown, "a report")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    wait_for(lambda: calls(tmp_path, "stopped"), "the run's end")
+    wait_for(lambda: calls(tmp_path, "cancelled"), "the run's end")
     assert calls(tmp_path, "begun") == 1
     assert shown == [(KEYS[1], 0.25, "a quarter")]
 
@@ -201,7 +198,7 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path, capsys: pytest.C
     with cluster(tmp_path) as made:
         words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", made.address]
         line = assert_refused(words, f"--scheduler must have workers, {made.address} has none; ", capsys)
-    assert line.endswith(f"one is started by `python -m dask worker {made.address}`")
+    assert line.endswith(f"start one with `python -m dask worker {made.address}`")
     assert not (tmp_path / "out").exists()
 
 
@@ -241,8 +238,8 @@ def test_without_a_worker_runs_wait_for_one_and_that_is_told(tmp_path: Path) -> 
 def test_a_scheduler_that_goes_away_ends_the_work_with_one_error(tmp_path: Path) -> None:
     def lose(made: Cluster) -> None:
         with open_workers(made.address, None, quiet_screen()) as workers:
-            jobs = [(key, (str(tmp_path), workers.contact)) for key in KEYS]
-            waiting = completed(workers, until_stopped, jobs)
+            jobs = [(key, (str(tmp_path), workers.channel)) for key in KEYS]
+            waiting = completed(workers, until_cancelled, jobs)
             made.scheduler.kill()
             list(waiting)
 
@@ -296,7 +293,7 @@ def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_
     found = losses(folder, COMPARISON)
     assert list(found) == COMPARISON.keys
     for key in (COMPARISON.keys[0], COMPARISON.keys[3], COMPARISON.keys[-1]):
-        here = train_run(COMPARISON, key)
+        here = run_here(COMPARISON, key)
         assert {name: here[name] for name in found[key]} == found[key], key.title
 
 
@@ -312,7 +309,7 @@ def test_an_interrupt_of_the_command_keeps_what_is_finished(steady: Cluster, tmp
         _, errors = process.communicate(timeout=DEADLINE)
     assert (process.returncode, "Traceback" in errors) == (130, False), errors
     assert errors.splitlines()[-1] == (
-        "tf_rnn compare: interrupted; what is finished is kept, the same command goes on from there"
+        "tf_rnn compare: interrupted; finished runs are kept; the same command continues from there"
     )
     assert 0 < len(losses(folder, many)) < 40
 
@@ -363,13 +360,13 @@ def test_nobody_at_the_address_is_told_within_seconds(
     line = assert_refused(
         [name, "--scheduler", "tcp://127.0.0.1:1"], "--scheduler must be the address", capsys
     )
-    assert line.endswith("of a Dask scheduler that runs; none answers at tcp://127.0.0.1:1 within 0.5 s")
+    assert line.endswith(" of a running Dask scheduler; none answers at tcp://127.0.0.1:1 within 0.5 s")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_are_not_counted_for_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:1"]
-    message = "--workers must be left out where they are those of tcp://127.0.0.1:1, got 3"
+    message = "--workers must be left out, as tcp://127.0.0.1:1 decides how many there are, got 3"
     assert_refused([*words, "--workers", "3"], message, capsys)
 
 
@@ -378,14 +375,6 @@ def test_without_dask_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     words = ["compare", *WORDS, "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:1"]
-    message = '--scheduler must be local where Dask is not installed (pip install "tf-rnn[cluster]")'
+    message = '--scheduler must be local unless Dask is installed (pip install "tf-rnn[cluster]")'
     assert_refused(words, message, capsys)
     assert not (tmp_path / "out").exists()
-
-
-def test_help_tells_the_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("compare", "recommend"):
-        shown, _ = succeeds([name, "--help"], capsys)
-        assert "--scheduler ADDRESS" in shown
-    status, _, _ = run_main(["train", "--scheduler", "local"], capsys)
-    assert status == 2

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: work of one that dies is done again, and nobody else's."""
+"""Worker processes on this machine: the work of one that dies is done again, and no other work."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ from command_helpers import DEADLINE
 from rich.console import Console
 
 from tf_rnn.comparison import RunKey, WorkerDiedError, Workers
+from tf_rnn.comparison.channel import CancelledRunError
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.screen import Screen
-from tf_rnn.comparison.worker import Alone, StoppedError
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tf_rnn.comparison.worker import Contact
 
 KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
 
 
-# --- work, which processes find by its name ---------------------------------------------------------
+# --- work, which processes import by its name ---------------------------------------------------------
 
 
 def process_id(folder: str, name: str) -> int:
@@ -51,7 +50,7 @@ def deadly(folder: str, name: str, deaths: int) -> int:
 
 
 def met(folder: str, name: str) -> int:
-    """Waits until there is another one."""
+    """Waits until it is called a second time."""
     done = process_id(folder, name)
     end = time.monotonic() + DEADLINE
     while calls(Path(folder), "met") < 2 and time.monotonic() < end:
@@ -63,17 +62,17 @@ def refuse() -> None:
     raise OptionError("data", "must be there")
 
 
-def until_stopped(folder: str, contact: Contact) -> None:
+def until_cancelled(folder: str, channel: Any) -> None:
     process_id(folder, "begun")
-    while not contact.is_stopped():
+    while not channel.is_cancelled():
         time.sleep(0.01)
-    process_id(folder, "stopped")
-    raise StoppedError
+    process_id(folder, "cancelled")
+    raise CancelledRunError
 
 
-def report(contact: Contact) -> bool:
-    contact.tell(KEYS[1], 0.25, "a quarter")
-    return contact.is_stopped()
+def report(channel: Any) -> bool:
+    channel.send(KEYS[1], 0.25, "a quarter")
+    return bool(channel.is_cancelled())
 
 
 def calls(folder: Path, name: str) -> int:
@@ -99,7 +98,7 @@ def test_work_is_done_side_by_side_in_other_processes(two: Workers, tmp_path: Pa
     assert set(later) <= found, "a new process was started"
 
 
-def test_work_whose_process_dies_is_done_again_and_nobody_else_s(two: Workers, tmp_path: Path) -> None:
+def test_work_whose_process_dies_is_done_again_and_no_other_work(two: Workers, tmp_path: Path) -> None:
     folder = str(tmp_path)
     other = two.executor.submit(met, folder, "met")
     dies = two.executor.submit(deadly, folder, "deadly", 1)
@@ -140,17 +139,17 @@ def test_progress_is_shown() -> None:
             arrived.set()
 
     with local_workers("local", 1, Watcher(Console(file=io.StringIO()))) as workers:
-        assert workers.executor.submit(report, workers.contact).result(DEADLINE) is False
+        assert workers.executor.submit(report, workers.channel).result(DEADLINE) is False
         assert arrived.wait(DEADLINE)
     assert shown == [(KEYS[1], 0.25, "a quarter")]
     assert type(shown[0][0]) is RunKey
 
 
-def test_after_an_error_work_is_stopped(tmp_path: Path) -> None:
+def test_after_an_error_work_is_cancelled(tmp_path: Path) -> None:
     def interrupted() -> None:
         end = time.monotonic() + DEADLINE
         with local_workers("local", 2, Screen(Console(file=io.StringIO()))) as workers:
-            under_way.append(workers.executor.submit(until_stopped, str(tmp_path), workers.contact))
+            under_way.append(workers.executor.submit(until_cancelled, str(tmp_path), workers.channel))
             while not calls(tmp_path, "begun") and time.monotonic() < end:
                 time.sleep(0.01)
             raise KeyboardInterrupt
@@ -158,8 +157,8 @@ def test_after_an_error_work_is_stopped(tmp_path: Path) -> None:
     under_way: list[Future[None]] = []
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert (calls(tmp_path, "begun"), calls(tmp_path, "stopped")) == (1, 1)
-    assert isinstance(under_way[0].exception(0), StoppedError)
+    assert (calls(tmp_path, "begun"), calls(tmp_path, "cancelled")) == (1, 1)
+    assert isinstance(under_way[0].exception(0), CancelledRunError)
 
 
 ORPHANS = """
@@ -178,7 +177,7 @@ if __name__ == "__main__":
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
-    """Killed outright, it leaves nobody behind: its standard output, which they share, comes to an end."""
+    """Killed outright, it leaves none behind: its standard output, which they share, is closed."""
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS, encoding="utf-8")
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
@@ -190,7 +189,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     assert shown == ""
 
 
-# --- handing out ----------------------------------------------------------------------------------------
+# --- distributing work ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -200,7 +199,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_no_more_work_is_submitted_than_there_are_workers(threads: ThreadPoolExecutor) -> None:
-    """The order is kept, and what waits is asked for only when there is room."""
+    """The order is kept, and the next call is asked for only when there is room."""
     asked: list[int] = []
     begun: list[int] = []
 
@@ -213,7 +212,7 @@ def test_no_more_work_is_submitted_than_there_are_workers(threads: ThreadPoolExe
         begun.append(width)
         return 2 * width
 
-    workers = Workers(threads, Alone(), lambda: 1, ())
+    workers = Workers(threads, None, lambda: 1, ())
     found = []
     for key, outcome in completed(workers, work, all_calls()):
         found.append((key, outcome))
@@ -223,7 +222,7 @@ def test_no_more_work_is_submitted_than_there_are_workers(threads: ThreadPoolExe
 
 
 def test_without_a_worker_one_piece_of_work_waits_for_one(threads: ThreadPoolExecutor) -> None:
-    workers = Workers(threads, Alone(), lambda: 0, ())
+    workers = Workers(threads, None, lambda: 0, ())
     assert list(completed(workers, abs, [(KEYS[0], (-3,))])) == [(KEYS[0], 3)]
 
 
@@ -233,7 +232,7 @@ def test_a_death_is_an_outcome_and_another_error_is_raised(threads: ThreadPoolEx
             raise BrokenProcessPool
         return width
 
-    workers = Workers(threads, Alone(), lambda: 2, (BrokenProcessPool,))
+    workers = Workers(threads, None, lambda: 2, (BrokenProcessPool,))
     outcomes = dict(completed(workers, work, [(key, (key.num_steps,)) for key in KEYS]))
     assert isinstance(outcomes[KEYS[1]], WorkerDiedError)
     assert {key: outcomes[key] for key in KEYS if key != KEYS[1]} == {KEYS[0]: 2, KEYS[2]: 5, KEYS[3]: 7}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from comparison_helpers import (
-    OPTIONS,
+    TASK_OPTIONS,
     diverged_run,
     made_up_cost,
     made_up_results,
@@ -16,13 +16,15 @@ from comparison_helpers import (
 )
 
 from tf_rnn.comparison import RunKey, decide, summarise
-from tf_rnn.comparison.verdict import megabytes, noise
+from tf_rnn.comparison.verdict import megabytes, rank, signed_loss
 from tf_rnn.tasks import Echo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TASK = Echo(**OPTIONS["task_options"])
+    from tf_rnn.comparison import Summary
+
+TASK = Echo(**TASK_OPTIONS)
 
 
 def test_a_summary_of_runs(tmp_path: Path) -> None:
@@ -91,6 +93,12 @@ def test_scores_that_a_run_lacks_are_not_known(tmp_path: Path) -> None:
     assert math.isnan(found.dependency_scores[5])
 
 
+def noise(best: Summary) -> float:
+    ranking = rank([best])
+    assert ranking is not None
+    return ranking.noise
+
+
 def choice(*summaries: Any) -> tuple[int, str]:
     verdict = decide(list(summaries))
     assert verdict is not None
@@ -102,12 +110,10 @@ def test_without_noise_the_lowest_loss_wins() -> None:
     assert verdict is not None
     assert verdict[:4] == (4, "carry", 0.5, 0.0)
     assert verdict.sentence == (
-        "Use num_steps 4 with the state carried: held-out loss 0.5000 nats, the lowest of all, "
-        "at 0.5 ms and 2 MB a training step; "
-        "narrower, num_steps 1 takes 0.62 of the time a step, 2.50 of the time for the same tokens, "
-        "and is 0.1000 nats worse; "
-        "wider, num_steps 8 takes 1.50 of the time a step, 0.75 of the time for the same tokens, "
-        "and is 0.0500 nats worse."
+        "Use num_steps 4 with the state carried: held-out loss 0.5000 nats, the lowest of all; a training "
+        "step takes 0.5 ms and 2 MB. "
+        "Narrower, num_steps 1 is 38% faster per step but 150% slower per token, and 0.1000 nats worse. "
+        "Wider, num_steps 8 is 50% slower per step but 25% faster per token, and 0.0500 nats worse."
     )
 
 
@@ -120,12 +126,11 @@ def test_the_cheapest_within_the_noise_of_the_best_wins() -> None:
     assert verdict is not None
     assert verdict[:4] == (4, "carry", 0.515625, 1 / 64)
     assert verdict.sentence == (
-        "Use num_steps 4 with the state carried: held-out loss 0.5156 nats, within the noise (0.0156) "
-        "of the best, 0.5000 at num_steps 8 with the state carried, at 0.5 ms and 2 MB a training step; "
-        "narrower, num_steps 2 takes 0.75 of the time a step, 1.50 of the time for the same tokens, "
-        "and is no different (+0.0004 nats); "
-        "wider, num_steps 8 takes 1.50 of the time a step, 0.75 of the time for the same tokens, "
-        "and is no different (-0.0156 nats)."
+        "Use num_steps 4 with the state carried: held-out loss 0.5156 nats, within the noise (0.0156) of the "
+        "best, 0.5000 at num_steps 8 with the state carried; a training step takes 0.5 ms and 2 MB. "
+        "Narrower, num_steps 2 is 25% faster per step but 50% slower per token, and no different "
+        "(+0.0004 nats). Wider, num_steps 8 is 50% slower per step but 25% faster per token, and no "
+        "different (-0.0156 nats)."
     )
 
 
@@ -169,23 +174,52 @@ def test_states_are_compared_and_neighbours_are_of_the_same() -> None:
     ]
     verdict = decide(summaries)
     assert verdict is not None
-    assert verdict.sentence == (
-        "Use num_steps 4 with the state reset: held-out loss 0.5078 nats, within the noise (0.0156) "
-        "of the best, 0.5000 at num_steps 16 with the state carried, at 0.5 ms and 2 MB a training step; "
-        "narrower, num_steps 1 takes 0.62 of the time a step, 2.50 of the time for the same tokens, "
-        "and is 0.3922 nats worse; "
-        "wider, num_steps 8 takes 1.50 of the time a step, 0.75 of the time for the same tokens, "
-        "and is 0.1797 nats worse."
+    assert verdict[:2] == (4, "reset")
+    assert "0.5000 at num_steps 16 with the state carried; " in verdict.sentence
+    assert (
+        "Narrower, num_steps 1 is 38% faster per step but 150% slower per token, and 0.3922 nats worse. "
+        in (verdict.sentence)
+    )
+    assert "Wider, num_steps 8 is 50% slower per step but 25% faster per token, and 0.1797 nats worse." in (
+        verdict.sentence
     )
 
 
 def test_one_width_has_no_neighbours() -> None:
     verdict = decide([made_up_summary(4, 0.5)])
     assert verdict is not None
-    assert verdict.sentence == (
-        "Use num_steps 4 with the state carried: held-out loss 0.5000 nats, the lowest of all, "
-        "at 0.5 ms and 2 MB a training step."
+    assert verdict.sentence.endswith("the lowest of all; a training step takes 0.5 ms and 2 MB.")
+
+
+def test_a_cost_that_is_higher_in_both_ways_is_no_contrast() -> None:
+    slow = made_up_summary(8, 0.75, cost=made_up_cost(8, step_milliseconds=1.0, tokens_per_second=28_000))
+    verdict = decide([made_up_summary(4, 0.5), slow])
+    assert verdict is not None
+    assert (
+        "num_steps 8 is 100% slower per step and 100% slower per token, and 0.2500 nats" in verdict.sentence
     )
+
+
+@pytest.mark.parametrize(
+    ("difference", "unit", "shown"),
+    [
+        (0.00036, "nats", "+0.0004"),
+        (-0.0156, "nats", "-0.0156"),
+        (3.2e-7, "squared error", "+3.2e-07"),
+        (-3.2e-7, "squared error", "-3.2e-07"),
+        (0.0, "squared error", "+0.0000"),
+    ],
+)
+def test_small_differences_keep_their_digits(difference: float, unit: str, shown: str) -> None:
+    assert signed_loss(difference, unit) == shown
+
+
+def test_a_squared_error_that_is_no_different_shows_by_how_much() -> None:
+    unit = "squared error"
+    best = made_up_summary(8, 1e-6, unit=unit, resolution=1e-6)
+    verdict = decide([best, made_up_summary(4, 1.32e-6, unit=unit)])
+    assert verdict is not None
+    assert "no different (-3.2e-07 squared error)" in verdict.sentence
 
 
 def test_a_width_that_diverges_at_times_is_not_the_one_to_use() -> None:
@@ -194,8 +228,8 @@ def test_a_width_that_diverges_at_times_is_not_the_one_to_use() -> None:
     verdict = decide([made_up_summary(4, 0.5), lucky])
     assert verdict is not None
     assert verdict[:3] == (4, "carry", 0.5)
-    assert "held-out loss 0.5000 nats, the lowest where no run diverged, at 0.5 ms" in verdict.sentence
-    assert verdict.sentence.endswith("and is 0.2500 nats better (2 of 3 runs diverged).")
+    assert "the lowest among widths none of whose runs diverged; " in verdict.sentence
+    assert verdict.sentence.endswith("and 0.2500 nats better (2 of 3 runs diverged).")
 
 
 def test_where_all_widths_diverge_at_times_the_sentence_says_so() -> None:
@@ -203,7 +237,7 @@ def test_where_all_widths_diverge_at_times_the_sentence_says_so() -> None:
     assert verdict is not None
     assert verdict.sentence == (
         "Use num_steps 4 with the state carried: held-out loss 0.5000 nats (1 of 3 runs diverged), "
-        "the lowest of all, at 0.5 ms and 2 MB a training step."
+        "the lowest of all; a training step takes 0.5 ms and 2 MB."
     )
 
 

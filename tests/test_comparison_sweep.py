@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import json
 import math
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_helpers import assert_fails, run_main, succeeds
 from comparison_helpers import (
-    OPTIONS,
+    TASK_OPTIONS,
     die_as_often_as_told,
     diverged_run,
     made_up_cost,
@@ -27,47 +29,58 @@ from comparison_helpers import (
     with_costs,
 )
 
-from tf_rnn.comparison import Comparison, RunKey, Workers, decide, summarise, worker
+from tf_rnn import graph
+from tf_rnn.analysis import study
+from tf_rnn.comparison import (
+    Comparison,
+    Parcel,
+    RunKey,
+    Screen,
+    Sweep,
+    Workers,
+    compare,
+    comparing,
+    decide,
+    summarise,
+    worker,
+)
 from tf_rnn.comparison import scheduler as schedulers
-from tf_rnn.comparison.report import NO_VERDICT, answer
-from tf_rnn.comparison.settings import anywhere
 from tf_rnn.comparison.tables import learning_table
+from tf_rnn.comparison.verdict import NO_VERDICT, answer_sentence
 from tf_rnn.comparison.verify import verification
-from tf_rnn.comparison.worker import ALONE, same_task, train_run
-from tf_rnn.options import OptionError, Setup
-from tf_rnn.tasks import Echo, Text
+from tf_rnn.comparison.worker import study_run, train_run
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
+from tf_rnn.tasks import Echo, Task, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-TASK = Echo(**OPTIONS["task_options"])
+TASK = Echo(**TASK_OPTIONS)
 WIDTHS, SEEDS = (2, 4), 2
 COMPARISON = Comparison(
-    task="echo",
+    setup=Setup(task="echo", state_size=3, batch_size=20),
     num_steps=WIDTHS,
     state=("carry",),
     seeds=SEEDS,
-    state_size=3,
-    batch_size=20,
     budget="tokens",
     amount=4000,
 )
 WORDS = ["compare", "--num-steps", "2", "4", "--state", "carry", "--seeds", "2", "--amount", "4000"]
 WORDS += ["--batch-size", "20", "--state-size", "3", "--workers", "2"]
-DIED = "its worker process died each time (killed, or out of memory?)"
+DIED = "its worker process died every time (killed, or out of memory?)"
 
 
-def train_or_die(comparison: Comparison, key: RunKey, *more: Any) -> dict[str, Any]:
+def train_or_die(parcel: Parcel, key: RunKey, *more: Any) -> dict[str, Any]:
     die_as_often_as_told(key)
-    return train_run(comparison, key, *more)
+    return train_run(parcel, key, *more)
 
 
 @contextlib.contextmanager
 def in_a_thread(*_: Any) -> Iterator[Workers]:
     """Stands for workers where it does not matter whose they are: one, in this process."""
     with ThreadPoolExecutor(1) as executor:
-        yield Workers(executor, ALONE, lambda: 1, ())
+        yield Workers(executor, None, lambda: 1, ())
 
 
 @pytest.mark.parametrize("train", [made_up_or_die, pytest.param(train_or_die, marks=pytest.mark.slow)])
@@ -86,10 +99,10 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     assert sum(f"width 4, carry, seed 0: failed: {DIED}" in line for line in lines) == 1, errors
     assert lines[-1] == (
         f"tf_rnn compare: error: 1 of 4 runs failed (width 4, carry, seed 0: {DIED}); "
-        "what is finished is kept, the same command goes on from there"
+        "finished runs are kept; the same command continues from there"
     )
     sentence = (
-        "1 of 4 runs failed, as their worker process died each time, and count for nothing "
+        "1 of 4 runs failed, since their worker process died every time, and are left out "
         "(1 at num_steps 4, carry); the same command tries them again."
     )
     page = (folder / "report.md").read_text(encoding="utf-8")
@@ -106,13 +119,14 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     monkeypatch.setenv("DEATHS", json.dumps([str(begun), {}]))
     monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
     _, lines = succeeds([*WORDS, "--out", str(folder)], capsys)
-    assert lines[0] == "3 of 4 runs are already there"
+    assert lines[0] == "3 of 4 runs are already finished"
     assert [line.split(":")[0] for line in lines[1:]] == ["[4/4] width 4, carry, seed 0"]
     completed = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert completed["failed"] == []
     assert len(completed["runs"]) == 4
     for run in completed["runs"]:  # those of worker processes are the same as of this one
-        here = train(COMPARISON, RunKey(run["num_steps"], run["state"], run["seed"]))
+        parcel = Parcel.of(COMPARISON.setup, COMPARISON.make_task())
+        here = train(parcel, RunKey(run["num_steps"], run["state"], run["seed"]), {"tokens": 4000})
         for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error"):
             assert here[name] == run[name], f"{name} of {here['num_steps']}, {here['seed']}"
 
@@ -124,12 +138,12 @@ def test_costs_whose_process_dies_end_the_command(
     line = assert_fails([*WORDS, "--out", str(tmp_path / "out")], 1, capsys, after=1)
     assert line == (
         "tf_rnn compare: error: the process that measures costs died twice (killed, or out of memory?); "
-        "what is finished is kept, the same command goes on from there"
+        "finished runs are kept; the same command continues from there"
     )
 
 
-def made_up_costs(comparison: Comparison, *_: Any) -> list[dict[str, Any]]:
-    return [made_up_cost(width) for width in comparison.num_steps]
+def made_up_costs(_: Parcel, widths: Sequence[int], *__: Any) -> list[dict[str, Any]]:
+    return [made_up_cost(width) for width in widths]
 
 
 def die(*_: Any) -> None:
@@ -186,7 +200,7 @@ def test_a_width_without_a_run_that_ended_is_in_the_table(tmp_path: Path) -> Non
     assert verdict is not None
     assert verdict.num_steps == 4
     assert verdict.sentence.endswith(
-        ". 1 of 2 runs failed, as their worker process died each time, and count for nothing "
+        ". 1 of 2 runs failed, since their worker process died every time, and are left out "
         "(1 at num_steps 1, carry); the same command tries them again."
     )
 
@@ -196,7 +210,7 @@ def test_a_width_of_which_a_run_failed_is_chosen_only_where_there_is_no_other() 
     verdict = decide([best, made_up_summary(9, 0.75)])
     assert verdict is not None
     assert verdict.num_steps == 9
-    assert "held-out loss 0.7500 nats, the lowest where no run failed, " in verdict.sentence
+    assert "the lowest among widths none of whose runs failed; " in verdict.sentence
     assert "0.5000 nats better (1 of 3 runs failed)" in verdict.sentence
     alone = decide([best])
     assert alone is not None
@@ -207,10 +221,10 @@ def test_without_any_run_there_is_an_answer_too() -> None:
     lost = {"runs": 0, "loss": math.nan}
     failed = made_up_summary(4, failed=3, **lost)
     assert decide([failed]) is None
-    assert answer([failed], None).startswith("No run was finished. 3 of 3 runs failed, ")
+    assert answer_sentence([failed], None).startswith("No run finished. 3 of 3 runs failed, ")
     diverged = made_up_summary(9, diverged=3, **lost)
-    assert answer([failed, diverged], None).startswith(f"{NO_VERDICT} 3 of 6 runs failed, ")
-    assert answer([diverged], None) == NO_VERDICT
+    assert answer_sentence([failed, diverged], None).startswith(f"{NO_VERDICT} 3 of 6 runs failed, ")
+    assert answer_sentence([diverged], None) == NO_VERDICT
 
 
 def test_a_verification_tells_failures() -> None:
@@ -234,26 +248,31 @@ def text(tmp_path: Path) -> Path:
 
 def test_the_path_of_data_is_made_whole(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(text.parent)
-    made = anywhere(Setup(task="text", task_options={"data": "cats.txt", "valid_fraction": 0.25}))
-    assert made.task_options == {"data": str(text), "valid_fraction": 0.25}
-    for options in ({}, {"data": None}, {"data": "shakespeare"}):
-        setup = Setup(task="text", task_options=options)
-        assert anywhere(setup) == setup
+    setup = Setup(task="text", task_options={"data": "cats.txt", "valid_fraction": 0.25})
+    found = json.loads(Parcel.of(setup, Text("cats.txt", 0.25)).options)
+    assert (found["data"], found["valid_fraction"]) == (str(text), 0.25)
+    documentation = Parcel.of(Setup(task="text"), Text())
+    assert json.loads(documentation.options)["data"] is None
 
 
-def test_data_that_a_worker_does_not_have_are_told(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_a_worker_does_not_have_are_refused(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.node", lambda: "node7")
-    digest = Text(text).sha256
-    assert same_task(lambda: Text(text), digest).options()["data"] == str(text)
-    start = "data must be the same wherever runs are done, but on node7 it "
-    with pytest.raises(OptionError) as caught:
-        same_task(lambda: Text(text.parent / "dogs.txt"), digest)
-    assert str(caught.value).startswith(start + "must be the path of a text file")
-    assert str(caught.value).endswith(f"there is nothing at {str(text.parent / 'dogs.txt')!r}")
+    parcel = Parcel.of(Setup(task="text"), Text(text))
+    start = "data must be the same for all workers, but on node7 it "
     text.write_text("a dog sat on a mat. " * 9, encoding="utf-8")
     with pytest.raises(OptionError) as caught:
-        same_task(lambda: Text(text), digest)
+        parcel.open()
     assert str(caught.value) == start + "is another text"
+    text.unlink()
+    with pytest.raises(OptionError) as caught:
+        parcel.open()
+    assert str(caught.value).startswith(start + "must be the path of a text file")
+
+
+def test_a_process_makes_the_task_of_equal_parcels_once(text: Path) -> None:
+    first, second = (Parcel.of(Setup(task="text"), Text(text)).open() for _ in range(2))
+    assert first.task is second.task
+    assert Parcel.of(Setup(task="text"), Text(text, 0.25)).open().task is not first.task
 
 
 def test_a_file_that_changes_while_runs_go_on_ends_them_with_one_line(
@@ -272,4 +291,74 @@ def test_a_file_that_changes_while_runs_go_on_ends_them_with_one_line(
     folder = tmp_path / "out"
     status, shown, errors = run_main(["compare", *words, "--out", str(folder)], capsys)
     assert (status, shown) == (2, ""), errors
-    assert errors.splitlines()[-1].startswith("tf_rnn compare: error: --data must be the same wherever runs")
+    assert errors.splitlines()[-1].startswith(
+        "tf_rnn compare: error: --data must be the same for all workers"
+    )
+
+
+# --- a comparison as a value ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process, made-up costs."""
+    monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
+    monkeypatch.setattr(comparing, "local_workers", in_a_thread)
+    monkeypatch.setattr(worker, "cost_runs", made_up_costs)
+
+
+@pytest.mark.usefixtures("quick")
+def test_in_memory_nothing_is_written_and_what_is_written_later_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = compare(COMPARISON, screen=Screen.silent())
+    assert isinstance(made, Sweep)
+    assert list(tmp_path.iterdir()) == []
+    assert made.answer is not None
+    assert made.sentence == made.answer.sentence
+    assert [(run["num_steps"], run["seed"]) for run in made.records] == [(2, 0), (2, 1), (4, 0), (4, 1)]
+    assert (made.table().title, made.cost_table().title) == (
+        "What each width learns",
+        "What each width costs",
+    )
+    assert len(made.figure().axes) == 1
+    assert len(made.cost_figure().axes) == 4
+    files = made.write("out", ["compare", "--out", "out"])
+    assert {path.name for path in files} | {"config.json"} == {path.name for path in Path("out").iterdir()}
+    saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert saved["runs"] == made.records
+    again = compare(COMPARISON, out="out", screen=Screen.silent())
+    assert again.records == made.records, "finished runs were repeated"
+
+
+@pytest.mark.usefixtures("quick")
+def test_writing_keeps_other_runs_of_the_same_configuration(tmp_path: Path) -> None:
+    narrow, wide = (
+        compare(dataclasses.replace(COMPARISON, num_steps=(width,), seeds=1), screen=Screen.silent())
+        for width in WIDTHS
+    )
+    narrow.write(tmp_path)
+    wide.write(tmp_path)
+    saved = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert [run["num_steps"] for run in saved["runs"]] == [2, 4]
+    assert [cost["num_steps"] for cost in saved["costs"]] == [2, 4]
+
+
+def test_seeds_drop_different_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All graphs start from equal weights here, so that dropout alone makes a difference."""
+    make_graph = graph.make_graph
+
+    def with_equal_weights(setup: Setup, task: Task, num_steps: int, seed: int) -> Any:
+        return make_graph(setup, task, num_steps, 0)
+
+    for module in (graph, study):
+        monkeypatch.setattr(module, "make_graph", with_equal_weights)
+    setup = Setup(task="echo", state_size=5, num_layers=2, batch_size=20, dropout=0.5)
+    parcel = Parcel.of(setup, Echo(length=2000, valid_length=200))
+    keys = [RunKey(2, "carry", seed) for seed in (0, 1, 0)]
+    losses = [train_run(parcel, key, {"updates": 3})["loss"] for key in keys]
+    assert losses[0] == losses[2] != losses[1]
+    studies = [study_run(parcel, key, 200) for key in keys]
+    norms = [each.last.gradient_norm for each in studies]
+    assert norms[0] == norms[2] != norms[1]

@@ -1,7 +1,7 @@
-"""What widths learn on the echo task, against the losses that follow from its definition.
+"""Convergence on the echo task, against the losses derived from its definition.
 
-All runs have batches of 200, Adagrad with a rate of 0.1, epochs of 1,000,000 tokens and one thread:
-what a seed gives is the same every time.
+All runs use batches of 200, Adagrad with a learning rate of 0.1, epochs of 1,000,000 tokens and one
+thread, so that results are a function of the seed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
-from tf_rnn.training import Silence, TrainingResult, train
+from tf_rnn.training import TrainingResult, train
 
 pytestmark = pytest.mark.slow
 
@@ -33,11 +33,11 @@ def learn(
     graph = UnrolledGraph(cells.VanillaCell(state_size), num_steps, 200, 2, 2, seed=seed)
     options: dict[str, Any] = {"epochs": epochs, "state": state, "evaluations": evaluations}
     with graph.session(threads=1) as session:
-        return train(graph, TASK, **options, session=session, listener=Silence())
+        return train(graph, TASK, **options, session=session, callbacks=())
 
 
-def test_four_units_learn_the_short_lag_alone() -> None:
-    """Width 5 with the state carried: 4 units cannot hold the 8 bits that lag 8 asks for."""
+def test_four_units_learn_only_the_short_lag() -> None:
+    """At width 5 with the state carried: 4 units cannot hold the 8 bits that lag 8 requires."""
     results = [learn(5, 4, epochs=5, seed=seed) for seed in range(5)]
     losses = [result.evaluation.loss for result in results]
     mean = statistics.fmean(losses)
@@ -62,7 +62,7 @@ def test_sixteen_units_learn_both_lags_at_width_10() -> None:
 
 
 def test_a_carried_state_reaches_beyond_the_width() -> None:
-    """Lag 8 is learnt at width 5, where no error ever flows back 8 steps."""
+    """Lag 8 is learnt at width 5, although no error flows back 8 steps."""
     evaluation = learn(5, 16, epochs=10, seed=0).evaluation
     assert evaluation.loss < TASK.baselines()["lag 3 alone"] - 0.03, f"{evaluation.loss}"
     assert evaluation.dependency_scores[8] > 0.5, f"{evaluation.dependency_scores}"
@@ -70,7 +70,7 @@ def test_a_carried_state_reaches_beyond_the_width() -> None:
 
 @pytest.mark.parametrize("num_steps", [5, 10, 20])
 def test_a_reset_state_comes_close_to_the_floor(num_steps: int) -> None:
-    """What is learnt of lag 3 shows at those steps of a block alone that have it in sight."""
+    """Lag 3 can only be used at the steps of a block that have seen the input 3 steps before."""
     floor = TASK.floor(num_steps)
     found = [learn(num_steps, 16, epochs=10, seed=seed, state="reset").evaluation for seed in (0, 1)]
     losses = [evaluation.loss for evaluation in found]
@@ -85,10 +85,10 @@ def test_a_reset_state_comes_close_to_the_floor(num_steps: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_width_1_with_a_carried_state_gets_worse_with_training(seed: int) -> None:
-    """The readout learns to use what the state holds; the gradient of one step destroys it again.
+    """The readout learns to use the state, whose memory the one-step gradient then destroys.
 
-    The first happens within a fifth of an epoch or so, and how the second goes differs from one kind
-    of processor to the next: the curve has ten points an epoch.
+    The first takes about a fifth of an epoch; the course of the second depends on the processor.
+    Therefore the curve has ten points per epoch.
     """
     curve = [point.valid_loss for point in learn(1, 16, epochs=5, seed=seed, evaluations=50).curve]
     assert min(curve) < curve[-1] - 0.02, f"{curve}"

@@ -1,4 +1,4 @@
-"""Whatever happens to a command, what was saved is whole, and going on gives what nothing happened to."""
+"""Whatever happens to a command, what was saved is whole, and resuming gives the undisturbed result."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from crashes import (
     damaged,
     new_seed,
     outcome,
+    partials,
     ran,
     updates,
     without_seconds,
@@ -39,7 +40,7 @@ IN_A_ROW = 4
 
 
 class Whole:
-    """The run that nothing happens to.
+    """The undisturbed run.
 
     Attributes:
         words: Its command line, but for the folder.
@@ -61,8 +62,8 @@ class Whole:
         self.outcome, self.folder = outcome(folder), folder
         assert len(self.outcome["metrics"]) == EPOCHS
 
-    def going_on(self, folder: Path) -> list[str]:
-        """The command line that begins the run in a folder, or goes on with it."""
+    def resumed(self, folder: Path) -> list[str]:
+        """The command line that starts the run in a folder, or resumes it."""
         option = "--resume" if (folder / "config.json").exists() else "--out"
         return [*self.words, option, str(folder)]
 
@@ -83,22 +84,20 @@ def moments(whole: Whole, rng: np.random.Generator) -> Iterator[Crash]:
 def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
     kills: int, whole: Whole, tmp_path: Path
 ) -> None:
-    """After each kill a copy goes on to the end, and the run itself goes on to be killed again."""
+    """After each kill a copy is resumed to the end, and the run itself to be killed again."""
     rng = np.random.default_rng(new_seed())
     done, while_writing, saved, folder = 0, 0, 0, tmp_path / "run-0"
     for number, crash in enumerate(moments(whole, rng)):
-        ended = ran(whole.going_on(folder), folder, crash)
+        ended = ran(whole.resumed(folder), folder, crash)
         if ended.is_killed:
             done += 1
-            while_writing += (folder / "checkpoints").is_dir() and any(
-                path.suffix == ".partial" for path in (folder / "checkpoints").iterdir()
-            )
+            while_writing += bool(partials(folder))
             assert updates(folder) >= saved, f"after {crash} {updates(folder)} updates are left of {saved}"
             saved = updates(folder)
             copy = tmp_path / f"copy-{number}"
             if folder.exists():
                 shutil.copytree(folder, copy)
-            last = ran(whole.going_on(copy), copy)
+            last = ran(whole.resumed(copy), copy)
             assert last.status == 0, f"after {crash}: {last.errors}"
             assert not [line for line in last.errors if "damaged" in line], last.errors
             assert_same_outcome(copy, whole.outcome, crash)
@@ -120,15 +119,13 @@ def test_a_run_that_is_killed_while_a_checkpoint_is_written_comes_to_the_same_en
     """At a moment in the writing of the second checkpoint or a later one: the one before it counts."""
     rng = np.random.default_rng(new_seed())
     changes, folder = whole.ended.changes, tmp_path / "run"
-    first = next(n for n, change in enumerate(changes) if change.endswith("checkpoint-000001.partial"))
-    complete = next(n for n in range(first, len(changes)) if changes[n].startswith("os.rename"))
-    within = [n for n in range(complete + 1, len(changes)) if ".partial/" in changes[n]]
-    crash = Crash(before_change=int(rng.choice(within)) + 1)
-    ended = ran(whole.going_on(folder), folder, crash)
+    within = [n for n, change in enumerate(changes) if change.startswith("os.rename") and ".npz" in change]
+    crash = Crash(before_change=int(rng.choice(within[1:])) + 1)
+    ended = ran(whole.resumed(folder), folder, crash)
     assert ended.is_killed, ended
-    assert any(path.suffix == ".partial" for path in (folder / "checkpoints").iterdir()), crash
+    assert partials(folder), crash
     assert len(checkpoints(folder)) >= 1
-    assert ran(whole.going_on(folder), folder).status == 0
+    assert ran(whole.resumed(folder), folder).status == 0
     assert_same_outcome(folder, whole.outcome, crash)
 
 
@@ -141,14 +138,14 @@ def test_a_run_without_room_says_so_and_goes_on_when_there_is_some(
     largest = max(path.stat().st_size for path in whole.folder.rglob("*") if path.is_file())
     for number in range(times):
         folder, crash = tmp_path / f"run-{number}", Crash(room=int(rng.integers(1200, largest)))
-        ended = ran(whole.going_on(folder), folder, crash)
+        ended = ran(whole.resumed(folder), folder, crash)
         last = ended.errors[-1]
         assert ended.status == 2, f"{crash}: {ended}"
         assert last.startswith("tf_rnn train: error: --out could not be written: "), f"{crash}: {last}"
         assert "File too large" in last, f"{crash}: {last}"
         assert not [line for line in ended.errors if "Traceback" in line], ended.errors
         updates(folder)
-        again = ran(whole.going_on(folder), folder)
+        again = ran(whole.resumed(folder), folder)
         assert again.status == 0, f"{crash}: {again.errors}"
         assert_same_outcome(folder, whole.outcome, crash)
 

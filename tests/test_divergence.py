@@ -1,4 +1,4 @@
-"""A run that diverges says where, keeps what was good, and can be gone on with."""
+"""A run that diverges says where, keeps its last good checkpoint, and can be resumed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.tasks import Echo
-from tf_rnn.training import DivergedError, Place, Silence, keeper, meter, session_loop, train
+from tf_rnn.training import Callback, DivergedError, History, TrainingState, session_loop, train
 from tf_rnn.training.checkpoints import Checkpoints
 from tf_rnn.training.divergence import LargestLag
-from tf_rnn.training.keeper import FolderKeeper, find_start
-from tf_rnn.training.record import Record
+from tf_rnn.training.run_folder import RunFolder, find_start
+from tf_rnn.training.state import read_variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def explosive() -> UnrolledGraph:
 
 def diverged(graph: UnrolledGraph, **options: Any) -> DivergedError:
     with pytest.raises(DivergedError) as caught, graph.session(threads=1) as session:
-        train(graph, TASK, session=session, listener=Silence(), **options)
+        train(graph, TASK, session=session, callbacks=(), **options)
     return caught.value
 
 
@@ -78,7 +78,7 @@ def test_a_gradient_that_is_not_finite_ends_a_run_though_its_loss_is() -> None:
         assert update.gradient_norm == math.inf
         assign(session, graph.variables, [W, b_s, U, b_p])
         with pytest.raises(DivergedError) as caught:
-            train(graph, TASK, updates=3, state="reset", session=session, listener=Silence())
+            train(graph, TASK, updates=3, state="reset", session=session, callbacks=())
     error = caught.value
     assert (error.loss, error.update, error.gradient_norm) == (update.loss, 1, math.inf)
     assert error.lag is not None
@@ -98,7 +98,7 @@ def test_weights_are_left_as_the_last_update_left_them() -> None:
         expected = session.run(list(twin.variables))
     with graph.session(threads=1) as session:
         with pytest.raises(DivergedError):
-            train(graph, TASK, updates=9, session=session, listener=Silence())
+            train(graph, TASK, updates=9, session=session, callbacks=())
         found = session.run(list(graph.variables))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -110,7 +110,7 @@ def test_weights_that_were_spoilt_before_tell_nothing() -> None:
     with graph.session(threads=1) as session:
         graph.variables[0].load(np.full(graph.variables[0].shape, np.nan), session)
         with pytest.raises(DivergedError) as caught:
-            train(graph, TASK, updates=1, session=session, listener=Silence())
+            train(graph, TASK, updates=1, session=session, callbacks=())
     assert caught.value.lag is None
     assert str(caught.value) == f"the loss is nan before any update; {ADVICE}"
 
@@ -129,35 +129,34 @@ def test_the_error_passes_from_process_to_process() -> None:
 def saved(folder: Path) -> int:
     start = find_start(folder, pytest.fail)
     assert start is not None
-    return start.snapshot.record.updates
+    return start.state.history.updates
 
 
-class Spoiling(Silence):
+class Spoiling(Callback):
     """Makes weights of no use after an update, as an outlier among the data might."""
+
+    report_seconds = 0.0
 
     def __init__(self, graph: UnrolledGraph, update: int, value: float = 1e38) -> None:
         self._graph, self._update, self._value = graph, update, value
         self._session: Any = None
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         if progress.updates == self._update:
             variable = self._graph.variables[0]
             variable.load(np.full(variable.shape, self._value), self._session)
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         self._session = session
 
 
-def run(graph: UnrolledGraph, listener: Silence | None = None, **options: Any) -> TrainingResult:
+def run(graph: UnrolledGraph, listener: Callback | None = None, **options: Any) -> TrainingResult:
     with graph.session(threads=1) as session:
-        return train(graph, TASK, session=session, listener=listener or Silence(), **options)
+        return train(graph, TASK, session=session, callbacks=[listener] if listener else (), **options)
 
 
-def test_the_last_good_checkpoint_stays_and_is_gone_on_from_at_a_smaller_rate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_good_checkpoint_stays_and_is_resumed_at_a_smaller_rate(tmp_path: Path) -> None:
     """As from one of a run that was ended there; the new rate and limit are those of the run from then on."""
-    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
     graph = make_graph()
     with pytest.raises(DivergedError) as caught:
         run(graph, Spoiling(graph, 12), epochs=4, out=tmp_path / "run")
@@ -172,41 +171,42 @@ def test_the_last_good_checkpoint_stays_and_is_gone_on_from_at_a_smaller_rate(
     assert_close(list(results[0].weights.values()), list(results[1].weights.values()), 0, "weights")
     start = find_start(tmp_path / "run", pytest.fail)
     assert start is not None
-    kept = start.snapshot.config["graph"]
+    kept = start.state.config["graph"]
     assert (kept["learning_rate"], kept["clip_norm"]) == (0.01, 1.0)
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     graph = make_graph()
-    kept = FolderKeeper(tmp_path, graph, {}, None, None)
+    folder = RunFolder(tmp_path)
     with graph.session(threads=1) as session:
-        kept.save(session, Record(updates=1), Place(), None, [])
-        names = Checkpoints(tmp_path / "checkpoints").names
-        assert len(names) == 1
+
+        def save(**counts: Any) -> None:
+            variables = read_variables(graph, session)
+            folder.save(TrainingState({}, variables, history=History(**counts)), set(variables), [])
+
+        save(updates=1)
+        checkpoints = Checkpoints(tmp_path / "checkpoints", "resume")
+        assert checkpoints.numbers == [1]
         values = session.run(graph.variables[1])
         for spoilt in (math.nan, math.inf):
             values[-1] = spoilt
             graph.variables[1].load(values, session)
-            message = f"a weight is no finite number any more at update 7 (epoch 2); {ADVICE}"
+            message = f"a weight is no longer finite at update 7 (epoch 2); {ADVICE}"
             with pytest.raises(DivergedError, match=f"^{re.escape(message)}$"):
-                kept.save(session, Record(updates=7, epochs=1, epoch_updates=2), Place(), None, [])
-            assert Checkpoints(tmp_path / "checkpoints").names == names
+                save(updates=7, epochs=1, epoch_updates=2)
+            assert checkpoints.numbers == [1]
 
 
 def test_a_run_that_saves_all_the_time_keeps_no_weights_that_are_not_finite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends instead, and the checkpoint before is the last."""
-    for place, name, value in (
-        (meter, "REPORT_SECONDS", 0.0),
-        (keeper, "SAVE_SECONDS", 0.0),
-        (keeper, "SAVE_SHARE", math.inf),
-    ):
-        monkeypatch.setattr(place, name, value)
+    monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
+    monkeypatch.setattr(RunFolder, "save_share", math.inf)
     graph = make_graph()
     with pytest.raises(DivergedError) as caught:
         run(graph, Spoiling(graph, 12, math.inf), epochs=4, out=tmp_path)
-    words = "a weight is no finite number any more at update 12 (epoch 3), after gradients that grew to "
+    words = "a weight is no longer finite at update 12 (epoch 3), after gradients that grew to "
     assert str(caught.value).startswith(words), str(caught.value)
     assert caught.value.lag is not None
     assert saved(tmp_path) == 11

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TEXTS = {"train": "a b c\na b\n" * 9, "valid": "c b a\n", "test": "a d\n"}
-HELP = "; the path of a file or a directory does as well"
+HELP = "; you can give the path of a file or directory instead"
 
 
 def sha256(text: str) -> str:
@@ -65,7 +65,7 @@ def problem(name: str = "shakespeare") -> str:
         fetch(name)
     assert raised.value.option == "data"
     before, found = raised.value.problem.split(" (")
-    assert before.startswith(f"could not be fetched for {name!r} from ")
+    assert before.startswith(f"could not be downloaded for {name!r} from ")
     assert "\n" not in found
     return found.removesuffix(f"){HELP}")
 
@@ -113,7 +113,7 @@ def test_what_came_is_not_taken_if_it_is_not_what_it_should_be(site: Path, cache
     path = site / "ptb.train.txt"
     path.write_text("something else", encoding="utf-8")
     for _ in range(2):
-        assert problem() == f"what came does not have the SHA-256 {sha256(TEXTS['train'])}"
+        assert problem() == f"the downloaded file does not have the SHA-256 {sha256(TEXTS['train'])}"
     path.write_text(TEXTS["train"], encoding="utf-8", newline="")
     assert [found.read_text(encoding="utf-8") for found in fetch("shakespeare")] == [TEXTS["train"]]
 
@@ -124,7 +124,7 @@ def test_one_of_three_is_missing(site: Path, cache: Path) -> None:
     with pytest.raises(OptionError) as raised:
         Words("ptb")
     assert str(raised.value) == (
-        f"data could not be fetched for 'ptb' from {path.as_uri()} (No such file or directory){HELP}"
+        f"data could not be downloaded for 'ptb' from {path.as_uri()} (No such file or directory){HELP}"
     )
 
 
@@ -178,7 +178,7 @@ def test_what_a_network_can_do(
     name: str, reason: str, address: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DOWNLOADS, "shakespeare", (Download(f"{address}/{name}", sha256("a b")),))
-    monkeypatch.setattr(downloads, "PATIENCE", 0.2)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     started = time.monotonic()
     assert problem() == reason
@@ -280,7 +280,7 @@ for url in ({nowhere!r}, {there!r}):
         text=True,
         check=False,
     )
-    message = f"data could not be fetched for 'ptb' from {nowhere} (Connection refused){HELP}"
+    message = f"data could not be downloaded for 'ptb' from {nowhere} (Connection refused){HELP}"
     expected = f"{message}\n{sha256(TEXTS['train'])}\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
     assert (tmp_path / "keras" / "tf_rnn" / "ptb.train.txt").is_file()

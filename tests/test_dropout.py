@@ -29,7 +29,6 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.dropout import Dropout
-from tf_rnn.graph.reweighted import ReweightedGraph
 from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
@@ -278,7 +277,7 @@ def dropout_masks(session: Any, options: dict[str, Any], cell: Any, shapes: dict
     given: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
     graph = UnrolledGraph(cell, **(given | {"dropout": 0.5} | options))
     ones = {where: tf.ones(shape, graph.options.dtype) for where, shape in shapes.items()}
-    left = {(place, chunk): graph._dropout(place, chunk, ones[place, chunk]) for place, chunk in ones}
+    left = {(place, chunk): graph._forward.dropout(place, chunk, ones[place, chunk]) for place, chunk in ones}
     return session.run(left, {graph.dropout_seed: SEED})
 
 
@@ -328,7 +327,7 @@ def test_nothing_is_added_where_nothing_is_dropped() -> None:
     cell = StackedCell([LSTMCell(8), LSTMCell(8)])
     graph = UnrolledGraph(cell, 20, 3, 5, 2, embedding_size=4)
     assert graph.dropout_seed is None
-    assert graph.traces[1][0].projected.op.inputs[0].op.inputs[0].op.type == "ConcatV2"
+    assert graph.tapes[1][0].projected.op.inputs[0].op.inputs[0].op.type == "ConcatV2"
     assert not [kind for kind in op_types(graph.tf_graph) if kind.startswith("Stateless")]
     with_it = UnrolledGraph(
         StackedCell([LSTMCell(8), LSTMCell(8)]), 20, 3, 5, 2, embedding_size=4, dropout=0.1
@@ -362,14 +361,14 @@ def test_a_reweighted_graph_drops_the_same() -> None:
     run = make_run(LAYERS["two"].make(), 4, 3, input_size=5, embedding_size=2, dropout=SHARE)
     run.more = {run.graph.dropout_seed: SEED}
     with run.graph.tf_graph.as_default():
-        other = run.graph.with_steps(4, kind=ReweightedGraph)
+        other = run.graph.with_steps(4, reweighted=True)
     with run.graph.session() as session:
         assign(session, run.graph.variables, run.values)
         expected = session.run([run.graph.total_loss, gradients_of(run.graph)], run.fed)
         fetches = [other.total_loss, gradients_of(other)]
         reweighted = other.runner(session, *fetches, feeding=[other.dropout_seed])
         block = (run.inputs.astype(np.int32), run.targets.astype(np.int32), run.state)
-        found = reweighted(*block, np.ones(4), 4, 4.0, SEED)
+        found = reweighted(*block, np.ones(4), np.full(4, 1 / 12), SEED)
     assert_close(found, expected, 1e-12)
 
 
@@ -380,11 +379,11 @@ def test_a_cell_that_predicts_is_not_dropped() -> None:
     assert_close(predictions, states, 0)
 
 
-# --- foreign cells -------------------------------------------------------------------------------
+# --- third-party cells -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("embedding_size", [None, 3])
-def test_a_foreign_cell_between_its_places(
+def test_a_third_party_cell_between_its_places(
     monkeypatch: pytest.MonkeyPatch, embedding_size: int | None
 ) -> None:
     options: dict[str, Any] = {"input_size": 3, "input_kind": "real"}
@@ -422,7 +421,7 @@ def test_cell_inputs_are_what_the_layers_read(monkeypatch: pytest.MonkeyPatch, k
     graph = run.graph
     with graph.tf_graph.as_default():
         inputs = graph.cell_inputs
-    projected = [[trace.projected for trace in traces] for traces in graph.traces]
+    projected = [[trace.projected for trace in traces] for traces in graph.tapes]
     found, expected = run.fetch([inputs, projected])
     variables = list(graph.cell.variables)
     values = run.values[len(graph.network.encoding.variables) :]

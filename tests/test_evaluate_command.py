@@ -9,11 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import assert_light, assert_refused, ended, files, succeeds
+from command_helpers import assert_refused, ended, files, succeeds
 from model_helpers import checkpoints, keep_run, made_up_text, spoil, write_splits
 
 from tf_rnn.cells import VanillaCell
-from tf_rnn.cli import evaluate as evaluate_command
 from tf_rnn.inference import ModelEvaluator, load
 from tf_rnn.tasks import Adding, Echo, Text
 from tf_rnn.training import Evaluation
@@ -193,23 +192,6 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no such folder": (["missing"], "DIR must be the folder of a training run, got 'missing'"),
     "a file": (["other.txt"], "DIR must be the folder of a training run, got 'other.txt'"),
     "an empty folder": (["empty"], "DIR must be the folder of a training run, got 'empty'"),
-    "unknown checkpoint": (
-        ["RUN", "--checkpoint", "newest"],
-        "argument --checkpoint: invalid choice: 'newest'",
-    ),
-    "unknown split": (["RUN", "--split", "dev"], "argument --split: invalid choice: 'dev'"),
-    "width 0": (
-        ["RUN", "--num-steps", "0"],
-        "argument --num-steps: must be a whole number of at least 1, got '0'",
-    ),
-    "no rows": (
-        ["RUN", "--batch-size", "0"],
-        "argument --batch-size: must be a whole number of at least 1, got '0'",
-    ),
-    "no context": (
-        ["RUN", "--context", "0"],
-        "argument --context: must be a whole number of at least 1, got '0'",
-    ),
     "option of another command": (["RUN", "--seed", "1"], "unrecognized arguments: --seed 1"),
     "two folders": (["RUN", "other"], "unrecognized arguments: other"),
 }
@@ -265,24 +247,3 @@ def test_bad_input_is_one_line_that_names_the_option(
     before = files(place)
     assert_refused(typed(words), message, capsys)
     assert files(place) == before
-
-
-def test_help_and_bad_input_need_no_tensorflow(place: Path) -> None:
-    assert_light({0: [["evaluate", "--help"]], 2: [typed(words) for words, _ in BAD.values()]}, place)
-
-
-def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
-    shown, errors = succeeds(["evaluate", "--help"], capsys)
-    assert errors == []
-    assert " ".join(evaluate_command.HELP.split()) in " ".join(shown.split())
-    for option in (
-        "DIR",
-        "--checkpoint",
-        "--data",
-        "--split",
-        "--num-steps",
-        "--batch-size",
-        "--context",
-        "--json",
-    ):
-        assert option in shown, option

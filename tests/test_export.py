@@ -1,10 +1,10 @@
-"""What `export` writes, read by TensorFlow and Keras alone, against our own graphs."""
+"""Exported models, run by TensorFlow and Keras alone, against our own graphs."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
+import resource
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from command_helpers import assert_light, succeeds
 from helpers import CASES, assert_close, chessboard, new_session, random_block, random_state
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell, describe_cell
-from tf_rnn.cli import export as command
+from tf_rnn.files import read_config
 from tf_rnn.graph import UnrolledGraph, describe, described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference import exporting as module
 from tf_rnn.inference.exporting import Exported, export
-from tf_rnn.inference.keras_layers import KERAS_LAYERS, exchange_gates
+from tf_rnn.inference.keras_layers import KERAS_LAYERS, reorder_gates
 from tf_rnn.inference.keras_model import keras_model
 from tf_rnn.inference.keras_weights import weights_of_keras
 from tf_rnn.inference.saved_model import open_step, write_saved_model
 from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import GraphOptions, OptionError
-from tf_rnn.training.keeper import kept_config
+from tf_rnn.training.run_folder import saved_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,14 +46,14 @@ KERAS_FILES = {"model.keras", "model.weights.h5"}
 
 
 class Example(NamedTuple):
-    """A network and what it does.
+    """A network with random weights, and its predictions.
 
     Attributes:
-        description: Of its graph.
-        weights: All random, biases too.
-        inputs: [BATCH, STEPS, ...]; None where there are none.
+        description: From `describe`.
+        weights: Weights by name, biases random, too.
+        inputs: [BATCH, STEPS, ...]; None for a network without inputs.
         state: S_{-1}, random.
-        predictions: From that state, [BATCH, STEPS, num_classes].
+        predictions: Predictions from that state, [BATCH, STEPS, num_classes].
         last_state: S_{STEPS-1}, a flat list.
         from_zero: Predictions from a state of zero.
     """
@@ -96,7 +97,7 @@ def make_example(cell: Any, *, batch_size: int = BATCH, **options: Any) -> Examp
 
 
 def as_model(example: Example, tokens: tuple[str, ...] | None = None) -> Any:
-    """What `load` would give."""
+    """The parts of a loaded model that are exported."""
     return SimpleNamespace(
         description=example.description,
         weights=example.weights,
@@ -108,7 +109,7 @@ def as_model(example: Example, tokens: tuple[str, ...] | None = None) -> Any:
 def run_saved_model(
     folder: Path, inputs: NDArray[Any] | None, state: Any
 ) -> tuple[NDArray[Any], list[NDArray[Any]]]:
-    """All steps by a SavedModel: the predictions, [batch_size, steps, num_classes], and the last state."""
+    """Predictions of all steps, [batch_size, steps, num_classes], and the last state of a SavedModel."""
     model = load_saved(folder)
     by_name = dict(zip(model.state, tf.nest.flatten(state), strict=True))
     predictions = []
@@ -123,14 +124,14 @@ def run_saved_model(
 
 
 class Saved(NamedTuple):
-    """A SavedModel as TensorFlow reads it.
+    """A SavedModel, loaded by TensorFlow.
 
     Attributes:
-        model: What was loaded; the function is good for as long as it is kept.
+        model: The loaded object, which keeps the function alive.
         step: The function.
         inputs: Shape and dtype by name.
         outputs: Shape and dtype by name.
-        state: The names of the state's arrays, from the inputs upwards.
+        state: Names of the state's arrays, from the lowest layer upwards.
     """
 
     model: Any
@@ -147,7 +148,7 @@ def load_saved(folder: Path) -> Saved:
         {name: (tensor.shape.as_list(), tensor.dtype.name) for name, tensor in tensors.items()}
         for tensors in (step.structured_input_signature[1], step.structured_outputs)
     )
-    # "state_0_hidden" stands before "state_0_cell".
+    # "state_0_hidden" comes before "state_0_cell".
     state = sorted(inputs.keys() - {"input"}, key=lambda name: (name.split("_")[1], name.endswith("_cell")))
     return Saved(model, step, inputs, outputs, state)
 
@@ -157,7 +158,7 @@ def load_saved(folder: Path) -> Saved:
     chessboard([*((cell, "float64", 1e-12) for cell in CASES), ("stacked", "float32", 1e-5)], KINDS),
     ids=lambda part: part if isinstance(part, str) else f"{part[0]}, {part[1]}",
 )
-def test_saved_model_keras_and_our_graph_are_one_function(
+def test_saved_model_keras_and_our_graph_predict_the_same(
     tmp_path: Path, rounded: tuple[str, str, float], kind: str
 ) -> None:
     cell, dtype, tolerance = rounded
@@ -174,7 +175,7 @@ def test_saved_model_keras_and_our_graph_are_one_function(
     assert found.dtype == dtype
     assert_close(found, example.from_zero, tolerance, "Keras")
     assert np.abs(example.from_zero - example.predictions).max() > 1e-2
-    # As a graph; before that `predict` makes float32 of real inputs.
+    # `predict` converts real inputs to float32 and runs a graph.
     rounding = 1e-6 if kind == "real" else tolerance
     assert_close(model.predict(example.inputs, verbose=0), found, max(tolerance, rounding), "Keras' predict")
     one_step = model(example.inputs[:1, :1]).numpy()  # type: ignore[index]
@@ -189,7 +190,7 @@ def test_saved_model_keras_and_our_graph_are_one_function(
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 def test_tied_readouts_and_other_losses(tmp_path: Path, loss: str) -> None:
-    """The readout's weights are the embedding's; with real targets classes may be read, too."""
+    """The readout shares the embedding's weights; class inputs may come with real targets."""
     sizes: dict[str, Any] = {"input_size": 5, "embedding_size": 4, "num_classes": 5}
     example = make_example(LSTMCell(4), **sizes, readout="tied", loss=loss)
     assert list(example.weights) == ["embedding/E", "layer_0/W", "layer_0/b", "readout/b_p"]
@@ -200,7 +201,7 @@ def test_tied_readouts_and_other_losses(tmp_path: Path, loss: str) -> None:
     assert_close(model(example.inputs).numpy(), example.from_zero, 1e-12, "Keras")
 
 
-def test_names_shapes_and_dtypes_are_those_of_the_signature(tmp_path: Path) -> None:
+def test_the_signature_has_the_names_shapes_and_dtypes(tmp_path: Path) -> None:
     cell = StackedCell([GRUCell(6), LSTMCell(4)])
     example = make_example(cell, input_size=5, **REAL, dtype="float32")
     signature = write_saved_model(example.description, example.weights, tmp_path / "saved_model")
@@ -219,44 +220,34 @@ def test_names_shapes_and_dtypes_are_those_of_the_signature(tmp_path: Path) -> N
         assert found == {name: (one["shape"], one["dtype"]) for name, one in expected.items()}
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_batch_is_of_any_size(tmp_path: Path, batch_size: int) -> None:
-    """What was described for a batch of 7 gives the same for others."""
+def test_a_saved_model_takes_any_batch_size(tmp_path: Path) -> None:
     example = make_example(CASES["stacked"].make(), batch_size=7, input_size=5, embedding_size=2)
     write_saved_model(example.description, example.weights, tmp_path / "saved_model")
     assert example.inputs is not None
-    rows = slice(2, 2 + batch_size)
-    state = tf.nest.map_structure(lambda array: array[rows], example.state)
-    predictions, last = run_saved_model(tmp_path / "saved_model", example.inputs[rows], state)
-    assert_close(predictions, example.predictions[rows], 1e-12, "predictions")
-    assert_close(last, [array[rows] for array in example.last_state], 1e-12, "state")
+    for rows in (slice(2, 3), slice(2, 6)):
+        state = tf.nest.map_structure(lambda array, rows=rows: array[rows], example.state)
+        predictions, last = run_saved_model(tmp_path / "saved_model", example.inputs[rows], state)
+        assert_close(predictions, example.predictions[rows], 1e-12, "predictions")
+        assert_close(last, [array[rows] for array in example.last_state], 1e-12, "state")
 
 
 @pytest.mark.parametrize("embedding_size", [None, 2])
-@pytest.mark.parametrize("outside", [-1, 5])
-def test_a_class_that_there_is_not_is_an_error(
-    tmp_path: Path, embedding_size: int | None, outside: int
-) -> None:
+def test_a_saved_model_checks_classes_and_has_gradients(tmp_path: Path, embedding_size: int | None) -> None:
+    """For the embedding, too, whose gradient in our graphs is a function that cannot be saved."""
     example = make_example(VanillaCell(7), input_size=5, embedding_size=embedding_size)
     write_saved_model(example.description, example.weights, tmp_path / "saved_model")
     saved = load_saved(tmp_path / "saved_model")
     state = tf.zeros([2, 7], tf.float64)
-    assert saved.step(input=tf.constant([0, 4]), state_0=state)["prediction"].shape == [2, 3]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="assertion failed"):
-        saved.step(input=tf.constant([0, outside]), state_0=state)
-
-
-def test_gradients_flow_through_the_saved_model(tmp_path: Path) -> None:
-    """To the embedding, too, which our graphs give a gradient of their own that is not saved."""
-    example = make_example(VanillaCell(7), input_size=5, embedding_size=2)
-    write_saved_model(example.description, example.weights, tmp_path / "saved_model")
-    saved = load_saved(tmp_path / "saved_model")
     with tf.compat.v2.GradientTape() as tape:
-        fed = {"input": tf.constant([0, 4]), "state_0": tf.zeros([2, 7], tf.float64)}
-        scalar = tf.reduce_sum(tf.log(saved.step(**fed)["prediction"]))
+        prediction = saved.step(input=tf.constant([0, 4]), state_0=state)["prediction"]
+        scalar = tf.reduce_sum(tf.log(prediction))
+    assert prediction.shape == [2, 3]
     gradients = tape.gradient(scalar, saved.model.variables)
     assert len(gradients) == len(example.weights)
     assert all(np.abs(tf.convert_to_tensor(gradient).numpy()).max() > 0 for gradient in gradients)
+    for outside in (-1, 5):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="assertion failed"):
+            saved.step(input=tf.constant([0, outside]), state_0=state)
 
 
 WITHOUT_KERAS: dict[str, tuple[Any, dict[str, Any], str]] = {
@@ -271,20 +262,18 @@ WITHOUT_KERAS: dict[str, tuple[Any, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", list(WITHOUT_KERAS))
-def test_where_keras_has_no_equal_there_is_only_the_saved_model(tmp_path: Path, name: str) -> None:
+def test_without_an_equivalent_in_keras_there_is_only_the_saved_model(tmp_path: Path, name: str) -> None:
     cell, options, reason = WITHOUT_KERAS[name]
     example = make_example(cell, **options)
     done = export(as_model(example), tmp_path / "out")
-    assert done.without_keras is not None
-    assert reason in done.without_keras
+    assert reason in str(done.without_keras)
     assert not KERAS_FILES & {path.name for path in done.files}
     assert "Keras" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     predictions, state = run_saved_model(tmp_path / "out" / "saved_model", example.inputs, example.state)
     assert_close(predictions, example.predictions, 1e-12, "SavedModel")
     assert_close(state, example.last_state, 1e-12, "its state")
     for make in (keras_model, weights_of_keras):
-        message = f"^model must be one that Keras has an equal of: .*{re.escape(reason)}"
-        with pytest.raises(OptionError, match=message):
+        with pytest.raises(OptionError, match=f"^model must have an equivalent in Keras: .*{reason}"):
             make(example.description, example.weights)
 
 
@@ -332,28 +321,30 @@ def test_the_readme_runs_without_the_package(tmp_path: Path, kind: str) -> None:
     assert_close(found, np.broadcast_to(expected, found.shape), 1e-12, done.stdout)
 
 
-def test_what_is_written(tmp_path: Path) -> None:
+def test_files(tmp_path: Path) -> None:
     example = make_example(LSTMCell(4), input_size=3)
-    out = tmp_path / "made" / "on" / "the way"
+    out = tmp_path / "two" / "levels"
     done = export(as_model(example, tokens=("a", "é", "\n")), out)
     names = [
+        "README.md",
         "config.json",
-        "model.keras",
-        "model.weights.h5",
+        *sorted(KERAS_FILES),
         "saved_model",
         "signature.json",
         "vocabulary.json",
     ]
-    assert done == Exported([out / name for name in ["README.md", *names]], None)
-    assert sorted(path.name for path in out.iterdir()) == ["README.md", *names]
+    assert done == Exported([out / name for name in names], None)
+    assert sorted(path.name for path in out.iterdir()) == names
     assert list(out.parent.iterdir()) == [out]
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert {name: config[name] for name in ("cell", "graph")} == example.description
     assert json.loads((out / "vocabulary.json").read_text(encoding="utf-8")) == ["a", "é", "\n"]
-    assert "vocabulary.json" in (out / "README.md").read_text(encoding="utf-8")
+    # The configuration is that of a run, but the folder is not one to resume.
+    with pytest.raises(OptionError, match=r"^resume must be the folder of a training run, .* exported model"):
+        read_config(out)
 
 
-def test_within_a_graph_of_ones_own(tmp_path: Path) -> None:
+def test_export_within_another_graph(tmp_path: Path) -> None:
     example = make_example(VanillaCell(7), input_size=5)
     with tf.Graph().as_default() as graph:
         assert not tf.executing_eagerly()
@@ -365,86 +356,100 @@ def test_within_a_graph_of_ones_own(tmp_path: Path) -> None:
     assert_close(model(example.inputs).numpy(), example.from_zero, 1e-12)
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    example = make_example(VanillaCell(7), input_size=5)
+# --- folders ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small() -> Any:
+    """A model of which a weight has more than 10,000 bytes."""
+    return as_model(make_example(LSTMCell(20), input_size=5))
+
+
+def test_nothing_is_overwritten(tmp_path: Path, small: Any) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("text")
     (tmp_path / "file").write_text("text")
     for name in ("full", "file"):
         with pytest.raises(OptionError, match=r"^out must be a new folder or an empty one, got '.*'$"):
-            export(as_model(example), tmp_path / name)
+            export(small, tmp_path / name)
     assert (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text() == "text"
-    (tmp_path / "empty").mkdir()
-    export(as_model(example), tmp_path / "empty")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "full"]
-    assert len(list((tmp_path / "empty").iterdir())) == 6
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "interrupted"]
-)
-def test_a_failure_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    def fail(*_: Any) -> None:
-        raise error
+def test_an_empty_folder_and_what_a_killed_process_left_are_replaced(tmp_path: Path, small: Any) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / ".out.partial" / "saved_model").mkdir(parents=True)
+    (tmp_path / ".out.partial" / "half.weights.h5").write_text("half")
+    done = export(small, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+    assert sorted((tmp_path / "out").iterdir()) == sorted(done.files)
 
-    monkeypatch.setattr(module, "write_text", fail)
-    wanted = OptionError if isinstance(error, OSError) else KeyboardInterrupt
-    message = r"^out could not be written: No space left on device \('.*out'\)$" if error.args else None
-    with pytest.raises(wanted, match=message):
-        export(as_model(make_example(VanillaCell(7), input_size=5)), tmp_path / "out")
+
+@pytest.mark.parametrize("largest", [3_000, 18_000])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, small: Any, largest: int) -> None:
+    """Refused by the system while the weights or the graph are written."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, limits[1]))
+    try:
+        with pytest.raises(OptionError, match=r"^out could not be written: File too large \('.*out'\)$"):
+            export(small, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_process_that_was_killed_left_goes_away(tmp_path: Path) -> None:
-    left = tmp_path / ".out.partial"
-    (left / "saved_model").mkdir(parents=True)
-    (left / "half.weights.h5").write_text("half")
-    export(as_model(make_example(VanillaCell(7), input_size=5)), tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
-    assert not (tmp_path / "out" / "half.weights.h5").exists()
+def test_an_interrupt_leaves_nothing(tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_text", interrupt)  # the last file
+    with pytest.raises(KeyboardInterrupt):
+        export(small, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_two_at_once_do_not_get_into_each_others_way(tmp_path: Path) -> None:
-    model = as_model(make_example(VanillaCell(7), input_size=5))
+def test_one_process_at_a_time_writes_a_folder(tmp_path: Path, small: Any) -> None:
     with module.new_folder(tmp_path / "out") as folder:
         (folder / "mine").write_text("text")
         with pytest.raises(OptionError, match=r"^out must be a folder that no other command is writing to"):
-            export(model, tmp_path / "out")
+            export(small, tmp_path / "out")
         assert (folder / "mine").read_text() == "text"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-def test_exchanging_gates_twice_is_doing_nothing() -> None:
-    """As the tables of the gates say: LSTM i f o g to i f c o, GRU r z n to z r h."""
-    assert {name: layer.order for name, layer in KERAS_LAYERS.items()} == {
-        "vanilla": (0,),
-        "gru": (1, 0, 2),
-        "lstm": (0, 1, 3, 2),
-    }
+def test_third_party_cells_are_refused_before_anything_is_written(tmp_path: Path, small: Any) -> None:
+    layer = {"cell": "mine", "state_size": 20}
+    model = SimpleNamespace(**vars(small) | {"description": small.description | {"cell": [layer]}})
+    message = r"^model must have cells of tf_rnn \(.*\) to be .* exported, got the third-party cell 'mine'$"
+    with pytest.raises(OptionError, match=message):
+        export(model, tmp_path / "out")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- weights ---------------------------------------------------------------------------------------
+
+
+def test_the_order_of_gates_is_its_own_inverse() -> None:
+    """LSTM: i f o g to i f c o; GRU: r z n to z r h."""
+    orders = {name: layer.gate_order for name, layer in KERAS_LAYERS.items()}
+    assert orders == {"vanilla": (0,), "gru": (1, 0, 2), "lstm": (0, 1, 3, 2)}
     gates = np.array([[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6]])
-    exchanged = exchange_gates(gates, (1, 0, 2))
-    assert exchanged.tolist() == [[2, 2, 1, 1, 3, 3], [5, 5, 4, 4, 6, 6]]
-    assert exchange_gates(exchanged, (1, 0, 2)).tolist() == gates.tolist()
+    reordered = reorder_gates(gates, (1, 0, 2))
+    assert reordered.tolist() == [[2, 2, 1, 1, 3, 3], [5, 5, 4, 4, 6, 6]]
+    assert reorder_gates(reordered, (1, 0, 2)).tolist() == gates.tolist()
 
 
-def test_of_keras_two_biases_of_a_gate_the_sum_counts() -> None:
+def test_the_two_keras_biases_of_a_gate_are_added() -> None:
     layer = KERAS_LAYERS["gru"]
     bias = np.array([[1.0, 2, 3, 4, 5, 6], [10.0, 20, 30, 40, 50, 60]])  # z z r r h h
-    found = layer.biases(bias)
-    assert {name: value.tolist() for name, value in found.items()} == {
-        "b": [33, 44, 11, 22, 5, 6],
-        "b_n": [50, 60],
-    }
     kernels = np.random.default_rng(3).normal(size=(7, 6))
     ours = layer.from_keras(kernels[:5], kernels[5:], bias)
-    assert layer.bias(ours).tolist() == [[11, 22, 33, 44, 5, 6], [0, 0, 0, 0, 50, 60]]
+    assert (ours["b"].tolist(), ours["b_n"].tolist()) == ([33, 44, 11, 22, 5, 6], [50, 60])
+    assert layer.to_bias(ours).tolist() == [[11, 22, 33, 44, 5, 6], [0, 0, 0, 0, 50, 60]]
 
 
 @pytest.mark.parametrize(("cell", "dtype"), chessboard(CASES, ["float32", "float64"]))
 def test_weights_come_back_bit_for_bit(cell: str, dtype: str) -> None:
-    """Zeros of both signs among them, which adding zero would make one."""
+    """Including zeros of both signs: -0.0 + 0.0 would be 0.0."""
     example = make_example(CASES[cell].make(), input_size=5, embedding_size=2, dtype=dtype)
     for value in example.weights.values():
         value.flat[:2] = 0.0, -0.0
@@ -456,7 +461,7 @@ def test_weights_come_back_bit_for_bit(cell: str, dtype: str) -> None:
         assert found[name].tobytes() == value.tobytes(), name
 
 
-def test_weights_must_be_those_described(tmp_path: Path) -> None:
+def test_other_weights_and_malformed_descriptions_are_refused(tmp_path: Path) -> None:
     example = make_example(VanillaCell(7), input_size=5)
     for weights in (
         {**example.weights, "readout/U": np.zeros((7, 4))},
@@ -472,8 +477,8 @@ def test_weights_must_be_those_described(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_width_and_losses_of_any_kind_can_be_described() -> None:
-    """A description's loss_steps may be a number that a single step has not."""
+def test_options_of_training_do_not_matter() -> None:
+    """Among them a `loss_steps` that a single step could not have."""
     options = GraphOptions(num_steps=9, batch_size=2, input_size=5, num_classes=2, loss_steps=7, dropout=0.5)
     description = {"cell": describe_cell(LSTMCell(3)), "graph": vars(options)}
     with tf.Graph().as_default():
@@ -481,66 +486,36 @@ def test_a_width_and_losses_of_any_kind_can_be_described() -> None:
     assert list(outputs) == ["prediction", "state_0_hidden", "state_0_cell"]
 
 
-def test_an_exported_model_is_no_run_to_go_on_with(tmp_path: Path) -> None:
-    """Its configuration is that of a run, which would begin again in there, with other weights."""
+def test_an_exported_model_cannot_be_resumed(tmp_path: Path) -> None:
+    """Its configuration is that of a run, which would start again there, with other weights."""
     folder = tmp_path / "model"
     export(as_model(make_example(VanillaCell(3), input_size=5)), folder)
     before = sorted(folder.rglob("*"))
     message = f"must be the folder of a training run, {str(folder)!r} holds an exported model"
     with pytest.raises(OptionError, match=f"^resume {re.escape(message)}"):
-        kept_config(folder)
+        saved_config(folder)
     assert sorted(folder.rglob("*")) == before
 
 
-def test_a_model_is_not_exported_to_where_a_run_clears_away(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoints" / "checkpoint-000007"
-    checkpoint.mkdir(parents=True)
-    (checkpoint / "manifest.json").touch()
-    with pytest.raises(OptionError, match=r"^out must lie elsewhere than a run's checkpoints, got "):
-        export(as_model(make_example(VanillaCell(3), input_size=5)), checkpoint / "model")
-    assert [path.name for path in checkpoint.iterdir()] == ["manifest.json"]
+# --- commands --------------------------------------------------------------------------------------
 
 
-def run_command(*words: str) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_options(parser)
-    command.run(parser.parse_args(words), words)
-
-
-def test_the_command_says_what_it_wrote(
+def test_the_command_says_why_there_is_no_keras_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    asked = []
-
-    def load(*args: Any) -> Any:
-        asked.append(args)
-        return as_model(make_example(VanillaCell(7), input_size=0, input_kind="none"))
-
-    monkeypatch.setattr("tf_rnn.inference.load", load)
-    run, out = tmp_path / "run", tmp_path / "out"
-    run_command(str(run), str(out), "--checkpoint", "last")
-    assert asked == [(run, "last")]
-    files = ", ".join(
-        str(out / name) for name in ("README.md", "config.json", "saved_model", "signature.json")
-    )
-    assert capsys.readouterr().out.splitlines() == [
-        "no Keras model: a step of a Keras model reads something, input_kind is 'none'",
-        f"written: {files}",
-    ]
+    example = make_example(VanillaCell(7), input_size=0, input_kind="none")
+    monkeypatch.setattr("tf_rnn.inference.load", lambda *_: as_model(example))
+    printed, _ = succeeds(["export", str(tmp_path / "run"), str(tmp_path / "out")], capsys)
+    assert "no Keras model: a Keras model needs an input, input_kind is 'none'\n" in printed
+    assert str(tmp_path / "out" / "saved_model") in printed
 
 
-@pytest.mark.parametrize("wrong", ["run", "out"])
-def test_bad_input_is_told_before_tensorflow_is_loaded(tmp_path: Path, wrong: str) -> None:
-    (tmp_path / "run" / ("other" if wrong == "run" else "checkpoints")).mkdir(parents=True)
-    (tmp_path / "out" / "something").mkdir(parents=True)
-    code = (
-        "import argparse, sys; from tf_rnn.cli import export; p = argparse.ArgumentParser(); "
-        "export.add_options(p); a = p.parse_args(['run', 'out'])\n"
-        "try: export.run(a, [])\n"
-        "except ValueError as e: print(e.option, 'tensorflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split() == ["folder" if wrong == "run" else "out", "False"], done.stderr
+def test_bad_folders_are_refused_before_tensorflow_is_loaded(tmp_path: Path) -> None:
+    for folder in ("run/checkpoints", "full/something", "empty", "exported"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "exported" / "config.json").touch()
+    cases = [["export", "empty", "out"], ["export", "run", "full"]]
+    cases += [["import", "empty", "out"], ["import", "exported", "full"]]
+    assert_light({2: cases}, tmp_path)
+    assert not (tmp_path / "out").exists()

@@ -91,7 +91,7 @@ def test_values_and_gradients_of_every_kind(
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)  # chunks of 2, 2 and 1
     options = dict(zip(("loss", "loss_steps", "reduction"), losses, strict=True))
     run = make_run(CASES[cell].make(), 5, 3, **INPUTS[kind], **options)
-    assert len(run.graph._unrolled.outputs) == 3
+    assert len(run.graph._forward.unrolled.outputs) == 3
     assert_values_agree(run, CASES[cell].step)
     assert_gradients_agree(run)
 
@@ -121,7 +121,7 @@ def test_how_many_steps_a_chunk_has(num_steps: int, batch_size: int, expected: l
 @pytest.mark.parametrize(("num_steps", "batch_size"), [(4, 3), (1, 1)])
 def test_values_and_gradients_in_one_chunk(cell: str, num_steps: int, batch_size: int) -> None:
     run = make_run(CASES[cell].make(), num_steps, batch_size, input_size=5, input_kind="real")
-    assert len(run.graph._unrolled.outputs) == 1
+    assert len(run.graph._forward.unrolled.outputs) == 1
     assert_values_agree(run, CASES[cell].step)
     assert_gradients_agree(run)
 
@@ -147,7 +147,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_steps: int
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", chunk_steps)
     monkeypatch.setattr("tf_rnn.graph.chunks.FEWEST_CHUNKS", 1)
     run = make_run(CASES["stacked"].make(), 4, 3, input_size=5)
-    assert len(run.graph._unrolled.outputs) == -(-4 // chunk_steps)
+    assert len(run.graph._forward.unrolled.outputs) == -(-4 // chunk_steps)
     assert_values_agree(run, CASES["stacked"].step)
     assert_gradients_agree(run)
 
@@ -158,7 +158,7 @@ def test_steps_are_chunked_only_where_they_are_large(monkeypatch: pytest.MonkeyP
     for limit, chunks in [(1177, 1), (1176, 3)]:
         monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", limit)
         run = make_run(StackedCell([LSTMCell(7), VanillaCell(8)]), 5, 3, input_size=2)
-        assert len(run.graph._unrolled.outputs) == chunks, limit
+        assert len(run.graph._forward.unrolled.outputs) == chunks, limit
 
 
 @pytest.mark.parametrize("cell", list(CASES))

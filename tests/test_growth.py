@@ -1,4 +1,4 @@
-"""What runs for long does not grow: not the graph, not the memory."""
+"""Long runs: neither the graph nor memory grows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.inference import load
 from tf_rnn.tasks import Echo, Text
-from tf_rnn.training import Evaluator, Schedule, Silence, Truncation, meter, train
+from tf_rnn.training import Callback, Evaluator, Schedule, Truncation, train
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tf_rnn.training import CurvePoint, Progress
 
-# 10 blocks an epoch of 3 rows times 4 steps.
+# 10 blocks of 3 rows and 4 steps per epoch.
 TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=122, valid_length=7)
 
 
@@ -34,16 +34,18 @@ def operations(graph: UnrolledGraph) -> int:
     return len(graph.tf_graph.get_operations())
 
 
-class Counting(Silence):
+class Counting(Callback):
     """Counts the operations of a graph at each report and evaluation."""
+
+    report_seconds = 0.0
 
     def __init__(self, graph: UnrolledGraph) -> None:
         self._graph, self.counts = graph, list[int]()
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self.counts.append(operations(self._graph))
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         self.counts.append(operations(self._graph))
 
 
@@ -57,14 +59,11 @@ STYLES = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_graph_does_not_grow_while_it_is_trained(
-    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """But for the widths that the styles "random" and "adaptive" come upon, each once.
+def test_a_graph_does_not_grow_while_it_is_trained(style: str, tmp_path: Path) -> None:
+    """Except for one graph per width that the styles "random" and "adaptive" encounter.
 
-    The first window of "sliding" has all its losses, those after it have the newest alone.
+    The first window of "sliding" counts all its losses, later ones only the newest.
     """
-    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
     graph = make_graph()
     counting = Counting(graph)
     schedule = Schedule("plateau")
@@ -75,7 +74,7 @@ def test_a_graph_does_not_grow_while_it_is_trained(
         truncation=STYLES[style],
         schedule=schedule,
         out=tmp_path,
-        listener=counting,
+        callbacks=[counting],
     )
     assert len(counting.counts) >= 12
     last = counting.counts[-1]
@@ -83,14 +82,14 @@ def test_a_graph_does_not_grow_while_it_is_trained(
         assert set(counting.counts[2:]) == {last}, counting.counts
     else:
         half = counting.counts[len(counting.counts) // 2]
-        assert (half, last) == (last, last), f"{counting.counts}: new widths to the very end"
+        assert (half, last) == (last, last), f"{counting.counts}: new operations until the end"
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_path: Path) -> None:
-    """Begun, gone on with, without a folder; evaluated; opened again."""
+    """Neither a new run, a resumed one, one without a folder, a new session nor an evaluation adds any."""
     graph = make_graph()
-    options: dict[str, Any] = {"truncation": STYLES[style], "listener": Silence()}
+    options: dict[str, Any] = {"truncation": STYLES[style], "callbacks": ()}
     train(graph, TASK, epochs=2, out=tmp_path / "first", **options)
     before = operations(graph)
     train(graph, TASK, epochs=2, out=tmp_path / "second", **options)
@@ -105,7 +104,7 @@ def test_a_graph_does_not_grow_from_one_training_to_the_next(style: str, tmp_pat
 def test_a_model_does_not_grow_from_one_evaluation_to_the_next(tmp_path: Path) -> None:
     task = Text(write_splits(tmp_path / "texts"))
     graph = UnrolledGraph(cells.GRUCell(3), 4, 3, task.input_size, task.num_classes)
-    train(graph, task, updates=1, out=tmp_path / "run", listener=Silence())
+    train(graph, task, updates=1, out=tmp_path / "run", callbacks=())
     model = load(tmp_path / "run")
     counts = []
     for _ in range(3):
@@ -117,24 +116,26 @@ def test_a_model_does_not_grow_from_one_evaluation_to_the_next(tmp_path: Path) -
 
 # --- memory ----------------------------------------------------------------------------------------
 
-# The echo task, a graph as small as can be: a step of some 0.1 ms.
+# The echo task in a minimal graph, in which a step takes about 0.1 ms.
 LONG = """
 import resource, sys
 from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
-from tf_rnn.training import Silence, meter, train
+from tf_rnn.training import Callback, train
 
 steps = int(sys.argv[1])
 task = Echo(length=60_001, valid_length=600)
 graph = UnrolledGraph(cells.VanillaCell(4), num_steps=2, batch_size=3, input_size=2, num_classes=2, seed=1)
 peaks = {}
 
-class Peaks(Silence):
-    def __call__(self, progress):
+class Peaks(Callback):
+    report_seconds = 0.0
+
+    def on_progress(self, progress):
         peaks[progress.updates] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-train(graph, task, updates=steps, evaluations=20, listener=Peaks())
+train(graph, task, updates=steps, evaluations=20, callbacks=[Peaks()])
 first = next(peak for update, peak in peaks.items() if update >= 1000)
 print(first, peaks[steps])
 """
@@ -142,7 +143,7 @@ print(first, peaks[steps])
 
 @pytest.mark.slow
 def test_200_000_steps_need_no_more_memory_than_the_first_1_000() -> None:
-    """The largest amount of memory there ever was, to a hundredth."""
+    """Peak memory, within 1 %."""
     done = subprocess.run(
         [sys.executable, "-c", LONG, "200000"], capture_output=True, text=True, check=False, timeout=300
     )
@@ -151,7 +152,7 @@ def test_200_000_steps_need_no_more_memory_than_the_first_1_000() -> None:
     assert last < 1.01 * first, f"{last} KB after 200,000 steps, {first} after 1,000"
 
 
-def test_the_benchmark_of_long_runs_tells_step_memory_and_operations() -> None:
+def test_the_long_run_benchmark_reports_step_memory_and_operations() -> None:
     marks = long_run.long_run(30)
     assert [mark.updates for mark in marks] == [3 * part for part in range(11)]
     assert len({mark.operations for mark in marks}) == 1

@@ -27,12 +27,13 @@ from tf_rnn.analysis.study import study_lags
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.graph.lags import gradient_norms
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Adding, Copy, Echo, make_task
-from tf_rnn.training import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -311,9 +312,7 @@ def test_contributions_of_chunks(monkeypatch: pytest.MonkeyPatch, num_steps: int
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 3)
     graph = new_graph(StackedCell([GRUCell(3), LSTMCell(2)]), num_steps)
-    assert [len(trace.recurrents) for trace in graph.traces[0]] == {1: [1], 6: [3, 3], 7: [3, 3, 1]}[
-        num_steps
-    ]
+    assert [len(trace.recurrents) for trace in graph.tapes[0]] == {1: [1], 6: [3, 3], 7: [3, 3, 1]}[num_steps]
     check_contributions(graph)
 
 
@@ -563,7 +562,7 @@ TINY: dict[str, Any] = {"lags": (1, 2), "effects": (0.3, -0.15), "length": 700, 
 
 def test_a_study_measures_before_and_after_training() -> None:
     task = make_task("echo", **TINY)
-    study = study_lags(SETUP, task, 4, tokens=1400, seed=2, listener=Silence())
+    study = study_lags(SETUP, task, 4, tokens=1400, seed=2, callbacks=())
     graph = make_graph(SETUP, task, 4, seed=2)
     with graph.session() as session:
         untrained = measure_lags(graph, session, task, 4)
@@ -573,8 +572,22 @@ def test_a_study_measures_before_and_after_training() -> None:
     assert study.trained.gradient_norm != study.untrained.gradient_norm
     assert study.evaluation.tokens == 140
     assert study.last is study.trained
-    again = study_lags(SETUP, task, 4, tokens=1400, seed=2)
+    again = study_lags(SETUP, task, 4, tokens=1400, seed=2, callbacks=())
     assert again == study
+
+
+def test_a_study_is_a_value(tmp_path: Path) -> None:
+    study = study_lags(SETUP, make_task("echo", **TINY), 4, tokens=1400, callbacks=())
+    assert list(study.analyses) == ["untrained", "trained"]
+    assert [(record["weights"], record["lag"]) for record in study.records] == [
+        (weights, lag) for weights in ("untrained", "trained") for lag in range(4)
+    ]
+    assert [record["gradient_norm"] for record in study.records[4:]] == study.last.gradient_norm
+    assert [row[0] for row in study.table().rows] == ["0", "1", "2", "3"]
+    assert len(study.figure().axes) == 2
+    files = study.write(tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {path.name for path in files} | {"config.json"} == names
 
 
 def test_a_study_need_not_train() -> None:

@@ -1,9 +1,10 @@
-"""Two commands never write to one folder at once, and a dead one is in nobody's way."""
+"""Two commands never write to one folder at once; locks are released when their process dies."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import signal
@@ -54,10 +55,9 @@ def refusal(folder: Path, process: int) -> str:
     )
 
 
-def test_another_process_is_named_and_in_nobodys_way_when_it_has_been_killed(tmp_path: Path) -> None:
-    """What it leaves is a file that says nothing."""
+def test_the_holder_is_named_and_its_lock_released_when_it_is_killed(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
-        for _ in range(2):
+        for _ in range(2):  # the first attempt must not change what the file says
             with pytest.raises(OptionError) as caught, held("out", tmp_path):
                 pass
             assert str(caught.value) == f"out {refusal(tmp_path, process.pid)}"
@@ -71,11 +71,11 @@ def test_another_process_is_named_and_in_nobodys_way_when_it_has_been_killed(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_held_by_one_at_a_time_within_a_process_too(tmp_path: Path) -> None:
+def test_a_folder_is_locked_within_a_process_too(tmp_path: Path) -> None:
     with held("out", tmp_path):
         with pytest.raises(OptionError, match=re.escape(refusal(tmp_path, os.getpid()))):
             held("resume", tmp_path).__enter__()
-        assert (tmp_path / LOCK).exists(), "the loser has cleared it away"
+        assert (tmp_path / LOCK).exists(), "the loser has deleted it"
     with held("out", tmp_path):
         pass
 
@@ -99,8 +99,8 @@ while times:
 """
 
 
-def test_nobody_counts_while_another_does(tmp_path: Path) -> None:
-    """The lock file goes away each time, just when the others try to have it."""
+def test_processes_take_turns(tmp_path: Path) -> None:
+    """The lock file is deleted each time, just when the others try to lock it."""
     (tmp_path / "count").write_text("0", encoding="utf-8")
     words = [sys.executable, "-c", COUNT, str(tmp_path), "100"]
     processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(3)]
@@ -110,39 +110,23 @@ def test_nobody_counts_while_another_does(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["count"]
 
 
-def test_a_file_that_is_cleared_away_before_it_is_locked_is_not_taken_for_the_lock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original, descriptors = lock._lock, list[int]()
-
-    def late(descriptor: int) -> None:
-        descriptors.append(os.fstat(descriptor).st_ino)
-        if len(descriptors) == 1:
-            (tmp_path / LOCK).rename(tmp_path / "away")
-        original(descriptor)
-
-    monkeypatch.setattr(lock, "_lock", late)
-    with held("out", tmp_path):
-        assert len(descriptors) == 2
-        assert (tmp_path / LOCK).stat().st_ino == descriptors[1] != descriptors[0]
-
-
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_where_there_are_no_locks_a_line_says_so(
+def test_where_there_are_no_locks_a_warning_is_printed(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: int) -> None:
+    def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(lock, "_lock", fail)
+    monkeypatch.setattr(fcntl, "flock", fail)
     with held("out", tmp_path):
         (tmp_path / "results").write_text("mine", encoding="utf-8")
-    line = f"no locks in {str(tmp_path)!r} ({os.strerror(number)}): nothing else must write there meanwhile\n"
+    reason = os.strerror(number)
+    line = f"no locks in {str(tmp_path)!r} ({reason}): make sure that nothing else writes there\n"
     assert capsys.readouterr() == ("", line)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
-def test_a_folder_that_nothing_came_to_be_in_goes_away_again(tmp_path: Path) -> None:
+def test_a_folder_that_stays_empty_is_removed(tmp_path: Path) -> None:
     """With those above it that were made for it, and no others."""
     (tmp_path / "there").mkdir()
     folder = tmp_path / "there" / "a" / "b"
@@ -243,4 +227,4 @@ def test_a_run_under_way_is_read_but_not_written_by_others(
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130, errors
-    assert f"go on with: python -m tf_rnn train --resume {folder}" in errors.splitlines()[-1]
+    assert f"resume with: python -m tf_rnn train --resume {folder}" in errors.splitlines()[-1]

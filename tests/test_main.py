@@ -8,19 +8,20 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from command_helpers import command, run_main
+from command_helpers import assert_light, command, run_main, succeeds
 
 from tf_rnn import __main__ as program
 from tf_rnn._tensorflow import tf
+from tf_rnn.cli.parser import Parser
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ENDS: dict[str, tuple[Exception, str]] = {
-    "memory": (MemoryError(), "there is not enough memory; take smaller sizes, or fewer steps"),
+    "memory": (MemoryError(), "there is not enough memory; use smaller sizes or fewer steps"),
     "TensorFlow's": (
         tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\n\t [[{{node a}}]]"),
-        "there is not enough memory; take smaller sizes, or fewer steps",
+        "there is not enough memory; use smaller sizes or fewer steps",
     ),
     "a disk": (OSError(28, "No space left on device"), "No space left on device"),
     "a file": (PermissionError(13, "Permission denied", "a/b"), "Permission denied ('a/b')"),
@@ -85,3 +86,24 @@ def test_a_run_without_standard_streams(tmp_path: Path) -> None:
         "metrics.jsonl",
         "summaries",
     ]
+
+
+def test_help_and_bad_input_load_nothing_heavy(tmp_path: Path) -> None:
+    """Nor does a line that only the data refuse."""
+    helps = [["--help"], *([name, "--help"] for name in program.COMMANDS)]
+    bad = [[], ["train", "--epochs", "0"], ["train", "--task", "text", "--data", "missing.txt"]]
+    bad += [["train", "--resume", "missing"], ["compare", "--num-steps", "20000"], ["lags", "--seed", "x"]]
+    bad += [["recommend", "--verify", "--batch-size", "20", "--num-steps", "6000"]]
+    bad += [["evaluate", "missing"], ["sample", "missing"]]
+    assert_light({0: helps, 2: bad}, tmp_path)
+
+
+@pytest.mark.parametrize("name", program.COMMANDS)
+def test_help_lists_all_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown, errors = succeeds([name, "--help"], capsys)
+    assert errors == []
+    assert " ".join(program.COMMANDS[name].HELP.split()) in " ".join(shown.split())
+    parser = Parser()
+    program.COMMANDS[name].add_options(parser)
+    for action in parser._actions:
+        assert (action.option_strings or [str(action.metavar)])[-1] in shown, action

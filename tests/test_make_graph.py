@@ -9,7 +9,8 @@ import pytest
 
 from tf_rnn.cells import describe_cell
 from tf_rnn.graph import make_graph
-from tf_rnn.options import OptionError, Setup
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Adding, Copy, Echo
 
 PLAIN = Setup(task="echo", state_size=6, batch_size=3)

@@ -22,7 +22,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import InfluenceCell, LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Adding, Copy, Influence
-from tf_rnn.training import Evaluator, Silence, evaluation, train
+from tf_rnn.training import Evaluator, evaluation, train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ MARKS = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 1, 0]], bool)
 
 
 def make_graph(loss: str, cell: Any = None, **options: Any) -> UnrolledGraph:
-    options = {"dtype": "float64", "seed": 3, "loss_steps": "marked"} | options
+    options = {"dtype": "float64", "seed": 3, "loss_steps": "marked", **options}
     return UnrolledGraph(cell or VanillaCell(7), STEPS, BATCH, INPUTS, CLASSES, loss=loss, **options)
 
 
@@ -175,7 +175,7 @@ def test_a_number_counts_the_newest_steps(loss: str, newest: int) -> None:
     rows = losses_in_numpy(graph, "tanh", values, inputs, targets, state)
     assert_close(found, rows[:, -newest:].mean(), 1e-13, f"newest {newest}")
     assert_close(gradients, expected, 1e-13, "gradients")
-    assert graph.options.newest == newest
+    assert graph.options.num_loss_steps == newest
 
 
 def test_last_and_all_are_numbers_too() -> None:
@@ -204,7 +204,9 @@ def test_loss_scale_makes_a_mean_of_a_step(reduction: str, newest: str | int) ->
         total, losses = session.run(
             (graph.total_loss, graph.losses), graph.feed(inputs, targets, graph.zero_state())
         )
-    assert_close(graph.loss_scale * total, np.mean(losses[-graph.options.newest :]), 1e-15, "mean of a step")
+    assert_close(
+        graph.loss_scale * total, np.mean(losses[-graph.options.num_loss_steps :]), 1e-15, "mean of a step"
+    )
 
 
 # --- a cell that predicts ------------------------------------------------------------------------
@@ -323,6 +325,6 @@ def test_training_on_marked_losses_learns() -> None:
         LSTMCell(8), 3, 50, 2, 1, input_kind="real", loss="squared_error", loss_steps="marked",
         optimizer="adam", learning_rate=0.02, seed=3,
     )  # fmt: skip
-    result = train(graph, task, updates=300, state="reset", evaluations=1, listener=Silence())
+    result = train(graph, task, updates=300, state="reset", evaluations=1, callbacks=())
     assert result.evaluation.tokens == 200
     assert result.evaluation.loss < task.baselines()["predicting 1"] / 10, result.evaluation

@@ -12,7 +12,6 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names, weight_names
-from tf_rnn.graph.styles import Graphs
 from tf_rnn.options import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -136,8 +135,7 @@ def test_graphs_of_other_styles_add_nothing(optimizer: str) -> None:
     """They share weights and memory, so that what is saved of one is saved of all."""
     graph = alone(VanillaCell(5), optimizer=optimizer)
     before = saved_names(graph)
-    graphs = Graphs(graph)
-    siblings = [graphs.of(2, 1), graphs.of(3), graphs.reweighted(2)]
+    siblings = [graph.with_steps(2, 1), graph.with_steps(3), graph.with_steps(2, reweighted=True)]
     assert saved_names(graph) == before
     for sibling in siblings:
         assert saved_names(sibling) == before
@@ -190,7 +188,7 @@ def test_training_changes_what_is_saved() -> None:
     assert unchanged == []
 
 
-# --- foreign cells -------------------------------------------------------------------------------
+# --- third-party cells -------------------------------------------------------------------------------
 
 
 class Leaky:
@@ -212,19 +210,19 @@ class Leaky:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_foreign_cell_keeps_its_own_names(optimizer: str) -> None:
+def test_a_third_party_cell_keeps_its_own_names(optimizer: str) -> None:
     with tf.Graph().as_default():
         graph = make(Leaky(), optimizer=optimizer, embedding_size=3)
         saved = saved_names(graph)
         everything = [variable.op.name for variable in tf.global_variables()]
     assert sorted(variable.op.name for variable in saved.values()) == sorted(everything)
-    assert {"leaky/a", "cell/E", "cell/U", "cell/b_p"} == set(weight_names(graph))
-    assert ("leaky/a/m" in saved) == (optimizer == "adam")
+    assert {"cell/leaky/a", "embedding/E", "readout/U", "readout/b_p"} == set(weight_names(graph))
+    assert ("cell/leaky/a/m" in saved) == (optimizer == "adam")
 
 
-def test_a_foreign_cell_that_tells_its_variables_has_them_without_an_optimizer() -> None:
+def test_a_third_party_cell_that_lists_its_variables_has_them_without_an_optimizer() -> None:
     with tf.Graph().as_default():
         cell = Leaky(tells=True)
         trained, forward = make(cell), make(cell, optimizer=None)
-        assert set(weight_names(trained)) == {"leaky/a", "cell/U", "cell/b_p"}
+        assert set(weight_names(trained)) == {"cell/leaky/a", "readout/U", "readout/b_p"}
         assert set(weight_names(forward)) == set(weight_names(trained))

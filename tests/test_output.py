@@ -6,9 +6,11 @@ import json
 import math
 import os
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -26,7 +28,6 @@ from tf_rnn.files import (
     write_text,
 )
 from tf_rnn.options import OptionError
-from tf_rnn.reporting.style import wrapped
 from tf_rnn.text import loss_text
 
 IDENTITY: dict[str, Any] = {
@@ -112,7 +113,8 @@ def test_until_it_is_complete_a_file_has_its_old_content(
     seen = []
     monkeypatch.setattr(os, "fsync", lambda _: seen.append(contents(tmp_path)))
     write_text(path, "new")
-    assert seen == [{"a.txt": b"old", ".a.txt.partial": b"new"}]
+    # First the file, then its folder.
+    assert seen == [{"a.txt": b"old", ".a.txt.partial": b"new"}, {"a.txt": b"new"}]
     assert contents(tmp_path) == {"a.txt": b"new"}
 
 
@@ -197,25 +199,6 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a.txt": b"mine"}
 
 
-def test_results_do_not_go_where_a_run_clears_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that is called so, but holds no checkpoints of a run, is as good as any."""
-    checkpoints = tmp_path / "checkpoints"
-    make_folder("out", checkpoints / "mine")
-    kept = checkpoints / "checkpoint-000007"
-    kept.mkdir()
-    (kept / "manifest.json").touch()
-    (tmp_path / "link").symlink_to(checkpoints)
-    monkeypatch.chdir(kept)
-    for folder in (checkpoints, kept, kept / "new" / "newer", tmp_path / "link" / "new", Path("new")):
-        message = f"out must lie elsewhere than a run's checkpoints, got {str(folder)!r}"
-        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-            make_folder("out", folder)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [
-        *("checkpoint-000007", "checkpoints", "link", "manifest.json", "mine"),
-    ]
-    make_folder("out", tmp_path / "checkpoints-of-mine")
-
-
 def test_a_claimed_folder_holds_its_configuration(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     assert claim_folder(folder, IDENTITY) == KEPT
@@ -263,6 +246,17 @@ def test_equal_configurations_are_the_same(tmp_path: Path) -> None:
         require_same(tmp_path, {"a": 1, "b": 2}, {"a": 1})
 
 
+def test_numbers_of_other_types_are_written_as_numbers(tmp_path: Path) -> None:
+    numbers = {"a": Fraction(1, 10), "b": np.float32(0.5), "c": np.int64(3), "d": np.float64(0.1)}
+    plain_numbers = {"a": 0.1, "b": 0.5, "c": 3, "d": 0.1}
+    assert claim_folder(tmp_path, numbers) == plain_numbers
+    assert claim_folder(tmp_path, plain_numbers) == plain_numbers
+    names = [folder_name("lags", IDENTITY | made) for made in (numbers, plain_numbers)]
+    assert names[0] == names[1]
+    with pytest.raises(TypeError, match="is not a number"):
+        claim_folder(tmp_path / "other", {"a": object()})
+
+
 def test_folder_names_tell_configurations_apart() -> None:
     name = folder_name("lags", IDENTITY)
     assert re.fullmatch(r"lags-echo-gru-5-[0-9a-f]{6}", name), name
@@ -305,11 +299,3 @@ def test_losses_for_a_person_to_read(loss: float, text: str) -> None:
 
 def test_a_ten_thousandth_of_a_nat_is_the_last_that_counts() -> None:
     assert [loss_text(loss) for loss in (3.14e-4, -1.1e-4, 1e-6)] == ["0.0003", "-0.0001", "0.0000"]
-
-
-def test_long_titles_are_broken_and_short_lines_kept() -> None:
-    words = "three " * 30
-    first, *rest = wrapped(f"What each width learns\n{words.strip()}").splitlines()
-    assert first == "What each width learns"
-    assert [len(line) for line in rest] == [77, 77, 23]
-    assert " ".join(rest) == words.strip()

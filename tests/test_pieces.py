@@ -10,7 +10,7 @@ from helpers import assert_close
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import LSTMCell
-from tf_rnn.cells.pieces import join_columns, join_rows, over_rows, split_columns, split_rows
+from tf_rnn.cells.concat import join_columns, join_rows, over_rows, split_columns, split_rows
 from tf_rnn.graph import UnrolledGraph
 
 WHOLE = np.arange(6.0 * 7).reshape(6, 7)

@@ -9,12 +9,13 @@ import pytest
 from helpers import assert_close
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.prepared import prepared_run
+from tf_rnn.graph.prepared import make_callable
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PRIVATE = "_make_callable_from_options"
 ROWS = np.array([[1.5, -2.0, 0.25], [4.0, 8.0, -0.5]])
 
 
@@ -51,7 +52,7 @@ def test_every_kind_of_fetch_comes_back_in_its_place(small: Small) -> None:
         small.product,
         small.variable,
     ]
-    run = prepared_run(small.session, fetches, [small.matrix, small.rows])
+    run = make_callable(small.session, fetches, [small.matrix, small.rows])
     counted, nested, product, _ = run(ROWS, np.array([[1, 2], [3, 4], [5, 6]], np.int32))
     assert counted is None
     assert_close(product, 2 * ROWS, 0)
@@ -65,7 +66,7 @@ def test_every_kind_of_fetch_comes_back_in_its_place(small: Small) -> None:
 
 def test_values_are_taken_as_the_tensor_wants_them(small: Small) -> None:
     """Lists, numbers, other kinds of numbers, and arrays whose rows are not side by side."""
-    run = prepared_run(small.session, [small.product], [small.matrix, small.scale])
+    run = make_callable(small.session, [small.product], [small.matrix, small.scale])
     for matrix in (ROWS.tolist(), ROWS.astype(np.float32), np.asfortranarray(ROWS), ROWS[:, ::-1][:, ::-1]):
         for scale in (3, 3.0, np.float64(3), np.array(3, np.int8)):
             assert_close(run(matrix, scale)[0], 3 * ROWS, 0, f"{matrix!r} times {scale!r}")
@@ -82,13 +83,13 @@ def test_values_are_taken_as_the_tensor_wants_them(small: Small) -> None:
 )
 def test_another_shape_is_refused(small: Small, matrix: Any, rows: Any, message: str) -> None:
     """Broadcast it would be a wrong result without a word."""
-    run = prepared_run(small.session, [small.product, small.rows + 1], [small.matrix, small.rows])
+    run = make_callable(small.session, [small.product, small.rows + 1], [small.matrix, small.rows])
     with pytest.raises(OptionError, match=message):
         run(matrix, rows)
 
 
 def test_too_few_and_too_many_values_are_refused(small: Small) -> None:
-    run = prepared_run(small.session, [small.product], [small.matrix, small.scale])
+    run = make_callable(small.session, [small.product], [small.matrix, small.scale])
     for values in ((), (ROWS,), (ROWS, 2.0, 2.0)):
         message = rf"^values must be 2 \(matrix, scale\), got {len(values)}$"
         with pytest.raises(OptionError, match=message):
@@ -98,14 +99,32 @@ def test_too_few_and_too_many_values_are_refused(small: Small) -> None:
 def test_what_goes_wrong_inside_is_told_as_by_a_run(small: Small) -> None:
     with small.session.graph.as_default():
         looked_up = tf.gather(tf.constant([1.0, 2.0]), small.rows)
-    run = prepared_run(small.session, [looked_up], [small.rows])
+    run = make_callable(small.session, [looked_up], [small.rows])
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"= 7 is not in \[0, 2\)"):
         run([[0, 7]])
     assert_close(run([[0, 1]])[0], np.array([[1.0, 2.0]]), 0, "the run after it")
 
 
 def test_a_closed_session_runs_no_more(small: Small) -> None:
-    run = prepared_run(small.session, [small.product], [small.matrix])
+    run = make_callable(small.session, [small.product], [small.matrix])
     small.session.close()
     with pytest.raises((RuntimeError, tf.errors.OpError), match="closed"):
         run(ROWS)
+
+
+def test_the_public_function_is_used_where_the_private_one_is_missing(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later TensorFlow may not have what the fast way needs."""
+    fetches = [small.counted, (small.product, small.rows + 1), small.product]
+    feeds = [small.matrix, small.rows]
+    fast = make_callable(small.session, fetches, feeds)(ROWS, [[1, 2]])
+    owner = next(kind for kind in type(small.session).__mro__ if PRIVATE in vars(kind))
+    monkeypatch.delattr(owner, PRIVATE)
+    run = make_callable(small.session, fetches, feeds)
+    found = run(ROWS.tolist(), [[1, 2]])
+    assert found[0] is None
+    assert_close(found[1:], fast[1:], 0)
+    assert small.session.run(small.variable) == 6, "the operation is run once by each"
+    with pytest.raises(OptionError, match=r"^matrix must have shape"):
+        run(ROWS.T, [[1, 2]])

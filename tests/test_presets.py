@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import assert_refused, succeeds
+from command_helpers import succeeds
 from model_helpers import made_up_text, metrics, scalars
 
 from tf_rnn.cli import train as train_command
-from tf_rnn.cli.options import setup_options
-from tf_rnn.cli.presets import EXCLUDED, NEEDED, PRESETS, preset_options
+from tf_rnn.cli.parser import Parser, chosen
 from tf_rnn.inference import load
-from tf_rnn.options import Setup
+from tf_rnn.options.declared import SETUP_OPTIONS
+from tf_rnn.options.presets import EXCLUDED, NEEDED, PRESETS, preset_options
+from tf_rnn.run_config import RUN_OPTIONS
+from tf_rnn.setup import Setup
+from tf_rnn.training import Schedule
+from tf_rnn.training.schedules import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,43 +68,58 @@ TRAINING: dict[str, dict[str, Any]] = {
 }
 
 
-def settled(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+def settled(*words: str) -> dict[str, Any]:
+    """The options that a command line of `train` comes to."""
+    parser = Parser()
     train_command.add_options(parser)
-    arguments, _ = train_command.settle(parser.parse_args(words), words)
-    return arguments
+    given = vars(parser.parse_args(words))
+    return preset_options(given.get("preset"), given) | given
 
 
 def setup(*words: str) -> Setup:
-    return Setup(**setup_options(settled(*words)))
+    return Setup.of(**chosen(settled(*words), SETUP_OPTIONS))
 
 
 @pytest.mark.parametrize("name", OF_SIZE)
 def test_ptb_is_zaremba_s(name: str) -> None:
     assert setup("--preset", name) == Setup(**ZAREMBA, **OF_SIZE[name])
-    training = {"schedule": "step", "state": "carry", "seed": 0, "patience": None} | TRAINING[name]
-    arguments = settled("--preset", name)
-    assert {option: getattr(arguments, option) for option in training} == training
-    assert [arguments.tokens, arguments.updates, arguments.seconds] == [None, None, None]
+    options = settled("--preset", name)
+    assert chosen(options, TRAINING[name]) == TRAINING[name]
+    assert options["schedule"] == "step"
+    assert not {"state", "seed", "patience", "tokens", "updates", "seconds"} & set(options)
 
 
 def test_char_rnn_is_karpathy_s() -> None:
-    """Network, optimizer, rate and limit of char-rnn's defaults (2015); its 50 rows are the task's."""
+    """The defaults of char-rnn's train.lua (2015), which limits elements of the gradient, not its norm."""
     assert setup("--preset", "char-rnn") == Setup(
         task="text",
         cell="lstm",
         state_size=128,
         num_layers=2,
+        cell_options={"forget_bias": 1.0},
         batch_size=50,
         optimizer="rmsprop",
         learning_rate=0.002,
         clip_norm=5.0,
+        dropout=0.0,
+        init_scale=0.08,
     )
+    options = settled("--preset", "char-rnn")
+    assert (options["num_steps"], options["epochs"]) == (50, 50)
+    schedule = Schedule(options["schedule"], options["decay"], options["decay_after"])
+    factors = [schedule.factor(Moment(epoch, 0.0, [])) for epoch in (1, 10, 11, 12, 50)]
+    assert factors == [1, 1, 0.97, 0.97**2, 0.97**40]
 
 
 def test_without_a_preset_nothing_is_set() -> None:
     assert preset_options(None, {"task": "text"}) == {}
     assert setup("--task", "text") != setup("--task", "text", "--preset", "char-rnn")
+
+
+def test_presets_have_declared_options() -> None:
+    for preset in PRESETS.values():
+        for name, value in preset.items():
+            assert RUN_OPTIONS[name].check(value) == value
 
 
 # --- what is given comes first ---------------------------------------------------------------------
@@ -118,7 +136,10 @@ GIVEN: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
     "the same": (["--cell", "lstm", "--schedule", "step"], {"forget_bias": 0.0, "decay_after": 4}),
     "another cell": (["--cell", "gru"], {"cell": "gru", "forget_bias": None}),
     "another forget bias": (["--forget-bias", "2"], {"forget_bias": 2.0, "decay": 0.5}),
-    "another schedule": (["--schedule", "cosine"], {"schedule": "cosine", "decay": 0.5, "decay_after": None}),
+    "another schedule": (
+        ["--schedule", "cosine"],
+        {"schedule": "cosine", "decay": None, "decay_after": None},
+    ),
     "another decay": (["--decay", "0.9"], {"schedule": "step", "decay": 0.9, "decay_after": 4}),
     "another text": (["--data", "mine"], {"data": "mine", "task": "words"}),
     "another task": (["--task", "echo"], {"task": "echo", "data": None}),
@@ -131,24 +152,18 @@ def test_what_is_given_comes_before_the_preset(case: str) -> None:
     """Wherever it stands, be it the default; what only goes with the preset's is left out."""
     words, expected = GIVEN[case]
     for line in (["--preset", "ptb-small", *words], [*words, "--preset", "ptb-small"]):
-        arguments = settled(*line)
-        assert {option: getattr(arguments, option) for option in expected} == expected, line
-        Setup(**setup_options(arguments))
+        options = settled(*line)
+        assert {option: options.get(option) for option in expected} == expected, line
+        setup(*line)
 
 
 def test_what_belongs_to_what_is_known() -> None:
     """Names that a preset or the parser has."""
-    known = set(vars(settled()))
     for preset in PRESETS.values():
-        assert set(preset) <= known
         for option, needed in NEEDED.items():
             assert option not in preset or needed in preset, f"{option} needs {needed}"
-    assert {
-        *NEEDED,
-        *NEEDED.values(),
-        *EXCLUDED,
-        *(o for others in EXCLUDED.values() for o in others),
-    } <= known
+    others = (other for group in EXCLUDED.values() for other in group)
+    assert {*NEEDED, *NEEDED.values(), *EXCLUDED, *others} <= set(RUN_OPTIONS)
 
 
 # --- a run -----------------------------------------------------------------------------------------
@@ -216,10 +231,10 @@ def test_a_run_of_the_small_network_of_the_paper(
     assert rates == {epoch: 0.5 ** max(0, epoch - 4) for epoch in range(1, 14)}
 
 
-def test_a_run_that_is_gone_on_with_is_not_changed_by_its_preset(
+def test_a_resumed_run_is_not_changed_by_its_preset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was typed otherwise the first time stays as it was, unless it is typed again."""
+    """What was typed the first time stays, unless it is typed again."""
     text, folder = tmp_path / "text.txt", tmp_path / "run"
     text.write_text(made_up_text(400), encoding="utf-8")
     words = ["train", "--preset", "char-rnn", "--data", str(text), "--state-size", "4", "--batch-size", "3"]
@@ -229,10 +244,3 @@ def test_a_run_that_is_gone_on_with_is_not_changed_by_its_preset(
     for more, limit in typed:
         succeeds([*words, *more, "--resume", str(folder), "--updates", f"{limit * 10:.0f}"], capsys)
         assert load(folder, "last").config["graph"]["clip_norm"] == limit
-
-
-def test_an_unknown_preset_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    line = assert_refused(
-        ["train", "--preset", "ptb"], "argument --preset: invalid choice: 'ptb' (choose from ", capsys
-    )
-    assert [name for name in PRESETS if name not in line] == []

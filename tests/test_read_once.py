@@ -56,7 +56,12 @@ def test_an_embedding_that_is_read_out_is_read_once(
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
     made = Summing() if cell == "foreign" else CASES[cell].make()
-    options = {"embedding_size": made.output_size, "readout": "tied", "clip_norm": 0.5, "dropout": 0.5}
+    options: dict[str, Any] = {
+        "embedding_size": made.output_size,
+        "readout": "tied",
+        "clip_norm": 0.5,
+        "dropout": 0.5,
+    }
     graph = UnrolledGraph(made, 4, 3, input_size, input_size, optimizer="adam", **options)
     fetched = [graph.total_loss, graph.train_step, *graph.losses, *graph.predictions]
     for variable in graph.variables:

@@ -23,7 +23,6 @@ from tf_rnn.analysis.cost import peak_bytes
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.chunks import Chunks
-from tf_rnn.graph.reweighted import ReweightedGraph
 from tf_rnn.options import GraphOptions, OptionError
 
 STEPS, BATCH = 7, 3
@@ -88,15 +87,15 @@ def test_reweighted_graphs_recompute_too() -> None:
     found = []
     for recompute in (None, 2):
         run = make_run(VanillaCell(4), STEPS, BATCH, input_size=5, recompute=recompute)
-        graph = run.graph.with_steps(STEPS, kind=ReweightedGraph)
-        flow, length, divisor = np.linspace(0.5, 2, STEPS), 5, 2.0
+        graph = run.graph.with_steps(STEPS, reweighted=True)
+        flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 5), 0, 0]
         gradients = [gradient for gradient, _ in graph.gradients]
         with tf.Session(graph=graph.tf_graph) as session:
             session.run(tf.variables_initializer(graph.variables))
             for variable, value in zip(graph.variables, run.values, strict=True):
                 variable.load(value, session)
             step = graph.runner(session, graph.total_loss, gradients)
-            found.append(step(run.inputs, run.targets, run.state, flow, length, divisor))
+            found.append(step(run.inputs, run.targets, run.state, flow, weights))
     assert_close(found[1], found[0], 1e-12, "reweighted")
 
 
@@ -184,6 +183,6 @@ def test_what_is_refused(value: Any) -> None:
 
 
 def test_a_cell_of_another_kind_is_refused() -> None:
-    message = "recompute must be None for a cell with steps of its own, got 3"
+    message = "recompute must be None for a third-party cell, got 3"
     with tf.Graph().as_default(), pytest.raises(OptionError, match=f"^{message}$"):
         UnrolledGraph(Summing(), STEPS, BATCH, 3, 4, input_kind="real", recompute=3)

@@ -1,4 +1,4 @@
-"""A run that was stopped and gone on with is the run that never stopped, to the last bit."""
+"""A run that was stopped and resumed is the run that never stopped, to the last bit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 from helpers import assert_close
+from model_helpers import spoil, train_epoch
 
 from tf_rnn import cells
 from tf_rnn._tensorflow import tf
+from tf_rnn.experiment import resume
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.naming import saved_names
 from tf_rnn.options import OPTIMIZERS, SCHEDULES, STYLES, OptionError
 from tf_rnn.tasks import Adding, Copy, Echo, Influence, Stream, Text
-from tf_rnn.training import Place, Schedule, Silence, Truncation, loop, meter, train
-from tf_rnn.training.session_loop import session_epochs
-from tf_rnn.training.summaries import Summaries
+from tf_rnn.training import Callback, Schedule, Truncation, loop, session_loop, train
+from tf_rnn.training.resume_rules import BUDGET, MAY_CHANGE, require_same_run
+from tf_rnn.training.run_folder import RunFolder, find_start, saved_config
+from tf_rnn.training.tensorboard import TensorBoard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,10 +43,9 @@ UPDATES = 5
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[pytest.MonkeyPatch]:
-    """Every update is reported; nothing is written for TensorBoard."""
+    """Nothing is written for TensorBoard."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(meter, "REPORT_SECONDS", 0.0)
-        patched.setattr(loop, "Summaries", lambda *_: Silence())
+        patched.setattr(loop, "TensorBoard", lambda *_: Callback())
         patched.setattr(os, "fsync", lambda *_: None)
         yield patched
 
@@ -147,15 +149,17 @@ INTERRUPTED = {
 # --- running, and comparing ----------------------------------------------------------------------
 
 
-class Stop(Silence):
-    """Writes down what there is after each update, and interrupts after some."""
+class Stop(Callback):
+    """Records what there is after each update, and interrupts after some."""
+
+    report_seconds = 0.0
 
     def __init__(self, graph: UnrolledGraph, session: Any, stops: Iterable[int] = ()) -> None:
         self._session, self._names, self._stops = session, saved_names(graph), set(stops)
         self.rates: dict[int, float] = {}
         self.variables: dict[int, dict[str, Any]] = {}
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self.rates[progress.updates] = progress.learning_rate
         self.variables[progress.updates] = self._session.run(self._names)
         if progress.updates in self._stops:
@@ -174,7 +178,7 @@ def run(case: Case, graph: UnrolledGraph | None = None, stops: Iterable[int] = (
     graph = graph or case.make()
     with graph.session(threads=1) as session:
         notes = Stop(graph, session, stops)
-        given = case.options | {"session": session, "listener": notes} | options
+        given = case.options | {"session": session, "callbacks": [notes]} | options
         try:
             return Ran(train(graph, case.task, **given), notes)
         except KeyboardInterrupt:
@@ -342,9 +346,9 @@ def test_a_run_that_is_kept_is_trained_like_one_that_is_not(
     case = CASES["block"]
     graph = block_graph()
     whole = run(case, graph, updates=3)
-    monkeypatch.setattr(loop, "Summaries", Summaries)
-    monkeypatch.setattr("tf_rnn.training.keeper.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr("tf_rnn.training.keeper.SAVE_SHARE", math.inf)
+    monkeypatch.setattr(loop, "TensorBoard", TensorBoard)
+    monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
+    monkeypatch.setattr(RunFolder, "save_share", math.inf)
     assert_same_run(run(case, graph, updates=3, out=tmp_path), whole)
 
 
@@ -371,13 +375,13 @@ def test_a_text_keeps_its_vocabulary_and_may_be_moved(tmp_path: Path) -> None:
     def go_on(task: Task, **kept: Any) -> TrainingResult:
         graph = UnrolledGraph(cells.GRUCell(3), 4, ROWS, task.input_size, task.num_classes, seed=1)
         with graph.session(threads=1) as session:
-            return train(graph, task, session=session, listener=Silence(), **kept)
+            return train(graph, task, session=session, callbacks=(), **kept)
 
     whole = go_on(task, updates=5)
     go_on(task, updates=3, out=tmp_path / "run")
-    folder = next((tmp_path / "run" / "checkpoints").iterdir())
-    tokens = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-    assert tokens == list(task.vocabulary)
+    start = find_start(tmp_path / "run")
+    assert start is not None
+    assert start.state.vocabulary == task.vocabulary
     elsewhere = path.rename(tmp_path / "dogs.txt")
     rest = go_on(Text(elsewhere), updates=5, resume=tmp_path / "run")
     assert_close(list(rest.weights.values()), list(whole.weights.values()), 0, "weights")
@@ -409,7 +413,7 @@ def test_other_kinds_of_tasks_go_on(tmp_path: Path, name: str) -> None:
 
     def go_on(updates: int, **kept: Any) -> TrainingResult:
         with graph.session(threads=1) as session:
-            return train(graph, task, updates=updates, session=session, listener=Silence(), **kept)
+            return train(graph, task, updates=updates, session=session, callbacks=(), **kept)
 
     whole = go_on(5)
     kept = {"out": tmp_path}
@@ -457,8 +461,7 @@ def test_another_width_goes_on_at_the_same_step_with_the_same_state(
     found = run(case, other, epochs=2, resume=tmp_path)
     assert found.result is not None
     with graph.session(threads=1) as session:
-        epochs = session_epochs(graph, case.task, session, state)
-        *_, last = itertools.islice(itertools.chain.from_iterable(epochs), stop)
+        *_, last = itertools.islice(session_loop(graph, case.task, session, state), stop)
         current = last.final_state
         for epoch in range(last.epoch - 1, 2):
             rows = case.task.rows(ROWS, epoch=epoch)
@@ -500,17 +503,16 @@ def test_another_style_goes_on_as_over_a_row_that_begins_there(tmp_path: Path, s
     found = run(case, other, epochs=1, resume=tmp_path)
     assert found.result is not None
     with graph.session(threads=1) as session:
-        how = ("carry", case.options["truncation"])
-        *_, last = itertools.islice(next(session_epochs(graph, case.task, session, *how)), 2)
-        assert last.place.start == 4
-        place = Place(state=last.final_state)
-        rest = list(next(session_epochs(other, Rest(**case.task.options()), session, *how, place=place)))
+        how = case.options["truncation"]
+        _, state, position = train_epoch(graph, case.task, session, how, most=2)
+        assert position.start == 4
+        rest, *_ = train_epoch(other, Rest(**case.task.options()), session, how, state=state)
         weights = session.run(list(graph.variables))
-    assert found.result.updates == 2 + len(rest) > 3
+    assert found.result.updates == 2 + rest > 3
     assert_close(list(found.result.weights.values()), weights, 0, "weights")
 
 
-def test_another_batch_size_begins_the_epoch_anew_and_keeps_the_rest(tmp_path: Path) -> None:
+def test_another_batch_size_restarts_the_epoch_and_keeps_the_rest(tmp_path: Path) -> None:
     case = Case(lambda: cells.LSTMCell(3), 13, {"optimizer": "adam"})
     cell = case.cell()
     graph, other = case.make(cell=cell), case.make(num_steps=5, batch_size=2, cell=cell)
@@ -518,7 +520,7 @@ def test_another_batch_size_begins_the_epoch_anew_and_keeps_the_rest(tmp_path: P
     found = run(case, other, epochs=3, resume=tmp_path)
     assert found.result is not None
     with graph.session(threads=1) as session:
-        updates = itertools.chain.from_iterable(session_epochs(graph, case.task, session))
+        updates = session_loop(graph, case.task, session)
         assert [update.epoch for update in itertools.islice(updates, 5)] == [1, 1, 1, 2, 2]
         for epoch in (1, 2):
             last = read(other, session, case.task.rows(2, epoch=epoch), 0, other.zero_state())
@@ -577,68 +579,72 @@ def changed(part: str, **changes: Any) -> Case:
     return KEPT._replace(**{part: getattr(KEPT, part) | changes})
 
 
-CONFLICTS: list[tuple[Case, str, Any, Any]] = [
-    (changed("graph", optimizer="sgd"), "optimizer", "adam", "sgd"),
-    (changed("graph", reduction="sum"), "reduction", "mean", "sum"),
-    (changed("graph", dropout=0.25), "dropout", 0.3, 0.25),
-    (changed("graph", dropout=0.0), "dropout", 0.3, 0.0),
-    (changed("graph", dtype="float64"), "dtype", "float32", "float64"),
-    (changed("graph", embedding_size=3), "embedding_size", 4, 3),
-    (changed("graph", init_scale=0.1), "init_scale", None, 0.1),
-    (changed("graph", loss_steps="last"), "loss_steps", "all", "last"),
-    (KEPT._replace(cell=lambda: cells.VanillaCell(6)), "state_size", 5, 6),
-    (KEPT._replace(cell=lambda: cells.GRUCell(5)), "cell", "vanilla", "gru"),
-    (KEPT._replace(cell=lambda: cells.VanillaCell(5, activation="relu")), "activation", "tanh", "relu"),
-    (
-        KEPT._replace(cell=lambda: cells.StackedCell([cells.VanillaCell(5), cells.VanillaCell(5)])),
-        "cell", None, "vanilla",
-    ),
-    (changed("options", state="reset"), "state", "carry", "reset"),
-    (changed("options", evaluations=None), "evaluations", 2, None),
-    (changed("options", evaluations=4), "evaluations", 2, 4),
-    (changed("options", seed=1), "seed", 0, 1),
-    (changed("options", schedule=Schedule("plateau", decay_after=2)), "schedule", "step", "plateau"),
-    (changed("options", schedule=Schedule("step", decay=0.25, decay_after=2)), "decay", 0.5, 0.25),
-    (changed("options", schedule=Schedule("step", decay_after=3)), "decay_after", 2, 3),
-    (changed("options", truncation=Truncation()), "style", "sliding", "block"),
-    (changed("options", truncation=Truncation("sliding", stride=2)), "stride", 1, 2),
-    (changed("options", truncation=Truncation("sliding", tolerance=0.2)), "tolerance", 0.1, 0.2),
-    (changed("options", truncation=Truncation("sliding", seed=1)), "seed", 0, 1),
-]  # fmt: skip
-
-
 def refusal(option: str, before: Any, after: Any, folder: Path) -> str:
-    words = f"{option} must stay {before!r} to go on with the run in {str(folder)!r}, got {after!r}"
+    words = f"{option} must stay {before!r} to resume the run in {str(folder)!r}, got {after!r}"
     return f"^{re.escape(words)}$"
 
 
-@pytest.mark.parametrize(
-    ("case", "option", "before", "after"), CONFLICTS, ids=[f"{c[1]}-{c[3]}" for c in CONFLICTS]
-)
-def test_what_must_stay_is_named_and_nothing_is_touched(
-    kept: Path, case: Case, option: str, before: Any, after: Any
-) -> None:
-    there = digests(kept)
-    graph = kept_graph() if case._replace(options=KEPT.options) == KEPT else case.make()
-    with pytest.raises(OptionError, match=refusal(option, before, after, kept)) as caught:
-        train(graph, case.task, updates=4, resume=kept, listener=Silence(), **case.options)
-    assert caught.value.option == option
-    assert digests(kept) == there
+def places(value: Any, place: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The places of all leaves of a configuration."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = [at for name, part in parts for at in places(part, (*place, str(name)))]
+    return inner if isinstance(value, dict) or (inner and isinstance(value[0], dict)) else [place]
+
+
+def with_other(value: Any, place: tuple[str, ...]) -> Any:
+    """The same configuration with another value at a place."""
+    if not place:
+        return "other"
+    name: Any = int(place[0]) if isinstance(value, list) else place[0]
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[name] = with_other(copy[name], place[1:])
+    return copy
+
+
+def test_everything_must_stay_but_what_may_change(kept: Path) -> None:
+    """Every option of the configuration one by one; nested options are named by their last name."""
+    config = saved_config(kept)
+    all_places = places(config)
+    assert {("cell", "0", "state_size"), ("graph", "num_steps"), ("task", "options", "seed")} < set(
+        all_places
+    )
+    may_change = [place for place in all_places if place in MAY_CHANGE or place[:2] == BUDGET]
+    assert {("graph", "num_steps"), ("training", "patience"), ("graph", "seed")} < set(may_change)
+    for place in may_change:
+        require_same_run(kept, config, with_other(config, place))
+    names = {("task", "name"): "task", ("training", "schedule", "name"): "schedule"}
+    for place in set(all_places) - set(may_change):
+        with pytest.raises(OptionError) as caught:
+            require_same_run(kept, config, with_other(config, place))
+        assert caught.value.option == names.get(place, place[-1]), place
+        assert str(caught.value).endswith(f" to resume the run in {str(kept)!r}, got 'other'")
+    for added in (with_more(config, ("training", "new")), with_more(config, ("graph", "new"))):
+        with pytest.raises(OptionError, match=r"^new must stay None to resume"):
+            require_same_run(kept, config, added)
+    layers = config | {"cell": [*config["cell"], *config["cell"]]}
+    with pytest.raises(OptionError, match=r"^cell must stay None to resume"):
+        require_same_run(kept, config, layers)
+
+
+def with_more(config: dict[str, Any], place: tuple[str, str]) -> dict[str, Any]:
+    part, name = place
+    return config | {part: config[part] | {name: 1}}
 
 
 @pytest.mark.parametrize(
-    ("task", "option", "before", "after"),
+    ("case", "task", "option", "before", "after"),
     [
-        (echo(9, seed=3), "seed", 0, 3),
-        (echo(10), "length", 29, 32),
-        (echo(9, effects=(0.3, -0.1)), "effects", [0.3, -0.15], [0.3, -0.1]),
-        (echo(9, lags=(1, 4)), "lags", [1, 3], [1, 4]),
+        (changed("graph", optimizer="sgd"), None, "optimizer", "adam", "sgd"),
+        (changed("options", state="reset"), None, "state", "carry", "reset"),
+        (KEPT, echo(9, effects=(0.3, -0.1)), "effects", [0.3, -0.15], [0.3, -0.1]),
     ],
 )
-def test_the_task_must_stay(kept: Path, task: Task, option: str, before: Any, after: Any) -> None:
+def test_a_run_that_must_not_be_resumed_is_not_touched(
+    kept: Path, case: Case, task: Task | None, option: str, before: Any, after: Any
+) -> None:
     there = digests(kept)
     with pytest.raises(OptionError, match=refusal(option, before, after, kept)):
-        train(kept_graph(), task, updates=4, resume=kept, listener=Silence(), **KEPT.options)
+        train(case.make(), task or case.task, updates=4, resume=kept, callbacks=(), **case.options)
     assert digests(kept) == there
 
 
@@ -652,13 +658,13 @@ def test_another_task_is_named(tmp_path: Path) -> None:
     run(case, block_graph(), updates=1, out=tmp_path)
     twin = Twin(**case.task.options())
     with pytest.raises(OptionError, match=refusal("task", "echo", "twin", tmp_path)):
-        train(block_graph(), twin, updates=2, resume=tmp_path, listener=Silence())
+        train(block_graph(), twin, updates=2, resume=tmp_path, callbacks=())
 
 
 def test_what_the_graph_cannot_be_trained_on_is_refused_first(kept: Path) -> None:
     there = digests(kept)
     with pytest.raises(OptionError, match=r"^input_size must be 10 for the task copy, the graph has 2$"):
-        train(kept_graph(), Copy(), updates=4, resume=kept, listener=Silence(), **KEPT.options)
+        train(kept_graph(), Copy(), updates=4, resume=kept, callbacks=(), **KEPT.options)
     assert digests(kept) == there
 
 
@@ -761,14 +767,12 @@ def test_a_damaged_checkpoint_is_passed_over_and_one_line_says_so(
     case, graph = CASES["block"], block_graph()
     run(case, graph, updates=3, out=tmp_path)
     names = checkpoint_names(tmp_path)
-    newest = tmp_path / "checkpoints" / names[-1]
-    data = next(newest.glob("variables.data*"))
-    data.write_bytes(data.read_bytes()[:-1])
+    spoil(tmp_path / "checkpoints" / names[-1])
     capsys.readouterr()
     for options in ({"updates": 4}, {"updates": 5}):
         found = run(case, graph, resume=tmp_path, **options)
         assert_same_run(found, run(case, graph, **options))
-        line = f"{names[-1]} is damaged ({data.name} is not as it was written); the one before it is used\n"
+        line = f"{names[-1]} is damaged (the checksum of names.npy is wrong); the one before it is used\n"
         assert capsys.readouterr() == ("", line if options["updates"] == 4 else "")
 
 
@@ -777,7 +781,7 @@ def test_where_all_checkpoints_are_damaged_nothing_is_begun(tmp_path: Path) -> N
     case = CASES["block"]
     run(case, block_graph(), updates=2, out=tmp_path)
     for name in checkpoint_names(tmp_path):
-        (tmp_path / "checkpoints" / name / "run.json").unlink()
+        spoil(tmp_path / "checkpoints" / name)
     there = digests(tmp_path)
     message = f"resume must have an undamaged checkpoint, {str(tmp_path)!r} has none"
     for budget in ({}, {"updates": 5}):
@@ -833,3 +837,68 @@ def test_metrics_have_a_line_for_each_evaluation(tmp_path: Path) -> None:
     ]
     assert metrics(tmp_path) == expected
     assert tf.nest.flatten(found.result.final_state)[0].shape == (ROWS, 3)
+
+
+# --- from the folder alone -------------------------------------------------------------------------
+
+
+def test_resume_needs_nothing_but_the_folder(tmp_path: Path) -> None:
+    case = CASES["adaptive"]
+    whole = run(case, updates=5)
+    run(case, updates=3, out=tmp_path)
+    rest = resume(tmp_path, updates=5, threads=1, callbacks=())
+    assert_same_run(Ran(rest.result, whole.notes), whole)
+    assert_same_run(
+        Ran(resume(tmp_path, threads=1, callbacks=()).result, whole.notes), whole
+    )  # nothing left to do
+
+
+def test_resume_changes_what_may_change(tmp_path: Path) -> None:
+    """As `train` with another graph does."""
+    case = Case(lambda: cells.VanillaCell(5), 13, {"optimizer": "sgd"})
+    for name in ("one", "other"):
+        run(case, updates=2, out=tmp_path / name)
+    changes: dict[str, Any] = {
+        "num_steps": 3,
+        "batch_size": 2,
+        "learning_rate": 0.5,
+        "clip_norm": 0.25,
+        "recompute": 2,
+    }
+    graph = UnrolledGraph(
+        case.cell(), 3, 2, 2, 2, **case.graph | {"learning_rate": 0.5, "clip_norm": 0.25, "recompute": 2}
+    )
+    expected = run(case, graph, epochs=2, patience=3, resume=tmp_path / "one")
+    found = resume(tmp_path / "other", epochs=2, patience=3, threads=1, callbacks=(), **changes)
+    assert_same_run(Ran(found.result, expected.notes), expected)
+    config = saved_config(tmp_path / "other")
+    assert {name: config["graph"][name] for name in changes} == changes
+    assert config["training"]["patience"] == 3
+    before = digests(tmp_path / "other")
+    with pytest.raises(OptionError, match=r"^optimizer must stay 'sgd' in a resumed run, got 'adam'$"):
+        resume(tmp_path / "other", optimizer="adam")
+    with pytest.raises(OptionError, match=r"^num_steps must be at most "):
+        resume(tmp_path / "other", num_steps=10**9)
+    assert digests(tmp_path / "other") == before
+
+
+def test_resume_takes_a_text_that_was_moved_and_a_task_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "cats.txt"
+    path.write_text("a cat sat on a mat — é. " * 9, encoding="utf-8")
+    task = Text(path)
+    graph = UnrolledGraph(cells.GRUCell(3), 4, ROWS, task.input_size, task.num_classes, seed=1)
+    train(graph, task, updates=2, out=tmp_path / "run", callbacks=())
+    elsewhere = path.rename(tmp_path / "dogs.txt")
+    assert resume(tmp_path / "run", updates=3, data=elsewhere, callbacks=()).result.updates == 3
+    elsewhere.write_text("a mat sat on a cat — é. " * 9, encoding="utf-8")
+    with pytest.raises(OptionError, match=r"^data must be the text that the run was started with"):
+        resume(tmp_path / "run", updates=4, data=elsewhere)
+
+    class Twin(Echo):
+        name = "twin"
+
+    twin = Twin(**CASES["block"].task.options())
+    train(block_graph(), twin, updates=2, out=tmp_path / "twin", callbacks=())
+    with pytest.raises(OptionError, match=r"^task must be given to resume a run of a task of your own"):
+        resume(tmp_path / "twin", updates=3)
+    assert resume(tmp_path / "twin", updates=3, task=twin, callbacks=()).result.updates == 3

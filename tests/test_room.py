@@ -10,7 +10,7 @@ from helpers import Summing
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.graph import UnrolledGraph, room
+from tf_rnn.graph import UnrolledGraph, memory
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def test_what_is_reckoned_is_what_is_made(case: str, monkeypatch: pytest.MonkeyP
     matrices = [variable for variable in graph.variables if len(variable.shape) == 2]
     numbers = sum(matrix.shape.num_elements() for matrix in matrices) + 3 * 4
     size = 8 if options.get("dtype") == "float64" else 4
-    monkeypatch.setattr(room, "memory_of_machine", lambda: size * numbers)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: size * numbers)
     with tf.Graph().as_default():
         UnrolledGraph(make(), **(BLOCK | options))
-    monkeypatch.setattr(room, "memory_of_machine", lambda: size * numbers - 1)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: size * numbers - 1)
     with tf.Graph().as_default(), pytest.raises(OptionError, match=r"must be smaller: the weights that it "):
         UnrolledGraph(make(), **(BLOCK | options))
 
@@ -66,11 +66,11 @@ def test_what_is_reckoned_is_what_is_made(case: str, monkeypatch: pytest.MonkeyP
 def test_the_option_that_takes_most_is_named(
     cell: Any, options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 8e9)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: 8e9)
     with tf.Graph().as_default(), pytest.raises(OptionError, match=f"^{re.escape(message)}") as told:
         UnrolledGraph(cell, **(BLOCK | options))
     assert str(told.value).endswith(", and the machine has 8 GB")
 
 
 def test_the_machine_tells_its_memory() -> None:
-    assert 1e8 < room.memory_of_machine() < 1e15
+    assert 1e8 < memory.memory_of_machine() < 1e15

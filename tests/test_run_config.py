@@ -15,7 +15,7 @@ from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
 from tf_rnn.run_config import require_run_config
 from tf_rnn.tasks import Echo
-from tf_rnn.training import Silence, train
+from tf_rnn.training import train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder: Path = tmp_path_factory.mktemp("run") / "out"
     with tf.Graph().as_default():
         graph = UnrolledGraph(LSTMCell(3), num_steps=4, batch_size=3, input_size=2, num_classes=2)
-    train(graph, Echo(length=60, valid_length=30), updates=1, out=folder, listener=Silence())
+    train(graph, Echo(length=60, valid_length=30), updates=1, out=folder, callbacks=())
     found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert isinstance(found, dict)
     return found
@@ -60,7 +60,7 @@ WRONG: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "no training": (
         ("training",),
         {},
-        "training must have the keys budget, state, evaluations, truncation, ",
+        "training must have the keys budget, truncation, schedule, state, ",
     ),
     "no budget": (("training", "budget"), 3, "budget must have the keys amount, kind, got 3"),
     "more budget": (("training", "budget", "more"), 3, "budget must have the keys amount, kind, got {"),

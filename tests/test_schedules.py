@@ -11,14 +11,14 @@ import pytest
 from helpers import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
+from model_helpers import train_epoch
 
 from tf_rnn import cells, options
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
-from tf_rnn.training import Evaluator, Place, Schedule, Silence, Truncation, meter, train
+from tf_rnn.training import Callback, Evaluator, Schedule, StreamPosition, Truncation, train
 from tf_rnn.training.schedules import OVER_BUDGET, SCHEDULES, WAIT, Moment
-from tf_rnn.training.session_loop import session_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,23 +171,24 @@ def make_graph(cell: Any = None, rate: float = RATE) -> UnrolledGraph:
     return UnrolledGraph(cell, 4, 3, 2, 2, seed=7, optimizer="sgd", learning_rate=rate)
 
 
-class Notebook(Silence):
+class Notebook(Callback):
     """Writes the rates down."""
+
+    report_seconds = 0.0
 
     def __init__(self) -> None:
         self.rates: list[float] = []
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self.rates.append(progress.learning_rate)
 
 
 def trained(schedule: Schedule, epochs: int, **options: Any) -> tuple[dict[str, Any], list[float]]:
     """Weights, and the rates that were told, one an update."""
     graph, notes = make_graph(), Notebook()
-    with graph.session(threads=1) as session, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(meter, "REPORT_SECONDS", 0.0)
+    with graph.session(threads=1) as session:
         result = train(
-            graph, TASK, epochs=epochs, schedule=schedule, session=session, listener=notes, **options
+            graph, TASK, epochs=epochs, schedule=schedule, session=session, callbacks=[notes], **options
         )
     return result.weights, notes.rates
 
@@ -237,22 +238,21 @@ def test_graphs_of_other_widths_are_given_the_rate_too() -> None:
     graphs = [make_graph(cell, RATE * factor) for factor in (1, 0.5, 0.25)]
     with graphs[0].session(threads=1) as session:
         for epoch, graph in enumerate(graphs):
-            updates = next(session_epochs(graph, TASK, session, truncation=truncation, place=Place(epoch)))
-            assert len(list(updates)) == 4
+            number, *_ = train_epoch(graph, TASK, session, truncation, StreamPosition(epoch))
+            assert number == 4
         assert_close(list(found.values()), session.run(list(graphs[0].variables)), 0, "weights")
 
 
-def test_the_rate_told_at_the_end_of_an_epoch_is_that_of_its_last_update(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_rate_told_at_the_end_of_an_epoch_is_that_of_its_last_update() -> None:
     """Not the next one's, although the report comes when the epoch has been counted."""
-    monkeypatch.setattr(meter, "REPORT_SECONDS", 1e9)
 
     class Pairs(Notebook):
-        def evaluated(self, point: CurvePoint, session: Any) -> None:
+        report_seconds = 1e9
+
+        def on_evaluation(self, point: CurvePoint, session: Any) -> None:
             self.rates.append(-point.epoch)
 
     notes = Pairs()
     schedule = Schedule("step", decay=0.5, decay_after=1)
-    train(make_graph(), TASK, epochs=3, schedule=schedule, listener=notes)
+    train(make_graph(), TASK, epochs=3, schedule=schedule, callbacks=[notes])
     assert notes.rates == [0, RATE, -1, RATE / 2, -2, RATE / 4, -3]

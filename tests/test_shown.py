@@ -12,9 +12,9 @@ from tf_rnn.analysis.advice import needed_width
 from tf_rnn.analysis.lags import measure_lags
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.graph import make_graph
-from tf_rnn.options import Setup
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import TASKS, Task, make_task
-from tf_rnn.training import DivergedError, Silence, TrainingResult, Truncation, train
+from tf_rnn.training import DivergedError, TrainingResult, Truncation, train
 
 if TYPE_CHECKING:
     from tf_rnn.analysis.lags import LagAnalysis
@@ -49,7 +49,7 @@ def run(
             evaluations=2,
             session=session,
             truncation=truncation,
-            listener=Silence(),
+            callbacks=(),
         )
 
 
@@ -126,7 +126,7 @@ def test_random_truncation_trains_where_blocks_of_the_same_mean_length_diverge()
     task = make_task("influence")
     with pytest.raises(DivergedError):
         run(task, 10, 1e5, learning_rate=1e-4)
-    found = run(task, 10, 1e5, learning_rate=1e-4, truncation=Truncation("random"))
+    found = run(task, 10, 1e5, learning_rate=1e-4, truncation=Truncation("random"), style="random")
     assert found.evaluation.loss < 1e-6, found.evaluation
 
 

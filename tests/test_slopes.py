@@ -34,7 +34,7 @@ def test_slopes_of_exact_lines() -> None:
         abs=1e-9,
     )
     assert slope_sentence(found).startswith(
-        "Each further step of width adds 0.25 ms and 2 MB to a training step, 3 ms to building, "
+        "Each additional step of width adds 0.25 ms and 2 MB to a training step, 3 ms to building the graph "
     )
 
 

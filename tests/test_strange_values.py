@@ -26,10 +26,11 @@ from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.comparison import Comparison
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import load
-from tf_rnn.options import BUDGETS, GraphOptions, OptionError, Setup
+from tf_rnn.options import BUDGETS, GraphOptions, OptionError
+from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Text
-from tf_rnn.training import Budget, Schedule, Silence, Truncation, train
-from tf_rnn.training.meter import Meter
+from tf_rnn.training import Budget, Schedule, Truncation, train
+from tf_rnn.training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -64,7 +65,7 @@ MAKERS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "truncation": (Truncation, {}),
     "graph options": (GraphOptions, BLOCK),
     "setup": (Setup, {"task": "echo"}),
-    "comparison": (Comparison, {"task": "echo", **OF_COMPARISON}),
+    "comparison": (Comparison, {"setup": Setup(task="echo"), **OF_COMPARISON}),
 }
 
 
@@ -225,12 +226,12 @@ def fed_graphs() -> dict[str, Any]:
 @given(data=st.data())
 def test_training_is_done_or_told(trained: tuple[Any, Any, Any], data: st.DataObject) -> None:
     graph, task, session = trained
-    names = options_of(train, "graph", "task", "session", "listener", "out")
+    names = options_of(train, "graph", "task", "session", "callbacks", "out")
 
     def train_a_little(**options: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Meter, "is_spent", property(lambda meter: meter.record.updates >= 2))
-            return train(graph, task, session=session, listener=Silence(), **options)
+            patch.setattr(Stopwatch, "is_spent", property(lambda watch: watch._history.updates >= 2))
+            return train(graph, task, session=session, callbacks=(), **options)
 
     found = taken_or_told(train_a_little, {}, data, names)
     assert found is None or found.updates > 0

@@ -12,8 +12,8 @@ from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, draw_segment, needed_steps
 from tf_rnn.options import OptionError
+from tf_rnn.truncation import STYLES, Truncation, Window, draw_segment, needed_steps
 
 BATCH, INPUTS, UNITS, CLASSES, LENGTH = 3, 5, 4, 2, 13
 rng = np.random.default_rng(7)
@@ -23,20 +23,20 @@ TARGETS = rng.integers(0, CLASSES, (BATCH, LENGTH))
 
 def make_graph(num_steps: int, cell: Any = None, **options: Any) -> UnrolledGraph:
     cell = VanillaCell(UNITS) if cell is None else cell
-    options = {"dtype": "float64", "optimizer": "sgd", "seed": 3} | options
+    options = {"dtype": "float64", "optimizer": "sgd", "seed": 3, **options}
     return UnrolledGraph(cell, num_steps, BATCH, INPUTS, CLASSES, **options)
 
 
-def course_of(graph: UnrolledGraph, length: int = LENGTH, **values: Any) -> Course:
-    given = {
-        "graphs": Graphs(graph),
-        "length": length,
-        "stride": 1,
-        "tolerance": 0.1,
-        "rng": np.random.default_rng(0),
-        "measure": lambda _: np.ones(graph.num_steps),
-    }
-    return Course(**(given | values))  # type: ignore[arg-type]
+def windows_of(
+    style: str,
+    graph: UnrolledGraph,
+    length: int = LENGTH,
+    epoch: int = 0,
+    measure: Any = None,
+    **options: Any,
+) -> list[Window]:
+    measure = measure or (lambda _: np.ones(graph.num_steps))
+    return list(Truncation(style, **options).of(graph, length).windows(epoch, measure))
 
 
 def cut(array: np.ndarray, window: Window) -> np.ndarray:
@@ -57,10 +57,9 @@ def summed_gradients(
     state = windows[0].graph.zero_state() if state is None else state
     for window in windows:
         pairs = [gradient for gradient, _ in window.graph.gradients]
-        fed = window.graph.feed(cut(inputs, window), cut(targets, window), state)
-        fed |= dict(zip(window.graph._more_to_feed, window.more, strict=True))
-        state, *gradients = session.run([window.next_state, *pairs], fed)
-        scale = window.more[2] if window.more else window.new_steps
+        run = window.graph.runner(session, window.next_state, *pairs)
+        state, *gradients = run(cut(inputs, window), cut(targets, window), state, *window.more)
+        scale = window.loss_scale * window.new_steps
         total = [scale * g + (total[i] if total else 0) for i, g in enumerate(gradients)]
     return total
 
@@ -103,7 +102,7 @@ def test_sliding_is_its_definition(num_steps: int, stride: int) -> None:
     if stride > num_steps:
         stride, num_steps = num_steps, stride  # the grid's other half again, with n = k among it
     graph = make_graph(num_steps)
-    windows = list(STYLES["sliding"](course_of(graph, stride=stride)))
+    windows = windows_of("sliding", graph, stride=stride)
     starts = [0] * num_steps
     while len(starts) + stride <= LENGTH:
         starts += [len(starts) + stride - num_steps] * stride
@@ -117,9 +116,8 @@ def test_sliding_is_its_definition(num_steps: int, stride: int) -> None:
 @pytest.mark.parametrize("num_steps", [1, 3, 4])
 def test_block_is_its_definition_and_sliding_by_the_whole_width(num_steps: int) -> None:
     graph = make_graph(num_steps)
-    course = course_of(graph, stride=num_steps)
-    windows = list(STYLES["block"](course))
-    assert list(STYLES["sliding"](course)) == [
+    windows = windows_of("block", graph)
+    assert windows_of("sliding", graph, stride=num_steps) == [
         Window(graph, w.start, w.new_steps, w.advance, graph.states[-1]) for w in windows
     ]
     starts = [t // num_steps * num_steps for t in range(LENGTH // num_steps * num_steps)]
@@ -142,8 +140,7 @@ def test_every_style_is_full_where_the_window_covers_the_row(cell: Any) -> None:
     found = {}
     with graph.session() as session:
         for style in ("full", "block", "sliding"):
-            course = course_of(graph)
-            found[style] = summed_gradients(list(STYLES[style](course)), session)
+            found[style] = summed_gradients(windows_of(style, graph), session)
         whole = LENGTH * graph.total_loss
         with graph.tf_graph.as_default():
             plain = tf.gradients(whole, [variable for _, variable in graph.gradients])
@@ -188,7 +185,7 @@ def test_an_error_is_followed_back_once(style: str) -> None:
         )  # fmt: skip
         states = 0.1 * 0.6 ** np.arange(1, 4)
         targets = (states - [0, 0, 0.5])[np.newaxis, :, np.newaxis]  # so that dL/dS is 0, 0, 1
-        windows = list(STYLES[style](course_of(graph, length=3)))
+        windows = windows_of(style, graph, length=3)
         with graph.session() as session:
             (found,) = summed_gradients(windows, session, np.zeros((1, 3, 0)), targets, np.array([[0.1]]))
     assert_close(found, 0.108, 1e-12, style)
@@ -197,18 +194,15 @@ def test_an_error_is_followed_back_once(style: str) -> None:
 def test_random_truncation_is_unbiased_and_block_is_not() -> None:
     mean, draws = 3, 2000
     graph = make_graph(mean)
-    generator = np.random.default_rng(11)
+
+    def gradient(session: Any, style: str, epoch: int = 0) -> Any:
+        windows = windows_of(style, graph, epoch=epoch, seed=11)
+        return np.concatenate([g.ravel() for g in summed_gradients(windows, session)])
+
     with graph.session() as session:
-        course = course_of(graph, rng=generator)
-        full = np.concatenate([g.ravel() for g in summed_gradients(list(STYLES["full"](course)), session)])
-        block = np.concatenate([g.ravel() for g in summed_gradients(list(STYLES["block"](course)), session)])
-        samples = np.stack(
-            [
-                np.concatenate([g.ravel() for g in summed_gradients(list(STYLES["random"](course)), session)])
-                for _ in range(draws)
-            ]
-        )
-    assert course.graphs.of(mean) is graph
+        full, block = gradient(session, "full"), gradient(session, "block")
+        samples = np.stack([gradient(session, "random", epoch) for epoch in range(draws)])
+    assert graph.with_steps(mean) is graph
     deviation = samples.mean(axis=0) - full
     error = samples.std(axis=0, ddof=1) / np.sqrt(draws)
     # Standardised, the deviations are those of a standard normal: the mean square is 1.
@@ -271,7 +265,7 @@ def test_adaptive_follows_what_is_measured() -> None:
         measured.append(start)
         return 0.5 ** np.arange(8)
 
-    windows = list(STYLES["adaptive"](course_of(graph, tolerance=0.25, measure=measure)))
+    windows = windows_of("adaptive", graph, tolerance=0.25, measure=measure)
     # K = 2: windows of 4 that slide by 2, over all 13 steps but the last.
     assert measured == [0]
     assert [(w.graph.num_steps, w.start, w.new_steps, w.advance) for w in windows] == [
@@ -281,10 +275,10 @@ def test_adaptive_follows_what_is_measured() -> None:
 
 
 def test_adaptive_measures_again_and_counts_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_rnn.graph.styles.MEASURE_EVERY", 3)
+    monkeypatch.setattr("tf_rnn.truncation.MEASURE_EVERY", 3)
     graph = make_graph(4)
     decays = iter([0.01, 1.0, 0.01, 1.0, 0.01, 1.0, 0.01])
-    windows = list(STYLES["adaptive"](course_of(graph, measure=lambda _: next(decays) ** np.arange(4))))
+    windows = windows_of("adaptive", graph, measure=lambda _: next(decays) ** np.arange(4))
     shown = [(w.graph.num_steps, w.start, w.new_steps, w.advance) for w in windows]
     assert shown == [
         (2, 0, 2, 1), (2, 1, 1, 1), (2, 2, 1, 2),

@@ -19,9 +19,9 @@ from tf_rnn.inference import load
 from tf_rnn.inference.narrator import LENGTH, TEMPERATURE, Narrator
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Influence, Task, Text
-from tf_rnn.training import Listeners, Progress, Schedule, Silence, TrainingResult, train
-from tf_rnn.training.summaries import EventWriter, write_scalars, write_text
-from tf_rnn.training.windows import PROBED_POSITIONS
+from tf_rnn.training import Callback, Progress, Schedule, TrainingResult, train
+from tf_rnn.training.probe import PROBED_POSITIONS
+from tf_rnn.training.tensorboard import EventWriter, write_scalars, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +31,13 @@ EPOCHS = 4
 SIZES: dict[str, Any] = {"num_steps": 5, "batch_size": 3}
 
 
-class Recorder(Silence):
+class Recorder(Callback):
     """Keeps the reports."""
 
     def __init__(self) -> None:
         self.reports: list[Progress] = []
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self.reports.append(progress)
 
 
@@ -71,7 +71,7 @@ class Kept:
                 schedule=schedule,
                 out=self.folder,
                 session=session,
-                listener=Listeners(self.recorder, narrator),
+                callbacks=[self.recorder, narrator],
             )
 
 
@@ -136,9 +136,9 @@ def test_the_gradient_is_measured_after_evaluations_1_2_and_4(kept: Kept) -> Non
 def test_evaluations_are_counted_from_the_very_beginning(tmp_path: Path) -> None:
     """Stopped after the second: of the third and fourth, the fourth is followed by a measurement."""
     task = Adding(4, length=120, valid_length=60)
-    train(make_graph(task, VanillaCell(3)), task, epochs=1, listener=Silence(), out=tmp_path / "out")
+    train(make_graph(task, VanillaCell(3)), task, epochs=1, callbacks=(), out=tmp_path / "out")
     graph = make_graph(task, VanillaCell(3))
-    result = train(graph, task, epochs=3, listener=Silence(), resume=tmp_path / "out")
+    result = train(graph, task, epochs=3, callbacks=(), resume=tmp_path / "out")
     updates = [point.updates for point in result.curve]
     assert sorted(path.name for path in (tmp_path / "out/summaries/gradient_by_lag").iterdir()) == [
         f"update_{updates[number - 1]:08d}" for number in (1, 2, 4)
@@ -203,7 +203,7 @@ def test_squared_errors_have_no_perplexity(name: str, tmp_path: Path) -> None:
         ),
     }
     task, cell, options = tasks[name]
-    train(make_graph(task, cell, **options), task, out=tmp_path / "out", listener=Silence())
+    train(make_graph(task, cell, **options), task, out=tmp_path / "out", callbacks=())
     summaries = tmp_path / "out" / "summaries"
     found = scalars(summaries)
     assert {tag for tag in found if tag.startswith("perplexity")} == set()
@@ -220,12 +220,12 @@ def test_nothing_of_the_training_changes(tmp_path: Path, kept: Kept) -> None:
     results = []
     for folder in (None, tmp_path / "out"):
         graph = make_graph(kept.task, GRUCell(4), dropout=0.3)
-        listener: Any = Silence()
+        callbacks: list[Callback] = []
         if folder:
-            listener = Narrator(graph, kept.task.vocabulary, folder / "summaries" / "samples")
+            callbacks = [Narrator(graph, kept.task.vocabulary, folder / "summaries" / "samples")]
         with graph.session(1) as session:
             results.append(
-                train(graph, kept.task, epochs=2, seed=3, session=session, out=folder, listener=listener)
+                train(graph, kept.task, epochs=2, seed=3, session=session, out=folder, callbacks=callbacks)
             )
     alone, told = results
     for point, other in zip(alone.curve, told.curve, strict=True):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding
 
 if TYPE_CHECKING:
@@ -102,72 +99,3 @@ def test_floor_of_some_widths() -> None:
     assert task.floor(25) == pytest.approx(1 / 12)  # the mark of the first half is not seen
     assert task.floor(1) == pytest.approx((2 - 1 / 25) / 12)  # the last step may be marked
     assert task.floor(10**4 + 1) < 0.001
-
-
-@pytest.mark.parametrize(("length", "whole"), [(7, 7), (13, 7), (14, 14), (100, 98)])
-def test_lengths_are_whole_examples(length: int, whole: int) -> None:
-    task = Adding(span=7, length=length, valid_length=length + 7)
-    assert len(task.stream().inputs) == task.length == whole
-    assert len(task.stream("valid").targets) == task.valid_length == whole + 7
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 5])
-def test_rows_begin_with_an_example(batch_size: int) -> None:
-    task = Adding(span=7, length=7 * 16)
-    inputs, targets = task.rows(batch_size)
-    row_length = 16 // batch_size * 7
-    assert inputs.shape == (batch_size, row_length, 2)
-    assert targets.shape == (batch_size, row_length, 1)
-    places = np.arange(row_length) % 7
-    np.testing.assert_array_equal(np.isnan(targets[..., 0]), np.tile(places < 6, (batch_size, 1)))
-    first, second, *_ = task.blocks(batch_size, 5)
-    np.testing.assert_array_equal(first.inputs, inputs[:, :5])
-    np.testing.assert_array_equal(second.targets, targets[:, 5:10])
-
-
-def test_attributes() -> None:
-    task = Adding(span=9)
-    assert (task.input_kind, task.input_size, task.num_classes) == ("real", 2, 1)
-    assert (task.loss, task.loss_steps, task.unit) == ("squared_error", "marked", "squared error")
-    assert (task.period, task.distance, task.lags) == (9, 8, ())
-    assert task.dependency_scores(np.zeros((1, 3), np.int32), np.zeros((1, 3))) == {}
-
-
-@given(st.integers(2, 1000), st.integers(0, 2**70))
-def test_options_make_an_equal_task(span: int, seed: int) -> None:
-    task = Adding(span, seed, length=2000, valid_length=1000)
-    options = json.loads(json.dumps(task.options()))
-    assert list(options) == ["span", "seed", "length", "valid_length"]
-    again = Adding(**options)
-    assert again.options() == options
-    for found, expected in zip(again.stream("valid", 1), task.stream("valid", 1), strict=True):
-        np.testing.assert_array_equal(found, expected, strict=True)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"span": 1}, "span must be a whole number of at least 2, got 1"),
-        ({"span": "50"}, "span must be a whole number of at least 2, got '50'"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ({"length": 0}, "length must be a whole number of at least 1, got 0"),
-        ({"length": 49}, "length must be at least 50, the length of one example, got 49"),
-        ({"valid_length": 7}, "valid_length must be at least 50, the length of one example, got 7"),
-    ],
-)
-def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Adding(**options)
-
-
-def test_what_the_methods_refuse() -> None:
-    task = Adding(length=100)
-    with pytest.raises(OptionError, match=r"^split must be one of train, valid; got 'test'$"):
-        task.stream("test")
-    with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
-        task.stream(epoch=-1)
-    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0$"):
-        task.floor(0)
-    message = "num_steps must be at most 50 (the 100 tokens of split 'train' cut into 2 rows "
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}of whole examples\\), got 51$"):
-        task.blocks(2, 51)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import re
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.options import OptionError
 from tf_rnn.tasks import Copy
 
 
@@ -29,7 +25,7 @@ def test_layout_of_the_docstring() -> None:
 
 def test_the_default_layout_is_that_of_the_source() -> None:
     task = Copy()
-    assert (task.period, task.distance) == (30 + 20, 30 + 10)
+    assert (task.period, task.max_lag) == (30 + 20, 30 + 10)
     assert (task.input_size, task.num_classes) == (10, 9)
     inputs = task.stream("valid").inputs.reshape(-1, 50)
     assert (inputs[:, :10] < 8).all()
@@ -47,7 +43,7 @@ def test_the_default_layout_is_that_of_the_source() -> None:
 def test_any_layout(delay: int, num_symbols: int, num_recalled: int, examples: int) -> None:
     period = delay + 2 * num_recalled
     task = Copy(delay, num_symbols, num_recalled, length=examples * period)
-    assert (task.period, task.distance) == (period, delay + num_recalled)
+    assert (task.period, task.max_lag) == (period, delay + num_recalled)
     inputs, targets = (array.reshape(examples, period) for array in task.stream())
     assert inputs.dtype == targets.dtype == np.int32
     symbols = inputs[:, :num_recalled]
@@ -72,7 +68,7 @@ def test_symbols_are_equally_frequent_and_independent_of_the_next() -> None:
 def test_memoryless_loss_agrees_with_simulation(task: Copy) -> None:
     """Its probabilities are the frequencies, at each place of an example, in the other split."""
     counts = np.zeros((task.period, task.num_classes))
-    places = np.tile(np.arange(task.period), task.length // task.period)
+    places = np.tile(np.arange(task.period), task.length() // task.period)
     np.add.at(counts, (places, task.stream().targets), 1)
     predicted = counts / counts.sum(axis=1, keepdims=True)
     held_out = task.stream("valid").targets
@@ -142,65 +138,3 @@ def test_floor_of_some_widths() -> None:
     assert task.floor(1) > task.baselines()["memoryless"]  # it does not know where it is
     assert task.floor(10**4 + 1) < 0.01
     assert Copy(delay=1).floor(1) == pytest.approx(Copy(delay=1).baselines()["memoryless"])
-
-
-@pytest.mark.parametrize(("length", "whole"), [(10, 10), (19, 10), (20, 20), (109, 100)])
-def test_lengths_are_whole_examples(length: int, whole: int) -> None:
-    task = Copy(delay=4, num_recalled=3, length=length, valid_length=length + 10)
-    assert len(task.stream().inputs) == task.length == whole
-    assert len(task.stream("valid").targets) == task.valid_length == whole + 10
-    assert task.options()["length"] == whole
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 7])
-def test_rows_begin_with_an_example(batch_size: int) -> None:
-    task = Copy(delay=4, num_recalled=3, length=230)
-    inputs, targets = task.rows(batch_size)
-    assert inputs.shape == targets.shape == (batch_size, 23 // batch_size * 10)
-    np.testing.assert_array_equal(inputs[:, 6::10], task.delimiter)
-    np.testing.assert_array_equal(inputs[:, :3], targets[:, 7:10])
-    first = next(iter(task.blocks(batch_size, 7)))
-    np.testing.assert_array_equal(first.inputs, inputs[:, :7])
-
-
-@given(st.integers(1, 100), st.integers(2, 50), st.integers(1, 50), st.integers(0, 2**70))
-def test_options_make_an_equal_task(delay: int, num_symbols: int, num_recalled: int, seed: int) -> None:
-    task = Copy(delay, num_symbols, num_recalled, seed, length=500, valid_length=300)
-    options = json.loads(json.dumps(task.options()))
-    again = Copy(**options)
-    assert again.options() == options
-    assert list(options) == ["delay", "num_symbols", "num_recalled", "seed", "length", "valid_length"]
-    np.testing.assert_array_equal(again.stream("valid", 1).targets, task.stream("valid", 1).targets)
-    assert task.lags == ()
-    assert task.dependency_scores(np.zeros((1, 3), np.int32), np.zeros((1, 3))) == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"delay": 0}, "delay must be a whole number of at least 1, got 0"),
-        ({"delay": 1.5}, "delay must be a whole number of at least 1, got 1.5"),
-        ({"num_symbols": 1}, "num_symbols must be a whole number of at least 2, got 1"),
-        ({"num_recalled": 0}, "num_recalled must be a whole number of at least 1, got 0"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ({"length": 0}, "length must be a whole number of at least 1, got 0"),
-        ({"length": 49}, "length must be at least 50, the length of one example, got 49"),
-        ({"valid_length": 7}, "valid_length must be at least 50, the length of one example, got 7"),
-    ],
-)
-def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Copy(**options)
-
-
-def test_what_the_methods_refuse() -> None:
-    task = Copy(length=100)
-    with pytest.raises(OptionError, match=r"^split must be one of train, valid; got 'test'$"):
-        task.stream("test")
-    with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
-        task.stream(epoch=-1)
-    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0$"):
-        task.floor(0)
-    message = "batch_size must be at most 2 for the 2 examples of 50 steps of split 'train', got 3"
-    with pytest.raises(OptionError, match=f"^{message}$"):
-        task.rows(3)

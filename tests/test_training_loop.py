@@ -6,6 +6,7 @@ import itertools
 import math
 import pickle
 import re
+import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -15,20 +16,24 @@ from tf_rnn import cells
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Echo
+from tf_rnn.tasks import Adding, Echo
 from tf_rnn.training import (
+    Callback,
     CurvePoint,
     DivergedError,
     Evaluator,
     Progress,
-    Silence,
-    meter,
+    Truncation,
     session_loop,
     train,
 )
+from tf_rnn.training.stepper import Step, Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tf_rnn.tasks import Stream
 
 # 5 blocks an epoch of 3 rows times 4 steps; 2 tokens stay over.
 TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=62, valid_length=9)
@@ -114,12 +119,12 @@ def test_train_is_the_loop_of_the_notes(state: str) -> None:
             state=state,
             evaluations=UPDATES,
             session=session,
-            listener=Silence(),
+            callbacks=(),
         )
     assert [point.train_loss for point in result.curve[1:]] == expected.losses
     assert_equal(result.final_state, expected.final_states[-1])
     assert type(result.final_state) is cells.LSTMState
-    assert list(result.weights) == [variable.op.name for variable in graph.variables]
+    assert list(result.weights) == ["layer_0/W", "layer_0/b", "readout/U", "readout/b_p"]
     assert_equal(list(result.weights.values()), expected.weights)
     assert (result.updates, result.tokens) == (UPDATES, 12 * UPDATES)
 
@@ -148,7 +153,7 @@ def test_evaluations_leave_training_as_it_is() -> None:
                 updates=UPDATES,
                 evaluations=evaluations,
                 session=session,
-                listener=Silence(),
+                callbacks=(),
             )
         weights.append(list(result.weights.values()))
     assert_equal(*weights)
@@ -161,8 +166,8 @@ def test_an_open_session_keeps_its_values_before_and_after() -> None:
         second = hand_written(expected, session, resets=False)
     with graph.session(threads=1) as session:
         options = {"updates": UPDATES, "evaluations": UPDATES, "session": session}
-        train(graph, TASK, listener=Silence(), **options)
-        result = train(graph, TASK, listener=Silence(), **options)
+        train(graph, TASK, callbacks=(), **options)
+        result = train(graph, TASK, callbacks=(), **options)
         assert_equal(session.run(list(graph.variables)), list(result.weights.values()))
     assert [point.train_loss for point in result.curve[1:]] == second.losses
     assert_equal(list(result.weights.values()), second.weights)
@@ -170,7 +175,7 @@ def test_an_open_session_keeps_its_values_before_and_after() -> None:
 
 def test_without_a_session_training_starts_from_the_initial_weights() -> None:
     graph = make_graph()
-    first, second = (train(graph, TASK, updates=3, listener=Silence()) for _ in range(2))
+    first, second = (train(graph, TASK, updates=3, callbacks=()) for _ in range(2))
     assert first.curve[0].valid_loss == second.curve[0].valid_loss
     assert_equal(list(first.weights.values()), list(second.weights.values()))
 
@@ -180,7 +185,7 @@ def test_the_curve_is_what_the_evaluator_says() -> None:
     evaluator = Evaluator(graph, TASK, "reset")
     with graph.session(threads=1) as session:
         before = evaluator(session)
-        result = train(graph, TASK, updates=3, state="reset", session=session, listener=Silence())
+        result = train(graph, TASK, updates=3, state="reset", session=session, callbacks=())
         after = evaluator(session)
     assert result.curve[0].valid_loss == before.loss
     assert result.evaluation == after
@@ -189,14 +194,16 @@ def test_the_curve_is_what_the_evaluator_says() -> None:
 
 def test_reduction_sum_reports_the_loss_of_a_step() -> None:
     shown = [
-        train(make_graph(reduction=reduction), TASK, updates=1, listener=Silence()).curve[-1].train_loss
+        train(make_graph(reduction=reduction), TASK, updates=1, callbacks=()).curve[-1].train_loss
         for reduction in ("mean", "sum")
     ]
     assert shown[1] == pytest.approx(shown[0], rel=1e-6)
 
 
-class Notebook:
-    """A listener that writes everything down."""
+class Notebook(Callback):
+    """Writes everything down."""
+
+    report_seconds = 0.0
 
     def __init__(self, variables: Sequence[Any] = ()) -> None:
         self.variables = list(variables)
@@ -209,11 +216,11 @@ class Notebook:
         self.calls.append("enter")
         return self
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         assert self.calls == ["enter"]
         self.reports.append(progress)
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         assert self.calls == ["enter"]
         self.points.append(point)
         self.values.append(session.run(self.variables))
@@ -222,10 +229,9 @@ class Notebook:
         self.calls.append("exit" if error is None else f"exit after {type(error).__name__}")
 
 
-def test_the_listener_gets_every_report_that_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
+def test_a_callback_gets_every_report_that_is_due() -> None:
     notes = Notebook()
-    result = train(make_graph(), TASK, updates=8, evaluations=4, listener=notes)
+    result = train(make_graph(), TASK, updates=8, evaluations=4, callbacks=[notes])
     assert notes.calls == ["enter", "exit"]
     assert [report.updates for report in notes.reports] == list(range(1, 9))
     assert [report.epoch for report in notes.reports] == [1] * 5 + [2] * 3
@@ -240,12 +246,12 @@ def test_the_listener_gets_every_report_that_is_due(monkeypatch: pytest.MonkeyPa
     assert all(report.seconds_left > 0 for report in notes.reports[:-1])
 
 
-def test_the_listener_gets_every_point_of_the_curve_with_the_weights_that_it_is_of() -> None:
+def test_a_callback_gets_every_point_of_the_curve_with_the_weights_that_it_is_of() -> None:
     graph = make_graph()
     notes = Notebook(graph.variables)
     with graph.session(threads=1) as session:
         start = session.run(list(graph.variables))
-        result = train(graph, TASK, epochs=2.5, session=session, listener=notes)
+        result = train(graph, TASK, epochs=2.5, session=session, callbacks=[notes])
     assert [point.updates for point in notes.points] == [0, 5, 10, 12]
     assert [point.epoch for point in notes.points] == [0, 1, 2, 3]
     assert notes.points[1:] == result.curve[1:]
@@ -256,23 +262,23 @@ def test_the_listener_gets_every_point_of_the_curve_with_the_weights_that_it_is_
 
 def test_the_end_of_each_epoch_is_evaluated_and_the_very_end() -> None:
     """By default; what `evaluations` spreads evenly need not be at an epoch's end."""
-    result = train(make_graph(), TASK, updates=UPDATES, listener=Silence())
+    result = train(make_graph(), TASK, updates=UPDATES, callbacks=())
     assert [(point.epoch, point.updates) for point in result.curve] == [(0, 0), (1, 5), (2, 10), (3, 12)]
-    result = train(make_graph(), TASK, updates=UPDATES, evaluations=2, listener=Silence())
+    result = train(make_graph(), TASK, updates=UPDATES, evaluations=2, callbacks=())
     assert [(point.epoch, point.updates) for point in result.curve] == [(0, 0), (2, 6), (3, 12)]
 
 
 def test_patience_ends_a_run() -> None:
     """After so many evaluations without a lower loss: the same curve, cut off there."""
     options: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 3.0}
-    whole = train(make_graph(**options), TASK, epochs=12, listener=Silence()).curve
+    whole = train(make_graph(**options), TASK, epochs=12, callbacks=()).curve
     losses = [point.valid_loss for point in whole[1:]]
     for patience in (1, 2):
         lowest = [min(losses[: end + 1]) for end in range(len(losses))]
         ago = [end - losses.index(lowest[end]) for end in range(len(losses))]
         assert patience in ago[:-1], f"no end before the end: {losses}"
         expected = whole[: ago.index(patience) + 2]
-        found = train(make_graph(**options), TASK, epochs=12, patience=patience, listener=Silence())
+        found = train(make_graph(**options), TASK, epochs=12, patience=patience, callbacks=())
         assert [point.valid_loss for point in found.curve] == [point.valid_loss for point in expected]
         assert found.updates == expected[-1].updates
 
@@ -291,7 +297,7 @@ def test_patience_ends_a_run() -> None:
 )
 def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        train(make_graph(), TASK, updates=1, listener=Silence(), **options)
+        train(make_graph(), TASK, updates=1, callbacks=(), **options)
 
 
 def test_what_dropout_drops_is_a_function_of_the_seed_and_the_update() -> None:
@@ -300,7 +306,7 @@ def test_what_dropout_drops_is_a_function_of_the_seed_and_the_update() -> None:
 
     def trained(seed: int) -> list[Any]:
         with graph.session(threads=1) as session:
-            train(graph, TASK, updates=3, seed=seed, session=session, listener=Silence())
+            train(graph, TASK, updates=3, seed=seed, session=session, callbacks=())
             return list(session.run(list(graph.variables)))
 
     state = graph.zero_state()
@@ -315,10 +321,12 @@ def test_what_dropout_drops_is_a_function_of_the_seed_and_the_update() -> None:
         assert any((a != b).any() for a, b in zip(other, expected, strict=True)), f"seeds 3 and {seed}"
 
 
-def test_a_short_run_reports_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter, "REPORT_SECONDS", 1e9)
-    notes = Notebook()
-    train(make_graph(), TASK, updates=3, listener=notes)
+def test_a_short_run_reports_its_end() -> None:
+    class Seldom(Notebook):
+        report_seconds = 1e9
+
+    notes = Seldom()
+    train(make_graph(), TASK, updates=3, callbacks=[notes])
     assert [(report.updates, report.fraction) for report in notes.reports] == [(3, 1.0)]
 
 
@@ -348,7 +356,7 @@ def test_a_loss_that_is_not_finite_names_the_update_and_the_largest_norm() -> No
     )
     notes = Notebook()
     with pytest.raises(DivergedError, match=f"^{re.escape(message)}.*; {ADVICE}$") as caught:
-        train(explosive(), TASK, updates=UPDATES, evaluations=1, listener=notes)
+        train(explosive(), TASK, updates=UPDATES, evaluations=1, callbacks=[notes])
     assert (caught.value.update, caught.value.epoch) == (2, 1)
     assert (caught.value.loss, caught.value.largest_norm) == (math.inf, norms[1])
     assert notes.calls == ["enter", "exit after DivergedError"]
@@ -360,7 +368,7 @@ def test_a_held_out_loss_that_is_not_finite_names_the_update() -> None:
         f"the loss is inf at update 1 (epoch 1), after gradients that grew to a norm of {first_norm():.3g}"
     )
     with pytest.raises(DivergedError, match=f"^{re.escape(message)}; by lag, .*; {ADVICE}$"):
-        train(explosive(), TASK, updates=1, listener=Silence())
+        train(explosive(), TASK, updates=1, callbacks=())
 
 
 def test_weights_that_are_spoilt_from_the_start_are_told() -> None:
@@ -371,23 +379,23 @@ def test_weights_that_are_spoilt_from_the_start_are_told() -> None:
         with pytest.raises(
             DivergedError, match=f"^{re.escape(f'the loss is nan before any update; {ADVICE}')}$"
         ):
-            train(graph, TASK, updates=1, session=session, listener=Silence())
+            train(graph, TASK, updates=1, session=session, callbacks=())
 
 
 def test_the_update_counts_over_epochs_and_the_norm_is_the_largest_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    norms = [0.25, 6.5, 2.0, 0.5, 0.125, 0.75, math.nan]
-    graph = make_graph()
-    with graph.session() as session:
-        updates = list(itertools.islice(session_loop(graph, TASK, session, "carry"), len(norms)))
-    updates = [update._replace(gradient_norm=norm) for update, norm in zip(updates, norms, strict=True)]
-    updates[-1] = updates[-1]._replace(loss=math.inf)
-    epochs = [updates[:5], updates[5:]]
-    monkeypatch.setattr("tf_rnn.training.loop.session_epochs", lambda *_: iter(map(iter, epochs)))
+    norms = iter([0.25, 6.5, 2.0, 0.5, 0.125, 0.75, math.nan])
+    take = Stepper.__call__
+
+    def with_norm(*arguments: Any, **fed: Any) -> Step:
+        step, norm = take(*arguments, **fed), next(norms)
+        return step._replace(gradient_norm=norm, loss=math.inf if math.isnan(norm) else step.loss)
+
+    monkeypatch.setattr(Stepper, "__call__", with_norm)
     message = "the loss is inf at update 7 (epoch 2), after gradients that grew to a norm of 6.5; "
     with pytest.raises(DivergedError, match=f"^{re.escape(message)}"):
-        train(make_graph(), TASK, updates=UPDATES, listener=Silence())
+        train(make_graph(), TASK, updates=UPDATES, callbacks=())
 
 
 def test_the_norm_is_that_before_clipping() -> None:
@@ -418,7 +426,7 @@ def test_the_words_of_the_error(update: int, norm: float, words: str) -> None:
 
 def test_a_limited_gradient_does_not_diverge() -> None:
     graph = make_graph(optimizer="sgd", learning_rate=3e38, clip_norm=1e-38)
-    result = train(graph, TASK, updates=UPDATES, listener=Silence())
+    result = train(graph, TASK, updates=UPDATES, callbacks=())
     assert math.isfinite(result.evaluation.loss)
 
 
@@ -440,23 +448,120 @@ def test_a_graph_that_does_not_fit_is_refused(
 ) -> None:
     graph = UnrolledGraph(cells.VanillaCell(6), 4, 3, *sizes, **options)
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        train(graph, TASK, updates=1, listener=Silence())
+        train(graph, TASK, updates=1, callbacks=())
 
 
 def test_an_unknown_state_is_refused() -> None:
     with pytest.raises(OptionError, match=r"^state must be one of carry, reset; got 'keep'$"):
-        train(make_graph(), TASK, updates=1, state="keep", listener=Silence())
+        train(make_graph(), TASK, updates=1, state="keep", callbacks=())
 
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:
     graph = UnrolledGraph(cells.VanillaCell(6), 4, 63, 2, 2)
     message = "batch_size must be at most 62 for the 62 tokens of split 'train', got 63"
     with pytest.raises(OptionError, match=f"^{message}$"):
-        train(graph, TASK, updates=1, listener=Silence())
+        train(graph, TASK, updates=1, callbacks=())
 
 
 def test_a_width_larger_than_the_rows_is_refused() -> None:
     graph = UnrolledGraph(cells.VanillaCell(6), 21, 3, 2, 2)
     message = "num_steps must be at most 20 (the 62 tokens of split 'train' cut into 3 rows), got 21"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        train(graph, TASK, updates=1, listener=Silence())
+        train(graph, TASK, updates=1, callbacks=())
+
+
+def test_a_task_with_marked_targets_needs_a_graph_with_marked_losses(tmp_path: Path) -> None:
+    """Without them the loss would be nan, as if training had diverged."""
+    task = Adding(6, length=240, valid_length=60)
+    options: dict[str, Any] = {"input_kind": "real", "loss": "squared_error"}
+    for loss_steps in ("all", "last"):
+        graph = UnrolledGraph(cells.VanillaCell(3), 6, 3, 2, 1, loss_steps=loss_steps, **options)
+        message = (
+            "loss_steps must be 'marked' for the task adding, which has targets at some steps only; "
+            f"the graph has {loss_steps!r}"
+        )
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            train(graph, task, updates=1, out=tmp_path / "out", callbacks=())
+    assert list(tmp_path.iterdir()) == []
+
+
+class Series(Adding):
+    """Real inputs, of which one may be spoilt in an epoch or in validation data."""
+
+    spoilt: tuple[str, int, str] = ("", 0, "")
+    value = math.nan
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        stream = super().stream(split, epoch)
+        where, at, name = self.spoilt
+        if (split, epoch if split == "train" else 0) == (where, at):
+            getattr(stream, name)[333] = self.value
+        return stream
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "value"),
+    [
+        (("train", 0, "inputs"), math.nan),
+        (("train", 0, "targets"), math.inf),
+        (("valid", 0, "inputs"), -math.inf),
+        (("train", 1, "inputs"), math.inf),
+    ],
+)
+def test_data_that_are_not_finite_are_named(tmp_path: Path, spoilt: Any, value: float) -> None:
+    """Before training, if they are in the first epoch; training is not to blame."""
+    task = Series(6, length=600, valid_length=600)
+    options: dict[str, Any] = {
+        "input_kind": "real",
+        "loss": "squared_error",
+        "loss_steps": "marked",
+        "seed": 1,
+    }
+    graph = UnrolledGraph(cells.VanillaCell(3), 6, 3, 2, 1, **options)
+    train(graph, task, updates=1, callbacks=())
+    task.spoilt, task.value = spoilt, value
+    split, epoch, name = spoilt
+    message = f"{name} of split {split!r} must be finite, got {value} at step 333"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        train(graph, task, epochs=2, out=tmp_path / "out", callbacks=())
+    assert (tmp_path / "out").exists() == (epoch == 1)
+
+
+# --- counts that are shown ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", ["block", "sliding", "random", "adaptive", "full"])
+@pytest.mark.parametrize(
+    "budget", [{"epochs": 3}, {"epochs": 2.3}, {"updates": 13}, {"tokens": 150}, {"seconds": 1e-9}]
+)
+def test_no_report_counts_past_its_end(style: str, budget: dict[str, float], tmp_path: Path) -> None:
+    """Epochs and steps, of a run and of its rest at another width and with other rows.
+
+    Rows of 20 steps do not come out even, and an adaptive epoch has many more windows than blocks.
+    """
+    truncation = Truncation(style, stride=1 if "updates" in budget else 3, seed=5)
+    sizes, folder = [(4, 3), (4, 3), (3, 3), (4, 2)], tmp_path / "run"
+    for number, (width, rows) in enumerate(sizes):
+        notes = Notebook()
+        graph = UnrolledGraph(cells.VanillaCell(5), width, rows, 2, 2, seed=7)
+        given: dict[str, Any] = {"out": folder, "updates": 7} if number == 0 else {"resume": folder, **budget}
+        copy = shutil.copytree(folder, tmp_path / str(number)) if number else folder
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("tf_rnn.training.loop.TensorBoard", lambda *_: Callback())
+            result = train(
+                graph,
+                TASK,
+                truncation=truncation,
+                callbacks=[notes],
+                **given | {"resume": copy} if number else given,
+            )
+        shown = [(report.epoch, report.epochs, report.step, report.steps) for report in notes.reports]
+        for epoch, epochs, step, steps in shown:
+            assert epochs is None or epoch <= epochs, shown
+            assert steps is None or 1 <= step <= steps, shown
+        if shown:
+            last = shown[-1]
+            assert last[1] in (None, last[0]), f"{shown}, {result.curve}"
+            assert (last[3] is None) == (style in ("random", "adaptive"))
+            if "updates" in given and style not in ("random", "adaptive"):
+                assert last[2] == last[3], shown

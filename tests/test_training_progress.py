@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from tf_rnn.text import loss_words, perplexity
-from tf_rnn.training import CurvePoint, Listeners, Progress, ProgressLine, Silence, progress
-from tf_rnn.training.progress import Listener, clock, epoch_text, short_count
+from tf_rnn.training import Callback, CallbackList, CurvePoint, Progress, ProgressLine
+from tf_rnn.training.callbacks import count_text, short_count
+from tf_rnn.training.progress import clock
 
 REPORT = Progress(
     epoch=3,
@@ -35,7 +36,9 @@ END_LINE = LINE.replace("1200", "2323")
 POINT = CurvePoint(
     updates=6969, tokens=4_878_300, seconds=3723.4, train_loss=4.61239, valid_loss=4.70001, epoch=3
 )
-POINT_LINE = "epoch 3/13 · step 6969 in all · loss 4.6124 · held out 4.700 (109.9 ppl, 6.78 bits) · 1:02:03"
+POINT_LINE = (
+    "epoch 3/13 · 6969 updates so far · loss 4.6124 · validation 4.700 (109.9 ppl, 6.78 bits) · 1:02:03"
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,7 @@ POINT_LINE = "epoch 3/13 · step 6969 in all · loss 4.6124 · held out 4.700 (1
     [
         ({}, LINE),
         ({"epochs": None}, LINE.replace("3/13", "3")),
+        ({"steps": None}, LINE.replace("1200/2323", "1200")),
         ({"unit": "squared error", "loss": 0.01234}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "0.0123")),
         ({"unit": "squared error", "loss": 1e-5}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "1e-05")),
         ({"loss": 0.0}, LINE.replace("4.612 (100.7 ppl, 6.65 bits)", "0.000 (1 ppl, 0.00 bits)")),
@@ -67,10 +71,10 @@ def test_line(changes: dict[str, Any], line: str) -> None:
     assert REPORT._replace(**changes).line == line
 
 
-def run(console: Console, *reports: Progress) -> None:
-    with ProgressLine(console) as line:
+def run(console: Console, *reports: Progress, seconds: float = 5.0) -> None:
+    with ProgressLine(console, seconds) as line:
         for report in reports:
-            line(report)
+            line.on_progress(report)
 
 
 def test_without_a_terminal_there_is_the_last_line() -> None:
@@ -79,10 +83,9 @@ def test_without_a_terminal_there_is_the_last_line() -> None:
     assert shown.getvalue() == END_LINE + "\n"
 
 
-def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
+def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
     shown = io.StringIO()
-    run(Console(file=shown, width=40), REPORT, END)
+    run(Console(file=shown, width=40), REPORT, END, seconds=0.0)
     expected = [f"{LINE} · 1:23 left", f"{END_LINE} · 0:00 left", END_LINE]
     assert shown.getvalue().splitlines() == expected
 
@@ -102,7 +105,7 @@ def test_the_last_line_is_shown_after_an_error_too() -> None:
 
     def run_into_an_error() -> None:
         with ProgressLine(Console(file=shown, width=40)) as line:
-            line(REPORT)
+            line.on_progress(REPORT)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -118,15 +121,15 @@ def test_a_run_without_reports_says_nothing() -> None:
 
 def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressLine() as line:
-        line(REPORT)
+        line.on_progress(REPORT)
     assert capsys.readouterr() == ("", LINE + "\n")
     assert sys.stderr is not sys.stdout
 
 
-def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Silence() as listener:
-        listener(REPORT)
-        listener.evaluated(POINT, None)
+def test_the_base_class_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with Callback() as callback:
+        callback.on_progress(REPORT)
+        callback.on_evaluation(POINT, None)
     assert capsys.readouterr() == ("", "")
 
 
@@ -140,9 +143,9 @@ def shown(*events: Progress | CurvePoint, terminal: bool = False) -> str:
     with ProgressLine(console) as line:
         for event in events:
             if isinstance(event, CurvePoint):
-                line.evaluated(event, None)
+                line.on_evaluation(event, None)
             else:
-                line(event)
+                line.on_progress(event)
     return text.getvalue()
 
 
@@ -177,14 +180,14 @@ def test_the_evaluation_before_any_update_says_nothing() -> None:
 def test_an_evaluation_in_other_units_has_no_perplexity() -> None:
     report = END._replace(unit="squared error")
     point = POINT._replace(train_loss=0.5, valid_loss=1e-7)
-    expected = "epoch 3/13 · step 6969 in all · loss 0.5000 · held out 1e-07 · 1:02:03\n"
+    expected = "epoch 3/13 · 6969 updates so far · loss 0.5000 · validation 1e-07 · 1:02:03\n"
     assert shown(report, point) == expected
 
 
-# --- several listeners ---------------------------------------------------------------------------
+# --- several callbacks ---------------------------------------------------------------------------
 
 
-class Diary:
+class Diary(Callback):
     """Writes down what it is told, with its name, in a list that it shares with others."""
 
     def __init__(self, name: str, entries: list[Any], fails: str = "") -> None:
@@ -199,57 +202,57 @@ class Diary:
         self._write("enter")
         return self
 
-    def __call__(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self._write("report", progress)
 
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         self._write("evaluated", point, session)
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._write("exit", kind)
 
 
-def test_several_listeners_are_told_all_in_order_and_left_in_reverse() -> None:
+def test_several_callbacks_are_told_all_in_order_and_left_in_reverse() -> None:
     entries: list[Any] = []
-    listener: Listener = Listeners(Diary("a", entries), Diary("b", entries))
-    with listener as entered:
-        assert entered is listener
-        entered(REPORT)
-        entered.evaluated(POINT, "session")
+    callback = CallbackList(Diary("a", entries), Diary("b", entries))
+    with callback as entered:
+        assert entered is callback
+        entered.on_progress(REPORT)
+        entered.on_evaluation(POINT, "session")
     told = [("enter",), ("report", REPORT), ("evaluated", POINT, "session")]
     expected = [(name, *what) for what in told for name in "ab"]
     assert entries == [*expected, ("b", "exit", None), ("a", "exit", None)]
 
 
-def test_several_listeners_are_left_after_an_error() -> None:
+def test_several_callbacks_are_left_after_an_error() -> None:
     entries: list[Any] = []
-    with pytest.raises(KeyboardInterrupt), Listeners(Diary("a", entries), Diary("b", entries)):
+    with pytest.raises(KeyboardInterrupt), CallbackList(Diary("a", entries), Diary("b", entries)):
         raise KeyboardInterrupt
     assert entries[2:] == [("b", "exit", KeyboardInterrupt), ("a", "exit", KeyboardInterrupt)]
 
 
-def test_a_listener_that_cannot_be_entered_leaves_none_open() -> None:
+def test_a_callback_that_cannot_be_entered_leaves_none_open() -> None:
     entries: list[Any] = []
-    made = Listeners(Diary("a", entries), Diary("b", entries, fails="enter"), Diary("c", entries))
+    made = CallbackList(Diary("a", entries), Diary("b", entries, fails="enter"), Diary("c", entries))
     with pytest.raises(OSError, match=r"^b cannot enter$"), made:
         pass
     assert entries == [("a", "enter"), ("b", "enter"), ("a", "exit", OSError)]
 
 
-def test_a_listener_that_fails_at_its_end_does_not_keep_others_open() -> None:
+def test_a_callback_that_fails_at_its_end_does_not_keep_others_open() -> None:
     entries: list[Any] = []
     with (
         pytest.raises(OSError, match=r"^b cannot exit$"),
-        Listeners(Diary("a", entries), Diary("b", entries, fails="exit")),
+        CallbackList(Diary("a", entries), Diary("b", entries, fails="exit")),
     ):
         pass
     assert entries[-1] == ("a", "exit", OSError)
 
 
-def test_no_listeners_are_a_listener() -> None:
-    with Listeners() as listener:
-        listener(REPORT)
-        listener.evaluated(POINT, None)
+def test_no_callbacks_are_a_callback() -> None:
+    with CallbackList() as callback:
+        callback.on_progress(REPORT)
+        callback.on_evaluation(POINT, None)
 
 
 # --- words ---------------------------------------------------------------------------------------
@@ -306,10 +309,10 @@ def test_a_squared_error_has_no_perplexity_and_no_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epoch", "epochs", "text"), [(3, 13, "epoch 3/13"), (1, 1, "epoch 1/1"), (7, None, "epoch 7")]
+    ("number", "total", "text"), [(3, 13, "epoch 3/13"), (1, 1, "epoch 1/1"), (7, None, "epoch 7")]
 )
-def test_epoch_text(epoch: int, epochs: int | None, text: str) -> None:
-    assert epoch_text(epoch, epochs) == text
+def test_count_text(number: int, total: int | None, text: str) -> None:
+    assert count_text("epoch", number, total) == text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,16 @@ from helpers import assert_close, chessboard
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph import make_graph as make_graph_of
 from tf_rnn.graph.lags import gradient_norms
-from tf_rnn.graph.styles import STYLES, Course, Graphs, Window, steps_per_epoch, steps_per_update
 from tf_rnn.options import STYLES as STYLE_NAMES
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Adding, Echo, Influence, Stream
-from tf_rnn.training import DivergedError, Silence, Truncation, session_loop, train, windows
-from tf_rnn.training.windows import GradientProbe, Runs, _cut
+from tf_rnn.setup import Setup
+from tf_rnn.tasks import Adding, Echo, Influence
+from tf_rnn.training import DivergedError, Truncation, session_loop, train
+from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.stepper import Stepper
+from tf_rnn.truncation import Style, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,27 +41,10 @@ def make_graph(num_steps: int = STEPS, cell: Any = None, **options: Any) -> Unro
 def run(truncation: Truncation, graph: UnrolledGraph | None = None, **budget: Any) -> TrainingResult:
     graph = graph or make_graph()
     with graph.session(threads=1) as session:
-        return train(graph, TASK, session=session, truncation=truncation, listener=Silence(), **budget)
+        return train(graph, TASK, session=session, truncation=truncation, callbacks=(), **budget)
 
 
 # --- options -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"style": "tbptt"}, "style must be one of block, sliding, random, adaptive, full; got 'tbptt'"),
-        ({"stride": 0}, "stride must be a whole number of at least 1, got 0"),
-        ({"stride": 1.5}, "stride must be a whole number of at least 1, got 1.5"),
-        ({"tolerance": 0}, "tolerance must be a number above 0 and below 1, got 0"),
-        ({"tolerance": 1.0}, "tolerance must be a number above 0 and below 1, got 1.0"),
-        ({"tolerance": "x"}, "tolerance must be a number above 0 and below 1, got 'x'"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-    ],
-)
-def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Truncation(**options)
 
 
 def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
@@ -70,7 +55,7 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
     with pytest.raises(OptionError, match=message):
         Truncation("sliding", stride=5).check(graph)
     with pytest.raises(OptionError, match=message):
-        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), listener=Silence())
+        train(graph, TASK, updates=1, truncation=Truncation("sliding", stride=5), callbacks=())
 
 
 def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,63 +63,52 @@ def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH - 1)
     message = "^style must be another than 'full' where a row has more than 19 steps; here it has 20$"
     with pytest.raises(OptionError, match=message):
-        train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence(), out=out)
+        train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=(), out=out)
     assert not out.exists()
-    train(graph, TASK, updates=1, truncation=Truncation("block"), listener=Silence())
+    train(graph, TASK, updates=1, truncation=Truncation("block"), callbacks=())
     monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH)
-    train(graph, TASK, updates=1, truncation=Truncation("full"), listener=Silence())
+    train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=())
 
 
 def test_a_width_of_1_cannot_adapt() -> None:
     Truncation("adaptive").check(make_graph(2))
     message = r"^num_steps must be at least 2 for the style adaptive, got 1$"
     with pytest.raises(OptionError, match=message):
-        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), listener=Silence())
+        train(make_graph(1), TASK, updates=1, truncation=Truncation("adaptive"), callbacks=())
 
 
 @EVERY_STYLE
-def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str) -> None:
+@pytest.mark.parametrize("loss_steps", ["marked", "last", 3])
+def test_losses_at_some_steps_need_blocks_or_whole_rows(style: str, loss_steps: str | int) -> None:
     task = Adding(span=5, length=60, valid_length=20)
     graph = UnrolledGraph(
-        VanillaCell(4), 5, 3, 2, 1, input_kind="real", loss="squared_error", loss_steps="marked"
+        VanillaCell(4), 5, 3, 2, 1, input_kind="real", loss="squared_error", loss_steps=loss_steps
     )
+    truncation = Truncation(style)
     if style in ("block", "full"):
-        result = train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
-        assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
+        truncation.check(graph)
+        if loss_steps == "marked":
+            result = train(graph, task, updates=2, truncation=truncation, callbacks=())
+            assert result.tokens == 2 * 3 * {"block": 5, "full": 20}[style]
+        made = truncation.of(graph, 20).windows(0, lambda _: np.ones(5))
+        assert next(made).graph.options.loss_steps == loss_steps, "a wider graph counts the same losses"
         return
-    message = f"^style must be block or full where losses do not stand at every step, got '{style}'$"
-    with pytest.raises(OptionError, match=message):
-        train(graph, task, updates=2, truncation=Truncation(style), listener=Silence())
+    option = "style" if loss_steps == "marked" else "loss_steps"
+    with pytest.raises(OptionError, match=f"^{option} must be ") as refused:
+        train(graph, task, updates=2, truncation=truncation, callbacks=())
+    assert refused.value.option == option
 
 
-# --- windows cut from rows -----------------------------------------------------------------------
+def test_a_setup_counts_all_losses_where_its_style_needs_them() -> None:
+    """Influence balancing has one loss at the end of each block, and blocks are what "random" has not."""
+    for style in STYLE_NAMES:
+        setup = Setup(task="influence", cell="influence", style=style)
+        graph = make_graph_of(setup, Influence(length=50, valid_length=210), 4, seed=0)
+        assert graph.options.loss_steps == ("last" if style in ("block", "full") else "all")
+        Truncation(style).check(graph)
 
 
-ROWS = Stream(np.arange(14).reshape(2, 7), 100 + np.arange(14).reshape(2, 7))
-
-
-@pytest.mark.parametrize(
-    ("start", "num_steps", "places"),
-    [
-        (0, 3, [0, 1, 2]),
-        (4, 3, [4, 5, 6]),
-        (5, 4, [5, 6, 6, 6]),
-        (6, 1, [6]),
-        (1, 8, [1, 2, 3, 4, 5, 6, 6, 6]),
-    ],
-)
-def test_a_window_beyond_the_end_of_a_row_repeats_its_last_step(
-    start: int, num_steps: int, places: list[int]
-) -> None:
-    inputs, targets = _cut(ROWS, start, num_steps)
-    np.testing.assert_array_equal(inputs, [places, [7 + place for place in places]])
-    np.testing.assert_array_equal(targets, 100 + inputs)
-
-
-def test_a_window_of_real_values() -> None:
-    values = np.arange(12.0).reshape(2, 3, 2)
-    inputs, _ = _cut(Stream(values, values), 2, 2)
-    np.testing.assert_array_equal(inputs, [[[4, 5], [4, 5]], [[10, 11], [10, 11]]])
+# --- runs and probes -------------------------------------------------------------------------------
 
 
 def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,14 +122,12 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(UnrolledGraph, "runner", counting)
     graph, rows = make_graph(), TASK.rows(BATCH)
     with graph.session(threads=1) as session:
-        runs = Runs(session)
+        runs = Stepper(session)
         first = Window(graph, 2, 4, 1, graph.states[0])
         before = session.run(list(graph.variables))
-        feed = graph.feed(*_cut(rows, 2, 4), graph.zero_state())
+        feed = graph.feed(*rows.steps(2, 6), graph.zero_state())
         expected = session.run([graph.total_loss, graph.gradient_norm, graph.states[0]], feed)
-        *found, nothing = runs(first, rows, graph.zero_state())
-        assert nothing is None
-        assert_close(found, expected, 0, "loss, norm, state")
+        assert_close(list(runs(first, rows, graph.zero_state())), expected, 0, "loss, norm, state")
         assert any((a != b).any() for a, b in zip(before, session.run(list(graph.variables)), strict=True))
         runs(first._replace(start=3), rows, graph.zero_state())
         assert prepared == [4]
@@ -167,17 +139,17 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
 def test_a_run_is_fed_its_controls(style: str) -> None:
     """After whatever the window itself is fed: a rate of 0 moves nothing, a rate of 1 the gradient."""
     graph, rows = make_graph(optimizer="sgd", dropout=0.5), TASK.rows(BATCH)
-    window = next(Truncation(style).windows(Graphs(graph), LENGTH, 0, lambda _: np.ones(STEPS)))
+    window = next(Truncation(style).of(graph, LENGTH).windows(0, lambda _: np.ones(STEPS)))
     seed = np.array([3, 1], np.int32)
     with graph.session(threads=1) as session:
-        runs = Runs(session, ("learning_rate", "dropout_seed"))
+        runs = Stepper(session, ("learning_rate", "dropout_seed"))
         before = session.run(list(graph.variables))
-        first, *_ = runs(window, rows, graph.zero_state(), (0.0, seed))
+        first, *_ = runs(window, rows, graph.zero_state(), learning_rate=0.0, dropout_seed=seed)
         assert_close(session.run(list(graph.variables)), before, 0, "variables")
-        again, *_ = runs(window, rows, graph.zero_state(), (1.0, seed))
+        again, *_ = runs(window, rows, graph.zero_state(), learning_rate=1.0, dropout_seed=seed)
         assert again == first, f"{again}, not {first} with the same seed"
         session.run(tf.variables_initializer(graph.variables))
-        other, *_ = runs(window, rows, graph.zero_state(), (0.0, seed + 1))
+        other, *_ = runs(window, rows, graph.zero_state(), learning_rate=0.0, dropout_seed=seed + 1)
         assert other != first, f"{other} with either seed"
 
 
@@ -187,17 +159,16 @@ def test_a_run_is_fed_its_controls(style: str) -> None:
 )
 @pytest.mark.parametrize("cell", [VanillaCell, LSTMCell])
 def test_the_probe_is_the_gradient_by_lag_over_a_few_blocks(
-    monkeypatch: pytest.MonkeyPatch, cell: Any, start: int, most: int, positions: list[int]
+    cell: Any, start: int, most: int, positions: list[int]
 ) -> None:
-    monkeypatch.setattr(windows, "PROBED_POSITIONS", most)
     graph, rows = make_graph(cell=cell(5), dtype="float64"), TASK.rows(BATCH)
     state = tf.nest.map_structure(lambda zeros: zeros + 0.25, graph.zero_state())
     with graph.session() as session:
         before = session.run(list(graph.variables))
-        found = GradientProbe(graph, session).norms(rows, start, state)
+        found = GradientProbe(graph, session, most).norms(rows, start, state)
         norms, expected = gradient_norms(graph), []
         for position in positions:
-            feed = graph.feed(*_cut(rows, position, STEPS), state)
+            feed = graph.feed(*rows.steps(position, position + STEPS), state)
             block, state = session.run([norms, graph.final_state], feed)
             expected.append(block.mean(axis=1))
         assert_close(session.run(list(graph.variables)), before, 0, "variables")
@@ -216,20 +187,13 @@ class Outline:
         self.final_state = num_steps - 1
         self.loss_scale = 1.0
 
-
-class Outlines:
-    def __init__(self, num_steps: int) -> None:
-        self.base = Outline(num_steps)
-
-    def of(self, num_steps: int, newest: int | None = None) -> Outline:
+    def with_steps(self, num_steps: int, loss_steps: str | int | None = None) -> Outline:
         return Outline(num_steps)
 
 
-def outlined(style: str, num_steps: int, stride: int, length: int) -> list[Window]:
-    graphs: Any = Outlines(num_steps)
-    rng = np.random.default_rng(0)
-    course = Course(graphs, length, stride, 0.1, rng, lambda _: np.ones(num_steps))
-    return list(STYLES[style](course))
+def outlined(style: str, num_steps: int, stride: int, length: int) -> tuple[Style, list[Window]]:
+    made = Truncation(style, stride).of(Outline(num_steps), length)
+    return made, list(made.windows(0, lambda _: np.ones(num_steps)))
 
 
 def sizes() -> Iterator[tuple[int, int, int]]:
@@ -242,11 +206,11 @@ def sizes() -> Iterator[tuple[int, int, int]]:
 @pytest.mark.parametrize("style", ["block", "sliding", "full"])
 def test_an_epoch_counts_as_many_steps_as_its_windows(style: str) -> None:
     for num_steps, stride, length in sizes():
-        made = outlined(style, num_steps, stride, length)
+        made, windows = outlined(style, num_steps, stride, length)
         where = f"{style}, width {num_steps}, stride {stride}, row of {length}"
-        counted = [window.new_steps for window in made]
-        assert steps_per_epoch(style, num_steps, stride, length) == sum(counted), where
-        usual = steps_per_update(style, num_steps, stride, length)
+        counted = [window.new_steps for window in windows]
+        assert made.steps_per_epoch == sum(counted), where
+        usual = made.steps_per_update
         # The first window of a row may count more than the others, since none was before it.
         assert set(counted[1:]) <= {usual}, where
         assert counted[0] == (num_steps if style == "sliding" else usual), where
@@ -257,7 +221,7 @@ def test_windows_count_every_step_once_and_hand_on_the_state_before_the_next(sty
     for num_steps, stride, length in sizes():
         counted: list[int] = []
         start = 0
-        for window in outlined(style, num_steps, stride, length):
+        for window in outlined(style, num_steps, stride, length)[1]:
             where = f"{style}, width {num_steps}, stride {stride}, row of {length}: {window.start}"
             assert window.start == start, where
             end = window.start + window.graph.num_steps
@@ -292,10 +256,10 @@ def test_train_counts_an_epoch(style: str, stride: int, updates: int, steps: int
                 break
             counted.append(update.tokens)
     assert (len(counted), sum(counted)) == (updates, BATCH * steps)
-    usual = BATCH * steps_per_update(style, STEPS, stride, LENGTH)
-    budget = steps_per_epoch(style, STEPS, stride, LENGTH) // steps_per_update(style, STEPS, stride, LENGTH)
+    made = truncation.of(graph, LENGTH)
+    usual = made.steps_per_update
     spent = np.cumsum(counted)
-    enough = int(np.argmax(spent >= budget * usual)) + 1
+    enough = int(np.argmax(spent >= made.steps_per_epoch // usual * BATCH * usual)) + 1
     result = run(truncation, epochs=1)
     assert (result.updates, result.tokens) == (enough, spent[enough - 1])
     assert updates - result.updates < STEPS / stride, "the first window counts for several updates, no more"
@@ -345,7 +309,7 @@ def test_every_style_learns(style: str, state: str) -> None:
     graph = UnrolledGraph(GRUCell(5), 8, 50, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
     result = train(
         graph, task, updates=200, state=state, evaluations=1,
-        truncation=Truncation(style, stride=4), listener=Silence(),
+        truncation=Truncation(style, stride=4), callbacks=(),
     )  # fmt: skip
     first, last = result.curve[0].valid_loss, result.curve[-1].valid_loss
     bound = (task.expected_entropy(()) + (task.floor(8) if state == "reset" else task.optimum())) / 2
@@ -382,11 +346,11 @@ def test_the_gradient_of_the_sum_is_that_of_the_mean_times_the_steps(style: str)
         graph = make_graph(dtype="float64", reduction=reduction)
         truncation = Truncation(style, stride=3, seed=5)
         with graph.session() as session:
-            rows, runs = TASK.rows(BATCH), Runs(session)
+            rows, runs = TASK.rows(BATCH), Stepper(session)
             norms = []
-            for window in truncation.windows(Graphs(graph), LENGTH, 0, lambda _: np.ones(STEPS)):
+            for window in truncation.of(graph, LENGTH).windows(0, lambda _: np.ones(STEPS)):
                 session.run(tf.variables_initializer(graph.variables))
-                norms.append((window.graph.options.newest, runs(window, rows, graph.zero_state())[1]))
+                norms.append((window.graph.options.num_loss_steps, runs(window, rows, graph.zero_state())[1]))
         found[reduction] = norms
     for (steps, mean), (_, total) in zip(found["mean"], found["sum"], strict=True):
         steps_of_mean = STEPS if style == "random" else steps
@@ -401,13 +365,14 @@ def balance(num_steps: int, tokens: int, style: str = "block", rate: float = 0.0
     from tf_rnn.cells import InfluenceCell  # noqa: PLC0415
 
     graph = UnrolledGraph(
-        InfluenceCell(), num_steps, 1, 0, 1, input_kind="none", loss="squared_error", loss_steps="last",
+        InfluenceCell(), num_steps, 1, 0, 1, input_kind="none", loss="squared_error",
+        loss_steps="last" if style == "block" else "all",
         readout="none", optimizer="sgd", learning_rate=rate,
     )  # fmt: skip
     with graph.session(threads=1) as session:
         result = train(
             graph, Influence(), tokens=tokens, session=session, evaluations=1,
-            truncation=Truncation(style, seed=seed), listener=Silence(),
+            truncation=Truncation(style, seed=seed), callbacks=(),
         )  # fmt: skip
     assert result.curve[0].valid_loss == pytest.approx(16, abs=1e-4)
     return result.evaluation.loss

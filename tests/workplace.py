@@ -21,11 +21,11 @@ from model_helpers import keep_run, made_up_text, write_splits
 from tf_rnn.__main__ import OUT_OF_MEMORY
 from tf_rnn.analysis import cost
 from tf_rnn.cells import LSTMCell
-from tf_rnn.cli import compare, recommend
+from tf_rnn.comparison import comparing, recommending
 from tf_rnn.inference import export, load, sampling
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text, corpus
-from tf_rnn.training.meter import Meter
+from tf_rnn.training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -79,12 +79,12 @@ def little_work() -> Iterator[None]:
         raise OptionError("data", f"could not be fetched for {name!r}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Meter, "is_spent", property(lambda meter: meter.record.updates >= 2))
+        patch.setattr(Stopwatch, "is_spent", property(lambda watch: watch._history.updates >= 2))
         patch.setattr(sampling, "_draw", lambda *how: itertools.islice(drawn(*how), 99))
         for name, value in {"BUILDS": 1, "ROUNDS": 1, "TRACES": 1, "SECONDS_PER_ROUND": 0.0}.items():
             patch.setattr(cost, name, value)
-        for command in (compare, recommend):
-            patch.setattr(command, "sweep", reached)
+        for module in (comparing, recommending):
+            patch.setattr(module, "run_comparison", reached)
         patch.setattr(corpus, "fetch", no_network)
         yield
 

@@ -1,6 +1,6 @@
-"""Unrolled recurrent networks as lists of tensors, and how wide to unroll them.
+"""Unrolled recurrent networks as lists of tensors, and how long to unroll them.
 
-Everything that needs TensorFlow is loaded when it is first used.
+Sub-packages are loaded when they are first used, TensorFlow with the first of them that needs it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tf_rnn import analysis as analysis
     from tf_rnn import cells as cells
+    from tf_rnn import comparison as comparison
+    from tf_rnn import graph as graph
+    from tf_rnn import inference as inference
     from tf_rnn import tasks as tasks
+    from tf_rnn import training as training
+    from tf_rnn import training_run as training_run
+    from tf_rnn.experiment import Experiment as Experiment
+    from tf_rnn.experiment import resume as resume
     from tf_rnn.graph import StepGraph as StepGraph
     from tf_rnn.graph import UnrolledGraph as UnrolledGraph
     from tf_rnn.graph import unroll as unroll
@@ -18,39 +26,51 @@ if TYPE_CHECKING:
     from tf_rnn.inference import Stepper as Stepper
     from tf_rnn.inference import load as load
     from tf_rnn.options import OptionError as OptionError
+    from tf_rnn.setup import Setup as Setup
     from tf_rnn.training import DivergedError as DivergedError
     from tf_rnn.training import Schedule as Schedule
     from tf_rnn.training import Truncation as Truncation
     from tf_rnn.training import train as train
 
-_MODULES = ("cells", "tasks")
+_MODULES = ("analysis", "cells", "comparison", "graph", "inference", "tasks", "training", "training_run")
 _NAMES = {
     "DivergedError": "training",
+    "Experiment": "experiment",
     "Model": "inference",
     "OptionError": "options",
     "Schedule": "training",
+    "Setup": "setup",
     "StepGraph": "graph",
     "Stepper": "inference",
     "Truncation": "training",
     "UnrolledGraph": "graph",
     "load": "inference",
+    "resume": "experiment",
     "train": "training",
     "unroll": "graph",
 }
 
 __all__ = [
     "DivergedError",
+    "Experiment",
     "Model",
     "OptionError",
     "Schedule",
+    "Setup",
     "StepGraph",
     "Stepper",
     "Truncation",
     "UnrolledGraph",
+    "analysis",
     "cells",
+    "comparison",
+    "graph",
+    "inference",
     "load",
+    "resume",
     "tasks",
     "train",
+    "training",
     "unroll",
 ]
 

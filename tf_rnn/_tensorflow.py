@@ -1,15 +1,17 @@
-"""The one place that imports TensorFlow, quietly, and hands on its version 1 API as `tf`.
+"""The one place that imports TensorFlow: quietly, and not before it is used.
 
-`CallableOptions`, which says what a prepared run feeds and fetches, has no name in that API.
+`tf` is TensorFlow's version 1 API. Its first attribute access imports TensorFlow; every attribute that was
+accessed once is then an ordinary attribute.
 
-TensorFlow writes notes about its kernels and about missing drivers straight to file descriptor 2,
-before any Python setting can stop it. The descriptor is therefore turned to a temporary file
-during the import; where the import fails, what was written is shown after all.
+TensorFlow writes notes about its kernels and about missing drivers straight to file descriptor 2, before
+any Python setting can stop it. The descriptor is therefore redirected to a temporary file during the import;
+if the import fails, the notes are shown.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -31,26 +33,49 @@ def _quiet_standard_error() -> Iterator[None]:
         return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
-        kept = os.dup(STANDARD_ERROR)
+        saved = os.dup(STANDARD_ERROR)
         os.dup2(notes.fileno(), STANDARD_ERROR)
         try:
             yield
         except BaseException:
             notes.seek(0)
-            os.write(kept, notes.read())
+            os.write(saved, notes.read())
             raise
         finally:
-            os.dup2(kept, STANDARD_ERROR)
-            os.close(kept)
+            os.dup2(saved, STANDARD_ERROR)
+            os.close(saved)
 
 
-def _import_tensorflow() -> tuple[Any, Any]:
+@functools.cache
+def _tensorflow() -> Any:
+    """TensorFlow, imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _quiet_standard_error():
-        import tensorflow  # noqa: ICN001, PLC0415 (the import itself has to be quiet)
-        from tensorflow.core.protobuf import config_pb2  # noqa: PLC0415
+        import tensorflow  # noqa: ICN001, PLC0415 (the import has to be quiet)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return tensorflow.compat.v1, config_pb2.CallableOptions
+    return tensorflow
 
 
-tf, CallableOptions = _import_tensorflow()
+class _Lazy:
+    """TensorFlow's version 1 API, imported on first use."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what inspection looks for is no use
+            raise AttributeError(name)
+        value = getattr(_tensorflow().compat.v1, name)
+        setattr(self, name, value)
+        return value
+
+    def __reduce__(self) -> str:
+        return "tf"
+
+
+tf: Any = _Lazy()
+
+
+def CallableOptions(**options: Any) -> Any:  # noqa: N802 (TensorFlow's name, which version 1 lacks)
+    """What a prepared run feeds and fetches."""
+    _tensorflow()
+    from tensorflow.core.protobuf import config_pb2  # noqa: PLC0415
+
+    return config_pb2.CallableOptions(**options)

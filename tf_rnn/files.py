@@ -1,4 +1,4 @@
-"""What commands leave on disk: files that are there as a whole or not at all, and how they look."""
+"""Files and folders of results: atomic writing, JSON, paths."""
 
 from __future__ import annotations
 
@@ -6,45 +6,38 @@ import contextlib
 import hashlib
 import json
 import math
+import numbers
 import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
-from tf_rnn.options import OptionError, shown
+from tf_rnn.options import OptionError
+from tf_rnn.options.rules import Path as FolderPath
 from tf_rnn.run_config import require_run_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# In the folder of a run; each of its checkpoints has a manifest. An exported model has a signature.
+# In the folder of a run, and in that of an exported model.
 CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
-MANIFEST, SIGNATURE = "manifest.json", "signature.json"
+SIGNATURE = "signature.json"
 ELSEWHERE = "choose another folder"
+# Given as the folder for results: one in this folder, named after the options.
+NAMED = Path("results")
 
 
 def as_path(option: str, value: Any) -> Path:
-    """Returns `value` as a path, or raises OptionError unless TensorFlow can write there, too.
-
-    Nothing, as of a variable that is not set, is no path, and UTF-8 must have its name.
-    """
-    try:
-        name = os.fspath(value)
-        name.encode()
-    except (TypeError, AttributeError, UnicodeEncodeError) as error:
-        raise OptionError(option, f"must be the path of a folder, got {shown(value)}") from error
-    if not name or "\0" in name:
-        raise OptionError(option, f"must be the path of a folder, got {shown(value)}")
-    return Path(name)
+    """Returns `value` as a path, or raises OptionError; see `tf_rnn.options.rules.Path`."""
+    return FolderPath().check(option, value)
 
 
 def make_folder(option: str, folder: Path) -> None:
-    """Makes a folder for results, unless it is there.
+    """Makes a folder for results, unless it exists.
 
     Raises:
-        OptionError: For `option`, if the folder cannot be made or written, or would not last.
+        OptionError: For `option`, if it cannot be made or written.
     """
-    require_lasting(option, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -56,19 +49,8 @@ def make_folder(option: str, folder: Path) -> None:
         ) from error
 
 
-def require_lasting(option: str, folder: Path) -> None:
-    """Raises OptionError if a folder lies among a run's checkpoints, of which the oldest are cleared away."""
-    real = Path(os.path.realpath(folder))
-    for place in (real, *real.parents):
-        if place.name == CHECKPOINTS and next(place.glob(f"checkpoint-*/{MANIFEST}"), None):
-            raise OptionError(option, f"must lie elsewhere than a run's checkpoints, got {str(folder)!r}")
-
-
 def is_there(path: Path, name: str = "") -> bool:
-    """Whether there is something at a path, or of a name in a folder.
-
-    Where none can be (a path that is too long, or has a null character) there is nothing.
-    """
+    """Whether a path exists, or a name in a folder; no impossible path (too long, a null character) does."""
     try:
         return (path / name).exists()
     except (OSError, ValueError):
@@ -76,20 +58,20 @@ def is_there(path: Path, name: str = "") -> bool:
 
 
 def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """Makes a folder for results of one configuration, and notes the configuration in it.
+    """Makes a folder for results of one configuration, and writes the configuration to it.
 
     Args:
-        folder: Where; it may hold results of the same configuration already.
+        folder: The folder; it may already hold results of the same configuration.
         identity: The configuration.
 
     Returns:
-        The configuration as JSON keeps it.
+        The configuration as read from JSON.
 
     Raises:
         OptionError: For `out`, if the folder cannot be written, or holds results of another
-            configuration, or damaged ones. Nothing is overwritten then.
+            configuration or damaged ones, which are not overwritten.
     """
-    kept: dict[str, Any] = json.loads(json.dumps(identity))
+    kept: dict[str, Any] = json.loads(json.dumps(identity, default=as_json_number))
     make_folder("out", folder)
     if is_there(folder, CONFIG):
         require_same(folder, read_json(folder / CONFIG), kept)
@@ -98,7 +80,7 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def require_new(folder: Path) -> None:
-    """Raises OptionError if a folder holds results already."""
+    """Raises OptionError for `out` if a folder already holds results."""
     if is_there(folder, CONFIG) or is_there(folder, CHECKPOINTS):
         raise OptionError(
             "out",
@@ -107,7 +89,7 @@ def require_new(folder: Path) -> None:
 
 
 def require_no_links(option: str, folder: Path) -> None:
-    """Raises OptionError if what is written into a run's folder would come to lie somewhere else."""
+    """Raises OptionError if a run's folder has symbolic links, which would be written through."""
     for top in (folder / CHECKPOINTS, folder / SUMMARIES):
         for path in (top, *top.rglob("*")):
             if path.is_symlink():
@@ -130,7 +112,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """The configuration of the run in a folder.
 
     Raises:
-        OptionError: For `resume`, if there is none, or it cannot be read, or belongs to an exported model.
+        OptionError: For `resume`, if it is missing, cannot be read, or belongs to an exported model.
     """
     folder = as_path("resume", folder)
     if is_there(folder, SIGNATURE):
@@ -149,10 +131,10 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def usable_config(option: str, folder: Path, config: Any) -> dict[str, Any]:
-    """Returns the configuration that was found in a run's folder, see `require_run_config`.
+    """Checks the configuration in a run's folder, see `require_run_config`.
 
     Raises:
-        OptionError: For `option`, if it is none.
+        OptionError: For `option`, if it is not valid.
     """
     try:
         return require_run_config(config)
@@ -164,7 +146,7 @@ def usable_config(option: str, folder: Path, config: Any) -> dict[str, Any]:
 
 
 def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    """Raises OptionError for `out` unless two configurations are equal, naming what is not."""
+    """Raises OptionError for `out`, naming the first difference, unless two configurations are equal."""
     for name in sorted({*there, *here}):
         if there.get(name) != here.get(name):
             raise OptionError(
@@ -175,7 +157,7 @@ def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> N
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether a path is a file of its folder: no link to somewhere else, and nothing that never ends."""
+    """Whether a path is a regular file, not a link or a device."""
     return is_there(path) and path.is_file() and not path.is_symlink()
 
 
@@ -197,7 +179,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def damaged(path: Path) -> OptionError:
-    """The error of a file that should hold results and does not."""
+    """The error for a file of results that cannot be read."""
     return OptionError("out", f"must hold undamaged results, {str(path)!r} cannot be read; {ELSEWHERE}")
 
 
@@ -206,42 +188,51 @@ def _refuse(constant: str) -> Never:
 
 
 def folder_name(command: str, identity: dict[str, Any]) -> str:
-    """A folder name for results: readable, and different for another configuration."""
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
+    """A readable folder name that differs between configurations."""
+    digest = hashlib.sha256(
+        json.dumps(identity, sort_keys=True, default=as_json_number).encode()
+    ).hexdigest()[:6]
     return f"{command}-{identity['task']}-{identity['cell']}-{identity['state_size']}-{digest}"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, standard JSON only: nan is refused; see `write_text`."""
+    """Writes standard JSON, which has no nan; see `write_text`."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8; what UTF-8 does not have, as a strange byte in an argument, is escaped.
+    """Writes a text file in UTF-8; characters that it lacks (a stray byte of an argument) are escaped.
 
     Raises:
-        OptionError: For `out`, if it cannot be written; what was there before still is.
+        OptionError: For `out`, if it cannot be written; the file is unchanged then.
     """
-    with _replacing(path) as partial, partial.open("x", encoding="utf-8", errors="backslashreplace") as file:
+    with replacing(path) as partial, partial.open("x", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def write_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG; see `write_text`."""
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=130)
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place if nothing goes wrong, and else goes away."""
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` to write to, which replaces it afterwards, or is removed on an error.
+
+    Both the file and its folder are synced, so that the file outlives a loss of power.
+
+    Raises:
+        OptionError: For `out`, if it cannot be written; the file at `path` is unchanged then.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.unlink(missing_ok=True)  # it may be a link to somewhere else
+        partial.unlink(missing_ok=True)  # it may be a link
         yield partial
+        _sync(partial)  # a full disk may be reported only here
         partial.replace(path)
+        with contextlib.suppress(OSError):  # some systems do not open folders
+            _sync(path.parent)
     except OSError as error:
         reason = error.strerror or error
         raise OptionError("out", f"could not be written: {reason} ({str(path)!r})") from error
@@ -250,8 +241,29 @@ def _replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def as_json_number(value: Any) -> int | float:
+    """A number of another type, a fraction or one of NumPy say, for `json.dumps(default=...)`.
+
+    Raises:
+        TypeError: If it is not a number.
+    """
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError(f"{value!r} is not a number")
+
+
 def plain(value: Any) -> Any:
-    """The value as standard JSON can hold it: numbers that are not finite become None."""
+    """The value for standard JSON: numbers that are not finite become None."""
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

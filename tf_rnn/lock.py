@@ -1,14 +1,13 @@
-"""One writer at a time: what a command writes to is held by it until it is done.
+"""Locks: one command at a time writes to a folder.
 
-The lock is the operating system's, on an open file. It ends with the process, however that ends: there is
-nothing to clear away after a crash. It holds between machines, too, where a network file system has locks
-(NFS and SMB do); where there are none, a line says so, and work goes on.
+The lock is that of the `filelock` package on a file in the folder. Locks are released when their process
+dies. They hold between machines, too, where a network file system has locks; where there are none, a
+warning is printed and work continues.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
 import sys
@@ -22,41 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = ".lock"
-NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-# Windows lets nobody read what is locked: the lock stands behind what the file says.
-LOCKED_BYTE = 1024
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-
-    def _clear(path: Path, descriptor: int) -> None:
-        os.close(descriptor)  # what is open cannot be cleared away
-        path.unlink()
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _clear(path: Path, descriptor: int) -> None:
-        try:  # while it is held: a file of this name that comes after it is another one's
-            path.unlink()
-        finally:
-            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def made_and_held(option: str, folder: Path) -> Iterator[None]:
-    """Makes a folder unless it is there, and holds it; if nothing comes to be in it, it goes away again.
+    """Makes a folder unless it exists, and locks it; folders that it made and that stay empty are removed.
 
     Raises:
-        OptionError: For `option`, if the folder cannot be made or written, or somebody else holds it.
+        OptionError: For `option`, if the folder cannot be made or written, or is in use.
     """
     made = [place for place in (folder, *folder.parents) if _is_missing(place)]
     try:
@@ -72,16 +44,16 @@ def made_and_held(option: str, folder: Path) -> Iterator[None]:
 def _is_missing(folder: Path) -> bool:
     try:
         return not folder.exists()
-    except OSError:  # what is wrong with it is told when it is made
+    except OSError:  # `make_folder` reports it
         return False
 
 
 @contextlib.contextmanager
 def held(option: str, folder: Path) -> Iterator[None]:
-    """Keeps all others from writing to a folder that is there.
+    """Locks an existing folder.
 
     Raises:
-        OptionError: For `option`, if somebody else holds it, or it cannot be written.
+        OptionError: For `option`, if it is in use or cannot be written.
     """
     with locked(option, folder / LOCK, folder):
         yield
@@ -89,68 +61,44 @@ def held(option: str, folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(option: str, path: Path, folder: Path) -> Iterator[None]:
-    """Holds a lock file, which is there for as long as it is held.
+    """Holds a lock file, which exists for as long as it is held.
 
     Args:
-        option: What an error is about.
+        option: The option named in an error.
         path: The file.
-        folder: What is kept from others by it.
+        folder: The folder that it protects.
 
     Raises:
-        OptionError: If somebody else holds it, or it cannot be made.
+        OptionError: If another command holds it, or it cannot be made.
     """
-    descriptor = _acquired(option, path, folder)
+    from filelock import FileLock, Timeout  # noqa: PLC0415 (it takes longer to load than --help may)
+
     try:
-        with contextlib.suppress(OSError):  # a disk that is full, which the work itself will notice
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        path.open("a").close()  # an error of the folder is not one of its locks
+    except OSError as error:
+        message = f"must be a folder that can be written, got {str(folder)!r} ({error.strerror})"
+        raise OptionError(option, message) from error
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        message = f"must be a folder that no other command is writing to, got {str(folder)!r}"
+        raise OptionError(option, f"{message} ({_holder(path)} is)") from error
+    except OSError as error:
+        warning = f"no locks in {str(folder)!r} ({error.strerror}): make sure that nothing else writes there"
+        print(warning, file=sys.stderr)
+    try:
+        with contextlib.suppress(OSError):  # a full disk, which the work itself will notice
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
-        with contextlib.suppress(OSError):
-            _clear(path, descriptor)
+        with contextlib.suppress(OSError):  # while it is held: a file of this name after it is another one
+            path.unlink()
+        lock.release()
 
 
-def _acquired(option: str, path: Path, folder: Path) -> int:
-    """The descriptor of a lock file that this process holds."""
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise OptionError(
-                option, f"must be a folder that can be written, got {str(folder)!r} ({error.strerror})"
-            ) from error
-        try:
-            _lock(descriptor)
-        except OSError as error:
-            if error.errno not in NO_LOCKS_HERE:
-                holder = _read(descriptor)
-                os.close(descriptor)
-                raise OptionError(
-                    option,
-                    f"must be a folder that no other command is writing to, got {str(folder)!r} "
-                    f"({holder} is)",
-                ) from error
-            warning = (
-                f"no locks in {str(folder)!r} ({error.strerror}): nothing else must write there meanwhile"
-            )
-            print(warning, file=sys.stderr)
-            return descriptor
-        if _is_at(path, descriptor):
-            return descriptor
-        os.close(descriptor)  # whoever had it has cleared it away in between
-
-
-def _read(descriptor: int) -> str:
-    """Who holds a lock, in words."""
+def _holder(path: Path) -> str:
+    """The process that holds a lock, in words."""
     with contextlib.suppress(OSError):
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return os.read(descriptor, LOCKED_BYTE).decode(errors="replace") or "another process"
+        return path.read_text(encoding="utf-8", errors="replace") or "another process"
     return "another process"
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether a file is still the one of its name."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

@@ -1,11 +1,11 @@
-"""How a run was set up, as its folder keeps it: what has this form is one, and may come from anybody.
+"""Schema of a run's config.json, checked on reading since the file may have been edited; rules of resuming.
 
     cell        a list of layers: the cell's name under "cell", its options
     graph       the options of the graph
     task        name, options, and of a text its sha256
     training    budget, state, evaluations, truncation, schedule, patience, seed
 
-What cells and tasks make of their options they say themselves, when they are made.
+Cells and tasks check their own options when they are made.
 """
 
 from __future__ import annotations
@@ -15,29 +15,47 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options import (
     BUDGETS,
-    STATES,
-    STYLES,
+    SCHEDULES_OVER_BUDGET,
     GraphOptions,
     OptionError,
     require_choice,
-    require_fraction,
-    require_positive,
     require_schedule,
-    require_whole,
     shown,
+)
+from tf_rnn.options.declared import (
+    LENGTH_OPTIONS,
+    NETWORK_OPTIONS,
+    PATIENCE,
+    SEED,
+    SETUP_OPTIONS,
+    TASK_OPTIONS,
+    TRAINING_OPTIONS,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-TRAINING = ("budget", "state", "evaluations", "truncation", "schedule", "patience", "seed")
+    from tf_rnn.options import Option
+
+# The options of a training run, whether it is new or resumed.
+RUN_OPTIONS: dict[str, Option] = {
+    **SETUP_OPTIONS,
+    **LENGTH_OPTIONS,
+    **TRAINING_OPTIONS,
+    "patience": PATIENCE,
+}
+# The parts of "training" that are options themselves, and the records among them by their keys.
+TRAINING = {"state": TRAINING_OPTIONS["state"], "evaluations": TRAINING_OPTIONS["evaluations"]}
+TRAINING |= {"patience": PATIENCE, "seed": SEED}
+TRUNCATION = {name: NETWORK_OPTIONS[name] for name in ("style", "stride", "tolerance")} | {"seed": SEED}
+RECORDS = ("budget", "truncation", "schedule")
 
 
 def require_run_config(config: Any) -> dict[str, Any]:
     """Returns a run's configuration, with all options of the graph.
 
     Raises:
-        OptionError: Naming the part, if it is none.
+        OptionError: Naming the part that is wrong.
     """
     _require_keys("config", config, ("cell", "graph", "task", "training"))
     _require_layers(config["cell"])
@@ -74,24 +92,92 @@ def _require_task(task: Any) -> None:
 
 
 def _require_training(training: Any) -> None:
-    _require_keys("training", training, TRAINING)
-    budget, truncation, schedule = training["budget"], training["truncation"], training["schedule"]
+    _require_keys("training", training, (*RECORDS, *TRAINING))
+    budget, truncation, schedule = (training[name] for name in RECORDS)
     _require_exactly("budget", budget, {"kind", "amount"})
-    require_positive(require_choice("budget", budget["kind"], BUDGETS), budget["amount"])
-    require_choice("state", training["state"], STATES)
-    _require_exactly("truncation", truncation, {"style", "stride", "tolerance", "seed"})
-    require_choice("style", truncation["style"], STYLES)
-    require_whole("stride", truncation["stride"])
-    require_fraction("tolerance", truncation["tolerance"])
-    require_whole("seed", truncation["seed"], at_least=0)
+    LENGTH_OPTIONS[require_choice("budget", budget["kind"], BUDGETS)].check(budget["amount"])
+    _require_exactly("truncation", truncation, set(TRUNCATION))
+    for name, option in TRUNCATION.items():
+        option.check(truncation[name])
     _require_exactly("schedule", schedule, {"name", "decay", "decay_after"})
     require_schedule(schedule["name"], schedule["decay"], schedule["decay_after"])
-    require_whole("seed", training["seed"], at_least=0)
-    for option in ("evaluations", "patience"):
-        if training[option] is not None:
-            require_whole(option, training[option])
+    for name, option in TRAINING.items():
+        option.check(training[name])
 
 
 def _require_exactly(name: str, value: Any, keys: set[str]) -> None:
     if not isinstance(value, dict) or set(value) != keys:
         raise OptionError(name, f"must have the keys {', '.join(sorted(keys))}, got {shown(value)}")
+
+
+# --- resuming -----------------------------------------------------------------------------------------
+
+
+def options_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a run was started with and that a resumed run must keep, by name.
+
+    Args:
+        config: The run's configuration.
+    """
+    graph, training = config["graph"], config["training"]
+    schedule = training["schedule"]
+    known = {
+        "task": config["task"]["name"],
+        **config["task"]["options"],
+        **config["cell"][0],
+        "num_layers": len(config["cell"]),
+        **graph,
+        "tied": graph["readout"] == "tied",
+        **training["truncation"],
+        "state": training["state"],
+        "schedule": schedule["name"],
+        "decay": schedule["decay"],
+        "decay_after": schedule["decay_after"],
+        "evaluations": training["evaluations"],
+        "seed": training["seed"],
+    }
+    fixed = [name for name, option in RUN_OPTIONS.items() if not option.may_change]
+    return {name: known[name] for name in fixed if name in known}
+
+
+def require_resumable(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises OptionError unless a run can be resumed with some options.
+
+    Args:
+        config: The run's configuration.
+        given: The options, checked, by name.
+    """
+    _require_same_budget(config["training"], given)
+    kept = options_of_run(config)
+    for name, value in given.items():
+        if RUN_OPTIONS[name].may_change:
+            continue
+        if name not in kept:
+            raise OptionError(name, f"must be left out with resume, as the run has none, got {value!r}")
+        before = tuple(kept[name]) if isinstance(kept[name], list) else kept[name]
+        if value != before:
+            raise OptionError(name, f"must stay {kept[name]!r} in a resumed run, got {value!r}")
+
+
+def _require_same_budget(training: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    schedule, budget = training["schedule"]["name"], training["budget"]
+    if schedule not in SCHEDULES_OVER_BUDGET:
+        return
+    for name in BUDGETS:
+        if name in given and (name, given[name]) != (budget["kind"], budget["amount"]):
+            raise OptionError(
+                name,
+                f"must be left out with resume, as the schedule {schedule} depends on the budget of "
+                f"{budget['amount']:,.10g} {budget['kind']}, got {given[name]:,.10g}",
+            )
+
+
+def changed_graph(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the graph among those of a resumed run."""
+    names = {field.name for field in dataclasses.fields(GraphOptions)}
+    return {name: value for name, value in given.items() if name in names and RUN_OPTIONS[name].may_change}
+
+
+def changed_task(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the task among those of a resumed run."""
+    return {name: given[name] for name in given if name in TASK_OPTIONS and RUN_OPTIONS[name].may_change}

@@ -1,1 +1,1 @@
-"""The same model on the same data with the same arithmetic, in several libraries, measured in turns."""
+"""Comparison of libraries that train the same model on the same data, measured in alternating turns."""

@@ -1,4 +1,4 @@
-"""What the commands of this package have in common."""
+"""Exit statuses and output shared by the benchmark commands."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from benchmarks.side_by_side.processes import PeerError
-from tf_rnn.cli.options import BAD_INPUT
+from tf_rnn.cli.parser import BAD_INPUT
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERRUPTED = 130
-WIDE_ENOUGH = 130  # columns that a table needs where there is no terminal that has some
+WIDE_ENOUGH = 130  # columns, where the output is not a terminal
 
 
 def exit_status(name: str, run: Callable[[], None]) -> int:
-    """Runs a command whose command line has been read.
+    """Runs a command and turns its errors into an exit status and one line on standard error.
 
     Args:
-        name: The command's.
-        run: What to do.
+        name: Name of the command.
+        run: Its body, called without arguments.
 
     Returns:
-        0 done, 1 nothing to compare with, 2 bad input, 130 interrupted; if it is not 0, a line on
-        standard error says why.
+        0 on success, 1 if there is no reference to compare with, 2 on bad input, 130 if interrupted.
     """
     try:
         run()
@@ -36,7 +35,7 @@ def exit_status(name: str, run: Callable[[], None]) -> int:
     except PeerError as error:
         return _fail(name, str(error), 1)
     except KeyboardInterrupt:
-        return _fail(name, "interrupted; what is finished is kept", INTERRUPTED)
+        return _fail(name, "interrupted; finished configurations are saved", INTERRUPTED)
     return 0
 
 
@@ -46,11 +45,11 @@ def _fail(name: str, line: str, status: int) -> int:
 
 
 def output() -> Console:
-    """Where tables go: standard output."""
+    """Console on standard output, wide enough for the tables."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, WIDE_ENOUGH))
 
 
 def say(line: str, console: Console | None = None) -> None:
-    """Prints a line as it is, on standard error as a rule."""
+    """Prints a line without markup, by default to standard error."""
     (console or Console(stderr=True)).print(line, highlight=False, markup=False, soft_wrap=True)

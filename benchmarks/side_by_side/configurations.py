@@ -1,4 +1,4 @@
-"""What is trained: model, sizes and optimizer of each configuration."""
+"""Configurations to measure: model, sizes and optimizer of each."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ GATES = {"vanilla": 1, "gru": 3, "lstm": 4}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A recurrent network for classes and how it is trained.
+    """A recurrent classifier and how it is trained.
 
     Attributes:
-        name: One letter.
-        title: In words.
+        name: A letter.
+        title: A short description.
         cell: "vanilla" (tanh), "gru" (reset gate after the product) or "lstm".
-        num_layers: Layers upon each other.
+        num_layers: Stacked layers.
         state_size: Units of each layer.
-        num_classes: Classes read, and classes predicted.
-        is_embedded: Whether classes are read as learnt vectors of `state_size`; else as unit vectors.
-        batch_size: Examples side by side.
+        num_classes: Input classes, and output classes.
+        is_embedded: Whether inputs are learnt embeddings of size `state_size`, otherwise one-hot.
+        batch_size: Rows of a batch.
         num_steps: Width of the graph.
         optimizer: "sgd", "adam" (0.9, 0.999, 1e-8, as in TensorFlow 1) or "adagrad" (starting at 0.1).
-        learning_rate: The optimizer's rate.
-        clip_norm: Upper limit on the norm of the true gradient, or None.
-        reduction: "mean" of the losses over batch and steps, or "sum" over steps of the batch's mean.
-        steps: Training steps between two changes of turn.
+        learning_rate: The learning rate.
+        clip_norm: Upper limit on the global norm of the gradient, or None.
+        reduction: "mean" of the losses over batch and steps, or "sum" over steps of the batch means.
+        steps: Training steps per turn.
     """
 
     name: str
@@ -45,17 +45,17 @@ class Configuration:
 
     @property
     def tokens(self) -> int:
-        """Examples times steps: what one training step learns from."""
+        """Tokens per training step: rows times steps."""
         return self.batch_size * self.num_steps
 
     @property
     def loss_scale(self) -> float:
-        """What the mean loss is multiplied by before its gradient is taken."""
+        """Factor of the mean loss before its gradient is taken."""
         return float(self.num_steps) if self.reduction == "sum" else 1.0
 
     @property
     def line(self) -> str:
-        """All of it in one line, for a person to read."""
+        """One-line description."""
         inputs = "embedded" if self.is_embedded else "one-hot"
         clip = f", clip {self.clip_norm:g}" if self.clip_norm else ""
         reduction = ", summed over steps" if self.reduction == "sum" else ""
@@ -136,7 +136,7 @@ CONFIGURATIONS = {configuration.name: configuration for configuration in _ALL}
 
 
 def growth_configuration(num_steps: int) -> Configuration:
-    """The network whose growth with the width is measured: B with 128 units a layer."""
+    """Configuration B with 128 units per layer, at the given width."""
     steps = max(1, 1000 // num_steps)
     return dataclasses.replace(
         _CHARACTERS, name=f"n = {num_steps}", state_size=128, num_steps=num_steps, steps=steps

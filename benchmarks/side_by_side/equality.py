@@ -1,4 +1,4 @@
-"""Whether two libraries do the same work: the same losses, step by step, from the same weights."""
+"""Check that two libraries do the same work: equal losses, step by step, from equal weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ TOLERANCE = 1e-4
 
 
 def largest_difference(losses: Sequence[float], reference: Sequence[float]) -> float:
-    """The largest distance between losses of the same step; inf where one is no number."""
+    """Largest difference between losses of the same step; inf if one of them is not finite."""
     return max(_distance(one, other) for one, other in zip(losses, reference, strict=True))
 
 
 def inequality(losses: Sequence[float], reference: Sequence[float]) -> str | None:
-    """What shows that two trainings are not the same, in words; None if they are.
+    """Describes the first step at which the losses differ; None if they agree within TOLERANCE.
 
     Args:
-        losses: Mean loss before the first training step and after each of the next.
-        reference: The same, of what is right.
+        losses: Mean loss before the first training step and after each following one.
+        reference: The correct losses, likewise.
     """
     for steps, (loss, right) in enumerate(zip(losses, reference, strict=True)):
         if _distance(loss, right) > TOLERANCE:

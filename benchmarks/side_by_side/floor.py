@@ -1,4 +1,4 @@
-"""How fast it could be: the matrix products of a training step at the machine's best rate."""
+"""Lower bound on the step time: its matrix products at the machine's best rate."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ PRODUCTS = 3
 def training_operations(configuration: Configuration) -> int:
     """Floating point operations of one training step's matrix products.
 
-        forward, a token:  2 (in + d) gates d  a layer,  2 d classes  for the readout
+        forward, per token:  2 (in + d) gates d  for a layer,  2 d classes  for the readout
         forward and backward:  three times that
 
-    Looking up a row (of an embedding, or of the kernel for a unit vector) is no product. Everything
-    else, from the gates to the optimizer, is left out: it would cost nothing where a processor were
-    infinitely quick at what is not a product.
+    A row lookup (in an embedding, or in the kernel for a one-hot input) does not count as a product.
+    Everything else, from the gates to the optimizer, is left out, so the result is a lower bound.
 
     Args:
-        configuration: What is trained.
+        configuration: Model and sizes.
     """
     d = configuration.state_size
     columns = GATES[configuration.cell] * d
@@ -36,5 +35,5 @@ def training_operations(configuration: Configuration) -> int:
 
 
 def floor_milliseconds(configuration: Configuration, operations_per_second: float) -> float:
-    """The time that these products take at a rate."""
+    """Time of these products at the given rate, in milliseconds."""
     return 1000 * training_operations(configuration) / operations_per_second

@@ -1,4 +1,4 @@
-"""The picture of how costs grow with the width."""
+"""Plot of costs against graph width."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 PANELS = {
     "build (s)": ("build_seconds", 1.0),
     "first run (s)": ("first_run_seconds", 1.0),
-    "a training step (ms)": ("step_milliseconds", 1.0),
+    "training step (ms)": ("step_milliseconds", 1.0),
     "memory (MB)": ("memory_bytes", 1e-6),
 }
 
 
 def plot_growth(path: Path, growth: Growth, title: str) -> None:
-    """Draws four costs over the width, both axes logarithmic: what is linear is a line of slope 1.
+    """Plots four costs against width on logarithmic axes, where linear growth has slope 1.
 
     Args:
-        path: The PNG to write.
-        growth: What to draw.
-        title: Above the panels.
+        path: PNG file to write.
+        growth: The measurements.
+        title: Title above the panels.
     """
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)

@@ -1,4 +1,4 @@
-"""The page and the picture of how costs grow with the width."""
+"""Report on how costs grow with graph width."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from benchmarks.side_by_side.configurations import growth_configuration
 from benchmarks.side_by_side.peers import OWN
 from benchmarks.side_by_side.tables import milliseconds
 from benchmarks.side_by_side.widths import NAIVE, NAIVE_UP_TO
-from tf_rnn.comparison.tables import Table, as_markdown, number
 from tf_rnn.files import plain, write_json, write_text
+from tf_rnn.reporting import Table, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +25,15 @@ PLOT = "growth.png"
 RATIOS = {"start": "start_seconds", "step": "step_milliseconds", "memory": "memory_bytes"}
 
 HOW = f"""\
-Each number is the median over processes started for it alone; the training steps of one width are
-measured in turns. **build** is everything from the arrays to a model that can run, **first run** the
-first training step, **start** both together. **memory** is how much the largest size of the process
-grew from before building, after the library was loaded. `naive` is the cell called once for each step
-with `tf.gradients`, as plain lists, in a session with TensorFlow's own settings, up to n = {NAIVE_UP_TO}."""
+Each number is a median over fresh processes; training steps of one width are measured in alternating
+turns. **build** is the time from the weight arrays to a model that can run, **first run** the first
+training step, **start** their sum. **memory** is how much the peak memory of the process grew from
+before building, after the library was loaded. `naive` calls the cell once per step, keeps plain lists
+and uses `tf.gradients`, in a session with TensorFlow's default settings, up to n = {NAIVE_UP_TO}."""
 
 
 def growth_table(growth: Growth) -> Table:
-    """A row for each width and way."""
+    """Tabulates the costs, a row for each width and variant."""
     header = [
         "width",
         "",
@@ -49,7 +49,7 @@ def growth_table(growth: Growth) -> Table:
         for series in growth.series
         if (point := growth.point(series, width)) is not None
     ]
-    return Table("What a graph costs as it grows wider", header, [_row(growth, point) for point in points])
+    return Table("Costs by graph width", header, [_row(growth, point) for point in points])
 
 
 def _row(growth: Growth, point: Point) -> list[str]:
@@ -70,7 +70,7 @@ def _row(growth: Growth, point: Point) -> list[str]:
 
 
 def verdicts(growth: Growth) -> list[str]:
-    """What was measured of what should be, a line each; none where a width was not measured."""
+    """Compares the measurements with their targets, a line each; widths not measured are left out."""
     lines = []
     ratio = growth.ratio(OWN, NAIVE, targets.START_WIDTH, "start_seconds")
     if ratio is not None:
@@ -92,15 +92,15 @@ def write_growth(folder: Path, growth: Growth, machine: Machine, arguments: Sequ
     """Writes `results.json`, `report.md` and a PNG plot.
 
     Args:
-        folder: Where; it is there.
-        growth: At least one width.
-        machine: Where it was measured.
-        arguments: The command line, after `python -m benchmarks.growth`.
+        folder: An existing folder.
+        growth: Measurements of at least one width.
+        machine: The machine they were made on.
+        arguments: Command-line arguments of `python -m benchmarks.growth`.
 
     Returns:
-        The files.
+        The paths written.
     """
-    # Drawing takes a second to load, which is not needed before there is something to draw.
+    # matplotlib takes a second to load: only when there is something to plot.
     from benchmarks.side_by_side.growth_plot import plot_growth  # noqa: PLC0415
 
     command = f"python -m {COMMAND} {shlex.join(arguments)}".strip()
@@ -108,21 +108,21 @@ def write_growth(folder: Path, growth: Growth, machine: Machine, arguments: Sequ
     write_json(
         folder / "results.json", plain({"command": command, "machine": machine._asdict(), "points": points})
     )
-    plot_growth(folder / PLOT, growth, f"What a graph costs as it grows wider\n{_network()}")
+    plot_growth(folder / PLOT, growth, f"Costs by graph width\n{_network()}")
     write_text(folder / "report.md", growth_report(growth, machine, command))
     return [folder / name for name in ("report.md", "results.json", PLOT)]
 
 
 def growth_report(growth: Growth, machine: Machine, command: str) -> str:
-    """The page, in Markdown."""
+    """Formats the report as Markdown."""
     failures = [
         f"- {point.series}, n = {point.num_steps}: {point.note}" for point in growth.points if point.note
     ]
     sections = [
-        "# What a graph costs as it grows wider",
+        "# Costs by graph width",
         f"{_network()}. {machine.line}.",
         f"```\n{command}\n```",
-        as_markdown(growth_table(growth)),
+        growth_table(growth).markdown(),
         " ".join(verdicts(growth)),
         "\n".join(failures),
         f"![Costs against width]({PLOT})",

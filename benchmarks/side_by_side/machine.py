@@ -1,4 +1,4 @@
-"""What the measurements were made on and with."""
+"""Description of the machine and the installed libraries."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Machine(NamedTuple):
     """A machine and its software.
 
     Attributes:
-        processor: The processor's name.
-        cores: How many there are.
-        memory_bytes: Of the machine; None where that is not known.
-        python: Python's version.
-        system: The operating system.
-        libraries: Versions by name, of those that are installed.
+        processor: Processor name.
+        cores: Number of cores.
+        memory_bytes: Total memory; None if unknown.
+        python: Python version.
+        system: Operating system.
+        libraries: Versions of the installed libraries, by name.
     """
 
     processor: str
@@ -34,7 +34,7 @@ class Machine(NamedTuple):
 
     @property
     def line(self) -> str:
-        """All of it in one line, for a person to read."""
+        """One-line description."""
         memory = f", {self.memory_bytes / 1e9:.0f} GB" if self.memory_bytes else ""
         libraries = ", ".join(f"{name} {version}" for name, version in self.libraries.items())
         return (
@@ -43,7 +43,7 @@ class Machine(NamedTuple):
 
 
 def this_machine() -> Machine:
-    """Describes the machine that this runs on."""
+    """Describes the current machine."""
     memory = _field(MEMORY, "MemTotal")
     return Machine(
         _field(PROCESSORS, "model name") or platform.processor() or platform.machine(),
@@ -56,7 +56,7 @@ def this_machine() -> Machine:
 
 
 def _field(path: Path, name: str) -> str | None:
-    """The first value under a name in a file of the form `name : value`."""
+    """First value of a name in a file of lines `name : value`; None if absent."""
     if not path.exists():
         return None
     for line in path.read_text().splitlines():

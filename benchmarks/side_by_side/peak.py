@@ -1,4 +1,4 @@
-"""The machine's best rate of single precision matrix products, measured."""
+"""Measurement of the machine's best rate of single-precision matrix products."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ REPEATS = 3
 
 
 class Peak:
-    """Products of square matrices of several sizes with NumPy and with TensorFlow, on all cores."""
+    """Times products of square matrices of several sizes with NumPy and TensorFlow, on all cores."""
 
     def __init__(self) -> None:
-        from tf_rnn._tensorflow import tf  # noqa: PLC0415 (only the process that measures loads it)
+        from tf_rnn._tensorflow import tf  # noqa: PLC0415 (only the measuring process loads it)
 
         self._products: dict[str, tuple[int, Callable[[], Any]]] = {}
         generator = np.random.default_rng(0)
@@ -26,13 +26,13 @@ class Peak:
             left, right = (generator.standard_normal((size, size), np.float32) for _ in range(2))
             self._add(f"NumPy {size}", size, np.matmul, left, right)
             self._add(f"TensorFlow {size}", size, tf.matmul, tf.constant(left), tf.constant(right))
-        self()  # threads are started, buffers are made
+        self()  # warm-up: starts threads, allocates buffers
 
     def _add(self, name: str, size: int, product: Callable[[Any, Any], Any], left: Any, right: Any) -> None:
         self._products[name] = (size, lambda: product(left, right))
 
     def __call__(self) -> dict[str, float]:
-        """Floating point operations a second of each product, the best of a few times."""
+        """Rate of each product in floating-point operations per second, best of REPEATS."""
         rates = {}
         for name, (size, product) in self._products.items():
             rates[name] = 2 * size**3 / min(_seconds(product) for _ in range(REPEATS))

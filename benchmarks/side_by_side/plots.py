@@ -1,4 +1,4 @@
-"""Pictures of the measurements."""
+"""Bar charts of step times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.side_by_side.results import Measurement
 
-# One colour for a library, whatever the ways to use it.
+# One colour per library.
 FAMILY_COLOURS = {
     OWN: COLOURS[0],
     "naive": COLOURS[1],
@@ -30,16 +30,16 @@ FAMILY_COLOURS = {
 }
 COLUMNS = 2
 PANEL_HEIGHT = 2.7
-ROOM = 1.18  # beyond the longest bar, for its number
+ROOM = 1.18  # factor of the x axis, leaves room for the number beside the longest bar
 
 
 def plot_steps(path: Path, measurements: Sequence[Measurement], title: str) -> None:
-    """Draws the time of a training step as bars, a panel for each configuration, the floor as a line.
+    """Plots step times as bars, one panel per configuration, with the floor as a line.
 
     Args:
-        path: The PNG to write.
-        measurements: At least one.
-        title: Above the panels.
+        path: PNG file to write.
+        measurements: At least one measurement.
+        title: Title above the panels.
     """
     columns = min(COLUMNS, len(measurements))
     rows = math.ceil(len(measurements) / columns)
@@ -81,7 +81,7 @@ def _draw(axes: Any, measurement: Measurement) -> None:
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     floor = milliseconds(measurement.floor)
-    axes.set_xlabel(f"ms a training step (dotted: the floor, {floor})", fontsize=9)
+    axes.set_xlabel(f"ms per training step (dotted: the floor, {floor})", fontsize=9)
     configuration = measurement.configuration
     axes.set_title(f"{configuration.name}: {_sizes(measurement)}", loc="left", fontsize=9)
     axes.tick_params(labelsize=9)

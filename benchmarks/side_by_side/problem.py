@@ -1,4 +1,4 @@
-"""Weights to start from and blocks to train on: the same arrays for every library, from one seed."""
+"""Initial weights and training blocks, the same arrays for every library, from one seed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEED = 1
-# Blocks are read again and again in the same order, the state always carried on.
+# Blocks are read cyclically in the same order, with the state carried throughout.
 BLOCKS = 8
 EMBEDDING_SCALE = 0.1
 BIAS_SCALE = 0.1
 
 
 class Layer(NamedTuple):
-    """One layer's weights; gates stand side by side, each `state_size` columns wide.
+    """Weights of one layer, with the gates concatenated, `state_size` columns each.
 
-    Their order is (write, keep, show, candidate) for an LSTM, that is i, f, o, g, and (reset, keep,
-    candidate) for a GRU, that is r, z, n.
+    The order is i, f, o, g for an LSTM (input, forget, output, candidate) and r, z, n for a GRU
+    (reset, update, candidate).
 
     Attributes:
         input_kernel: [input size, gates * state_size].
         recurrent_kernel: [state_size, gates * state_size].
-        bias: [gates * state_size]; not 0, so that a bias in the wrong place shows.
-        candidate_bias: [state_size], the bias of a GRU's recurrent candidate; None for other cells.
+        bias: [gates * state_size]; not 0, so that a misplaced bias changes the losses.
+        candidate_bias: [state_size], recurrent bias of a GRU's candidate; None for other cells.
     """
 
     input_kernel: NDArray[np.float32]
@@ -42,11 +42,11 @@ class Layer(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Where training starts.
+    """Initial weights.
 
     Attributes:
-        embedding: [num_classes, state_size]; None where classes are read as unit vectors.
-        layers: From the inputs upwards.
+        embedding: [num_classes, state_size]; None for one-hot inputs.
+        layers: From the bottom up.
         readout_kernel: [state_size, num_classes].
         readout_bias: [num_classes].
     """
@@ -58,26 +58,26 @@ class Weights(NamedTuple):
 
 
 class Block(NamedTuple):
-    """What one training step reads: class indices, int32 [batch_size, num_steps]."""
+    """Data of one training step: class indices, int32 [batch_size, num_steps]."""
 
     inputs: NDArray[np.int32]
     targets: NDArray[np.int32]
 
 
 class Problem(NamedTuple):
-    """A configuration with its weights and its data."""
+    """A configuration with its initial weights and its data."""
 
     configuration: Configuration
     weights: Weights
     blocks: tuple[Block, ...]
 
     def endless_blocks(self) -> Iterator[Block]:
-        """The blocks in order, over and over."""
+        """Cycles through the blocks in order."""
         return itertools.cycle(self.blocks)
 
 
 def make_problem(configuration: Configuration) -> Problem:
-    """Returns the same arrays whenever and in whatever process it is called."""
+    """Makes a problem, with the same arrays in every call and every process."""
     weights, blocks = np.random.default_rng(SEED).spawn(2)
     return Problem(configuration, _weights(configuration, weights), _blocks(configuration, blocks))
 
@@ -125,9 +125,9 @@ def _blocks(configuration: Configuration, generator: np.random.Generator) -> tup
 
 
 def _tokens(configuration: Configuration, generator: np.random.Generator) -> NDArray[np.int32]:
-    """Rows of tokens whose frequencies fall as those of words do (Zipf 1935), to read step by step.
+    """Draws rows of tokens with word-like frequencies (Zipf 1935).
 
-    How often a token stands twice in a block decides how much work its embedding's gradient is.
+    The number of repeated tokens in a block determines the cost of the embedding's gradient.
     """
     frequencies = 1.0 / np.arange(2, configuration.num_classes + 2)
     shape = (configuration.batch_size, BLOCKS * configuration.num_steps + 1)

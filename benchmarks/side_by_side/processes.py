@@ -1,4 +1,4 @@
-"""Processes that measure, from the side of the one that asks them."""
+"""Handles for measuring processes, used by the process that controls them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ LONGEST_NOTE = 200
 
 
 class PeerError(Exception):
-    """A peer that cannot be measured; the message says why in one line."""
+    """Raised if a peer cannot be measured; the message gives the reason in one line."""
 
     status = FAILED
 
 
 class MissingError(PeerError):
-    """A peer whose package is not installed."""
+    """Raised if a peer's package is not installed."""
 
     status = SKIPPED
 
 
 class Process:
-    """A process that answers one question at a time.
+    """A child process that answers one request at a time.
 
     Args:
-        target: What runs in it; see `worker`.
-        *arguments: The target's, after its connection and its file of notes.
-        limit: How long to wait for an answer, in seconds.
+        target: Function to run in it; see `worker`.
+        *arguments: Arguments of `target` after its connection and its stderr file.
+        limit: Time limit for an answer, in seconds.
     """
 
     def __init__(self, target: Callable[..., None], *arguments: Any, limit: float) -> None:
         self._limit = limit
-        context = multiprocessing.get_context("spawn")  # nothing of this process is to be in that one
+        context = multiprocessing.get_context("spawn")  # inherits nothing from this process
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
         self._notes = Path(self._folder.name) / "stderr"
         self._connection, there = context.Pipe()
@@ -60,7 +60,7 @@ class Process:
 
         Raises:
             MissingError: If a package is not installed.
-            PeerError: If the process failed, ended, or took too long. It is ended then.
+            PeerError: If the process failed, ended, or took too long; it is then killed.
         """
         try:
             if not self._connection.poll(self._limit):
@@ -90,12 +90,12 @@ class Process:
         return self.receive()
 
     def end(self) -> None:
-        """Ends the process, if it has not ended by itself."""
+        """Kills the process if it is still running, and removes its files."""
         self._kill()
         self._folder.cleanup()
 
     def _kill(self) -> None:
-        # What it held is its own: there is nothing to put in order, and some libraries take long at it.
+        # A peer has nothing to clean up, and some libraries are slow to exit.
         self._process.kill()
         self._process.join()
         self._connection.close()

@@ -1,4 +1,4 @@
-"""The measurement: peers are started one after the other, and then take turns."""
+"""The measurement: peers start one after another and then run in alternating turns."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def reference_losses(configuration: Configuration, limit: float) -> tuple[float, ...]:
-    """What the losses of the first training steps should be: the definition, in double precision.
+    """Computes the expected losses of the first training steps, by a naive unroll in double precision.
 
     Raises:
-        PeerError: If that cannot be computed.
+        PeerError: If they cannot be computed.
     """
     with Process(serve_peer, REFERENCE, configuration, limit=limit) as process:
         losses: tuple[float, ...] = process.receive().losses
@@ -39,20 +39,20 @@ def race(
 ) -> Measurement:
     """Measures peers in one configuration.
 
-    Each runs in a process of its own. They are started one after the other, since starting is
-    measured too; then, round by round, each in turn runs some training steps while the others wait,
-    so that whatever else the machine does meets all of them. Each round begins with another.
+    Each peer runs in its own process. They start one after another, because start-up is measured too.
+    Then, in each round, every peer runs some training steps while the rest wait, so that background
+    load affects all of them equally. Each round begins with a different peer.
 
     Args:
-        configuration: What to train.
-        peers: Who trains it.
-        rounds: How many turns each has.
-        steps: Training steps a turn.
-        limit: How long a peer may take to start, or for a turn, in seconds.
-        say: Told of what goes on.
+        configuration: The model to train.
+        peers: Peers to measure.
+        rounds: Turns per peer.
+        steps: Training steps per turn.
+        limit: Time limit for starting a peer and for each turn, in seconds.
+        say: Called with each progress message.
 
     Raises:
-        PeerError: If there is nothing to compare with: the reference or the machine's rate.
+        PeerError: If the reference losses or the machine's peak rate cannot be measured.
     """
     say("reference")
     losses = reference_losses(configuration, limit)
@@ -79,13 +79,13 @@ def race(
 
 
 class Runner:
-    """A peer in its process, and what is known of it.
+    """A peer in its own process, with its results so far.
 
     Args:
-        peer: Which.
-        configuration: What it trains.
-        limit: How long to wait for it, in seconds.
-        reference: What its first losses should be; None where nothing is known.
+        peer: The peer to run.
+        configuration: The model to train.
+        limit: Time limit for each answer, in seconds.
+        reference: Expected losses of the first training steps; None to skip the check.
     """
 
     def __init__(
@@ -110,27 +110,27 @@ class Runner:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it goes on taking turns; one that does other work does, too."""
+        """Whether the peer still takes turns. One whose losses differ does, too."""
         return bool(self.losses)
 
     def check(self, reference: Sequence[float]) -> None:
-        """Notes if its losses are not those that they should be."""
+        """Compares the peer's losses with the expected ones and records a difference."""
         self.result.loss_difference = largest_difference(self.losses, reference)
         problem = inequality(self.losses, reference)
         if problem is not None:
             self.result.give_up(UNEQUAL, problem)
 
     def take_turn(self, steps: int) -> None:
-        """Runs some training steps, and notes the time of one."""
+        """Runs some training steps and records their mean time."""
         with self._noting_failures():
             if self.is_alive:
                 turn = self._process.ask(steps)
                 if not math.isfinite(turn.loss):
-                    raise PeerError("the loss is no number any more")
+                    raise PeerError("the loss is not finite")
                 self.result.turns.append(1000 * turn.step_seconds)
 
     def note_memory(self) -> None:
-        """Asks how much memory it has taken."""
+        """Records the peer's memory use."""
         with self._noting_failures():
             if self.is_alive:
                 self.result.memory_bytes = self._process.ask("memory")

@@ -1,4 +1,4 @@
-"""The page that a measurement leaves behind, and its numbers as JSON."""
+"""Report and JSON results of a comparison."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from benchmarks.side_by_side.equality import TOLERANCE
 from benchmarks.side_by_side.floor import training_operations
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from benchmarks.side_by_side.worker import CHECKED_STEPS
-from tf_rnn.comparison.tables import as_markdown
 from tf_rnn.files import plain, write_json, write_text
 
 if TYPE_CHECKING:
@@ -22,31 +21,31 @@ if TYPE_CHECKING:
 COMMAND = "benchmarks.compare_libraries"
 PLOT = "steps.png"
 SUMMARY = (
-    "Milliseconds a training step, the best way to use each library; below, ratios of these times, and in "
-    "brackets what they should be at most."
+    "Milliseconds per training step, for the fastest variant of each library. Below, ratios of these times, "
+    "with the targets (upper limits) in brackets."
 )
 
 HOW = f"""\
-Each peer trains the same model on the same blocks from the same weights, in a process of its own, the
-final state of each training step fed to the next. Processes are started one after the other; then they
-take turns, round by round, while the others wait. **step** is the median over turns, **least–most**
-their range. **build** is everything from the arrays to a model that can run, **first run** the first
-training step, in which some libraries compile. **memory** is how much the largest size of the process
-grew from before building, after the library was loaded.
+Each peer trains the same model on the same blocks from the same weights, in its own process, with the
+final state of each training step fed to the next. Processes start one after another and then run in
+alternating turns, one at a time. **step** is the median over turns, **least–most** their range.
+**build** is the time from the weight arrays to a model that can run, **first run** the first training
+step, in which some libraries compile. **memory** is how much the peak memory of the process grew from
+before building, after the library was loaded.
 
 Equal work: the losses of the first {CHECKED_STEPS + 1} training steps, the last after
 {CHECKED_STEPS} updates, agree within {TOLERANCE:g} nats with those of the naive unroll in double
-precision (**loss within** is the largest distance); a peer whose losses are others is shown but not
-ranked. Optimizers are those of TensorFlow 1, clipping is by the norm of the true gradient, GRUs have
-the reset gate after the product, biases that another library has twice are trained once.
+precision (**loss within** is the largest difference); a peer whose losses differ is shown but not
+ranked. Optimizers follow TensorFlow 1, clipping uses the norm of the full gradient, GRUs apply the
+reset gate after the product, and biases that a library duplicates are trained only once.
 
-The **floor** is the time that the matrix products of the model, forward and twice that backward, take
-at the best rate of a single precision product measured in the same run (medians of several sizes with
-NumPy and TensorFlow). It counts an embedded input's product for every token; a library that multiplies
-a small embedding with the kernel once, and looks up rows of that, has less to do.
+The **floor** is the time of the model's matrix products, forward and twice that backward, at the best
+rate of a single-precision product measured in the same run (medians of several sizes with NumPy and
+TensorFlow). It counts an embedded input's product for every token; a library that multiplies a small
+embedding by the kernel once and looks up rows of the result has less to do.
 
-`naive` is the cell called once for each step with `tf.gradients`, as plain lists; `intra 1` is one thread
-in an operation and as many operations side by side as there are cores."""
+`naive` calls the cell once per step, keeps plain lists and uses `tf.gradients`; `intra 1` is one thread
+per operation and as many parallel operations as there are cores."""
 
 
 def write_results(
@@ -59,16 +58,16 @@ def write_results(
     """Writes `results.json`, `report.md` and a PNG plot.
 
     Args:
-        folder: Where; it is there.
-        measurements: At least one.
-        machine: Where it was measured.
-        arguments: The command line, after `python -m benchmarks.compare_libraries`.
-        rounds: Turns of each peer.
+        folder: An existing folder.
+        measurements: At least one measurement.
+        machine: The machine they were made on.
+        arguments: Command-line arguments of `python -m benchmarks.compare_libraries`.
+        rounds: Turns per peer.
 
     Returns:
-        The files.
+        The paths written.
     """
-    # Drawing takes a second to load, which is not needed before there is something to draw.
+    # matplotlib takes a second to load: only when there is something to plot.
     from benchmarks.side_by_side.plots import plot_steps  # noqa: PLC0415
 
     write_json(
@@ -83,7 +82,7 @@ def write_results(
             }
         ),
     )
-    plot_steps(folder / PLOT, measurements, "A training step in milliseconds, the best way of each library")
+    plot_steps(folder / PLOT, measurements, "Milliseconds per training step, fastest variant of each library")
     write_text(folder / "report.md", report(measurements, machine, arguments, rounds))
     return [folder / name for name in ("report.md", "results.json", PLOT)]
 
@@ -91,14 +90,14 @@ def write_results(
 def report(
     measurements: Sequence[Measurement], machine: Machine, arguments: Sequence[str], rounds: int
 ) -> str:
-    """The page, in Markdown."""
+    """Formats the report as Markdown."""
     sections = [
-        "# tf_rnn beside other libraries",
+        "# tf_rnn compared with other libraries",
         f"{machine.line}; {rounds} round{'s' if rounds > 1 else ''}.",
         f"```\npython -m {COMMAND} {shlex.join(arguments)}".rstrip() + "\n```",
         SUMMARY,
-        as_markdown(summary_table(measurements)),
-        f"![Milliseconds a training step]({PLOT})",
+        summary_table(measurements).markdown(),
+        f"![Milliseconds per training step]({PLOT})",
     ]
     for measurement in measurements:
         sections += _of_configuration(measurement)
@@ -109,11 +108,11 @@ def _of_configuration(measurement: Measurement) -> list[str]:
     configuration = measurement.configuration
     left_out = "\n".join(f"- {line}" for line in notes(measurement))
     operations = training_operations(configuration)
-    rate = f"{operations / 1e9:.3g} GFLOP a training step, at {measurement.peak / 1e9:.0f} GFLOP/s"
+    rate = f"{operations / 1e9:.3g} GFLOP per training step, at {measurement.peak / 1e9:.0f} GFLOP/s"
     return [
         f"## {configuration.name}",
         f"{configuration.line[0].upper()}{configuration.line[1:]}.",
-        as_markdown(configuration_table(measurement)),
+        configuration_table(measurement).markdown(),
         f"Floor: {rate}.",
         *([left_out] if left_out else []),
     ]

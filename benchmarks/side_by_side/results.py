@@ -1,4 +1,4 @@
-"""What was measured, and what follows from it."""
+"""Measurements and the ratios derived from them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MEASURED, UNEQUAL, SKIPPED, FAILED = "measured", "not equal work", "skipped", "f
 
 @dataclasses.dataclass
 class Measured:
-    """One peer in one configuration.
+    """Results of one peer in one configuration.
 
     Attributes:
-        peer: Which.
-        status: MEASURED, or UNEQUAL where the losses are others and the times say nothing, or
-            SKIPPED, or FAILED.
-        note: Why it was not measured, in one line.
+        peer: The peer.
+        status: MEASURED; UNEQUAL if the losses differ, so that the times mean nothing; SKIPPED; or
+            FAILED.
+        note: Why it was not measured or not ranked, in one line.
         build_seconds: See `worker.Ready`.
-        first_run_seconds: See there.
-        loss_difference: The largest distance from the reference's losses.
-        turns: Milliseconds of a training step, a number for each turn.
-        memory_bytes: How much the process grew from before building to its largest.
+        first_run_seconds: See `worker.Ready`.
+        loss_difference: Largest difference from the reference losses.
+        turns: Milliseconds per training step, one number per turn.
+        memory_bytes: Growth of the process's peak memory since before building.
     """
 
     peer: Peer
@@ -44,26 +44,26 @@ class Measured:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether its time may stand beside those of others."""
+        """Whether its time may be compared with those of other peers."""
         return self.status == MEASURED and bool(self.turns)
 
     @property
     def milliseconds(self) -> float | None:
-        """The median over turns of a training step's time."""
+        """Time of a training step, median over turns."""
         return statistics.median(self.turns) if self.turns else None
 
     def give_up(self, status: str, note: str) -> None:
-        """Notes why it is not measured any further."""
+        """Records why the peer is not measured any further."""
         self.status, self.note = status, note
 
 
 class Measurement(NamedTuple):
-    """All peers in one configuration.
+    """Results of all peers in one configuration.
 
     Attributes:
-        configuration: Which.
-        peers: In the order of the table.
-        rates: Floating point operations a second of each product, a number for each turn.
+        configuration: The configuration.
+        peers: Results, in the order of `PEERS`.
+        rates: Floating-point operations per second of each product, one number per turn.
     """
 
     configuration: Configuration
@@ -72,42 +72,42 @@ class Measurement(NamedTuple):
 
     @property
     def peak(self) -> float:
-        """The machine's best rate: the best product's median, in floating point operations a second."""
+        """Best rate of the machine, in floating-point operations per second: the best product's median."""
         return max(statistics.median(rates) for rates in self.rates.values())
 
     @property
     def floor(self) -> float:
-        """Milliseconds that the matrix products of a training step take at that rate."""
+        """Time of a training step's matrix products at that rate, in milliseconds."""
         return floor_milliseconds(self.configuration, self.peak)
 
     def best(self, *families: str) -> Measured | None:
-        """The quickest that is ranked, of some families; None if there is none."""
+        """Fastest ranked peer of the given families; None if there is none."""
         ranked = [one for one in self.peers if one.is_ranked and one.peer.family in families]
         return min(ranked, key=lambda one: statistics.median(one.turns), default=None)
 
     def best_peer(self) -> Measured | None:
-        """The quickest of all that are not tf_rnn."""
+        """Fastest ranked peer other than tf_rnn."""
         return self.best(*{one.peer.family for one in self.peers} - {OWN})
 
     def ratio(self, other: Measured | None) -> float | None:
-        """Time of tf_rnn over time of another; None where one of them is not ranked."""
+        """Time of tf_rnn over that of another peer; None unless both are ranked."""
         own = self.best(OWN)
         if own is None or other is None or not other.is_ranked:
             return None
         return statistics.median(own.turns) / statistics.median(other.turns)
 
     def over_floor(self, one: Measured | None) -> float | None:
-        """Time over the floor; None for one that is not ranked."""
+        """Time over the floor; None unless the peer is ranked."""
         return None if one is None or not one.is_ranked else statistics.median(one.turns) / self.floor
 
     def tokens_per_second(self, one: Measured) -> float | None:
-        """Examples times steps in a second of training steps."""
+        """Training throughput in tokens per second."""
         if one.milliseconds is None:
             return None
         return 1000 * self.configuration.tokens / one.milliseconds
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """Converts everything to JSON values."""
         return {
             "configuration": dataclasses.asdict(self.configuration),
             "operations": training_operations(self.configuration),
@@ -135,5 +135,5 @@ class Measurement(NamedTuple):
 
 
 def ordered(peers: Sequence[Measured]) -> list[Measured]:
-    """The ranked from the quickest to the slowest, then the others."""
+    """Sorts ranked peers from fastest to slowest, followed by the rest."""
     return sorted(peers, key=lambda one: (not one.is_ranked, one.milliseconds or 0.0))

@@ -1,4 +1,4 @@
-"""The tables of a measurement as cells of text."""
+"""Tables of a comparison."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks.side_by_side import targets
 from benchmarks.side_by_side.peers import FAMILIES, OWN
 from benchmarks.side_by_side.results import MEASURED, Measured, Measurement, ordered
-from tf_rnn.comparison.tables import Table, number
+from tf_rnn.reporting import Table, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ TORCH = "torch"
 
 
 def configuration_table(measurement: Measurement) -> Table:
-    """Every peer in one configuration, the quickest first, then the floor."""
+    """Tabulates all peers of one configuration, fastest first, then the floor."""
     header = [
         "peer",
         "step (ms)",
@@ -52,7 +52,7 @@ def _row(measurement: Measurement, one: Measured) -> list[str]:
 
 
 def milliseconds(value: float | None) -> str:
-    """Three digits or so."""
+    """Formats milliseconds to about three digits."""
     if value is None:
         return "–"
     digits = 3 if value < 1 else 2 if value < 10 else 1
@@ -60,12 +60,12 @@ def milliseconds(value: float | None) -> str:
 
 
 def notes(measurement: Measurement) -> list[str]:
-    """A line for each peer that was not measured, or not ranked, and why."""
+    """Explains, in a line each, which peers were not measured or not ranked."""
     return [f"{one.status}: {one.peer.name}: {one.note}" for one in measurement.peers if one.note]
 
 
 def summary_table(measurements: Sequence[Measurement]) -> Table:
-    """Families over configurations: the best of each, in milliseconds a step; then ratios and targets."""
+    """Tabulates the fastest variant of each library by configuration, then ratios with their targets."""
     header = ["", *(measurement.configuration.name for measurement in measurements)]
     rows = []
     for family in FAMILIES:
@@ -78,7 +78,7 @@ def summary_table(measurements: Sequence[Measurement]) -> Table:
         _target_row(f"{OWN} / best peer", measurements, _over_best, targets.BEST_PEER),
         _target_row(f"{OWN} / floor", measurements, _own_over_floor, targets.FLOOR),
     ]
-    return Table("Best of each library, ms a step", header, rows)
+    return Table("Fastest variant of each library, ms per step", header, rows)
 
 
 def _over_torch(measurement: Measurement) -> float | None:

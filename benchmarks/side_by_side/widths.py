@@ -1,4 +1,4 @@
-"""What a graph costs as it grows wider: tf_rnn against the naive unroll."""
+"""Costs of graphs of increasing width: tf_rnn against the naive unroll."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 NAIVE, RECOMPUTE = "naive", "recompute"
-# TensorFlow's own rewriting of a naive graph takes longer and longer, and says nothing new.
+# Beyond this, TensorFlow's own optimization of the naive graph takes too long to be worth measuring.
 NAIVE_UP_TO = 500
 
 
@@ -27,16 +27,16 @@ SERIES = {OWN: _peer(OWN), NAIVE: _peer(NAIVE), RECOMPUTE: RECOMPUTED}
 
 
 class Point(NamedTuple):
-    """What one width costs in one way, medians over processes.
+    """Costs of one width in one variant, medians over processes.
 
     Attributes:
         series: A key of SERIES.
         num_steps: The width.
         build_seconds: See `worker.Ready`.
-        first_run_seconds: See there.
-        step_milliseconds: A training step, the median over all turns.
-        memory_bytes: How much the process grew from before building to its largest.
-        note: What went wrong, if something did; the numbers are then those of what went well.
+        first_run_seconds: See `worker.Ready`.
+        step_milliseconds: Time of a training step, median over all turns.
+        memory_bytes: Growth of the process's peak memory since before building.
+        note: The first failure, if any; the numbers then come from the successful processes.
     """
 
     series: str
@@ -49,7 +49,7 @@ class Point(NamedTuple):
 
     @property
     def start_seconds(self) -> float | None:
-        """Build and first run together: what is waited for before training goes on by itself."""
+        """Start-up time: build plus first run."""
         if self.build_seconds is None or self.first_run_seconds is None:
             return None
         return self.build_seconds + self.first_run_seconds
@@ -57,7 +57,7 @@ class Point(NamedTuple):
 
 @dataclasses.dataclass
 class Growth:
-    """All points measured so far."""
+    """Points measured so far."""
 
     points: list[Point] = dataclasses.field(default_factory=list)
 
@@ -67,21 +67,21 @@ class Growth:
 
     @property
     def widths(self) -> list[int]:
-        """Which there are."""
+        """Widths with at least one point, ascending."""
         return sorted({point.num_steps for point in self.points})
 
     @property
     def series(self) -> list[str]:
-        """Which there are, in the order of SERIES."""
+        """Variants with at least one point, in the order of SERIES."""
         return [series for series in SERIES if any(point.series == series for point in self.points)]
 
     def point(self, series: str, width: int) -> Point | None:
-        """A point, or None if it was not measured."""
+        """Point of a variant at a width; None if not measured."""
         found = (point for point in self.points if (point.series, point.num_steps) == (series, width))
         return next(found, None)
 
     def ratio(self, series: str, other: str, width: int, cost: str) -> float | None:
-        """The cost in one way over that in another; None if one of them is not known."""
+        """Ratio of a cost between two variants; None unless both are known."""
         points = [self.point(one, width) for one in (series, other)]
         mine, others = (None if point is None else getattr(point, cost) for point in points)
         return mine / others if mine is not None and others else None
@@ -95,18 +95,18 @@ def measure_width(
     limit: float,
     say: Callable[[str], None],
 ) -> list[Point]:
-    """Measures one width in several ways, which take turns.
+    """Measures one width in several variants, in alternating turns.
 
     Args:
         width: The number of steps.
         series: Keys of SERIES; the naive unroll is left out beyond NAIVE_UP_TO.
-        repeats: How many processes there are of each, one after the other.
-        rounds: How many turns each of them has.
-        limit: How long to wait for one, in seconds.
-        say: Told of what goes wrong.
+        repeats: Processes per variant, one after another.
+        rounds: Turns per process.
+        limit: Time limit for each answer, in seconds.
+        say: Called with a message for each failure.
 
     Returns:
-        A point for each way.
+        A point for each variant.
     """
     wanted = [one for one in SERIES if one in series and (one != NAIVE or width <= NAIVE_UP_TO)]
     configuration = growth_configuration(width)

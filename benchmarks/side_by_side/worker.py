@@ -1,7 +1,7 @@
-"""What a process does that measures: one library in one way, or the machine's best rate.
+"""Code that runs in a measuring process, for one peer or for the machine's peak rate.
 
-It starts, reports, and then waits: for the word to run some steps, to say how much memory it took, or
-to end. Nothing runs in it meanwhile.
+The process starts, reports, and then waits for requests: run some steps, report memory, or end. It is
+idle in between.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from benchmarks.side_by_side.configurations import Configuration
     from benchmarks.side_by_side.peers import Peer
 
-# The losses that are compared: that of the last one is what so many training steps have learnt.
+# Updates after which losses are compared.
 CHECKED_STEPS = 5
-# Of the steps of a turn, this part is run beforehand: another process had the caches.
+# Fraction of a turn's steps run untimed first, since another process has used the caches.
 WARM_UP = 0.05
 STANDARD_ERROR = 2
 KIBIBYTE = 1024
 
 
 class Ready(NamedTuple):
-    """What a peer says once it has started.
+    """Report of a peer that has started.
 
     Attributes:
-        build_seconds: From the problem to a model with its weights, ready to run.
-        first_run_seconds: The first training step, in which some libraries compile.
-        losses: Before the first training step and after each of CHECKED_STEPS.
+        build_seconds: Time from the problem to a model with its weights, ready to run.
+        first_run_seconds: Time of the first training step, in which some libraries compile.
+        losses: Losses before the first training step and after each of CHECKED_STEPS updates.
     """
 
     build_seconds: float
@@ -48,11 +48,11 @@ class Ready(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What a peer did when it was its turn.
+    """Result of a peer's turn.
 
     Attributes:
-        step_seconds: The mean of a training step.
-        loss: The last one.
+        step_seconds: Mean time of a training step.
+        loss: Loss of the last step.
     """
 
     step_seconds: float
@@ -60,13 +60,13 @@ class Turn(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """A package that is not installed."""
+    """Reply of a peer whose package is not installed."""
 
     package: str
 
 
 class Failed(NamedTuple):
-    """What went wrong, in one line."""
+    """Reply of a peer that failed, with the error in one line."""
 
     line: str
 
@@ -74,13 +74,13 @@ class Failed(NamedTuple):
 def serve_peer(
     connection: Connection[Any, Any], notes: str, peer: Peer, configuration: Configuration
 ) -> None:
-    """Builds a peer, runs its first steps, and then does as it is told.
+    """Builds a peer, runs its first steps, and then serves requests.
 
     Args:
-        connection: Where messages come from and go to.
-        notes: A file for what libraries write to standard error.
-        peer: What to run.
-        configuration: What to train.
+        connection: Pipe to the controlling process.
+        notes: File that receives the standard error of this process.
+        peer: The peer to run.
+        configuration: The model to train.
     """
     _be_quiet(notes)
     try:
@@ -88,9 +88,9 @@ def serve_peer(
             connection.send(Missing(peer.package))
             return
         _Server(connection, peer, configuration).serve()
-    except EOFError:  # whoever asked has gone
+    except EOFError:  # the controlling process has ended
         return
-    except Exception as error:  # whatever it is, one peer must not end the others
+    except Exception as error:  # a failing peer must not end the measurement
         connection.send(Failed(_in_one_line(error)))
 
 
@@ -111,7 +111,7 @@ class _Server:
         connection.send(Ready(build_seconds, first_run_seconds, tuple(losses)))
 
     def serve(self) -> None:
-        """Answers until it is told to end: a number of steps to run, or "memory"."""
+        """Answers requests until "end": a number of steps to run, or "memory"."""
         while (message := self._connection.recv()) != "end":
             self._connection.send(self._memory() if message == "memory" else self._turn(message))
 
@@ -124,7 +124,7 @@ class _Server:
             self._step(*block)
         started = time.perf_counter()
         losses = [self._step(*block) for block in blocks]
-        last = float(losses[-1])  # a library that runs ahead of its caller has to have come this far
+        last = float(losses[-1])  # waits for libraries that run asynchronously
         return Turn((time.perf_counter() - started) / steps, last)
 
     def _memory(self) -> int:
@@ -132,7 +132,7 @@ class _Server:
 
 
 def serve_peak(connection: Connection[Any, Any], notes: str) -> None:
-    """Measures the machine's best rate whenever it is told to."""
+    """Measures the machine's peak rate on each request until "end"."""
     _be_quiet(notes)
     try:
         measure = Peak()
@@ -144,13 +144,13 @@ def serve_peak(connection: Connection[Any, Any], notes: str) -> None:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has had so far, in bytes."""
+    """Peak memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * KIBIBYTE
 
 
 def _be_quiet(notes: str) -> None:
-    """An interrupt reaches every process; the one that asks answers it."""
+    """Redirects standard error to a file and leaves interrupts to the controlling process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(notes, "wb") as file:  # noqa: PTH123 (a descriptor is wanted, not a path)
         os.dup2(file.fileno(), STANDARD_ERROR)

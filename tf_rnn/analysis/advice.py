@@ -1,4 +1,4 @@
-"""From measurements to a width."""
+"""The width that measurements of the gradient ask for."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tf_rnn.analysis.cost import Cost
     from tf_rnn.analysis.lags import LagAnalysis
+    from tf_rnn.setup import Setup
 
-# Seeds that ask for widths within this factor of each other agree.
+# Seeds agree if the widths that they need are within this factor of each other.
 AGREEMENT = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """A width, and what speaks for it.
+    """A width and the reasons for it.
 
     Attributes:
         num_steps: The width to use.
-        reason: Why, what it costs, and how sure that is, in words.
-        sure: Whether the seeds agree and the widest width measured was wide enough.
-        tolerance: The share of the gradient that may be cut off.
-        needed: The width that each seed asks for.
-        relative_bias: For truncation after K = 1 to N steps, the mean over seeds.
-        step_milliseconds: Of a training step at `num_steps`.
-        costs: What the width, its half and its double, and the widest cost.
+        reason: Why, what it costs, and how certain that is, in words.
+        sure: Whether every network has a gradient, the seeds agree, and the widest width measured was
+            wide enough.
+        tolerance: Largest acceptable fraction of the gradient lost to truncation.
+        needed: The width that each seed needs.
+        relative_bias: For truncation after K = 1 to N steps, the mean over seeds; nan without a gradient.
+        step_milliseconds: Duration of a training step at `num_steps`.
+        costs: Records of `tf_rnn.analysis.Cost`: of the width, its half and its double, and the widest.
     """
 
     num_steps: int
@@ -42,90 +43,124 @@ class Advice:
     costs: list[dict[str, Any]]
 
 
+def smallest_width(setup: Setup) -> int:
+    """The smallest width that a setup's truncation style allows."""
+    return {"sliding": setup.stride, "adaptive": 2}.get(setup.style, 1)
+
+
 def needed_width(relative_bias: Sequence[float], tolerance: float) -> int:
-    """The smallest K from which on truncation cuts off no more than `tolerance` of the gradient.
+    """The smallest K from which on truncation loses no more than `tolerance` of the gradient.
 
     Args:
-        relative_bias: For K = 1 to N; 0 at N, which is what the others are compared with.
+        relative_bias: For K = 1 to N; 0 at N, which the others are compared with. All are nan where
+            the gradient is zero, and K is N.
         tolerance: Between 0 and 1.
     """
-    too_much = [K for K, bias in enumerate(relative_bias, start=1) if bias > tolerance]
-    return max(too_much, default=0) + 1
+    enough = [bias <= tolerance for bias in relative_bias]
+    too_narrow = [K for K, is_enough in enumerate(enough, start=1) if not is_enough]
+    return min(max(too_narrow, default=0) + 1, len(relative_bias))
 
 
-def widths_to_price(analyses: Sequence[LagAnalysis], tolerance: float) -> list[int]:
-    """The widths whose costs an advice names: what is needed, its half and double, the widest."""
-    width = _width(analyses, tolerance)
-    return sorted({max(1, width // 2), width, 2 * width, len(analyses[0].lags)})
+def widths_to_price(analyses: Sequence[LagAnalysis], tolerance: float, at_least: int = 1) -> list[int]:
+    """The widths whose costs an advice states: the one needed, its half and double, and the widest."""
+    width = _width(analyses, tolerance, at_least)
+    return sorted({max(at_least, width // 2), width, 2 * width, len(analyses[0].lags)})
 
 
-def _width(analyses: Sequence[LagAnalysis], tolerance: float) -> int:
-    return max(needed_width(analysis.relative_bias, tolerance) for analysis in analyses)
+def _width(analyses: Sequence[LagAnalysis], tolerance: float, at_least: int) -> int:
+    return max(at_least, *(needed_width(analysis.relative_bias, tolerance) for analysis in analyses))
 
 
-def advise(analyses: Sequence[LagAnalysis], costs: Sequence[Cost], tolerance: float) -> Advice:
-    """Recommends the width that the most demanding seed needs.
+def advise(
+    analyses: Sequence[LagAnalysis], costs: Sequence[dict[str, Any]], tolerance: float, at_least: int = 1
+) -> Advice:
+    """Names the width that the most demanding seed needs.
 
     Args:
         analyses: One for each seed, all over the same N steps.
-        costs: Of the widths that `widths_to_price` names.
-        tolerance: The share of the gradient that may be cut off.
+        costs: Records of `tf_rnn.analysis.Cost`, of the widths that `widths_to_price` names.
+        tolerance: Largest acceptable fraction of the gradient lost to truncation.
+        at_least: The smallest width that the truncation style allows.
     """
     widest = len(analyses[0].lags)
-    width = _width(analyses, tolerance)
+    width = _width(analyses, tolerance, at_least)
     needed = [needed_width(analysis.relative_bias, tolerance) for analysis in analyses]
     bias = [statistics.fmean(values) for values in zip(*(a.relative_bias for a in analyses), strict=True)]
-    by_width = {cost.num_steps: cost for cost in costs}
+    by_width = {cost["num_steps"]: cost for cost in costs}
+    without = sum(not has_gradient(analysis) for analysis in analyses)
     wide_enough = width < widest
     agree = max(needed) <= AGREEMENT * min(needed)
+    if without:
+        reasons = [_no_gradient(without, len(analyses), widest)]
+    else:
+        reasons = [
+            _loss_of_gradient(width, bias, tolerance, analyses),
+            _price(by_width[width], by_width[widest]),
+            _certainty(needed, agree, wide_enough, widest),
+        ]
     return Advice(
         num_steps=width,
-        reason=" ".join(
-            [
-                _why(width, widest, bias, tolerance, analyses),
-                _price(by_width[width], by_width[widest]),
-                _certainty(needed, agree, wide_enough, widest),
-            ]
-        ),
-        sure=agree and wide_enough,
+        reason=" ".join(reasons),
+        sure=agree and wide_enough and not without,
         tolerance=tolerance,
         needed=needed,
         relative_bias=bias,
-        step_milliseconds=by_width[width].step_milliseconds,
-        costs=[dataclasses.asdict(cost) for cost in costs],
+        step_milliseconds=by_width[width]["step_milliseconds"],
+        costs=list(costs),
     )
 
 
-def _why(
-    width: int, widest: int, bias: Sequence[float], tolerance: float, analyses: Sequence[LagAnalysis]
+def has_gradient(analysis: LagAnalysis) -> bool:
+    """Whether there is a gradient to judge by; without one its bias is nan."""
+    return all(math.isfinite(bias) for bias in analysis.relative_bias)
+
+
+def _no_gradient(without: int, networks: int, widest: int) -> str:
+    return (
+        f"There is no gradient to judge by: over {widest} steps it is zero in {without} of {networks} "
+        f"network{'s' if networks > 1 else ''}. num_steps {widest}, the longest length measured, is no "
+        "recommendation; change the initial weights or train longer, and measure again."
+    )
+
+
+def _loss_of_gradient(
+    width: int, bias: Sequence[float], tolerance: float, analyses: Sequence[LagAnalysis]
 ) -> str:
+    widest, half = len(bias), max(1, width // 2)
     half_life = statistics.median(analysis.half_life for analysis in analyses)
-    halves = "" if math.isnan(half_life) else ", which does not decay"
+    decay = "" if math.isnan(half_life) else ", whose norm does not decay"
     if half_life > 0:
-        halves = f", whose norm halves every {half_life:.1f} steps"
+        decay = f", whose norm halves every {half_life:.1f} steps"
     return (
-        f"Use num_steps {width}: an error followed back over {width} steps misses "
-        f"{bias[width - 1]:.0%} of its gradient over {widest} steps{halves}; "
-        f"over {max(1, width // 2)} steps it would miss {bias[max(1, width // 2) - 1]:.0%} "
-        f"(at most {tolerance:.0%} is asked for)."
+        f"Use num_steps {width}: truncating after {steps(width)} loses {bias[width - 1]:.0%} of the gradient "
+        f"over {steps(widest)}{decay}; truncating after {steps(half)} would lose {bias[half - 1]:.0%} "
+        f"(at most {tolerance:.0%} is acceptable)."
     )
 
 
-def _price(chosen: Cost, widest: Cost) -> str:
+def _price(chosen: dict[str, Any], widest: dict[str, Any]) -> str:
+    time = chosen["step_milliseconds"] / widest["step_milliseconds"]
+    memory = chosen["graph_bytes"] / widest["graph_bytes"]
     return (
-        f"A training step takes {chosen.step_milliseconds:.3g} ms and {chosen.graph_bytes / 1e6:.3g} MB, "
-        f"{chosen.step_milliseconds / widest.step_milliseconds:.2f} of the time and "
-        f"{chosen.graph_bytes / widest.graph_bytes:.2f} of the memory at {widest.num_steps}."
+        f"A training step takes {chosen['step_milliseconds']:.3g} ms and "
+        f"{chosen['graph_bytes'] / 1e6:.3g} MB, {time:.0%} of the time and {memory:.0%} of the memory "
+        f"at num_steps {widest['num_steps']}."
     )
 
 
 def _certainty(needed: Sequence[int], agree: bool, wide_enough: bool, widest: int) -> str:
-    asked = f"{len(needed)} trained networks ask for {', '.join(map(str, needed))} steps"
-    if len(needed) == 1:
-        asked = f"One trained network asks for {needed[0]} steps; more seeds would tell how sure that is"
+    *first, last = map(str, needed)
+    networks = f"{len(needed)} networks need {', '.join(first)} and {last} steps"
+    if not first:
+        networks = f"1 of 1 networks needs {steps(needed[0])}; train more seeds to see how certain that is"
     if not wide_enough:
         return (
-            f"{asked}: nothing shorter than the {widest} steps measured will do, and more may be needed; "
-            "measure again with a larger num_steps."
+            f"{networks}: nothing shorter than the {steps(widest)} measured is enough, and more may be "
+            "needed; measure again with a larger num_steps."
         )
-    return f"{asked}{'' if agree else ': they do not agree, so compare widths before relying on it'}."
+    return f"{networks}{'' if agree else ': they disagree, so compare widths before relying on it'}."
+
+
+def steps(count: int) -> str:
+    """A number of steps in words: `1 step`, `2 steps`."""
+    return f"{count} step{'s' if count != 1 else ''}"

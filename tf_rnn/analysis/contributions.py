@@ -1,4 +1,4 @@
-"""What each step back adds to the gradient of one loss."""
+"""The contribution of each step back to the gradient of one loss."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def contributions(graph: UnrolledGraph) -> Any:
         c_k = (X_{t-k} || H_{t-k-1})^T dL_t/dz_{t-k},   t = n - 1
 
     so that c_0 + ... + c_{K-1} is the gradient truncated after K steps. All come from one backward
-    pass. A foreign cell says nothing of its z; its parts are the differences of its gradients
+    pass. A third-party cell does not expose its z; its parts are the differences of its gradients
     truncated after k + 1 and after k steps, which takes a backward pass each.
 
     Args:
         graph: Any graph.
 
     Returns:
-        A tensor [num_steps, number of weights], lag 0 first: the cell's matrices W (all variables of
-        a foreign cell), laid out in one row.
+        A tensor [num_steps, number of weights], lag 0 first: the entries of the cell's matrices W (of
+        all variables of a third-party cell) in one row.
     """
     with graph.tf_graph.as_default(), tf.name_scope("contributions"):
-        parts = _layered(graph) if graph.network.is_layered else _foreign(graph)
+        parts = _layered(graph) if graph.network.is_layered else _third_party(graph)
         return tf.stack(parts[::-1])
 
 
@@ -40,19 +40,19 @@ def _loss(graph: UnrolledGraph) -> Any:
 
 def _layered(graph: UnrolledGraph) -> list[Any]:
     """The contribution of each step, step 0 first."""
-    traces = graph.traces
-    wanted = [[[trace.projected, trace.recurrents] for trace in layer] for layer in traces]
+    tapes = graph.tapes
+    wanted = [[[tape.projected, tape.recurrents] for tape in layer] for layer in tapes]
     flat = tf.gradients(
         _loss(graph), tf.nest.flatten(wanted), unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     found = tf.nest.pack_sequence_as(wanted, flat)
     inputs = graph.cell_inputs
     by_layer = []
-    for layer, layer_traces in enumerate(traces):
+    for layer, layer_tapes in enumerate(tapes):
         steps: list[Any] = []
-        for trace, (of_projected, of_recurrents) in zip(layer_traces, found[layer], strict=True):
-            of_steps = tf.split(of_projected, len(trace.before), axis=0)
-            for before, of_step, of_recurrent in zip(trace.before, of_steps, of_recurrents, strict=True):
+        for tape, (of_projected, of_recurrents) in zip(layer_tapes, found[layer], strict=True):
+            of_steps = tf.split(of_projected, len(tape.before), axis=0)
+            for before, of_step, of_recurrent in zip(tape.before, of_steps, of_recurrents, strict=True):
                 steps.append(
                     tf.concat(
                         [
@@ -70,7 +70,7 @@ def _outer(rows: Any, gradients: Any) -> Any:
     return tf.reshape(tf.matmul(rows, gradients, transpose_a=True), [-1])
 
 
-def _foreign(graph: UnrolledGraph) -> list[Any]:
+def _third_party(graph: UnrolledGraph) -> list[Any]:
     variables = [part for part in tf.trainable_variables() if part not in graph.network.variables]
     size = sum(variable.shape.num_elements() for variable in variables)
     truncated = [tf.zeros([size], graph.options.dtype)]

@@ -1,4 +1,4 @@
-"""What a width costs: building, the first run, every further run, memory."""
+"""The cost of a width: time to build the graph, time of the first and of later training steps, memory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.graph import make_graph
 from tf_rnn.graph.session import session_config
+from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Stream, Task
 
 BUILDS = 3
@@ -27,18 +30,17 @@ MAXIMUM_RUNS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What one width costs, medians.
+    """The cost of one width; times are medians.
 
     Attributes:
         num_steps: The width.
-        parameters: Trained numbers, the same at every width.
-        operations: Operations in the graph.
-        build_seconds: From the cell to the finished graph.
-        first_run_seconds: The first training step, in which TensorFlow prepares the graph.
-        step_milliseconds: Every further training step.
-        tokens_per_second: Examples times new steps in a second of training steps.
-        graph_bytes: The most memory that one training step holds at a time, in one thread, without
-            the variables.
+        parameters: Number of trained parameters, the same at every width.
+        operations: Number of operations in the graph.
+        build_seconds: Time to build the graph, the cell included.
+        first_run_seconds: Duration of the first training step, in which TensorFlow prepares the graph.
+        step_milliseconds: Duration of every later training step.
+        tokens_per_second: Throughput of training steps: examples times new steps in a second.
+        graph_bytes: Peak memory of one training step in one thread, without the variables.
     """
 
     num_steps: int
@@ -59,6 +61,35 @@ class _Built(NamedTuple):
     first_run_seconds: float
 
 
+def setup_costs(
+    setup: Setup, task: Task, widths: Sequence[int], before_build: Callable[[], None] | None = None
+) -> list[dict[str, Any]]:
+    """Measures what the training steps of a setup cost at several widths.
+
+    To be called in a process that has not run TensorFlow before: the first session decides how many
+    threads all later ones have.
+
+    Args:
+        setup: The network and its training.
+        task: Provides the blocks to run.
+        widths: At least one; each is measured once.
+        before_build: Called before each graph is built; what it raises ends the measurement.
+
+    Returns:
+        A record of each width's `Cost`, ready for JSON, narrow widths first.
+    """
+
+    def make(width: int) -> UnrolledGraph:
+        if before_build is not None:
+            before_build()
+        return make_graph(setup, task, width, seed=0)
+
+    def new_steps(width: int) -> int:
+        return Truncation(setup.style, setup.stride).steps_per_update(width, width)
+
+    return [dataclasses.asdict(cost) for cost in measure_costs(make, task, sorted(set(widths)), new_steps)]
+
+
 def measure_costs(
     make_graph: Callable[[int], UnrolledGraph],
     task: Task,
@@ -67,21 +98,22 @@ def measure_costs(
 ) -> list[Cost]:
     """Measures what training steps of several widths cost, so that they can be compared.
 
-    Widths take turns (each is built once, then each once more, and so on; then each runs a while,
-    and so on), so that whatever else the machine does meets all of them. Nothing else should run.
+    Widths take turns (each is built once, then each a second time, and so on; then each runs for a
+    while, and so on), so that other load on the machine affects all of them alike. Nothing else
+    should run meanwhile.
 
     Args:
         make_graph: Makes a new cell and a graph of a width, with an optimizer, in a `tf.Graph` of
             its own.
-        task: Where the blocks to run come from.
+        task: Provides the blocks to run.
         widths: At least one.
-        new_steps: How many steps of a width a training step counts for the first time: all of them,
-            or what a truncation style says (`steps_per_update`).
+        new_steps: For a width, how many steps of a training step are new to it: all of them for
+            blocks, the stride of a sliding window.
 
     Returns:
         One `Cost` for each width, in order.
     """
-    _close(_build(make_graph, task, widths[0]))  # pays for what TensorFlow loads at first use
+    _close(_build(make_graph, task, widths[0]))  # TensorFlow loads more at its first use
     builds: dict[int, list[_Built]] = {width: [] for width in widths}
     for number in range(BUILDS):
         for width in widths:
@@ -157,12 +189,12 @@ def _cost(width: int, builds: list[_Built], times: list[float], task: Task, new_
 
 
 def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
-    """The most memory, in bytes, that one training step holds at a time.
+    """The peak memory of one training step, in bytes, without the variables.
 
-    TensorFlow's trace of a run lists when each tensor's memory was taken and given back; the peak
-    is the highest sum on the way. The run uses one thread, since the order in which threads happen
-    to take turns changes the peak. Operations that could go first still change places, between sessions
-    and between processes; the lowest peak of several sessions is taken. The variables are not part of it.
+    TensorFlow's trace of a run lists when memory was allocated and freed; the peak is the highest sum
+    on the way. The run uses one thread, since the order in which threads take turns changes the peak.
+    Independent operations may still run in another order in another session or process, so the lowest
+    peak of several sessions is taken.
 
     Args:
         graph: With an optimizer.
@@ -177,7 +209,7 @@ def peak_bytes(graph: UnrolledGraph, inputs: Any, targets: Any) -> int:
 
 
 def _trace(graph: UnrolledGraph, config: Any, feed: dict[Any, Any]) -> Any:
-    """What TensorFlow notes down of a training step, in a session of its own."""
+    """TensorFlow's trace of a training step, in a session of its own."""
     metadata = tf.RunMetadata()
     options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
     fetches = [graph.total_loss, graph.final_state, graph.train_step]

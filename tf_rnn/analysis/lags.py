@@ -1,4 +1,4 @@
-"""Where the gradient goes: how much of it comes from how far back, and what truncation cuts off."""
+"""The gradient by lag: how much of it comes from how far back, and what truncation loses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.contributions import contributions
 from tf_rnn.cells import VanillaCell
 from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.setup import check_setup
 from tf_rnn.tasks import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 MOST_POSITIONS = 100
@@ -28,23 +30,24 @@ STEADY_FACTOR = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class LagAnalysis:
-    """What flows back how far, averaged over positions in time and examples.
+    """The gradient by lag and the bias of truncation, averaged over positions in time and examples.
 
     Attributes:
         lags: 0 to N - 1.
         gradient_norm: Mean of || dL_t / dS_{t-k} || for each lag k.
-        decay: Factor by which the norm changes a step, fitted to all lags; nan where it is 0.
-        half_life: Steps in which the norm halves; negative where it grows; inf where it does neither.
+        decay: Factor by which the norm changes per step back, fitted to all lags whose norm is not 0; nan
+            if there are fewer than two.
+        half_life: Steps in which the norm halves; negative if it grows, inf if it does neither.
         trend: "vanishes", "explodes" or "holds".
-        bound: The largest singular value of the recurrent weights of a vanilla cell, which the decay
-            cannot exceed on average; None for other cells.
+        bound: The largest singular value of a vanilla cell's recurrent weights, which the factor per
+            step cannot exceed on average; None for other cells.
         truncations: K = 1 to N.
-        relative_bias: For each K, the size of what truncation after K steps cuts off, relative to
-            the gradient over N steps.
+        relative_bias: For each K, the norm of what truncation after K steps loses, relative to the
+            gradient over N steps; nan if that is 0.
         cosine: For each K, the cosine between the two gradients.
-        block_bias: For each width n, the relative bias of blocks of n steps, whose errors go back 1 to
-            n steps, the mean of both.
-        positions: How many positions in time were averaged.
+        block_bias: For each width n, the relative bias of the mean gradient in blocks of n steps, whose
+            errors are followed back 1 to n steps.
+        positions: Number of positions in time that were averaged.
     """
 
     lags: list[int]
@@ -63,16 +66,16 @@ class LagAnalysis:
 def measure_lags(
     graph: UnrolledGraph, session: Any, task: Task, num_steps: int, split: str = "valid"
 ) -> LagAnalysis:
-    """Measures the gradient by lag and the bias of truncation at the present weights.
+    """Measures the gradient by lag and the bias of truncation at the current weights.
 
     Every block of `num_steps` steps gives one position: its last step's loss, followed back over the
     block. The state is carried from block to block; where the task consists of examples, every
     position is an example's last step, and the state starts at zero.
 
     Args:
-        graph: Whose variables; a forward graph is made of it.
+        graph: Holds the variables; a forward graph is made from it.
         session: An open session of the graph.
-        task: Whose data.
+        task: Provides the data.
         num_steps: How far back to look, N.
         split: "train" or "valid".
 
@@ -81,7 +84,7 @@ def measure_lags(
 
     Raises:
         OptionError: If the data are too short.
-        OverflowError: If a gradient, or the state that is carried, is too large for a number.
+        OverflowError: If a gradient, or the carried state, is too large for a floating-point number.
 
     Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
     """
@@ -115,13 +118,20 @@ def _require_finite(norms: np.ndarray, position: int) -> None:
         )
 
 
+def check_lags(setup: Setup, task: Task, num_steps: int) -> None:
+    """Raises OptionError unless a setup suits its task, whose data are long enough to look back so far."""
+    check_setup(setup, task, [num_steps])
+    task.blocks(setup.batch_size, _whole_examples(task, num_steps), "valid")
+
+
 def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[Stream]:
-    if task.period == 1:
-        yield from task.blocks(graph.batch_size, graph.num_steps, split)
-        return
-    whole_examples = math.ceil(graph.num_steps / task.period) * task.period
-    for inputs, targets in task.blocks(graph.batch_size, whole_examples, split):
+    for inputs, targets in task.blocks(graph.batch_size, _whole_examples(task, graph.num_steps), split):
         yield Stream(inputs[:, -graph.num_steps :], targets[:, -graph.num_steps :])
+
+
+def _whole_examples(task: Task, num_steps: int) -> int:
+    """The smallest multiple of an example's length that holds so many steps."""
+    return math.ceil(num_steps / task.period) * task.period
 
 
 def _analysis(norms: np.ndarray, products: np.ndarray, bound: float | None, positions: int) -> LagAnalysis:
@@ -144,13 +154,14 @@ def _analysis(norms: np.ndarray, products: np.ndarray, bound: float | None, posi
 
 
 def truncation_bias(products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bias and cosine of truncated gradients, from the inner products of what each lag adds.
+    """Bias and cosine of truncated gradients, from the inner products of the contributions of the lags.
 
-    With c_k what lag k adds, g_K = c_0 + ... + c_{K-1}, and <.,.> summed over positions,
+    With c_k the contribution of lag k, g_K = c_0 + ... + c_{K-1}, and <.,.> summed over positions,
 
         relative_bias(K) = ||g_K - g_N|| / ||g_N||,   cosine(K) = <g_K, g_N> / (||g_K|| ||g_N||)
 
-    and for blocks of n steps the mean gradient (g_1 + ... + g_n) / n stands in for g_K.
+    and for blocks of n steps the mean gradient (g_1 + ... + g_n) / n takes the place of g_K. All are nan
+    if g_N is 0.
 
     Args:
         products: <c_i, c_j> summed over positions, [N, N].
@@ -161,7 +172,7 @@ def truncation_bias(products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     n = len(products)
     kept = np.tril(np.ones((n, n)))  # row K - 1: lags below K
     blocks = np.cumsum(kept, axis=0) / np.arange(1, n + 1)[:, np.newaxis]
-    with np.errstate(divide="ignore", invalid="ignore"):  # nothing to compare with
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 without a gradient
         relative = products / products.sum()  # the whole gradient's norm is 1
         return (
             _norms(kept - 1, relative),
@@ -177,9 +188,9 @@ def _norms(weights: np.ndarray, products: np.ndarray) -> np.ndarray:
 
 
 def fitted_decay(norms: np.ndarray) -> float:
-    """The factor d of the geometric sequence a d^k that fits the norms best, in their logarithms.
+    """The factor d of the geometric sequence a d^k that fits the norms best, by least squares of logarithms.
 
-    Lags whose norm is 0 are left out; nan where fewer than two are left.
+    Lags whose norm is 0 are left out; nan if fewer than two remain.
     """
     lags = np.flatnonzero(norms > 0)
     if len(lags) < 2:
@@ -189,14 +200,14 @@ def fitted_decay(norms: np.ndarray) -> float:
 
 
 def half_life(decay: float) -> float:
-    """The steps in which a norm with this decay halves; negative where it doubles instead."""
+    """The number of steps in which a norm with this decay halves; negative if it doubles instead."""
     if decay == 1:
         return math.inf
     return math.log(0.5) / math.log(decay)
 
 
 def trend(decay: float, num_steps: int) -> str:
-    """In a word, what becomes of the gradient over a width."""
+    """What happens to the gradient over a width, in a word."""
     change = num_steps * math.log(decay) if decay > 0 else math.nan
     if abs(change) < math.log(STEADY_FACTOR):
         return "holds"

@@ -1,105 +1,82 @@
-"""Pictures of where the gradient goes and of what truncation cuts off."""
+"""Figures of where the gradient goes and what truncation loses."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
-from tf_rnn.files import write_figure
-from tf_rnn.reporting.style import COLOURS, MARKERS, wrapped
+from tf_rnn.reporting.style import line_styles, make_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from tf_rnn.analysis.lags import LagAnalysis
 
 LAG_LABEL = "lag: steps back from the loss"
+LOST = "fraction of the gradient that is lost"
+THIN: dict[str, Any] = {"color": "0.7", "linewidth": 0.8, "zorder": 0}
 
 
-def plot_lags(path: Path, analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: str) -> None:
+def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: str) -> Any:
     """Draws the gradient's norm by lag, and the bias of truncation.
 
     Args:
-        path: The PNG to write.
-        analyses: By what to call them, "untrained" and "trained" say.
-        lags: Lags at which the task is known to have a dependency, as thin lines.
+        analyses: By name.
+        lags: Lags at which the task has a dependency, drawn as thin lines.
         title: Above the plots.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
     """
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
-    norms, bias = figure.subplots(1, 2)
-    for (name, analysis), style in zip(analyses.items(), _styles(), strict=False):
+    figure, axes = make_figure(title, (10, 4.5), columns=2)
+    norms, bias = axes.flat
+    for (name, analysis), style in zip(analyses.items(), line_styles(), strict=False):
         norms.plot(analysis.lags, analysis.gradient_norm, label=f"{name}: {_decay(analysis)}", **style)
         bias.plot(analysis.truncations, analysis.relative_bias, label=f"{name}, truncated", **style)
-        bias.plot(
-            analysis.truncations,
-            analysis.block_bias,
-            color=style["color"],
-            linestyle=":",
-            label=f"{name}, in blocks",
-        )
+        dotted = {"color": style["color"], "linestyle": ":"}
+        bias.plot(analysis.truncations, analysis.block_bias, label=f"{name}, in blocks", **dotted)
         if analysis.bound is not None:
-            first = analysis.gradient_norm[0]
-            norms.plot(
-                analysis.lags,
-                [first * analysis.bound**lag for lag in analysis.lags],
-                color=style["color"],
-                linestyle="--",
-                linewidth=0.9,
-                label=f"{name}: upper bound, {analysis.bound:.2f} a step",
-            )
+            bound = [analysis.gradient_norm[0] * analysis.bound**lag for lag in analysis.lags]
+            label = f"{name}: upper bound, {analysis.bound:.2f} per step"
+            dashed = {"color": style["color"], "linestyle": "--", "linewidth": 0.9}
+            norms.plot(analysis.lags, bound, label=label, **dashed)
     norms.set_ylabel("norm of the gradient with respect to the state")
     positive = [norm for analysis in analyses.values() for norm in analysis.gradient_norm if norm]
-    if positive:  # a logarithm of nothing but zeros has no place on an axis
+    if positive:  # zeros have no place on a logarithmic axis
         norms.set_yscale("log", nonpositive="mask")
         norms.set_ylim(min(positive) / 3, max(positive) * 30)
     norms.set_xlabel(LAG_LABEL)
-    bias.set_ylabel("part of the gradient that is missing")
+    bias.set_ylabel(LOST)
     bias.set_xlabel("truncated after so many steps, or width of the blocks")
     bias.set_ylim(0, None)
     for lag in lags:
-        norms.axvline(lag, **_THIN)
-        bias.axvline(lag + 1, **_THIN)
-    for axes in (norms, bias):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(edgecolor="none", fontsize=8)
-    write_figure(path, figure)
-
-
-_THIN: dict[str, Any] = {"color": "0.7", "linewidth": 0.8, "zorder": 0}
-
-
-def _styles() -> list[dict[str, Any]]:
-    return [
-        {"color": color, "marker": marker, "markersize": 3.5, "linewidth": 1.3}
-        for color, marker in zip(COLOURS, MARKERS, strict=True)
-    ]
+        norms.axvline(lag, **THIN)
+        bias.axvline(lag + 1, **THIN)
+    for each in (norms, bias):
+        each.legend(edgecolor="none", fontsize=8)
+    return figure
 
 
 def _decay(analysis: LagAnalysis) -> str:
     if math.isnan(analysis.decay):
         return "no decay can be fitted"
-    return f"{analysis.trend}, {analysis.decay:.2f} a step"
+    return f"{analysis.trend}, {analysis.decay:.2f} per step"
 
 
-def plot_advice(
-    path: Path, biases: Sequence[Sequence[float]], tolerance: float, num_steps: int, title: str
-) -> None:
+def advice_figure(biases: Sequence[Sequence[float]], tolerance: float, num_steps: int, title: str) -> Any:
     """Draws the bias of truncation of each seed, and where it falls below the tolerance.
 
     Args:
-        path: The PNG to write.
         biases: For each seed the relative bias after K = 1 to N steps.
-        tolerance: What may be missing.
-        num_steps: The width that is recommended.
+        tolerance: Largest acceptable fraction.
+        num_steps: The recommended width.
         title: Above the plot.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
     """
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for seed, (bias, style) in enumerate(zip(biases, _styles() * len(biases), strict=False)):
+    figure, axes = make_figure(title, (7, 4.5))
+    for seed, (bias, style) in enumerate(zip(biases, line_styles() * len(biases), strict=False)):
         axes.plot(range(1, len(bias) + 1), bias, label=f"seed {seed}", **style)
     axes.axhline(tolerance, color="0.3", linestyle="--", linewidth=0.9)
     axes.annotate(
@@ -107,10 +84,8 @@ def plot_advice(
     )
     axes.axvline(num_steps, color="black", linewidth=1)
     axes.annotate(f" num_steps {num_steps}", (num_steps, 0.97), xycoords=("data", "axes fraction"), va="top")
-    axes.set_xlabel("error followed back over so many steps")
-    axes.set_ylabel("part of the gradient that is missing")
+    axes.set_xlabel("truncated after so many steps")
+    axes.set_ylabel(LOST)
     axes.set_ylim(0, None)
-    axes.set_title(wrapped(title), loc="left", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(edgecolor="none", fontsize=9)
-    write_figure(path, figure)
+    return figure

@@ -1,36 +1,121 @@
-"""Measurements on a network that is trained for them."""
+"""The gradient by lag of a network that is trained for the purpose."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
-from tf_rnn.analysis.lags import LagAnalysis, measure_lags
+from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
+from tf_rnn.analysis.plots import lag_figure
+from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table
+from tf_rnn.files import plain, write_figure, write_json, write_text
 from tf_rnn.graph import make_graph
-from tf_rnn.training import Evaluation, Silence, Truncation, train
+from tf_rnn.options import require_whole
+from tf_rnn.reporting import Table
+from tf_rnn.reporting.folder import results_folder
+from tf_rnn.setup import setup_identity, setup_line
+from tf_rnn.training import Evaluation, Truncation, train
 
 if TYPE_CHECKING:
-    from tf_rnn.options import Setup
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
-    from tf_rnn.training.progress import Listener
+    from tf_rnn.training import Callback
+
+FILES = ("report.md", "lags.json", "lags.csv", "lags.png")
+COLUMNS = ("weights", "lag", "gradient_norm", "truncation", "relative_bias", "block_bias", "cosine")
 
 
-class LagStudy(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class LagStudy:
     """The gradient by lag before and after training.
 
     Attributes:
         untrained: At the initial weights.
-        trained: After training; None where there was none.
-        evaluation: Held-out data after training; None where there was none.
+        trained: After training; None without training.
+        evaluation: On held-out data after training; None without training.
+        identity: The configuration, ready for JSON.
+        line: The configuration in words.
+        lags: The lags at which the task has a dependency.
+        files: The files that were written.
     """
 
     untrained: LagAnalysis
     trained: LagAnalysis | None
     evaluation: Evaluation | None
+    identity: dict[str, Any]
+    line: str
+    lags: tuple[int, ...]
+    files: Sequence[Path] = ()
 
     @property
     def last(self) -> LagAnalysis:
-        """After training if there was any, else before."""
+        """After training, or before it without training."""
         return self.trained or self.untrained
+
+    @property
+    def analyses(self) -> dict[str, LagAnalysis]:
+        """The analyses by name: "untrained" and, if there is one, "trained"."""
+        found = {"untrained": self.untrained, "trained": self.trained}
+        return {name: analysis for name, analysis in found.items() if analysis is not None}
+
+    @property
+    def sentences(self) -> list[str]:
+        """What happens to the gradient, in a sentence for each analysis."""
+        return [f"{describe(name, analysis)}." for name, analysis in self.analyses.items()]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """A dictionary for each lag, of the untrained network first; as in `lags.csv`."""
+        return [record for name, analysis in self.analyses.items() for record in lag_records(name, analysis)]
+
+    def table(self) -> Table:
+        """Some of the lags, at the last weights."""
+        return lag_table(self.last)
+
+    def figure(self) -> Any:
+        """The gradient's norm by lag, and the bias of truncation: a `matplotlib.figure.Figure`."""
+        return lag_figure(self.analyses, self.lags, f"Where the gradient goes\n{self.line}")
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `lags.json`."""
+        content = {
+            "task": self.identity["task"],
+            "cell": self.identity["cell"],
+            "config": self.identity,
+            **dataclasses.asdict(self.last),
+            "untrained": dataclasses.asdict(self.untrained),
+            "loss": self.evaluation.loss if self.evaluation else None,
+        }
+        plain_content: dict[str, Any] = plain(content)
+        return plain_content
+
+    def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
+        """Writes `report.md`, `lags.json`, `lags.csv` and `lags.png`.
+
+        Args:
+            out: The folder.
+            command: The command line to show in the report, without `python -m tf_rnn`.
+
+        Returns:
+            The files.
+
+        Raises:
+            OptionError: For `out`, if it cannot be written or holds other results.
+        """
+        with results_folder(out, self.identity) as folder:
+            return self.write_files(folder, command)
+
+    def write_files(self, folder: Path, command: Sequence[str]) -> list[Path]:
+        """Writes the files to a folder that is claimed and locked; see `write`."""
+        write_json(folder / "lags.json", self.as_json())
+        write_text(folder / "lags.csv", Table.of_records("", self.records, COLUMNS).csv())
+        write_figure(folder / "lags.png", self.figure())
+        lag_page(self.analyses, self.sentences, self.line, command).write(folder / "report.md")
+        return [folder / name for name in FILES]
 
 
 def study_lags(
@@ -41,36 +126,71 @@ def study_lags(
     tokens: float,
     state: str = "carry",
     seed: int = 0,
-    listener: Listener | None = None,
+    callbacks: Sequence[Callback] | None = None,
     threads: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    command: Sequence[str] = (),
 ) -> LagStudy:
     """Trains one network at a width, and measures the gradient over that width before and after.
 
     Args:
         setup: The network and its training.
-        task: The setup's task.
+        task: What is learnt.
         num_steps: The width to train at, and how far back to look.
-        tokens: How long to train, in examples times steps; 0 for not at all.
+        tokens: How long to train, in examples times steps; 0 for no training.
         state: "carry" or "reset".
-        seed: Of the initial weights.
-        listener: Told of the progress; None for nobody.
+        seed: For weights and dropout.
+        callbacks: Called during training; None shows a progress line, () nothing.
         threads: See `UnrolledGraph.session`.
+        out: A folder to write the results to, see `LagStudy.write`; it is claimed before training.
+        command: The command line to show in the report, without `python -m tf_rnn`.
 
     Raises:
         OptionError: If an option is not allowed.
         DivergedError: If the loss is not finite.
     """
+    require_whole("seed", seed, at_least=0)
+    check_lags(setup, task, num_steps)
+    identity = lag_identity(setup, task, num_steps, tokens=tokens, state=state, seed=seed)
+    if out is not None:
+        with results_folder(out, identity) as folder:
+            study = _study(setup, task, identity, callbacks, threads)
+            return dataclasses.replace(study, files=study.write_files(folder, command))
+    return _study(setup, task, identity, callbacks, threads)
+
+
+def _study(
+    setup: Setup,
+    task: Task,
+    identity: dict[str, Any],
+    callbacks: Sequence[Callback] | None,
+    threads: int | None,
+) -> LagStudy:
+    num_steps, tokens, state, seed = (identity[name] for name in ("num_steps", "tokens", "state", "seed"))
     graph = make_graph(setup, task, num_steps, seed)
-    truncation = Truncation(setup.style, setup.stride, setup.tolerance, seed)
-    settings: dict[str, Any] = {
-        "state": state,
-        "evaluations": 1,
-        "truncation": truncation,
-        "listener": Silence() if listener is None else listener,
-    }
+    trained = evaluation = None
     with graph.session(threads=threads) as session:
         untrained = measure_lags(graph, session, task, num_steps)
-        if not tokens:
-            return LagStudy(untrained, None, None)
-        result = train(graph, task, tokens=tokens, session=session, **settings)
-        return LagStudy(untrained, measure_lags(graph, session, task, num_steps), result.evaluation)
+        if tokens:
+            result = train(
+                graph,
+                task,
+                tokens=tokens,
+                state=state,
+                evaluations=1,
+                truncation=Truncation(setup.style, setup.stride, setup.tolerance, seed),
+                seed=seed,
+                session=session,
+                callbacks=callbacks,
+            )
+            trained, evaluation = measure_lags(graph, session, task, num_steps), result.evaluation
+    line = setup_line(setup, f"{tokens:,.10g} tokens")
+    return LagStudy(untrained, trained, evaluation, identity, line, task.lags)
+
+
+def lag_identity(
+    setup: Setup, task: Task, num_steps: int, *, tokens: float, state: str, seed: int
+) -> dict[str, Any]:
+    """Everything that the results of `study_lags` depend on, ready for JSON."""
+    run = {"num_steps": num_steps, "tokens": tokens, "state": state, "seed": seed}
+    return setup_identity(setup, task) | {"task": task.name} | run

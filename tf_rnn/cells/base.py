@@ -1,6 +1,6 @@
-"""What every cell is: one time step, linear in inputs and state before it is nonlinear.
+"""The base class of cells: one time step, linear in inputs and state before it is nonlinear.
 
-A step is taken in three parts, so that an n-wide graph can take each where it is cheapest:
+A step has three parts, each of which an n-wide graph computes where it is cheapest:
 
     projected = X_t W_x + b          for many time steps in one product: `project`
     recurrent = H_{t-1} W_s          one product a step, the only one that has to wait
@@ -8,8 +8,9 @@ A step is taken in three parts, so that an n-wide graph can take each where it i
 
 W_x and W_s are the upper and lower rows of one variable W, rows being examples, so that
 projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form. The output of a step is the part
-H_t of its state. `backward` is the derivative of `combine`, the one part of a step whose derivative
-depends on the cell; `slopes` is what of it can be made for many steps at once.
+H_t of its state. A new cell needs `name`, `num_gates` and `combine`. `backward`, the derivative of
+`combine`, is found by TensorFlow unless a cell gives a faster one; `local_derivatives` is the part of
+that which can be computed for many steps at once.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Weights(NamedTuple):
     Attributes:
         input_kernel: W_x, [input_size, num_gates * state_size].
         recurrent_kernel: W_s, [state_size, num_gates * state_size].
-        biases: The bias of `project`, [num_gates * state_size], then whatever others the cell has.
+        biases: The bias of `project`, [num_gates * state_size], then any others of the cell.
     """
 
     input_kernel: Any
@@ -46,19 +47,30 @@ class Weights(NamedTuple):
     biases: tuple[Any, ...]
 
 
+class StepInputs(NamedTuple):
+    """The arguments of `Cell.combine`, saved of a step whose cell saves nothing else."""
+
+    weights: Weights
+    projected: Any
+    recurrent: Any
+    state: Any
+
+
 class StepGradient(NamedTuple):
-    """What flows back out of the part of a step that works element by element.
+    """The gradient of `Cell.combine` with respect to its arguments.
 
     Attributes:
         projected: dL/d(projected), [batch_size, num_gates * state_size].
         recurrent: dL/d(recurrent), likewise; the same tensor for a cell that adds the two.
         state: dL/dS_{t-1} without what flows through `recurrent`, in the structure of the state; None
-            in place of a part to which nothing else flows.
+            for the part H_{t-1} where nothing else flows to it.
+        biases: dL/db of the biases after the first; empty where `Cell.other_bias_gradients` gives them.
     """
 
     projected: Any
     recurrent: Any
     state: Any
+    biases: tuple[Any, ...] = ()
 
 
 class Cell(abc.ABC):
@@ -66,10 +78,9 @@ class Cell(abc.ABC):
 
     Args:
         state_size: Number of units d, at least 1.
-        recurrent_init: "orthogonal", "glorot" or "identity", for each gate's rows of W that meet
+        recurrent_init: "orthogonal", "glorot" or "identity", for each gate's rows of W that multiply
             the state.
-        recurrent_gain: What these rows are multiplied by; orthogonal ones then have this spectral
-            radius.
+        recurrent_gain: The factor of these rows; orthogonal ones then have this spectral radius.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -87,6 +98,8 @@ class Cell(abc.ABC):
         self._variables: tuple[Any, ...] = ()
         self._input_size = 0
         self._scope = ""
+        self._seed_name = self.name
+        self._start: dict[str, Any] = {}
 
     def options(self) -> dict[str, Any]:
         """The constructor's options, ready for JSON; `CELLS[name](**options)` is an equal cell."""
@@ -132,8 +145,13 @@ class Cell(abc.ABC):
 
     @property
     def scope(self) -> str:
-        """The variable scope that the cell's variables live in."""
+        """The variable scope of the cell's variables."""
         return self._scope
+
+    @property
+    def seed_name(self) -> str:
+        """What the seeds of the cell's initial weights are made from, beside the seed."""
+        return self._seed_name
 
     def build(
         self,
@@ -141,22 +159,27 @@ class Cell(abc.ABC):
         dtype: Any = tf.float32,
         seed: int | None = None,
         init_scale: float | None = None,
+        seed_name: str | None = None,
     ) -> None:
-        """Makes the variables in the current `tf.Graph`; a second call only checks.
+        """Makes the variables in the current `tf.Graph`; a second call only checks its arguments.
 
         Args:
             input_size: Number of inputs at each step; 0 for none.
             dtype: float32 or float64.
-            seed: The initial weights are a function of it and of the variables' names.
-            init_scale: W starts uniform in +-init_scale; None for the cell's own way.
+            seed: The initial weights are a function of it and of `seed_name` alone; None for random
+                ones, and in a second call for those that there are.
+            init_scale: W starts uniform in +-init_scale; None for the cell's default, and in a second
+                call for whatever it was built with.
+            seed_name: Distinguishes the layers of one network; None for the cell's name.
 
         Raises:
-            OptionError: If `init_scale` is not above 0, an option of the cell is no number of the dtype,
-                or the cell was built for another input size or dtype.
+            OptionError: If `init_scale` is not above 0, an option of the cell does not fit into the
+                dtype, or the cell was built with another input size, dtype, seed or scale.
             ValueError: If it was built in another `tf.Graph`.
         """
         if self.built:
             self._check_built(input_size, tf.as_dtype(dtype))
+            self._check_start(seed=seed, init_scale=init_scale)
             return
         self._input_size = require_whole("input_size", input_size, at_least=0)
         if init_scale is not None:
@@ -164,6 +187,8 @@ class Cell(abc.ABC):
         for option, value in self.options().items():
             if isinstance(value, float):
                 require_number_of(option, value, tf.as_dtype(dtype).name)
+        self._start = {"seed": seed, "init_scale": init_scale}
+        self._seed_name = seed_name or self.name
         with tf.variable_scope(None, default_name=self.name) as scope:
             self._scope = scope.name
             shape = [input_size + self._units, self.num_gates * self._units]
@@ -172,7 +197,7 @@ class Cell(abc.ABC):
             self._variables = (kernel, *self._make_biases(dtype))
 
     def _initial_kernel(self, seed: int | None, init_scale: float | None) -> Any:
-        name = f"{self._scope}/W"
+        name = f"{self._seed_name}/W"
         if init_scale is not None:
             return matrix_initializer(name, seed, init_scale)
         return gate_kernel(
@@ -185,6 +210,13 @@ class Cell(abc.ABC):
             seed,
         )
 
+    def _check_start(self, **given: Any) -> None:
+        for option, value in given.items():
+            if value is not None and value != self._start[option]:
+                raise OptionError(
+                    option, f"must be {self._start[option]}, as the cell was built, got {value!r}"
+                )
+
     def _check_built(self, input_size: int, dtype: Any) -> None:
         if input_size != self._input_size:
             raise OptionError(
@@ -193,7 +225,7 @@ class Cell(abc.ABC):
         built = self._variables[0].dtype.base_dtype
         if dtype != built:
             raise OptionError("dtype", f"must be {built.name!r}, as the cell was built, got {dtype.name!r}")
-        with tf.init_scope():  # the body of a loop is a graph of its own, within the one meant
+        with tf.init_scope():  # the body of a loop is a graph within the one that is meant
             graph = tf.get_default_graph()
         if self._variables[0].graph is not graph:
             raise ValueError("the cell's variables are in another tf.Graph; make a new cell for this one")
@@ -212,11 +244,11 @@ class Cell(abc.ABC):
         return tf.nest.map_structure(lambda size: tf.zeros([batch_size, size], dtype), self.state_size)
 
     def hidden(self, state: Any) -> Any:
-        """H_t, the part of the state that is the output and meets W_s, [batch_size, state_size]."""
+        """H_t, the part of the state that is the output and multiplies W_s, [batch_size, state_size]."""
         return state
 
     def with_hidden(self, state: Any, hidden: Any) -> Any:
-        """The same state, or its gradient, with another H_t."""
+        """A copy of a state, or of its gradient, with another H_t."""
         return hidden
 
     def project(self, weights: Weights, inputs: Any) -> Any:
@@ -225,7 +257,7 @@ class Cell(abc.ABC):
 
     @abc.abstractmethod
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
-        """S_t, the part of a step that works element by element.
+        """S_t, the part of a step that works row by row: no row may depend on another.
 
         Args:
             weights: One read of the variables.
@@ -234,29 +266,46 @@ class Cell(abc.ABC):
             state: S_{t-1}.
 
         Returns:
-            The state S_t, and whatever `slopes` needs to know of the step.
+            The state S_t, and the residuals that `local_derivatives` needs of the step: None to leave
+            `backward` to automatic differentiation.
         """
 
-    def slopes(self, kept: Sequence[Any]) -> Sequence[Any]:
-        """What `backward` needs of each step: as much of the derivative as does not wait for what flows back.
+    def local_derivatives(self, residuals: Sequence[Any]) -> Sequence[Any]:
+        """The part of the derivative that does not depend on the upstream gradient, for several steps.
+
+        A cell may compute it for all of the steps at once; by default it is the residuals themselves.
 
         Args:
-            kept: What `combine` returned beside the state at each of several steps; returned as it is,
-                unless a cell makes something of it, which it can for all of the steps at once.
+            residuals: Those of `combine`, for each step.
+
+        Returns:
+            What `backward` needs, for each step.
         """
-        return kept
+        return residuals
 
-    @abc.abstractmethod
-    def backward(self, slopes: Any, upstream: Any) -> StepGradient:
-        """The derivative of `combine`.
+    def backward(self, local_derivatives: Any, upstream: Any) -> StepGradient:
+        """The derivative of `combine`; by default automatic, from the step computed again.
 
         Args:
-            slopes: What `slopes` made of what `combine` returned beside the state.
+            local_derivatives: Of the step.
             upstream: dL/dS_t, in the structure of the state.
         """
+        weights, *arguments = local_derivatives
+        # Copies, so that TensorFlow searches this one step for gradients, not all that follow from it.
+        wanted = tf.nest.map_structure(tf.identity, (*arguments, weights.biases[1:]))
+        projected, recurrent, before, biases = wanted
+        weights = weights._replace(biases=(weights.biases[0], *biases))
+        state, _ = self.combine(weights, projected, recurrent, before)
+        found = tf.gradients(
+            tf.nest.flatten(state),
+            tf.nest.flatten(wanted),
+            tf.nest.flatten(upstream),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return StepGradient(*tf.nest.pack_sequence_as(wanted, found))
 
     def other_bias_gradients(self, recurrents: list[Any]) -> tuple[Any, ...]:
-        """dL/db of the biases that `combine` adds, those after the first.
+        """dL/db of the biases after the first, where `backward` does not give them.
 
         Args:
             recurrents: dL/d(recurrent) of all steps, in tensors [rows, num_gates * state_size].

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
-from tf_rnn.cells.pieces import join_columns, over_rows, split_columns
+from tf_rnn.cells.concat import join_columns, over_rows, split_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class _Kept(NamedTuple):
-    """What the way back needs of a step, in the letters of `GRUCell`."""
+class _Residuals(NamedTuple):
+    """What the derivative of a step needs, in the symbols of `GRUCell`."""
 
     gates: Any  # r || z
     recurrent_candidate: Any  # S_{t-1} W_sn + b_n
@@ -21,8 +21,8 @@ class _Kept(NamedTuple):
     change: Any  # S_{t-1} - n
 
 
-class _Slopes(NamedTuple):
-    """What flows back is multiplied by these: see `GRUCell.backward`."""
+class _LocalDerivatives(NamedTuple):
+    """The factors of the upstream gradient: see `GRUCell.backward`."""
 
     gates: Any  # sigmoid'(a_r) (S_{t-1} W_sn + b_n) || sigmoid'(a_z) (S_{t-1} - n)
     candidate: Any  # tanh'(a_n) (1 - z)
@@ -46,7 +46,7 @@ class GRUCell(Cell):
     Args:
         state_size: Number of units d, at least 1.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
-        recurrent_gain: What the rows that meet the state are multiplied by.
+        recurrent_gain: The factor of the rows that multiply the state.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -74,28 +74,28 @@ class GRUCell(Cell):
         recurrent_candidate += weights.biases[1]
         candidate = tf.tanh(projected_candidate + reset * recurrent_candidate)
         change = state - candidate
-        return candidate + keep * change, _Kept(gates, recurrent_candidate, candidate, change)
+        return candidate + keep * change, _Residuals(gates, recurrent_candidate, candidate, change)
 
-    def slopes(self, kept: Sequence[_Kept]) -> list[_Slopes]:
-        """Those of all steps in one; see `Cell.slopes`."""
-        return over_rows(_slopes, kept)
+    def local_derivatives(self, residuals: Sequence[_Residuals]) -> list[_LocalDerivatives]:
+        """Computed for all steps at once; see `Cell.local_derivatives`."""
+        return over_rows(_local_derivatives, residuals)
 
-    def backward(self, slopes: _Slopes, upstream: Any) -> StepGradient:
+    def backward(self, local_derivatives: _LocalDerivatives, upstream: Any) -> StepGradient:
         """The derivative of a step; see `Cell.backward`.
 
-        With a_n what n is the tanh of, a_r and a_z what r and z are the sigmoids of:
+        With n = tanh(a_n), r = sigmoid(a_r), z = sigmoid(a_z):
 
             dL/da_n = tanh'(a_n) (1 - z) dL/dS_t
             dL/da_z = sigmoid'(a_z) (S_{t-1} - n) dL/dS_t
             dL/da_r = sigmoid'(a_r) (S_{t-1} W_sn + b_n) dL/da_n
             dL/d(S_{t-1} W_sn) = r dL/da_n
         """
-        candidate = slopes.candidate * upstream
-        gates = slopes.gates * join_columns([candidate, upstream])
+        candidate = local_derivatives.candidate * upstream
+        gates = local_derivatives.gates * join_columns([candidate, upstream])
         return StepGradient(
             join_columns([gates, candidate]),
-            join_columns([gates, slopes.reset * candidate]),
-            slopes.keep * upstream,
+            join_columns([gates, local_derivatives.reset * candidate]),
+            local_derivatives.keep * upstream,
         )
 
     def other_bias_gradients(self, recurrents: list[Any]) -> tuple[Any, ...]:
@@ -103,14 +103,14 @@ class GRUCell(Cell):
         return (tf.add_n([tf.reduce_sum(rows[:, 2 * self._units :], axis=0) for rows in recurrents]),)
 
 
-def _slopes(kept: _Kept) -> _Slopes:
-    """All that `GRUCell.backward` multiplies with, of any number of rows."""
-    units = int(kept.candidate.shape[1])
-    reset, keep = split_columns(kept.gates, [units, units])
-    factors = join_columns([kept.recurrent_candidate, kept.change])
-    return _Slopes(
-        tf.raw_ops.SigmoidGrad(y=kept.gates, dy=factors),
-        tf.raw_ops.TanhGrad(y=kept.candidate, dy=1 - keep),
+def _local_derivatives(residuals: _Residuals) -> _LocalDerivatives:
+    """All factors in `GRUCell.backward`, for any number of rows."""
+    units = int(residuals.candidate.shape[1])
+    reset, keep = split_columns(residuals.gates, [units, units])
+    factors = join_columns([residuals.recurrent_candidate, residuals.change])
+    return _LocalDerivatives(
+        tf.raw_ops.SigmoidGrad(y=residuals.gates, dy=factors),
+        tf.raw_ops.TanhGrad(y=residuals.candidate, dy=1 - keep),
         reset,
         keep,
     )

@@ -1,4 +1,4 @@
-"""The influence balancing dynamics: a cell with one parameter, to mislead truncated gradients."""
+"""The influence balancing dynamics: a cell with one parameter, whose truncated gradients mislead."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class InfluenceCell:
         S_t = A S_{t-1} + theta v,   A_ii = 1/2,  A_i,i+1 = 1/2,  else 0
         v = (1, ..., 1, -1, ..., -1) with `num_positive` ones;   the output is the first unit
 
-    Unit 1 hears of unit j only after some 2 (j - 1) steps. The near, positive units thus dominate the
+    Unit j affects unit 1 only after some 2 (j - 1) steps. The near, positive units thus dominate the
     gradient of the recent steps, the far, negative ones the whole: with d units, p of them positive,
     the effect of theta on unit 1 within k steps is the sum over i < k of
     sum_j v_j C(i, j-1) / 2^i, which tends to 2 (2p - d) and changes its sign on the way.
 
-    Variable: theta, a scalar; inputs are not looked at.
+    Variable: theta, a scalar; inputs are ignored.
 
     Args:
-        state_size: Number of units d, at most 1000: every step has A as a whole.
-        num_positive: How many of them, p, get theta, the rest -theta; None for 10 of 23 in
-            proportion.
+        state_size: Number of units d, at most 1000, as A is a dense matrix.
+        num_positive: The number p of units that get theta, the rest get -theta; None for the
+            proportion 10 of 23.
         start: Initial value of theta.
 
     Raises:
@@ -80,7 +80,7 @@ class InfluenceCell:
         """One step: (anything, S_{t-1}) -> (unit 1 [batch_size, 1], S_t).
 
         Raises:
-            OptionError: If theta starts from no number of the state's dtype.
+            OptionError: If the initial theta does not fit into the state's dtype.
         """
         require_number_of("start", self._start, state.dtype.name)
         theta = tf.get_variable(

@@ -1,8 +1,8 @@
 """Initial values of a cell's weights, as functions of a seed and a name alone.
 
-Each random operation gets a seed of its own, made from the caller's seed and the variable's name.
-The values therefore do not depend on how many operations stand in the graph before it: graphs of
-every width start from the same weights.
+Each random operation gets a seed of its own, made from the caller's seed and a name. The values
+therefore do not depend on what else is in the `tf.Graph`: graphs of every width start from the same
+weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tf_rnn._tensorflow import tf
 
 
 def named_seed(seed: int | None, name: str) -> int | None:
-    """Returns a seed in [0, 2^31) for the variable `name`; None (fresh values) for None."""
+    """A seed in [0, 2^31) for the variable `name`; None, for random values, where the seed is None."""
     if seed is None:
         return None
     return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF
@@ -48,7 +48,7 @@ def matrix_initializer(name: str, seed: int | None, init_scale: float | None) ->
 
 
 def identity(size: int, columns: int, seed: int | None, dtype: Any) -> Any:  # noqa: ARG001
-    """The identity, [size, columns]: a ReLU network that keeps its state (Le et al. 2015)."""
+    """The identity, [size, columns]: a ReLU network then keeps its state (Le et al. 2015)."""
     return tf.eye(size, columns, dtype=dtype)
 
 
@@ -66,16 +66,16 @@ def gate_kernel(
 ) -> Any:
     """Returns an initializer of the concatenated weights of a cell's gates.
 
-    Every gate is initialised by itself: Glorot for the rows that meet the inputs, `recurrent_init`
-    for the rows that meet the state.
+    Every gate is initialised separately: Glorot for the rows that multiply the inputs,
+    `recurrent_init` for those that multiply the state.
 
     Args:
         name: Name of the variable, part of its seed.
-        input_size: Rows that meet the inputs; 0 where there are none.
-        state_size: Rows that meet the state, and columns of each gate.
-        num_gates: How many blocks of `state_size` columns stand side by side.
+        input_size: Rows that multiply the inputs; 0 where there are none.
+        state_size: Rows that multiply the state, and columns of each gate.
+        num_gates: Number of blocks of `state_size` columns.
         recurrent_init: A key of RECURRENT.
-        recurrent_gain: What the rows that meet the state are multiplied by.
+        recurrent_gain: The factor of the rows that multiply the state.
         seed: Seed of the whole model, or None.
 
     Returns:

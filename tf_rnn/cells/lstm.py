@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
-from tf_rnn.cells.pieces import join_columns, over_rows, split_columns
+from tf_rnn.cells.concat import join_columns, over_rows, split_columns
 from tf_rnn.options import require_number
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM carries: `hidden` H_t (also its output) and `cell` C_t, [batch_size, state_size]."""
+    """The state of an LSTM: `hidden` H_t (also its output) and `cell` C_t, [batch_size, state_size]."""
 
     hidden: Any
     cell: Any
 
 
 class LSTMGates(NamedTuple):
-    """What an LSTM lets through at a step: numbers from 0 to 1, [batch_size, state_size].
+    """The gates of an LSTM at a step: numbers from 0 to 1, [batch_size, state_size].
 
     Attributes:
         input: sigmoid(i): how much of the candidate is written to the cell.
@@ -34,8 +34,8 @@ class LSTMGates(NamedTuple):
     output: Any
 
 
-class _Kept(NamedTuple):
-    """What the way back needs of a step, in the letters of `LSTMCell`."""
+class _Residuals(NamedTuple):
+    """What the derivative of a step needs, in the symbols of `LSTMCell`."""
 
     gates: LSTMGates
     candidate: Any  # tanh(g)
@@ -43,8 +43,8 @@ class _Kept(NamedTuple):
     shown: Any  # tanh(C_t)
 
 
-class _Slopes(NamedTuple):
-    """What flows back is multiplied by these: see `LSTMCell.backward`."""
+class _LocalDerivatives(NamedTuple):
+    """The factors of the upstream gradient: see `LSTMCell.backward`."""
 
     gates: Any  # all but the last factors of dL/di || dL/df || dL/do || dL/dg
     cell: Any  # sigmoid(o) tanh'(C_t)
@@ -65,7 +65,7 @@ class LSTMCell(Cell):
         forget_bias: Initial value of the forget gate's bias. 1 lets the cell keep what it holds from
             the start (Gers et al. 2000; Jozefowicz et al. 2015); it is part of b, not added to it.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
-        recurrent_gain: What the rows that meet the state are multiplied by.
+        recurrent_gain: The factor of the rows that multiply the state.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -111,33 +111,33 @@ class LSTMCell(Cell):
 
     def combine(
         self, weights: Weights, projected: Any, recurrent: Any, state: LSTMState
-    ) -> tuple[LSTMState, _Kept]:
+    ) -> tuple[LSTMState, _Residuals]:
         """Gates, cell and output; see `Cell.combine`."""
         *opened, written = split_columns(projected + recurrent, [self._units] * 4)
         gates, candidate = LSTMGates(*map(tf.sigmoid, opened)), tf.tanh(written)
         cell = gates.forget * state.cell + gates.input * candidate
         shown = tf.tanh(cell)
-        return LSTMState(gates.output * shown, cell), _Kept(gates, candidate, state.cell, shown)
+        return LSTMState(gates.output * shown, cell), _Residuals(gates, candidate, state.cell, shown)
 
-    def slopes(self, kept: Sequence[_Kept]) -> list[_Slopes]:
-        """Those of all steps in one; see `Cell.slopes`."""
-        return over_rows(_slopes, kept)
+    def local_derivatives(self, residuals: Sequence[_Residuals]) -> list[_LocalDerivatives]:
+        """Computed for all steps at once; see `Cell.local_derivatives`."""
+        return over_rows(_local_derivatives, residuals)
 
-    def backward(self, slopes: _Slopes, upstream: LSTMState) -> StepGradient:
+    def backward(self, local_derivatives: _LocalDerivatives, upstream: LSTMState) -> StepGradient:
         """The derivative of a step; see `Cell.backward`.
 
-            dL/dC_t = (what flows back to C_t) + sigmoid(o) tanh'(C_t) dL/dH_t
+            dL/dC_t = (from C_{t+1}) + sigmoid(o) tanh'(C_t) dL/dH_t
             dL/di = sigmoid'(i) tanh(g) dL/dC_t,    dL/do = sigmoid'(o) tanh(C_t) dL/dH_t
             dL/df = sigmoid'(f) C_{t-1} dL/dC_t,    dL/dg = tanh'(g) sigmoid(i) dL/dC_t
 
-        Of each product all but the last factor is a slope.
+        All factors but the last of each product are local derivatives.
         """
-        cell = upstream.cell + slopes.cell * upstream.hidden
-        gradient = slopes.gates * join_columns([cell, cell, upstream.hidden, cell])
-        return StepGradient(gradient, gradient, LSTMState(None, slopes.forget * cell))
+        cell = upstream.cell + local_derivatives.cell * upstream.hidden
+        gradient = local_derivatives.gates * join_columns([cell, cell, upstream.hidden, cell])
+        return StepGradient(gradient, gradient, LSTMState(None, local_derivatives.forget * cell))
 
     def gates(self, inputs: Any, state: LSTMState) -> LSTMGates:
-        """The gates of the step that `cell(inputs, state)` takes.
+        """The gates of the step `cell(inputs, state)`.
 
         Args:
             inputs: X_t, [batch_size, input_size].
@@ -146,17 +146,19 @@ class LSTMCell(Cell):
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
         recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
-        _, kept = self.combine(weights, self.project(weights, inputs), recurrent, state)
-        return kept.gates
+        _, residuals = self.combine(weights, self.project(weights, inputs), recurrent, state)
+        return residuals.gates
 
 
-def _slopes(kept: _Kept) -> _Slopes:
-    """All that `LSTMCell.backward` multiplies with, of any number of rows."""
-    gates = kept.gates
+def _local_derivatives(residuals: _Residuals) -> _LocalDerivatives:
+    """All factors in `LSTMCell.backward`, for any number of rows."""
+    gates = residuals.gates
     parts = [
-        tf.raw_ops.SigmoidGrad(y=gates.input, dy=kept.candidate),
-        tf.raw_ops.SigmoidGrad(y=gates.forget, dy=kept.before),
-        tf.raw_ops.SigmoidGrad(y=gates.output, dy=kept.shown),
-        tf.raw_ops.TanhGrad(y=kept.candidate, dy=gates.input),
+        tf.raw_ops.SigmoidGrad(y=gates.input, dy=residuals.candidate),
+        tf.raw_ops.SigmoidGrad(y=gates.forget, dy=residuals.before),
+        tf.raw_ops.SigmoidGrad(y=gates.output, dy=residuals.shown),
+        tf.raw_ops.TanhGrad(y=residuals.candidate, dy=gates.input),
     ]
-    return _Slopes(join_columns(parts), tf.raw_ops.TanhGrad(y=kept.shown, dy=gates.output), gates.forget)
+    return _LocalDerivatives(
+        join_columns(parts), tf.raw_ops.TanhGrad(y=residuals.shown, dy=gates.output), gates.forget
+    )

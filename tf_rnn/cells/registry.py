@@ -1,4 +1,4 @@
-"""Cells by name, and as descriptions that can be written to a file."""
+"""Cells by name, and descriptions of cells for files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def make_cell(name: str, state_size: int, num_layers: int = 1, **options: Any) -
     Args:
         name: A key of `CELLS`.
         state_size: Number of units of each layer.
-        num_layers: Layers upon each other.
+        num_layers: Number of stacked layers.
         **options: The cell's further options.
 
     Raises:
-        OptionError: If an option is not allowed, or not the cell's.
+        OptionError: If an option is not allowed, or the cell does not have it.
     """
     kind = CELLS[require_choice("cell", name, CELLS)]
     _require_known(kind, options)
@@ -46,7 +46,7 @@ def _require_known(kind: Any, options: Iterable[str]) -> None:
 
 
 def describe_cell(cell: Any) -> list[dict[str, Any]]:
-    """Describes a cell, ready for JSON, so that `described_cell` can make it anew.
+    """Describes a cell, ready for JSON, so that `described_cell` can make it again.
 
     Args:
         cell: A cell of `tf_rnn.cells`.
@@ -66,10 +66,10 @@ def describe_cell(cell: Any) -> list[dict[str, Any]]:
 
 
 def described_cell(description: Any) -> Any:
-    """Makes the cell that a description is of, without variables yet.
+    """Makes the cell of a description, without variables yet.
 
     Args:
-        description: What `describe_cell` gave, before or after a file.
+        description: From `describe_cell`, directly or through a file.
 
     Raises:
         OptionError: If it is not such a description, naming what is wrong with it.

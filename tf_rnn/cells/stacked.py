@@ -1,4 +1,4 @@
-"""Deep networks: cells upon cells."""
+"""Deep networks: stacked cells."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class StackedCell:
     The state is a tuple of the layers' states, from the inputs upwards.
 
     Args:
-        cells: At least one cell, each a different object (the same object twice would share weights).
+        cells: At least one cell, all different objects (the same object twice would share weights).
 
     Raises:
-        OptionError: If there is no cell, one is no cell, or one stands twice.
+        OptionError: If there is no cell, one of them is not a cell, or one occurs twice.
 
     Source: Graves 2013, section 2; Zaremba et al. 2014, figure 1.
     """
@@ -36,7 +36,7 @@ class StackedCell:
             raise OptionError("cells", f"must be a list of at least one cell, got {shown(list(cells))}")
         self._layers = tuple(layer for cell in cells for layer in cell.layers)
         if len(set(map(id, self._layers))) < len(self._layers):
-            raise OptionError("cells", "must be different objects; the same cell stands twice")
+            raise OptionError("cells", "must be different objects, got the same cell twice")
 
     @property
     def layers(self) -> tuple[Cell, ...]:
@@ -83,9 +83,16 @@ class StackedCell:
         seed: int | None = None,
         init_scale: float | None = None,
     ) -> None:
-        """Makes the variables of every layer; see `Cell.build`."""
+        """Makes the variables of every layer; see `Cell.build`.
+
+        The layers' seeds are named after their cells, "lstm", "lstm_1", ..., as far as names repeat.
+        """
+        names: list[str] = []
         for layer in self._layers:
-            layer.build(input_size, dtype, seed, init_scale)
+            repeated = names.count(layer.name)
+            names.append(layer.name)
+            seed_name = f"{layer.name}_{repeated}" if repeated else layer.name
+            layer.build(input_size, dtype, seed, init_scale, seed_name)
             input_size = layer.output_size
 
     def zero_state(self, batch_size: int, dtype: Any = tf.float32) -> tuple[Any, ...]:

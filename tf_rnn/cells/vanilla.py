@@ -33,7 +33,7 @@ ACTIVATIONS = {
 
 
 class VanillaCell(Cell):
-    """One fully connected layer over the inputs and its own last output.
+    """One fully connected layer over the inputs and its own previous output.
 
         S_t = f((X_t || S_{t-1}) W + b_s),   f = tanh or ReLU;   the output is S_t
 
@@ -44,11 +44,11 @@ class VanillaCell(Cell):
     Args:
         state_size: Number of units d, at least 1.
         activation: "tanh" or "relu".
-        recurrent_init: Initial rows of W that meet the state: "orthogonal" (all singular values 1,
+        recurrent_init: Initial rows of W that multiply the state: "orthogonal" (all singular values 1,
             so that nothing grows or decays at first, Saxe et al. 2014), "glorot", or "identity"
             (with "relu", Le et al. 2015).
-        recurrent_gain: What these rows are multiplied by; with 1.5 and "orthogonal" the spectral
-            radius is 1.5, and gradients may explode.
+        recurrent_gain: The factor of these rows; with 1.5 and "orthogonal" the spectral radius is 1.5,
+            and gradients may explode.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -81,7 +81,7 @@ class VanillaCell(Cell):
         state = ACTIVATIONS[self._activation].of(projected + recurrent)
         return state, state
 
-    def backward(self, slopes: Any, upstream: Any) -> StepGradient:
-        """dL/dz = f'(z) dL/dS_t, from S_t = f(z) itself; see `Cell.backward`."""
-        gradient = ACTIVATIONS[self._activation].gradient(slopes, upstream)
+    def backward(self, local_derivatives: Any, upstream: Any) -> StepGradient:
+        """dL/dz = f'(z) dL/dS_t, computed from S_t = f(z); see `Cell.backward`."""
+        gradient = ACTIVATIONS[self._activation].gradient(local_derivatives, upstream)
         return StepGradient(gradient, gradient, None)

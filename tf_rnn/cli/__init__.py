@@ -1,1 +1,1 @@
-"""The command line: one thin module for each subcommand."""
+"""The command line: a projection of the declared options onto the verbs of the package."""

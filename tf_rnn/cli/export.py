@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli.options import add_model_options, path
+import tf_rnn
+from tf_rnn.cli.groups import add_model
+from tf_rnn.cli.parser import written
 from tf_rnn.files import require_empty, require_run
+from tf_rnn.options.declared import OUT
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from tf_rnn.cli.parser import Parser
+
 NAME = "export"
-POSITIONAL = {"folder": "DIR", "out": "OUT"}
 HELP = "write a trained model for use without this package: SavedModel, Keras"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
-    add_model_options(parser)
-    parser.add_argument("out", type=path, metavar="OUT", help="a folder to write it to, new or empty")
+    add_model(parser)
+    parser.add_positional(OUT.but(help="folder to write it to, new or empty"), "OUT")
 
 
-def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:  # noqa: ARG001
+def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     """Runs the command.
 
     Args:
-        arguments: What the parser made of `words`.
+        given: The options that were given, by name.
         words: The command line.
 
     Raises:
         OptionError: If there is no run, or the model cannot be written.
     """
-    require_run(arguments.folder)
-    require_empty(arguments.out)
-    # TensorFlow takes seconds to load, which bad input need not wait for.
-    from tf_rnn.inference import export, load  # noqa: PLC0415
-
-    done = export(load(arguments.folder, arguments.checkpoint), arguments.out)
+    require_run(given["folder"])
+    require_empty(given["out"])
+    model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
+    done = tf_rnn.inference.export(model, given["out"])
     if done.without_keras:
         print(f"no Keras model: {done.without_keras}")
-    print(f"written: {', '.join(map(str, done.files))}")
+    print(written(done.files))

@@ -1,43 +1,44 @@
-"""`import`: from an exported model, trained further in Keras or not, back to a training run."""
+"""`import`: turns an exported model, trained further in Keras or not, back into a run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cli.options import path
+import tf_rnn
+from tf_rnn.cli.parser import command, written
 from tf_rnn.files import CONFIG, is_there, require_empty
-from tf_rnn.options import OptionError
+from tf_rnn.options import Option, OptionError
+from tf_rnn.options.declared import OUT
+from tf_rnn.options.rules import Path
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from tf_rnn.cli.parser import Parser
+
 NAME = "import"
-POSITIONAL = {"exported": "EXPORTED", "out": "DIR"}
-HELP = "make a training run of an exported Keras model"
+HELP = "turn an exported Keras model back into a run folder that train can resume"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
-    parser.add_argument("exported", type=path, metavar="EXPORTED", help="a folder written by export")
-    parser.add_argument("out", type=path, metavar="DIR", help="the folder of the run, new or empty")
+    parser.add_positional(Option(name="exported", rule=Path(), help="folder written by export"), "EXPORTED")
+    parser.add_positional(OUT.but(help="folder for the run, new or empty"), "DIR")
 
 
-def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:  # noqa: ARG001
+def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     """Runs the command.
 
     Args:
-        arguments: What the parser made of `words`.
+        given: The options that were given, by name.
         words: The command line.
 
     Raises:
         OptionError: If the model cannot be read, or the run not be written.
     """
-    if not is_there(arguments.exported, CONFIG):
-        raise OptionError("exported", f"must be a folder that export wrote, got {str(arguments.exported)!r}")
-    require_empty(arguments.out)
-    # TensorFlow takes seconds to load, which bad input need not wait for.
-    from tf_rnn.inference.keras_import import import_keras  # noqa: PLC0415
-
-    folder = import_keras(arguments.exported, arguments.out)
-    print(f"written: {folder}; go on with python -m tf_rnn train --resume {folder}")
+    exported = given["exported"]
+    if not is_there(exported, CONFIG):
+        raise OptionError("exported", f"must be a folder that export wrote, got {str(exported)!r}")
+    require_empty(given["out"])
+    folder = tf_rnn.inference.import_keras(exported, given["out"])
+    print(f"{written([folder])}; resume with: {command('train --resume', folder)}")

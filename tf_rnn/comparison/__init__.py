@@ -1,27 +1,35 @@
-"""Many widths, one table."""
+"""Comparisons of many widths, and a recommendation from the gradients of one."""
 
+from tf_rnn.comparison.comparing import compare
 from tf_rnn.comparison.executors import WorkerDiedError, Workers
 from tf_rnn.comparison.local import available_cores
+from tf_rnn.comparison.parcel import Parcel
+from tf_rnn.comparison.recommendation import Recommendation
+from tf_rnn.comparison.recommending import recommend
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import open_workers
+from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.settings import Comparison, RunKey
 from tf_rnn.comparison.summary import Summary, summarise
-from tf_rnn.comparison.sweep import require_no_failures, study_seeds, sweep
+from tf_rnn.comparison.sweep import Sweep
 from tf_rnn.comparison.verdict import Verdict, decide
 
 __all__ = [
     "Comparison",
+    "Parcel",
+    "Recommendation",
     "Results",
     "RunKey",
+    "Screen",
     "Summary",
+    "Sweep",
     "Verdict",
     "WorkerDiedError",
     "Workers",
     "available_cores",
+    "compare",
     "decide",
     "open_workers",
-    "require_no_failures",
-    "study_seeds",
+    "recommend",
     "summarise",
-    "sweep",
 ]

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster, which is there already: see https://distributed.dask.org."""
+"""Workers of a running Dask cluster; see https://distributed.dask.org."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 EXTRA = 'pip install "tf-rnn[cluster]"'
 CONNECT_SECONDS = 5.0
 PACKAGE = Path(__file__).resolve().parent.parent
-# Beside the package itself, what has to be the same for results to be so.
+# Results are the same only if these and the package itself are.
 LIBRARIES = ("tensorflow", "numpy")
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
 
 
-class TopicContact:
-    """Reports are events of a topic of the scheduler; a run is stopped where nobody waits for it any more.
+class TopicChannel:
+    """Sends reports as events of a topic of the scheduler.
 
     Args:
-        topic: Its name.
+        topic: The name of the topic.
     """
 
     seconds = 1.0  # the scheduler keeps the events of a topic
@@ -45,14 +45,14 @@ class TopicContact:
     def __init__(self, topic: str) -> None:
         self._topic = topic
 
-    def tell(self, key: RunKey, fraction: float, line: str) -> None:
-        """Passes a run's progress on."""
+    def send(self, key: RunKey, fraction: float, line: str) -> None:
+        """Sends the progress of a run."""
         from distributed import get_worker  # noqa: PLC0415
 
         get_worker().log_event(self._topic, [*key, fraction, line])
 
-    def is_stopped(self) -> bool:
-        """Whether the scheduler has told the worker that the run is cancelled, or its client gone."""
+    def is_cancelled(self) -> bool:
+        """Whether the scheduler has cancelled the run, since its client did or is gone."""
         from distributed import get_worker  # noqa: PLC0415
 
         worker = get_worker()
@@ -62,7 +62,7 @@ class TopicContact:
 
 @functools.cache
 def source() -> dict[str, str]:
-    """What tells one version of the package from another: a digest of its source."""
+    """The version of the package: a digest of its source."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
@@ -71,20 +71,20 @@ def source() -> dict[str, str]:
 
 @functools.cache
 def fingerprint() -> dict[str, str]:
-    """What has to be the same for results to be so: the package, and libraries."""
+    """Versions of the package and of libraries; with equal ones results are the same."""
     return source() | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def checked(here: dict[str, str], work: Callable[..., Any], *arguments: Any) -> Any:
-    """Does work on a worker, unless the worker is another than it should be.
+    """Calls a function on a worker that has the expected versions.
 
     Args:
-        here: The fingerprint of the process that wants the work done.
-        work: What to do.
-        *arguments: Those of `work`.
+        here: The fingerprint of the process that submits the work.
+        work: The function.
+        *arguments: Its arguments.
 
     Raises:
-        OptionError: For `scheduler`, if the fingerprint is another here.
+        OptionError: For `scheduler`, if the worker has other versions.
     """
     from distributed import get_worker  # noqa: PLC0415
 
@@ -102,11 +102,10 @@ def _require_same(place: str, there: dict[str, str], here: dict[str, str]) -> No
 
 
 class DaskExecutor(Executor):
-    """Workers of a Dask cluster, as long as they are as they should be.
+    """Workers of a Dask cluster that have the expected versions.
 
-    Dask's own executor asks a future for its state once its result is here. Where the worker that did
-    the work has died in between, the state is "lost", and what was a result becomes a TypeError. Here a
-    result that is here is one.
+    Dask's own executor asks a future for its state after receiving its result. If the worker has died
+    in between, that state is "lost", and the result becomes a TypeError. Here it stays a result.
 
     Args:
         client: A connected `distributed.Client`.
@@ -117,7 +116,7 @@ class DaskExecutor(Executor):
         self._there: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Future[Any]:  # type: ignore[override]
-        """Has work done by a worker, under the name that the work has."""
+        """Submits work; its name is shown on Dask's dashboard."""
         key = f"{work.__name__}-{uuid.uuid4().hex}"
         there = self._client.submit(checked, fingerprint(), work, *arguments, key=key)
         here = asyncio.run_coroutine_threadsafe(_outcome(there), self._client.loop.asyncio_loop)
@@ -125,7 +124,7 @@ class DaskExecutor(Executor):
         return here
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Cancels what is under way, or waits for it."""
+        """Cancels running work, or waits for it."""
         if cancel_futures:
             self._client.cancel(list(self._there.values()))
         elif wait:
@@ -133,7 +132,7 @@ class DaskExecutor(Executor):
 
 
 async def _outcome(there: Any) -> Any:
-    """What work gave or raised: awaiting a Dask future, as the coroutine that asyncio wants."""
+    """The result of a Dask future, as a coroutine, which asyncio requires."""
     return await there
 
 
@@ -142,23 +141,25 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
     """Opens the workers of a Dask scheduler.
 
     Args:
-        address: Of the scheduler, `tcp://HOST:PORT`.
-        count: None; there are as many workers as there are.
-        screen: Where progress is shown.
+        address: That of the scheduler, `tcp://HOST:PORT`.
+        count: None; the cluster decides how many workers there are.
+        screen: Where to show progress.
 
     Yields:
-        The workers. After an error they give up their runs soon, and also when this process dies.
+        The workers. They give up their runs soon after an error, and when this process dies.
 
     Raises:
-        OptionError: If Dask is not installed, nobody answers, or the workers are not as they should be.
+        OptionError: If Dask is not installed, no scheduler answers, or the workers have other versions.
         WorkerDiedError: If the scheduler goes away.
     """
     if count is not None:
-        raise OptionError("workers", f"must be left out where they are those of {address}, got {count}")
+        raise OptionError(
+            "workers", f"must be left out, as {address} decides how many there are, got {count}"
+        )
     try:
         import distributed  # noqa: PLC0415 (an extra, and only clusters need it)
     except ImportError as error:
-        raise OptionError("scheduler", f"must be local where Dask is not installed ({EXTRA})") from error
+        raise OptionError("scheduler", f"must be local unless Dask is installed ({EXTRA})") from error
     with _quiet(), _connected(distributed, address) as client:
         _check_workers(client, address)
         topic = f"tf_rnn-{uuid.uuid4().hex}"
@@ -167,7 +168,7 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
         try:
             yield Workers(
                 executor,
-                TopicContact(topic),
+                TopicChannel(topic),
                 _Slots(client, address, screen),
                 (distributed.scheduler.KilledWorker,),
             )
@@ -178,14 +179,14 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
 
 
 class _Slots:
-    """How many threads the workers have, asked again and again; says so where none is left."""
+    """The number of threads of all workers at the moment; prints a line when none is left."""
 
     def __init__(self, client: Any, address: str, screen: Screen) -> None:
         self._client, self._address, self._screen = client, address, screen
         self._last = 1
 
     def __call__(self) -> int:
-        """Asks the scheduler; raises CancelledError where it is gone."""
+        """Asks the scheduler; raises CancelledError if it is gone."""
         if self._client.status != "running":
             raise CancelledError
         try:
@@ -200,7 +201,7 @@ class _Slots:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Dask from writing between our lines: what matters is said in one of them."""
+    """Silences Dask's log; what matters to the user is printed as one line."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -215,13 +216,13 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _connected(distributed: Any, address: str) -> Iterator[Any]:
     try:
-        with warnings.catch_warnings():  # versions are compared below, with ours among them
+        with warnings.catch_warnings():  # versions are compared below
             warnings.simplefilter("ignore")
             client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:
         raise OptionError(
             "scheduler",
-            f"must be the address of a Dask scheduler that runs; none answers at {address} "
+            f"must be the address of a running Dask scheduler; none answers at {address} "
             f"within {CONNECT_SECONDS:g} s",
         ) from error
     try:
@@ -231,23 +232,23 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    """Raises OptionError unless there are workers, and they and their scheduler are as they should be."""
+    """Raises OptionError unless there are workers, and they and the scheduler have the expected versions."""
     try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)  # they may have been started just now
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)  # they may just have been started
     except TimeoutError as error:
         raise OptionError(
             "scheduler",
-            f"must have workers, {address} has none; one is started by `python -m dask worker {address}`",
+            f"must have workers, {address} has none; start one with `python -m dask worker {address}`",
         ) from error
-    try:  # what is to be done passes through the scheduler, which has to know it
+    try:  # work passes through the scheduler, which must be able to import it
         found = {f"the scheduler at {address}": client.run_on_scheduler(source)}
-    except Exception as error:  # of any kind: Dask may not keep what it was elsewhere
+    except Exception as error:  # of any kind: Dask does not always keep the type
         found = {f"the scheduler at {address}": error}
     workers = client.run(fingerprint, on_error="return")
     found |= {f"the worker at {worker}": there for worker, there in workers.items()}
     for place, there in found.items():
         if isinstance(there, dict):
             _require_same(place, there, fingerprint())
-        elif not isinstance(there, OSError):  # that of a worker which is just ending
+        elif not isinstance(there, OSError):  # a worker that is just ending raises it
             wanted = ", ".join(fingerprint())
             raise OptionError("scheduler", f"must have {wanted} everywhere; {place} says: {there}")

@@ -1,4 +1,4 @@
-"""Handing out work through `concurrent.futures.Executor`, whatever stands behind it."""
+"""Work for a `concurrent.futures.Executor`, wherever it runs."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tf_rnn.comparison.channel import Channel
     from tf_rnn.comparison.settings import RunKey
-    from tf_rnn.comparison.worker import Contact
 
-# After so long it is looked whether there are more workers than before.
-LOOK_SECONDS = 1.0
+# How often to check whether there are more workers than before.
+CHECK_SECONDS = 1.0
 
 
 class WorkerDiedError(RuntimeError):
-    """A worker process ended in the middle of its work, each time that the work was tried."""
+    """A worker process ended in the middle of its work, every time that the work was tried."""
 
 
 class Workers(NamedTuple):
-    """Whoever does the work.
+    """An executor and what belongs to it.
 
     Attributes:
-        executor: Where to submit it.
-        contact: What work is given to tell of its progress.
-        slots: How many pieces of work are done at a time, now; no more are submitted, so that the
-            death of a worker concerns no work but what it did.
-        deaths: What a future raises whose worker died each time that the work was tried.
+        executor: Where to submit work.
+        channel: For the work to report its progress; None for no reports.
+        slots: Returns how many pieces of work can run at a time, at the moment. No more are submitted,
+            so that the death of a worker affects only the work that it was doing.
+        deaths: What a future raises whose worker died every time that the work was tried.
     """
 
     executor: Executor
-    contact: Contact
+    channel: Channel | None
     slots: Callable[[], int]
     deaths: tuple[type[Exception], ...]
 
@@ -39,15 +39,15 @@ class Workers(NamedTuple):
 def completed(
     workers: Workers, work: Callable[..., Any], calls: Iterable[tuple[RunKey, tuple[Any, ...]]]
 ) -> Iterator[tuple[RunKey, Any]]:
-    """Does pieces of work and yields what each gave, as they end.
+    """Runs pieces of work and yields their results as they complete.
 
     Args:
-        workers: Who does them.
+        workers: Where to run them.
         work: A function that can be pickled by its name.
-        calls: A key for each piece, and the arguments of `work`; begun in this order.
+        calls: A key and the arguments of `work` for each piece, started in this order.
 
     Yields:
-        The key and what `work` returned; or a `WorkerDiedError` where it came to nothing.
+        The key and what `work` returned, or a `WorkerDiedError` if its worker died.
 
     Raises:
         Exception: What `work` raises.
@@ -60,7 +60,7 @@ def completed(
             pending[workers.executor.submit(work, *arguments)] = key
         if not pending:
             return
-        done, _ = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        done, _ = wait(pending, timeout=CHECK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
             yield pending.pop(future), _outcome(future, workers.deaths)
 
@@ -69,4 +69,4 @@ def _outcome(future: Future[Any], deaths: tuple[type[Exception], ...]) -> Any:
     try:
         return future.result()
     except deaths:
-        return WorkerDiedError("its worker process died each time (killed, or out of memory?)")
+        return WorkerDiedError("its worker process died every time (killed, or out of memory?)")

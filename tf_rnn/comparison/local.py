@@ -1,4 +1,4 @@
-"""Worker processes on this machine, each mended by itself where it dies."""
+"""Worker processes on this machine; one that dies is replaced."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import SpawnContext, SpawnProcess
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.executors import Workers
@@ -21,40 +24,65 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.screen import Screen
     from tf_rnn.comparison.settings import RunKey
 
-# The child of a fork would have TensorFlow's locks, but not the threads that open them.
-CONTEXT = multiprocessing.get_context("spawn")
+_starting = Lock()
+_pipes: list[Connection] = []  # one, in a worker process
 
-_lines: list[Connection] = []  # one, in a worker process
+
+class _Process(SpawnProcess):
+    """A new process that does not run the main script again.
+
+    All that workers need of a script travels by value. So scripts need no `if __name__ == "__main__"`,
+    and their own work is not repeated in each worker.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (multiprocessing's name)
+        with _starting:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)  # noqa: SLF001
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    """Starts new processes: a fork would copy TensorFlow's locks without the threads that open them."""
+
+    Process = _Process
+
+
+CONTEXT = _Context()
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-class LineContact:
-    """The end of the line that a worker process holds: its reports go out, one word to stop comes in."""
+class PipeChannel:
+    """The worker's end of a pipe: reports go out, a message that comes in cancels the run."""
 
     seconds = 0.2
 
-    def tell(self, key: RunKey, fraction: float, line: str) -> None:
-        """Passes a run's progress on."""
-        for end in _lines:
-            end.send((key, fraction, line))
+    def send(self, key: RunKey, fraction: float, line: str) -> None:
+        """Sends the progress of a run."""
+        for pipe in _pipes:
+            pipe.send((key, fraction, line))
 
-    def is_stopped(self) -> bool:
-        """Whether the other end has said so, or is gone."""
-        return any(end.poll() for end in _lines)
+    def is_cancelled(self) -> bool:
+        """Whether there is a message, or nobody at the other end."""
+        return any(pipe.poll() for pipe in _pipes)
 
 
-def _connect(line: Connection) -> None:
-    """Readies a worker process.
+def _initialise(pipe: Connection) -> None:
+    """Initialises a worker process.
 
-    An interrupt from the keyboard reaches every process; the one that hands out the work answers.
+    A keyboard interrupt reaches every process; only the one that distributes the work reacts to it.
     """
-    _lines.append(line)
+    _pipes.append(pipe)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
 
@@ -67,56 +95,56 @@ def _end_with_parent() -> None:
 
 
 class _Lane:
-    """A pool of one process, and the line to it."""
+    """A pool of one process, and the pipe to it."""
 
     def __init__(self, show: Callable[[RunKey, float, str], None]) -> None:
-        self._line, self._far_end = CONTEXT.Pipe()
-        self._pool = ProcessPoolExecutor(1, CONTEXT, _connect, (self._far_end,))
-        Thread(target=_listen, args=(self._line, show), daemon=True).start()
+        self._pipe, self._far_end = CONTEXT.Pipe()
+        self._pool = ProcessPoolExecutor(1, CONTEXT, _initialise, (self._far_end,))
+        Thread(target=_receive, args=(self._pipe, show), daemon=True).start()
 
     def call(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        future = self._pool.submit(work, *arguments)  # which starts the process, if it is the first
-        self._far_end.close()  # the process has its own; now the line ends where the process does
+        future = self._pool.submit(work, *arguments)  # the first call starts the process
+        self._far_end.close()  # the process has its own copy; the pipe now ends when the process does
         return future.result()
 
-    def stop(self) -> None:
-        with contextlib.suppress(OSError):  # it has died
-            self._line.send("stop")
+    def cancel(self) -> None:
+        with contextlib.suppress(OSError):  # the process has died
+            self._pipe.send("cancel")
 
     def close(self) -> None:
         self._far_end.close()
         self._pool.shutdown()
 
 
-def _listen(line: Connection, show: Callable[[RunKey, float, str], None]) -> None:
-    with line, contextlib.suppress(EOFError, OSError):
+def _receive(pipe: Connection, show: Callable[[RunKey, float, str], None]) -> None:
+    with pipe, contextlib.suppress(EOFError, OSError):
         while True:
-            show(*line.recv())
+            show(*pipe.recv())
 
 
 class LocalExecutor(Executor):
-    """Processes side by side on this machine; work whose process dies is done once more.
+    """Parallel processes on this machine; work whose process dies is tried a second time.
 
-    A `ProcessPoolExecutor` breaks as a whole when one process dies, and cannot tell whose work it was.
-    So each process here is a pool of its own, which its death breaks alone; threads hand out the work.
+    A `ProcessPoolExecutor` breaks as a whole when one process dies, and does not say whose work that
+    process was doing. So each process is a pool of its own, and threads distribute the work.
 
     Args:
-        count: How many processes; they are started when there is work for them.
-        show: Told of progress.
+        count: Number of processes; they start when there is work for them.
+        show: Called with the progress of runs.
     """
 
     def __init__(self, count: int, show: Callable[[RunKey, float, str], None]) -> None:
         self._show = show
-        self._threads = ThreadPoolExecutor(count, initializer=_hold_interrupts)
+        self._threads = ThreadPoolExecutor(count, initializer=_block_interrupts)
         self._lanes: list[_Lane] = []
         self._idle: SimpleQueue[_Lane] = SimpleQueue()
-        self._is_stopping = False
+        self._is_cancelled = False
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Future[Any]:  # type: ignore[override]
-        """Has work done in a process.
+        """Runs work in a process.
 
         Returns:
-            Its future, which raises `BrokenProcessPool` where the process died twice.
+            Its future, which raises `BrokenProcessPool` if the process died twice.
         """
         return self._threads.submit(self._call, work, *arguments)
 
@@ -125,7 +153,7 @@ class LocalExecutor(Executor):
             with self._lane() as lane:
                 return lane.call(work, *arguments)
         except BrokenProcessPool:
-            if self._is_stopping:
+            if self._is_cancelled:
                 raise
         with self._lane() as lane:
             return lane.call(work, *arguments)
@@ -148,23 +176,23 @@ class LocalExecutor(Executor):
             if lane in self._lanes:
                 self._idle.put(lane)
 
-    def stop(self) -> None:
-        """Has runs give up soon that are under way."""
-        self._is_stopping = True
+    def cancel(self) -> None:
+        """Makes the running work give up soon."""
+        self._is_cancelled = True
         for lane in list(self._lanes):
-            lane.stop()
+            lane.cancel()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the processes, when they have done what they are at."""
+        """Ends the processes once they have finished their work."""
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         for lane in self._lanes:
             lane.close()
 
 
-def _hold_interrupts() -> None:
-    """Keeps Ctrl-C from this thread, and from all processes that it starts.
+def _block_interrupts() -> None:
+    """Blocks Ctrl-C for this thread and for all processes that it starts.
 
-    A worker sets its own handling of it, but only once it has loaded the function that does.
+    A worker handles it, too, but only once it has loaded the function that does.
     """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -176,18 +204,18 @@ def local_workers(_name: str, count: int | None, screen: Screen) -> Iterator[Wor
 
     Args:
         _name: "local".
-        count: How many; None for one a core.
-        screen: Where progress is shown.
+        count: How many; None for one per core.
+        screen: Where to show progress.
 
     Yields:
-        The workers. After an error they give up their runs soon.
+        The workers. After an error their runs are given up soon.
     """
     count = count or available_cores()
     executor = LocalExecutor(count, screen.show_run)
     try:
-        yield Workers(executor, LineContact(), lambda: count, (BrokenProcessPool,))
+        yield Workers(executor, PipeChannel(), lambda: count, (BrokenProcessPool,))
     except BaseException:
-        executor.stop()
+        executor.cancel()
         raise
     finally:
         executor.shutdown(cancel_futures=True)

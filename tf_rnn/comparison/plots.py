@@ -1,19 +1,14 @@
-"""Pictures of a comparison: loss against width, cost against width."""
+"""Figures of a comparison: loss against width, cost against width."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, ScalarFormatter
-
-from tf_rnn.files import write_figure
-from tf_rnn.reporting.style import COLOURS, MARKERS, wrapped
+from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, make_figure, width_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from tf_rnn.comparison.summary import Summary
     from tf_rnn.tasks import Task
@@ -22,25 +17,25 @@ STYLES: dict[str, dict[str, Any]] = {
     "carry": {"color": COLOURS[0], "marker": MARKERS[0], "label": "state carried"},
     "reset": {"color": COLOURS[1], "marker": MARKERS[1], "label": "state reset at each block"},
 }
-# Losses that differ by more than this factor are drawn on a logarithmic axis.
+# Losses that differ by a larger factor are drawn on a logarithmic axis.
 LOG_FROM = 1000
 WIDTH_LABEL = "width: num_steps in the graph"
-REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "zorder": 1}
 
 
-def plot_loss(path: Path, summaries: Sequence[Summary], task: Task, title: str) -> None:
+def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     """Draws the held-out loss of each width, with reference losses as lines.
 
     Args:
-        path: The PNG to write.
         summaries: What to draw; bars are one standard deviation over seeds.
-        task: Whose baselines and floors to draw.
+        task: Provides baselines and floors.
         title: Above the plot.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
     """
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = make_figure(title, (8, 5))
     widths = sorted({summary.num_steps for summary in summaries})
-    _width_axis(axes, widths)
+    width_axis(axes, widths, WIDTH_LABEL)
     for name, loss in task.baselines().items():
         axes.axhline(loss, linestyle="--", **REFERENCE)
         axes.annotate(
@@ -64,67 +59,49 @@ def plot_loss(path: Path, summaries: Sequence[Summary], task: Task, title: str) 
                 **style,
             )
     if any(summary.state == "reset" for summary in summaries):
-        _floors(axes, widths, task)
+        _draw_floors(axes, widths, task)
     losses = [summary.loss for summary in summaries if summary.runs]
     if losses and min(losses) > 0 and max(losses) > LOG_FROM * min(losses):
         axes.set_yscale("log")
-    axes.set_ylabel(f"held-out loss ({task.unit} a {task.token})")
-    axes.set_title(wrapped(title), loc="left", fontsize=11)
+    axes.set_ylabel(f"held-out loss ({task.unit} per {task.token})")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
-    write_figure(path, figure)
+    return figure
 
 
-def _floors(axes: Any, widths: Sequence[int], task: Task) -> None:
+def _draw_floors(axes: Any, widths: Sequence[int], task: Task) -> None:
     steps = range(widths[0], widths[-1] + 1)
     floors = [task.floor(width) for width in steps]
     if all(floor is not None for floor in floors):
-        axes.plot(
-            steps,
-            floors,
-            linestyle=":",
-            linewidth=1.6,
-            color="black",
-            zorder=2,
-            label="lowest possible, state reset",
-        )
+        style = {"linestyle": ":", "linewidth": 1.6, "color": "black", "zorder": 2}
+        axes.plot(steps, floors, label="lowest possible, state reset", **style)
 
 
-def plot_cost(path: Path, summaries: Sequence[Summary], title: str) -> None:
+def cost_figure(costs: Sequence[Mapping[str, Any]], title: str) -> Any:
     """Draws what each width costs: time, throughput, start, memory.
 
     Args:
-        path: The PNG to write.
-        summaries: Whose costs to draw.
+        costs: A record for each width, narrow widths first, as in `tf_rnn.analysis.Cost`.
         title: Above the plots.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
     """
-    costs = {summary.num_steps: summary.cost for summary in summaries if summary.cost}
-    widths = sorted(costs)
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
+    widths = [cost["num_steps"] for cost in costs]
     panels = {
-        "a training step (ms)": {"": ("step_milliseconds", 1.0)},
-        "tokens a second (millions)": {"": ("tokens_per_second", 1e-6)},
+        "training step (ms)": {"": ("step_milliseconds", 1.0)},
+        "tokens per second (millions)": {"": ("tokens_per_second", 1e-6)},
         "start (s)": {"build": ("build_seconds", 1.0), "first run": ("first_run_seconds", 1.0)},
-        "memory of a step (MB)": {"": ("graph_bytes", 1e-6)},
+        "memory of a training step (MB)": {"": ("graph_bytes", 1e-6)},
     }
-    for axes, (label, lines) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+    figure, grid = make_figure(title, (8, 6), columns=2, rows=2)
+    for axes, (label, lines) in zip(grid.flat, panels.items(), strict=True):
         axes.set_xlabel(WIDTH_LABEL)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylabel(label)
         for (name, (key, factor)), style in zip(lines.items(), STYLES.values(), strict=False):
-            values = [costs[width][key] * factor for width in widths]
+            values = [cost[key] * factor for cost in costs]
             axes.plot(widths, values, color=style["color"], marker=style["marker"], label=name)
         axes.set_ylim(bottom=0)
         if len(lines) > 1:
             axes.legend(frameon=False)
-    write_figure(path, figure)
-
-
-def _width_axis(axes: Any, widths: Sequence[int]) -> None:
-    axes.set_xscale("log")
-    axes.set_xticks(widths)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(WIDTH_LABEL)
-    axes.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,4 +1,4 @@
-"""Which share of the errors flows back how far, by the definition of a truncation style."""
+"""The share of the errors that flows back at least a lag, by the definition of a truncation style."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_rnn.truncation import Truncation
+
 if TYPE_CHECKING:
     from tf_rnn.tasks import Task
 
 
 def share_of_errors(task: Task, identity: dict[str, Any], width: int) -> dict[int, float | None]:
-    """Returns, for each lag of a task, the share of errors that go back at least that far.
+    """The share of errors that flow back at least as far as each lag of a task.
 
-    In blocks of n steps with a loss at each, (n - lag) / n; of a sliding window's `stride` newest
-    errors those that stand at least `lag` steps behind its start. Where only some steps have a
-    target, what counts is where these fall in their blocks.
+    In blocks of n steps with a loss at each, (n - lag) / n; of a sliding window's last `stride` errors,
+    those at least `lag` steps after its start. Where only some steps have a target, it depends on where
+    these are in their blocks.
 
     Args:
-        task: Whose lags and targets.
-        identity: The configuration; `style` and `stride` count.
+        task: The task, with its lags and targets.
+        identity: The configuration; only `style` and `stride` matter.
         width: The width n.
 
     Returns:
-        A share by lag; None for styles that decide while they run.
+        A share by lag; None for styles that decide how far while they run.
     """
     positions = _positions(task, identity, width)
     if positions is None:
@@ -32,11 +34,9 @@ def share_of_errors(task: Task, identity: dict[str, Any], width: int) -> dict[in
 
 
 def _positions(task: Task, identity: dict[str, Any], width: int) -> np.ndarray | None:
-    """Where in their window the errors stand that are counted, or None where that is not fixed."""
-    style = identity.get("style", "block")
-    if style not in {"block", "sliding"}:
-        return None
-    if task.loss_steps == "marked":
+    """The positions in their windows of the errors that are counted, or None where they are not fixed."""
+    truncation = Truncation(identity.get("style", "block"), identity.get("stride", 1))
+    positions = truncation.error_positions(width, task.loss_steps)
+    if positions is not None and task.loss_steps == "marked":
         return np.flatnonzero(task.stream("valid").targets >= 0) % width
-    newest = identity["stride"] if style == "sliding" else width
-    return np.arange(width)[-1 if task.loss_steps == "last" else -newest :]
+    return positions

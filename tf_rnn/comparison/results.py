@@ -1,4 +1,4 @@
-"""Results on disk: one JSON file, complete after every run, never half written."""
+"""The runs and costs of a comparison, in memory and in a JSON file that is complete after every run."""
 
 from __future__ import annotations
 
@@ -31,30 +31,32 @@ class Results:
     """The finished runs and measured costs of a comparison.
 
     Args:
-        folder: Where they are kept; made if it is not there.
-        identity: What all runs in it have in common.
+        folder: Where they are saved, made if it is missing; None to keep them in memory only.
+        identity: The configuration that all runs share.
 
     Attributes:
         runs: Records by key.
         costs: Records by width.
-        failures: What went wrong with runs that came to no end, by key; they are tried again.
+        failures: Error messages of runs that failed, by key; such runs are tried again.
 
     Raises:
-        OptionError: If the folder cannot be written, or what is in it is damaged or of another
-            configuration. Nothing is overwritten then.
+        OptionError: If the folder cannot be written, or its results are damaged or have another
+            configuration. Then nothing is overwritten.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, folder: Path | None, identity: dict[str, Any]) -> None:
         self.folder = folder
         self.runs: dict[RunKey, dict[str, Any]] = {}
         self.costs: dict[int, dict[str, Any]] = {}
         self.failures: dict[RunKey, str] = {}
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))
-        if is_there(folder, FILE):  # looked at before anything is written
-            self._load(folder / FILE)
+        if folder is None:
+            return
+        if is_there(folder, FILE):  # checked before anything is written
+            self._load(folder, folder / FILE)
         claim_folder(folder, identity)
 
-    def _load(self, path: Path) -> None:
+    def _load(self, folder: Path, path: Path) -> None:
         saved = read_json(path)
         try:
             config = dict(saved["config"])
@@ -63,7 +65,7 @@ class Results:
             failures = [(checked_key(run), str(run["error"])) for run in saved.get("failed", [])]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(path) from error
-        require_same(self.folder, config, self.identity)
+        require_same(folder, config, self.identity)
         self.add_costs(costs)
         self.failures.update(failures)
         for run in runs:
@@ -72,7 +74,7 @@ class Results:
             raise damaged(path)
 
     def missing(self, keys: list[RunKey]) -> list[RunKey]:
-        """Those of the keys that have no finished run."""
+        """The keys that have no finished run."""
         return [key for key in keys if key not in self.runs]
 
     def add_run(self, record: dict[str, Any]) -> None:
@@ -82,34 +84,51 @@ class Results:
         self.failures.pop(key, None)
 
     def add_failure(self, key: RunKey, error: str) -> None:
-        """Notes that a run came to no end."""
+        """Adds a run that failed."""
         self.failures[key] = error
 
     def add_costs(self, records: list[dict[str, Any]]) -> None:
         """Adds measured costs."""
         self.costs.update({record["num_steps"]: record for record in records})
 
+    def update(self, other: Results) -> None:
+        """Adds all runs and costs of other results."""
+        self.add_costs(list(other.costs.values()))
+        self.failures.update(other.failures)
+        for run in other.runs.values():
+            self.add_run(run)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The finished runs in the order of their keys, each with the costs of its width."""
+        return [run | self.costs.get(key.num_steps, {}) for key, run in sorted(self.runs.items())]
+
+    @property
+    def failed_records(self) -> list[dict[str, Any]]:
+        """The failed runs in the order of their keys."""
+        return [key._asdict() | {"error": error} for key, error in sorted(self.failures.items())]
+
+    def as_json(self, **more: Any) -> dict[str, Any]:
+        """The content of `results.json`, with `more` keys at the end."""
+        return {
+            "task": self.identity["task"],
+            "cell": self.identity["cell"],
+            "budget": {"kind": self.identity["budget"], "amount": self.identity["amount"]},
+            "config": self.identity,
+            "costs": [self.costs[width] for width in sorted(self.costs)],
+            "runs": self.records,
+            "failed": self.failed_records,
+            **more,
+        }
+
     def save(self, **more: Any) -> None:
-        """Writes everything, with `more` keys beside."""
-        runs = [self.runs[key] for key in sorted(self.runs)]
-        costs = [self.costs[width] for width in sorted(self.costs)]
-        write_json(
-            self.folder / FILE,
-            {
-                "task": self.identity["task"],
-                "cell": self.identity["cell"],
-                "budget": {"kind": self.identity["budget"], "amount": self.identity["amount"]},
-                "config": self.identity,
-                "costs": costs,
-                "runs": [run | self.costs.get(run["num_steps"], {}) for run in runs],
-                "failed": [key._asdict() | {"error": self.failures[key]} for key in sorted(self.failures)],
-                **more,
-            },
-        )
+        """Writes `results.json` if there is a folder; see `as_json`."""
+        if self.folder is not None:
+            write_json(self.folder / FILE, self.as_json(**more))
 
 
 def checked_key(run: dict[str, Any]) -> RunKey:
-    """Returns the key of a run's record, or raises an error if it is none."""
+    """Returns the key of a run's record, or raises an error if it has none."""
     return RunKey(
         require_whole("num_steps", run["num_steps"]),
         require_choice("state", run["state"], STATES),
@@ -118,7 +137,7 @@ def checked_key(run: dict[str, Any]) -> RunKey:
 
 
 def checked_run(run: dict[str, Any]) -> dict[str, Any]:
-    """Returns a run's record, or raises an error if what tables and plots need is not there."""
+    """Returns a run's record, or raises an error if it lacks what tables and figures need."""
     checked_key(run)
     if run["loss"] is not None:
         numbers = [run[name] for name in ("loss", "standard_error", "updates", "seconds")]
@@ -128,5 +147,5 @@ def checked_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked_cost(cost: dict[str, Any]) -> dict[str, Any]:
-    """Returns a width's costs, or raises an error if what tables and plots need is not there."""
+    """Returns the costs of a width, or raises an error if they lack what tables and figures need."""
     return {name: require(name, cost[name]) for name, require in COST_KEYS.items()}

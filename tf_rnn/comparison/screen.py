@@ -1,28 +1,28 @@
-"""What a comparison shows while it runs."""
+"""Progress of a comparison on the screen."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Self
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import TaskID
 
     from tf_rnn.comparison.settings import RunKey
 
 
 class Screen:
-    """Living lines on a terminal, one for each run under way; else a plain line for each that ends.
+    """Shows running runs as progress bars on a terminal, and a line for each run that ends.
 
     Args:
-        console: Where to write; standard error as a rule.
+        console: Where to write; None for standard error.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console = Console(stderr=True) if console is None else console
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
@@ -37,6 +37,11 @@ class Screen:
         self._overall: TaskID | None = None
         self._total = self._done = 0
 
+    @classmethod
+    def silent(cls) -> Self:
+        """A screen that shows nothing."""
+        return cls(Console(quiet=True))
+
     def __enter__(self) -> Self:
         self._bars.start()
         return self
@@ -45,18 +50,18 @@ class Screen:
         self._bars.stop()
 
     def say(self, line: str) -> None:
-        """Shows a line that stays."""
+        """Prints a line."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def say_costs(self, widths: int) -> None:
-        """Says that costs are measured now."""
-        self.say(f"measuring what {widths} widths cost, one at a time, nothing else running")
+        """Prints that costs are being measured."""
+        self.say(f"measuring the cost of {widths} width{'s' if widths > 1 else ''}, one at a time")
 
     def start_runs(self, total: int, done: int) -> None:
-        """Says how many runs there are, and how many of them are there already."""
+        """Prints how many of all runs are finished already, and starts counting."""
         self._total, self._done = total, done
         if done:
-            self.say(f"{done} of {total} runs are already there")
+            self.say(f"{done} of {total} runs are already finished")
         with self._lock:
             self._ended.clear()
         if self._overall is not None:
@@ -64,7 +69,7 @@ class Screen:
         self._overall = self._bars.add_task("all runs", total=total, completed=done, note="")
 
     def show_run(self, key: RunKey, fraction: float, line: str) -> None:
-        """Shows how far a run is."""
+        """Shows the progress of a run."""
         with self._lock:
             if key in self._ended:
                 return
@@ -73,7 +78,7 @@ class Screen:
             self._bars.update(self._lines[key], completed=fraction, note=line)
 
     def finish_run(self, key: RunKey, outcome: str) -> None:
-        """Says what a run gave."""
+        """Prints the outcome of a run."""
         with self._lock:
             self._ended.add(key)
             if key in self._lines:

@@ -1,4 +1,4 @@
-"""What one further step of width costs: lines fitted to the costs of several widths."""
+"""The cost of one more step of width: lines fitted to the costs of several widths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cost_slopes(costs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Fits cost = a + b * num_steps by least squares.
 
     Args:
-        costs: Records of widths, as in `tf_rnn.analysis.Cost`.
+        costs: A record for each width, as in `tf_rnn.analysis.Cost`.
 
     Returns:
         The slope b, per step of width, of each cost in SLOPED; empty for fewer than two widths.
@@ -28,12 +28,12 @@ def cost_slopes(costs: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def slope_sentence(slopes: dict[str, float]) -> str:
-    """The slopes in words; nothing where there are none."""
+    """The slopes in words; empty without slopes."""
     if not slopes:
         return ""
     step, memory = slopes["step_milliseconds"], slopes["graph_bytes"] / 1e6
     build, first = 1000 * slopes["build_seconds"], 1000 * slopes["first_run_seconds"]
     return (
-        f"Each further step of width adds {step:.3g} ms and {memory:.3g} MB to a training step, "
-        f"{build:.3g} ms to building, {first:.3g} ms to the first run."
+        f"Each additional step of width adds {step:.3g} ms and {memory:.3g} MB to a training step, "
+        f"{build:.3g} ms to building the graph and {first:.3g} ms to its first run."
     )

@@ -1,4 +1,4 @@
-"""Runs of one width and state put together: means, spreads, gaps."""
+"""Summaries of all runs of one width and state: means, spreads, gaps."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """One line of the tables.
+    """All runs of one width and state.
 
     Attributes:
         num_steps: The width.
         state: "carry" or "reset".
-        runs: How many runs ended with a finite loss.
-        diverged: How many did not.
-        failed: How many came to no end, as their worker died.
-        loss: Mean held-out loss of the runs, nats; nan without any.
+        runs: Number of runs that ended with a finite loss.
+        diverged: Number of runs whose loss was not finite.
+        failed: Number of runs that did not end, since their worker died.
+        loss: Mean held-out loss of the runs, nats; nan without runs.
         spread: Standard deviation of the loss over seeds; nan with fewer than two runs.
-        resolution: Standard error of one run's held-out loss, from the number of tokens it counts.
-        updates: Training steps of a run, the mean.
-        dependency_scores: By lag, the mean over runs.
-        reach: By lag, the share of errors that go back that far; see `share_of_errors`.
-        gap_to_optimum: Loss above the lowest possible, or None where that is not known.
-        gap_to_floor: Loss above the lowest possible with a reset state, or None.
-        cost: What the width costs; see `tf_rnn.analysis.Cost`.
-        unit: What losses are counted in.
+        resolution: Standard error of one run's held-out loss, from its number of tokens.
+        updates: Mean number of training steps of a run.
+        dependency_scores: Means over runs, by lag.
+        reach: The share of errors that flow back that far, by lag; see `share_of_errors`.
+        gap_to_optimum: Distance of the loss to the lowest possible; None if that is not known.
+        gap_to_floor: Distance to the lowest possible with a reset state, or None.
+        cost: A record of `tf_rnn.analysis.Cost`.
+        unit: The unit of losses.
     """
 
     num_steps: int
@@ -56,7 +56,7 @@ class Summary:
 
     @property
     def total(self) -> int:
-        """All runs, however they ended."""
+        """Number of all runs."""
         return self.runs + self.diverged + self.failed
 
     @property
@@ -66,18 +66,18 @@ class Summary:
 
     @property
     def unfinished(self) -> str:
-        """What became of the other runs: `1 diverged, 2 failed`; nothing where there are none."""
+        """The runs without a finite loss in words: `1 diverged, 2 failed`; empty if there are none."""
         counts = {"diverged": self.diverged, "failed": self.failed}
         return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
     @property
     def spread_error(self) -> float:
-        """Standard error of the mean loss over seeds; 0 where there is one run."""
+        """Standard error of the mean loss over seeds; 0 for a single run."""
         return 0.0 if self.runs < 2 else self.spread / math.sqrt(self.runs)
 
 
 def summarise(results: Results, keys: list[RunKey], task: Task) -> list[Summary]:
-    """Returns a summary of each state and width that has runs among the keys, in that order."""
+    """Summarises the runs with the given keys, ordered by state and width."""
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     failed: Counter[tuple[str, int]] = Counter()
     for key in keys:
@@ -129,10 +129,10 @@ def _summary(
 
 
 def gap(loss: float, reference: float | None) -> float | None:
-    """How far a loss is above a reference; None where either is not known."""
+    """The distance of a loss to a reference; None if either is not known."""
     return None if reference is None or not math.isfinite(loss) else loss - reference
 
 
 def mean(values: list[float]) -> float:
-    """The mean; nan of nothing."""
+    """The mean; nan without values."""
     return statistics.fmean(values) if values else math.nan

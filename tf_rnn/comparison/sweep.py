@@ -1,146 +1,167 @@
-"""The sweep: costs first, while nothing else runs, then every run on all workers."""
+"""The results of a comparison of widths."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.comparison import worker
-from tf_rnn.comparison.executors import WorkerDiedError, completed
-from tf_rnn.comparison.local import local_workers
+from tf_rnn.comparison.executors import WorkerDiedError
+from tf_rnn.comparison.plots import cost_figure, loss_figure
 from tf_rnn.comparison.reach import share_of_errors
-from tf_rnn.comparison.settings import RunKey, anywhere
-from tf_rnn.comparison.slopes import cost_slopes
-from tf_rnn.comparison.summary import gap, summarise
-from tf_rnn.comparison.verdict import Verdict, decide
-from tf_rnn.text import loss_text
+from tf_rnn.comparison.report import comparison_line, comparison_page
+from tf_rnn.comparison.results import FILE, Results
+from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
+from tf_rnn.comparison.summary import Summary, gap, summarise
+from tf_rnn.comparison.tables import cost_table, learning_table, run_table
+from tf_rnn.comparison.verdict import Verdict, answer_sentence, decide
+from tf_rnn.files import as_path, write_figure, write_text
+from tf_rnn.lock import made_and_held
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from tf_rnn.analysis.study import LagStudy
-    from tf_rnn.comparison.executors import Workers
-    from tf_rnn.comparison.results import Results
-    from tf_rnn.comparison.screen import Screen
-    from tf_rnn.comparison.settings import Comparison
-    from tf_rnn.comparison.summary import Summary
-    from tf_rnn.options import Setup
+    from tf_rnn.comparison.settings import Comparison, RunKey
+    from tf_rnn.reporting import Table
     from tf_rnn.tasks import Task
 
+FILES = ("report.md", FILE, "results.csv", "loss.png", "cost.png")
 
-def sweep(
-    comparison: Comparison, results: Results, task: Task, screen: Screen, workers: Workers
-) -> tuple[list[Summary], Verdict | None]:
-    """Computes what is missing of a comparison and saves it after every run.
 
-    Args:
-        comparison: What to compare.
-        results: What there is already; filled up.
-        task: The comparison's task.
-        screen: Where progress is shown.
-        workers: Who trains.
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """The results of a comparison.
 
-    Returns:
-        A summary of each state and width, and the verdict (None where no run ended with a finite
-        loss). Runs that failed, since their worker died each time, are in `results.failures`.
-
-    Raises:
-        WorkerDiedError: If costs cannot be measured. Finished runs are kept.
-        KeyboardInterrupt: If interrupted. Finished runs are kept.
+    Attributes:
+        comparison: The settings.
+        task: What was learnt.
+        results: All runs and costs; a folder may hold more than the comparison asks for.
+        files: The files that were written.
     """
-    if not set(comparison.num_steps) <= set(results.costs):
-        screen.say_costs(len(set(comparison.num_steps)))
-        results.add_costs(_measured_costs(comparison, screen))
-        results.save(verdict=None)
-    missing = results.missing(comparison.keys)
-    if missing:
-        _train_missing(comparison, results, task, screen, workers, missing)
-    summaries = summarise(results, comparison.keys, task)
-    verdict = decide(summaries)
-    save(results, task, verdict)
-    return summaries, verdict
 
+    comparison: Comparison
+    task: Task
+    results: Results
+    files: Sequence[Path] = ()
 
-def _measured_costs(comparison: Comparison, screen: Screen) -> list[dict[str, Any]]:
-    """What all widths cost on this machine, in a process that has run nothing before and ends then."""
-    with local_workers("local", 1, screen) as alone:
-        future = alone.executor.submit(worker.cost_runs, comparison, alone.contact)
-        try:
-            return list(future.result())
-        except alone.deaths as error:
-            raise WorkerDiedError(
-                "the process that measures costs died twice (killed, or out of memory?)"
-            ) from error
+    @functools.cached_property
+    def summaries(self) -> list[Summary]:
+        """A summary of each state and width of the comparison."""
+        return summarise(self.results, self.comparison.keys, self.task)
 
+    @functools.cached_property
+    def answer(self) -> Verdict | None:
+        """Which width to use; None if no run ended with a finite loss."""
+        return decide(self.summaries)
 
-def _train_missing(
-    comparison: Comparison,
-    results: Results,
-    task: Task,
-    screen: Screen,
-    workers: Workers,
-    missing: list[RunKey],
-) -> None:
-    screen.start_runs(total=len(comparison.keys), done=len(comparison.keys) - len(missing))
-    shared = anywhere(comparison)
-    digest = results.identity.get("data_sha256")
-    calls = ((key, (shared, key, digest, workers.contact)) for key in missing)
-    for key, outcome in completed(workers, worker.train_run, calls):
-        if isinstance(outcome, WorkerDiedError):
-            results.add_failure(key, str(outcome))
-            screen.finish_run(key, f"failed: {outcome}")
-        else:
-            results.add_run(outcome)
-            screen.finish_run(key, _words(outcome))
-        save(results, task, verdict=None)
+    @property
+    def sentence(self) -> str:
+        """The answer in words, or why there is none."""
+        return answer_sentence(self.summaries, self.answer)
 
+    @property
+    def line(self) -> str:
+        """The settings in words."""
+        return comparison_line(self.comparison)
 
-def _words(record: dict[str, Any]) -> str:
-    if record["error"]:
-        return str(record["error"])
-    return f"loss {loss_text(record['loss'], '')} after {record['seconds']:.1f} s"
+    @property
+    def cost_sentence(self) -> str:
+        """The cost of one more step of width, in words; empty for a single width."""
+        return slope_sentence(cost_slopes(self._costs))
 
+    @property
+    def _costs(self) -> list[dict[str, Any]]:
+        return [self.results.costs[width] for width in self.comparison.widths]
 
-def require_no_failures(results: Results, keys: Sequence[RunKey]) -> None:
-    """Raises WorkerDiedError if runs among the keys failed, naming them."""
-    failed = [key for key in keys if key in results.failures]
-    if failed:
-        named = "; ".join(f"{key.title}: {results.failures[key]}" for key in failed)
-        raise WorkerDiedError(f"{len(failed)} of {len(keys)} runs failed ({named})")
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """A dictionary for each finished run, as in `results.json`."""
+        _annotate(self.results, self.task)
+        return self.results.records
 
+    @property
+    def failures(self) -> dict[RunKey, str]:
+        """Error messages of the comparison's failed runs."""
+        failures = self.results.failures
+        return {key: failures[key] for key in self.comparison.keys if key in failures}
 
-def study_seeds(
-    setup: Setup, task: Task, num_steps: int, tokens: float, seeds: int, screen: Screen, workers: Workers
-) -> list[LagStudy]:
-    """Trains a network from each seed, and returns what the gradients of each say, by seed.
+    def table(self) -> Table:
+        """What each width learns."""
+        return learning_table(self.summaries, self.task)
 
-    Args:
-        setup: The networks and their training.
-        task: The setup's task.
-        num_steps: The width to train at, and how far back to look.
-        tokens: How long to train each.
-        seeds: How many.
-        screen: Where progress is shown.
-        workers: Who trains.
+    def cost_table(self) -> Table:
+        """What each width costs."""
+        return cost_table(self._costs)
 
-    Raises:
-        DivergedError: If a loss is not finite.
-        WorkerDiedError: If a worker died each time that a network was trained.
-    """
-    keys = [RunKey(num_steps, "carry", seed) for seed in range(seeds)]
-    screen.start_runs(total=seeds, done=0)
-    shared, digest = anywhere(setup), getattr(task, "sha256", None)
-    calls = ((key, (shared, key, tokens, digest, workers.contact)) for key in keys)
-    studies: dict[RunKey, LagStudy] = {}
-    for key, outcome in completed(workers, worker.study_run, calls):
-        if isinstance(outcome, WorkerDiedError):
-            raise WorkerDiedError(f"{key.title}: {outcome}")
-        studies[key] = outcome
-        screen.finish_run(key, f"loss {loss_text(outcome.evaluation.loss, '')}")
-    return [studies[key] for key in keys]
+    def figure(self) -> Any:
+        """Held-out loss against width: a `matplotlib.figure.Figure`."""
+        return loss_figure(self.summaries, self.task, f"What each width learns\n{self.line}")
+
+    def cost_figure(self) -> Any:
+        """Cost against width: a `matplotlib.figure.Figure`."""
+        return cost_figure(self._costs, f"What each width costs\n{self.line}")
+
+    def require_no_failures(self) -> None:
+        """Raises WorkerDiedError if runs failed, naming them."""
+        if self.failures:
+            named = "; ".join(f"{key.title}: {error}" for key, error in self.failures.items())
+            total = len(self.comparison.keys)
+            raise WorkerDiedError(f"{len(self.failures)} of {total} runs failed ({named})")
+
+    def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
+        """Writes `report.md`, `results.json`, `results.csv`, `loss.png` and `cost.png`.
+
+        Args:
+            out: The folder; runs of the same configuration that it holds are kept.
+            command: The command line to show in the report, without `python -m tf_rnn`.
+
+        Returns:
+            The files.
+
+        Raises:
+            OptionError: For `out`, if it cannot be written or holds other results.
+        """
+        folder = as_path("out", out)
+        with made_and_held("out", folder):
+            return self.saved_in(folder).write_files(folder, command)
+
+    def saved_in(self, folder: Path) -> Sweep:
+        """Adds the results to those in a locked folder, and returns the sweep that has them all."""
+        results = Results(folder, self.results.identity)
+        results.update(self.results)
+        save(results, self.task, self.answer)
+        return dataclasses.replace(self, results=results)
+
+    def write_files(self, folder: Path, command: Sequence[str]) -> list[Path]:
+        """Writes the files to a folder that is claimed and locked; see `write`."""
+        save(self.results, self.task, self.answer)
+        rows = sorted(
+            [*self.records, *self.results.failed_records],
+            key=lambda run: (run["num_steps"], run["state"], run["seed"]),
+        )
+        write_text(folder / "results.csv", run_table(rows, self.task.lags).csv())
+        write_figure(folder / "loss.png", self.figure())
+        write_figure(folder / "cost.png", self.cost_figure())
+        comparison_page(self, command).write(folder / "report.md")
+        return [folder / name for name in FILES]
 
 
 def save(results: Results, task: Task, verdict: Verdict | None) -> None:
-    """Writes the results, with what follows from the task's definition beside each run."""
+    """Saves results with everything that follows from them and from the task's definition."""
+    _annotate(results, task)
+    results.save(
+        baselines=task.baselines(),
+        optimum=task.optimum(),
+        floors={str(width): task.floor(width) for width in sorted(results.costs)},
+        cost_slopes=cost_slopes([results.costs[width] for width in sorted(results.costs)]),
+        verdict=verdict and verdict._asdict(),
+    )
+
+
+def _annotate(results: Results, task: Task) -> None:
+    """Adds to each run what follows from the task's definition."""
     shares = {
         width: {str(lag): share for lag, share in share_of_errors(task, results.identity, width).items()}
         for width in {key.num_steps for key in results.runs}
@@ -151,10 +172,3 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
         run["gap_to_optimum"] = gap(loss, task.optimum())
         run["gap_to_floor"] = gap(loss, task.floor(width)) if run["state"] == "reset" else None
         run["share_of_errors"] = shares[width]
-    results.save(
-        baselines=task.baselines(),
-        optimum=task.optimum(),
-        floors={str(width): task.floor(width) for width in sorted(results.costs)},
-        cost_slopes=cost_slopes([results.costs[width] for width in sorted(results.costs)]),
-        verdict=verdict and verdict._asdict(),
-    )

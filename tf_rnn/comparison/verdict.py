@@ -1,4 +1,4 @@
-"""Which width to use: the cheapest within the noise of the best."""
+"""The answer of a comparison: the cheapest width within the noise of the best."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ if TYPE_CHECKING:
 
     from tf_rnn.comparison.summary import Summary
 
+NO_VERDICT = "No run ended with a finite loss: limit the gradient with --clip-norm, or lower --learning-rate."
+STATE_WORDS = {"carry": "the state carried", "reset": "the state reset"}
+
 
 class Verdict(NamedTuple):
     """The answer of a comparison.
 
     Attributes:
         num_steps: The width to use.
-        state: What becomes of the state at the border of a block, "carry" or "reset".
+        state: What happens to the state between blocks, "carry" or "reset".
         loss: Its mean held-out loss, nats.
-        noise: How far above the best its loss may be and still count as equal, nats.
-        sentence: The answer in words, with what a narrower or wider graph would cost.
+        noise: Largest distance from the best loss that counts as equal, nats.
+        sentence: The answer in words, with the costs and losses of the next narrower and wider graph.
     """
 
     num_steps: int
@@ -31,50 +34,81 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def noise(best: Summary) -> float:
-    """The standard error of the best mean loss, nats: over seeds, and of the held-out data.
+class Ranking(NamedTuple):
+    """Which summaries are as good as the best.
 
-    A width whose loss is higher by no more counts as equal: the one-standard-error rule (Breiman et
-    al. 1984, section 3.4.3). A width is not forgiven a high loss because its own seeds disagree.
+    Attributes:
+        best: The one with the lowest loss.
+        noise: Largest distance from the best loss that counts as equal, nats.
+        equal: All within the noise of the best, which is one of them.
     """
-    return math.hypot(best.spread_error, best.resolution)
+
+    best: Summary
+    noise: float
+    equal: list[Summary]
 
 
-def decide(summaries: list[Summary]) -> Verdict | None:
-    """Picks the width whose training step is cheapest among those within the noise of the best.
+def rank(summaries: Sequence[Summary]) -> Ranking | None:
+    """The decision rule: a loss within the noise of the best counts as equal to it.
 
-    A cheap training step is one that takes little time; a wider graph needs fewer of them for the
-    same tokens, and the sentence says what that comes to. Where states were both carried and reset,
-    the choice is among all of them. A width of which a run diverged or failed is chosen only if there
-    is no other.
+    The noise is the standard error of the best mean loss, over seeds and of the held-out data: the
+    one-standard-error rule (Breiman et al. 1984, section 3.4.3). Seeds that disagree at another width
+    do not excuse its loss. If any summary is without diverged or failed runs, only such ones count.
 
     Returns:
-        The verdict, or None where no run ended with a finite loss.
+        None if no run ended with a finite loss.
     """
-    finished = [summary for summary in summaries if summary.runs and summary.cost]
+    finished = [summary for summary in summaries if summary.runs]
     if not finished:
         return None
-    steady = [summary for summary in finished if summary.steady] or finished
-    best = min(steady, key=lambda summary: summary.loss)
-    equal = [summary for summary in steady if summary.loss - best.loss <= noise(best)]
-    chosen = min(equal, key=lambda summary: (summary.cost["step_milliseconds"], summary.loss))
+    candidates = [summary for summary in finished if summary.steady] or finished
+    best = min(candidates, key=lambda summary: summary.loss)
+    noise = math.hypot(best.spread_error, best.resolution)
+    return Ranking(best, noise, [each for each in candidates if each.loss - best.loss <= noise])
+
+
+def decide(summaries: Sequence[Summary]) -> Verdict | None:
+    """Picks the width with the fastest training step among those as good as the best; see `rank`.
+
+    A wider graph needs fewer training steps for the same tokens, and the sentence states both times.
+    If states were both carried and reset, the choice is among all of them.
+
+    Returns:
+        The verdict, or None if no run ended with a finite loss.
+    """
+    finished = [summary for summary in summaries if summary.runs and summary.cost]
+    ranking = rank(finished)
+    if ranking is None:
+        return None
+    chosen = min(ranking.equal, key=lambda summary: (summary.cost["step_milliseconds"], summary.loss))
     lowest = min(summary.loss for summary in finished)
-    parts = [_choice(chosen, best, "of all" if best.loss == lowest else f"where no run {endings(finished)}")]
+    among = (
+        "of all" if ranking.best.loss == lowest else f"among widths none of whose runs {endings(finished)}"
+    )
+    parts = [_choice(chosen, ranking, among)]
     peers = [summary for summary in finished if summary.state == chosen.state]
     narrower = [summary for summary in peers if summary.num_steps < chosen.num_steps]
     wider = [summary for summary in peers if summary.num_steps > chosen.num_steps]
     if narrower:
         next_narrower = max(narrower, key=lambda summary: summary.num_steps)
-        parts.append(_neighbour("narrower", next_narrower, chosen, noise(best)))
+        parts.append(_neighbour("Narrower", next_narrower, chosen, ranking.noise))
     if wider:
         next_wider = min(wider, key=lambda summary: summary.num_steps)
-        parts.append(_neighbour("wider", next_wider, chosen, noise(best)))
-    sentence = "; ".join(parts) + "." + failure_sentence(summaries)
-    return Verdict(chosen.num_steps, chosen.state, chosen.loss, noise(best), sentence)
+        parts.append(_neighbour("Wider", next_wider, chosen, ranking.noise))
+    sentence = " ".join(parts) + failure_sentence(summaries)
+    return Verdict(chosen.num_steps, chosen.state, chosen.loss, ranking.noise, sentence)
+
+
+def answer_sentence(summaries: Sequence[Summary], verdict: Verdict | None) -> str:
+    """The verdict in words, or why there is none."""
+    if verdict:
+        return verdict.sentence
+    diverged = any(summary.diverged for summary in summaries)
+    return (NO_VERDICT if diverged else "No run finished.") + failure_sentence(summaries)
 
 
 def failure_sentence(summaries: Sequence[Summary]) -> str:
-    """Says which runs failed, after another sentence; nothing where none did."""
+    """Lists the runs that failed, to follow another sentence; empty if none did."""
     failed = [summary for summary in summaries if summary.failed]
     if not failed:
         return ""
@@ -82,47 +116,51 @@ def failure_sentence(summaries: Sequence[Summary]) -> str:
     total = sum(summary.total for summary in summaries)
     where = "; ".join(f"{each.failed} at num_steps {each.num_steps}, {each.state}" for each in failed)
     return (
-        f" {count} of {total} runs failed, as their worker process died each time, and count for nothing "
+        f" {count} of {total} runs failed, since their worker process died every time, and are left out "
         f"({where}); the same command tries them again."
     )
 
 
 def endings(summaries: Sequence[Summary]) -> str:
-    """How runs ended that gave no finite loss: `diverged`, `failed`, `diverged or failed`."""
+    """How runs without a finite loss ended: `diverged`, `failed`, `diverged or failed`."""
     return " or ".join(word for word in ("diverged", "failed") if any(getattr(s, word) for s in summaries))
 
 
-STATE_WORDS = {"carry": "the state carried", "reset": "the state reset"}
-
-
-def _choice(chosen: Summary, best: Summary, among: str) -> str:
-    rank = f"the lowest {among}"
+def _choice(chosen: Summary, ranking: Ranking, among: str) -> str:
+    best, noise = ranking.best, ranking.noise
+    rank_words = f"the lowest {among}"
     if chosen is not best:
-        rank = (
-            f"within the noise ({loss_text(noise(best), best.unit)}) of the best, "
+        rank_words = (
+            f"within the noise ({loss_text(noise, best.unit)}) of the best, "
             f"{loss_text(best.loss, best.unit)} at num_steps {best.num_steps} with {STATE_WORDS[best.state]}"
         )
     loss = f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit}{_unfinished(chosen)}"
     return (
-        f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss {loss}, {rank}, "
-        f"at {chosen.cost['step_milliseconds']:.3g} ms and {megabytes(chosen.cost['graph_bytes'])} a "
-        "training step"
+        f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}: held-out loss {loss}, "
+        f"{rank_words}; a training step takes {chosen.cost['step_milliseconds']:.3g} ms and "
+        f"{megabytes(chosen.cost['graph_bytes'])}."
     )
 
 
-def _neighbour(word: str, other: Summary, chosen: Summary, noise_of_best: float) -> str:
+def _neighbour(word: str, other: Summary, chosen: Summary, noise: float) -> str:
     step = other.cost["step_milliseconds"] / chosen.cost["step_milliseconds"]
-    tokens = chosen.cost["tokens_per_second"] / other.cost["tokens_per_second"]
+    token = chosen.cost["tokens_per_second"] / other.cost["tokens_per_second"]
+    conjunction = "but" if (step < 1) != (token < 1) else "and"
     difference = other.loss - chosen.loss
     comparison = (
         f"{loss_text(abs(difference), chosen.unit)} {chosen.unit} {'worse' if difference > 0 else 'better'}"
     )
-    if abs(difference) <= noise_of_best:
-        comparison = f"no different ({difference:+.4f} {chosen.unit})"
+    if abs(difference) <= noise:
+        comparison = f"no different ({signed_loss(difference, chosen.unit)} {chosen.unit})"
     return (
-        f"{word}, num_steps {other.num_steps} takes {step:.2f} of the time a step, {tokens:.2f} of the "
-        f"time for the same tokens, and is {comparison}{_unfinished(other)}"
+        f"{word}, num_steps {other.num_steps} is {_speed(step)} per step {conjunction} {_speed(token)} per "
+        f"token, and {comparison}{_unfinished(other)}."
     )
+
+
+def _speed(time: float) -> str:
+    """A ratio of times in words: 0.75 is `25% faster`, 1.5 is `50% slower`."""
+    return f"{abs(1 - time):.0%} {'faster' if time < 1 else 'slower'}"
 
 
 def _unfinished(summary: Summary) -> str:
@@ -130,6 +168,11 @@ def _unfinished(summary: Summary) -> str:
     return f" ({words})" if words else ""
 
 
+def signed_loss(difference: float, unit: str) -> str:
+    """A difference of losses with its sign; see `loss_text`."""
+    return f"{'+' if difference >= 0 else ''}{loss_text(difference, unit)}"
+
+
 def megabytes(number: float) -> str:
-    """Bytes for a person to read: 1414656 -> '1.41 MB'."""
+    """Bytes for people to read: 1414656 is `1.41 MB`."""
     return f"{number / 1e6:.3g} MB"

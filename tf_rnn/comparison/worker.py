@@ -1,155 +1,66 @@
-"""What a worker process does: one training run, one study of gradients, or the measurement of all costs.
+"""The work of a worker process: a training run, a study of gradients, or the measurement of all costs.
 
-TensorFlow is imported inside the functions: the process that hands out the work only names them, and
-so starts, answers and draws without it.
+The functions import TensorFlow themselves, so that the process which distributes the work never loads it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import platform
-import time
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
+from tf_rnn.comparison.channel import ChannelCallback, raise_if_cancelled
 from tf_rnn.files import plain
-from tf_rnn.options import OptionError
-from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from tf_rnn.analysis.study import LagStudy
-    from tf_rnn.comparison.settings import Comparison, RunKey
-    from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.options import Setup
-    from tf_rnn.tasks import Task
-    from tf_rnn.training import CurvePoint, Progress
+    from tf_rnn.comparison.channel import Channel
+    from tf_rnn.comparison.parcel import Parcel
+    from tf_rnn.comparison.settings import RunKey
 
 EVALUATIONS = 5
-# A worker uses one thread: the workers share the cores, and results do not depend on how many there are.
+# Workers share the cores, and results must not depend on how many there are.
 THREADS = 1
 
 
-class StoppedError(Exception):
-    """Whoever wanted the run wants it no longer; it is given up."""
-
-
-class Contact(Protocol):
-    """How a run tells of its progress, and learns that it is not wanted any more.
-
-    Attributes:
-        seconds: How often to tell of progress.
-    """
-
-    seconds: float
-
-    def tell(self, key: RunKey, fraction: float, line: str) -> None:
-        """Passes a run's progress on to the process that shows it."""
-
-    def is_stopped(self) -> bool:
-        """Whether the run is to be given up."""
-
-
-class Alone:
-    """Nobody listens, and nobody interrupts."""
-
-    seconds = float("inf")
-
-    def tell(self, key: RunKey, fraction: float, line: str) -> None:
-        """Tells nobody."""
-
-    def is_stopped(self) -> bool:
-        """Never."""
-        return False
-
-
-ALONE = Alone()
-
-
-class ContactListener:
-    """Listens to a training run, for a contact."""
-
-    def __init__(self, key: RunKey, contact: Contact) -> None:
-        self._key, self._contact = key, contact
-        self._next = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __call__(self, progress: Progress) -> None:
-        """Passes a report on now and then, or gives up the run where it is not wanted any more."""
-        _give_up_if_stopped(self._contact)
-        if time.monotonic() >= self._next:
-            self._contact.tell(self._key, progress.fraction, progress.line)
-            self._next = time.monotonic() + self._contact.seconds
-
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
-        """A point of the curve is no news here."""
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def _give_up_if_stopped(contact: Contact) -> None:
-    if contact.is_stopped():
-        raise StoppedError
-
-
-def same_task(make: Callable[[], Task], data_sha256: str | None) -> Task:
-    """Makes the task of a run that another process has made before, perhaps on another machine.
-
-    Args:
-        make: What makes it.
-        data_sha256: Of the text that it had there; None where there is none, or any will do.
-
-    Raises:
-        OptionError: For `data`, if there is no such text here.
-    """
-    here = f"must be the same wherever runs are done, but on {platform.node()}"
-    try:
-        task = make()
-    except OptionError as error:
-        raise OptionError("data", f"{here} it {error.problem}") from error
-    if data_sha256 and getattr(task, "sha256", None) != data_sha256:
-        raise OptionError("data", f"{here} it is another text")
-    return task
-
-
 def train_run(
-    comparison: Comparison, key: RunKey, data_sha256: str | None = None, contact: Contact = ALONE
+    parcel: Parcel, key: RunKey, amount: dict[str, float], channel: Channel | None = None
 ) -> dict[str, Any]:
-    """Trains one graph and returns what it learnt, as plain data ready for JSON.
+    """Trains one graph.
 
     Args:
-        comparison: What is compared.
+        parcel: The setup and the task.
         key: Which run.
-        data_sha256: Of the text that all runs are to learn from; None where there is none, or any will do.
-        contact: Whom to tell.
+        amount: How long to train, by the name of the unit; see `Comparison.budget`.
+        channel: Where to report progress.
+
+    Returns:
+        What it learnt, ready for JSON.
 
     Raises:
-        OptionError: If the worker does not have that text.
-        StoppedError: If the run is not wanted any more.
+        OptionError: If the task is not available here.
+        CancelledRunError: If the run was cancelled.
     """
     from tf_rnn.graph import make_graph  # noqa: PLC0415
     from tf_rnn.training import DivergedError, Truncation, train  # noqa: PLC0415
 
-    _give_up_if_stopped(contact)
-    task = same_task(comparison.make_task, data_sha256)
-    graph = make_graph(comparison, task, key.num_steps, key.seed)
-    truncation = Truncation(comparison.style, comparison.stride, comparison.tolerance, key.seed)
-    amount: dict[str, Any] = {comparison.budget: comparison.amount}
+    raise_if_cancelled(channel)
+    setup, task = parcel.open()
+    graph = make_graph(setup, task, key.num_steps, key.seed)
+    limit: dict[str, Any] = amount
     record: dict[str, Any] = key._asdict()
     try:
         with graph.session(threads=THREADS) as session:
             result = train(
                 graph,
                 task,
-                **amount,
+                **limit,
                 state=key.state,
                 evaluations=EVALUATIONS,
-                truncation=truncation,
+                truncation=Truncation(setup.style, setup.stride, setup.tolerance, key.seed),
+                seed=key.seed,
                 session=session,
-                listener=ContactListener(key, contact),
+                callbacks=[ChannelCallback(key, channel)],
             )
     except DivergedError as error:
         return record | {"loss": None, "error": str(error)}
@@ -166,60 +77,44 @@ def train_run(
     }
 
 
-def study_run(
-    setup: Setup,
-    key: RunKey,
-    tokens: float,
-    data_sha256: str | None = None,
-    contact: Contact = ALONE,
-) -> LagStudy:
-    """Trains one network for what its gradient says, and returns the gradient by lag.
+def study_run(parcel: Parcel, key: RunKey, tokens: float, channel: Channel | None = None) -> LagStudy:
+    """Trains one network and measures its gradient by lag.
 
     Args:
-        setup: The network and its training.
-        key: The width to train at and look back over, the state, the seed.
+        parcel: The setup and the task.
+        key: The width to train at and to look back over, the state, the seed.
         tokens: How long to train, in examples times steps.
-        data_sha256: See `train_run`.
-        contact: See `train_run`.
+        channel: Where to report progress.
 
     Raises:
-        OptionError: If the worker does not have that text.
+        OptionError: If the task is not available here.
         DivergedError: If the loss is not finite.
-        StoppedError: If the run is not wanted any more.
+        CancelledRunError: If the run was cancelled.
     """
     from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
 
-    _give_up_if_stopped(contact)
+    raise_if_cancelled(channel)
+    setup, task = parcel.open()
     return study_lags(
         setup,
-        same_task(lambda: make_task(setup.task, **setup.task_options), data_sha256),
+        task,
         key.num_steps,
         tokens=tokens,
         state=key.state,
         seed=key.seed,
-        listener=ContactListener(key, contact),
+        callbacks=(ChannelCallback(key, channel),),
         threads=THREADS,
     )
 
 
-def cost_runs(comparison: Comparison, contact: Contact = ALONE) -> list[dict[str, Any]]:
-    """Measures the costs of all widths of a comparison, as plain data ready for JSON.
+def cost_runs(parcel: Parcel, widths: Sequence[int], channel: Channel | None = None) -> list[dict[str, Any]]:
+    """Measures the costs of several widths; see `tf_rnn.analysis.setup_costs`.
 
-    To be called in a process that has not run TensorFlow before: the first session decides for all
-    later ones how many threads there are.
+    Args:
+        parcel: The setup and the task.
+        widths: At least one.
+        channel: Where to look whether the work was cancelled.
     """
-    from tf_rnn.analysis import measure_costs  # noqa: PLC0415
-    from tf_rnn.graph import make_graph  # noqa: PLC0415
-    from tf_rnn.graph.styles import steps_per_update  # noqa: PLC0415
+    from tf_rnn.analysis import setup_costs  # noqa: PLC0415
 
-    task = comparison.make_task()
-
-    def make(width: int) -> UnrolledGraph:
-        _give_up_if_stopped(contact)
-        return make_graph(comparison, task, width, seed=0)
-
-    def new_steps(width: int) -> int:
-        return steps_per_update(comparison.style, width, comparison.stride, width)
-
-    costs = measure_costs(make, task, sorted(set(comparison.num_steps)), new_steps)
-    return [dataclasses.asdict(cost) for cost in costs]
+    return setup_costs(*parcel.open(), widths, lambda: raise_if_cancelled(channel))

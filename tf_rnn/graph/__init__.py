@@ -3,12 +3,10 @@
 from tf_rnn.graph.describe import describe, described_graph, described_options
 from tf_rnn.graph.make import make_graph
 from tf_rnn.graph.step import StepGraph
-from tf_rnn.graph.styles import Graphs
 from tf_rnn.graph.unroll import unroll
 from tf_rnn.graph.unrolled import UnrolledGraph
 
 __all__ = [
-    "Graphs",
     "StepGraph",
     "UnrolledGraph",
     "describe",

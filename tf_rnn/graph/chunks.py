@@ -1,4 +1,4 @@
-"""How the steps of a graph are taken together: in chunks, and these in segments."""
+"""The division of a graph's steps into chunks, and of chunks into segments."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tf_rnn.graph.session import TINY_STEP
 if TYPE_CHECKING:
     from tf_rnn.options import GraphOptions
 
-# How many steps' inputs are projected, and states read out, in one product, at most. All at once would
-# make each layer wait for the whole of the one below: a graph has four chunks, fewer where a product
-# would have so few rows that it is slow, and two at least.
+# The most steps whose inputs are projected, and whose states are read out, in one product. With all steps
+# in one, each layer would wait for the whole of the layer below: a graph has four chunks, fewer where a
+# product would have so few rows that it is slow, and at least two.
 CHUNK_STEPS = 20
 CHUNKS = 4
 FEWEST_CHUNKS = 2
@@ -22,11 +22,11 @@ CHUNK_ROWS = 200
 class Chunks:
     """Cuts lists over time.
 
-    A chunk is a run of steps whose products are taken together. A segment is a run of chunks between
-    two states that are kept for the backward pass: the whole graph, unless it recomputes.
+    A chunk is a run of steps whose products are computed together. A segment is a run of chunks between
+    two states that are saved for the backward pass: the whole graph, unless it recomputes.
 
     Args:
-        options: Of the graph.
+        options: Options of the graph.
         step_operations: Floating point operations of one step of one layer.
     """
 
@@ -45,7 +45,7 @@ class Chunks:
 
 
 def _chunk_steps(options: GraphOptions) -> int:
-    """How many steps a chunk has in a segment; the last has what is left."""
+    """The steps of a chunk; the last one of a segment may be shorter."""
     steps = options.segment_steps
     enough = max(math.ceil(steps / CHUNKS), math.ceil(CHUNK_ROWS / options.batch_size))
     wanted = min(CHUNK_STEPS, math.ceil(steps / FEWEST_CHUNKS), enough)
@@ -53,5 +53,5 @@ def _chunk_steps(options: GraphOptions) -> int:
 
 
 def chunked(items: list[Any], size: int) -> list[list[Any]]:
-    """Cuts a list into groups of `size`, the last one shorter where it does not come out even."""
+    """Cuts a list into groups of `size`; the last one may be shorter."""
     return [items[start : start + size] for start in range(0, len(items), size)]

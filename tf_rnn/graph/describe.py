@@ -1,4 +1,4 @@
-"""Graphs as descriptions that can be written to a file, and made anew from them."""
+"""Descriptions of graphs for files, and graphs from them."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from tf_rnn.options import GraphOptions, OptionError, shown
 
 
 def describe(graph: UnrolledGraph) -> dict[str, Any]:
-    """Describes a graph, ready for JSON, so that `described_graph` can make it anew.
+    """Describes a graph, ready for JSON, so that `described_graph` can make it again.
 
     Args:
         graph: On a cell of `tf_rnn.cells`.
 
     Returns:
         Under "cell" what `describe_cell` gives, under "graph" the `GraphOptions` by name. The values
-        of variables are no part of it.
+        of variables are not included.
 
     Raises:
-        OptionError: If the cell is of another kind.
+        OptionError: If the cell is a third-party one.
     """
     options = dataclasses.asdict(graph.options)
     return {"cell": describe_cell(graph.cell), "graph": {name: _plain(options[name]) for name in options}}
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's."""
+    """A NumPy number as a Python number."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def described_options(description: Any) -> GraphOptions:
-    """Returns the options that a description holds, the default where one with a default is missing.
+    """The options in a description, with defaults for those that are missing.
 
     Raises:
-        OptionError: If it is no such description, if an option is unknown, if one without a default is
-            missing, or if one is not allowed.
+        OptionError: If it is not a description, if an option is unknown or not allowed, or if one
+            without a default is missing.
     """
     options = _part(description, "graph")
     if not isinstance(options, dict):
@@ -56,15 +56,15 @@ def described_options(description: Any) -> GraphOptions:
 
 
 def described_graph(description: Any, **changes: Any) -> UnrolledGraph:
-    """Makes the graph that a description is of, on a new cell, in a `tf.Graph` of its own.
+    """Makes the graph of a description, on a new cell, in a `tf.Graph` of its own.
 
     Args:
-        description: What `describe` gave, before or after a file.
-        **changes: Options to be other than described: another `num_steps` or `batch_size`, say, or
-            `optimizer=None` and `dropout=0.0` for a graph that is only run forward.
+        description: From `describe`, directly or through a file.
+        **changes: Options that differ from the description: another `num_steps` or `batch_size`, say,
+            or `optimizer=None` and `dropout=0.0` for a graph without a training step.
 
     Raises:
-        OptionError: If it is no such description, or an option is not allowed.
+        OptionError: If it is not a description, or an option is not allowed.
     """
     options = dataclasses.replace(described_options(description), **changes)
     cell = described_cell(_part(description, "cell"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.cells.concat import join_rows, split_rows
 from tf_rnn.cells.initial import named_seed
-from tf_rnn.cells.pieces import join_rows, split_rows
 
 if TYPE_CHECKING:
     from tf_rnn.graph.chunks import Chunks
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 
 class Dropout:
-    """Drops a share p of what is handed up from layer to layer, afresh at every step.
+    """Drops a share p of what layers pass upwards, independently at every step.
 
         D(x)_i = 0 with probability p, else x_i / (1 - p)
 
-    so that D(x) is x on average, and nothing has to be made up for where nothing is dropped. What a
-    layer hands to itself, from step to step, it never sees.
+    so that D(x) is x on average, and no correction is needed where nothing is dropped. The state that
+    a layer carries from step to step is never dropped.
 
     It acts at places numbered from the inputs upwards: 0 is what the lowest layer reads, where that is
     learnt (an embedding); l the outputs of layer l, counted from 1, that the next layer reads, or, of
-    the top layer, the readout. A foreign cell counts as one layer.
+    the top layer, the readout. A third-party cell counts as one layer.
 
-    A chunk of steps is dropped at a time, with a mask that is a function of `seed`, the place and the
-    chunk's number alone:
+    Elements are dropped a chunk of steps at a time, with a mask that is a function of `seed`, the place
+    and the chunk's number alone:
 
         u = stateless_uniform(shape, key + (place, chunk)),   key = stateless_uniform((2,), seed)
-        dropped are the elements whose u < p
+        elements with u < p are dropped
 
-    The key stands between so that seeds next to each other have nothing in common.
+    The key decorrelates neighbouring seeds.
 
     Attributes:
-        seed: int32 [2], to feed; drawn anew at each run if not fed. None where the share is 0.
+        seed: int32 [2], to feed; random at each run if not fed. None where the share is 0.
 
     Args:
-        options: Of the graph.
-        network: Whose layers.
+        options: Options of the graph.
+        network: The network with the layers.
 
     Source: Zaremba et al. 2014, section 3.2; Srivastava et al. 2014, section 10 (scaled while
     training).
@@ -52,24 +52,24 @@ class Dropout:
         if not options.dropout:
             return
         top = len(network.cell.layers) if network.is_layered else 1
-        lowest, end = int(not network.encoding.is_learnt), top + int(network.readout.is_learnt)
+        lowest, end = int(not network.encoding.is_learnt), top + int(network.head.readout.is_learnt)
         self._places = range(lowest, end)
-        self.seed = _seed(named_seed(options.seed, f"{network.scope}/dropout"))
+        self.seed = _seed(named_seed(options.seed, f"{network.seed_name}/dropout"))
         self._key = tf.random.stateless_uniform([2], self.seed, None, None, tf.int32)
 
     def acts(self, place: int) -> bool:
-        """Whether anything is dropped at a place."""
+        """Whether elements are dropped at a place."""
         return place in self._places
 
     def __call__(self, place: int, chunk: int, vectors: Any) -> Any:
-        """What is left of a chunk's vectors, [steps * batch_size, size], time first, at a place."""
+        """Drops elements of a chunk's vectors, [steps * batch_size, size], time first, at a place."""
         if not self.acts(place):
             return vectors
         uniform = tf.random.stateless_uniform(vectors.shape, self._key + tf.constant([place, chunk]))
         return vectors * (tf.cast(uniform >= self._share, vectors.dtype) / (1 - self._share))
 
     def over_steps(self, place: int, steps: list[Any], chunks: Chunks) -> list[Any]:
-        """What is left of the vectors of each step, n tensors [batch_size, ...]."""
+        """Drops elements of the vectors of each step, n tensors [batch_size, ...], at a place."""
         if not self.acts(place):
             return steps
         left: list[Any] = []

@@ -1,8 +1,7 @@
-"""How the inputs of a step become the vectors that a cell reads.
+"""Encodings of a step's inputs as the vectors that a cell reads.
 
-Each encoding answers two questions: which vectors are these inputs (`vectors`), and what is the
-cell's projection X W_x + b of many of them at once (`projector`), which is often cheaper than making
-the vectors first.
+Each encoding makes the vectors of inputs (`vectors`), and computes the cell's projection X W_x + b of
+many inputs at once (`projector`), which is often cheaper than making the vectors first.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class Encoding(abc.ABC):
     """Inputs of one step, [batch_size, ...], to vectors [batch_size, vector_size].
 
     Attributes:
-        is_learnt: Whether the vectors are learnt; else they are the inputs themselves.
-        variables: What they are learnt as.
+        is_learnt: Whether the vectors are learnt, or else the inputs themselves.
+        variables: The learnt variables.
     """
 
     is_learnt: ClassVar[bool] = False
@@ -39,23 +38,23 @@ class Encoding(abc.ABC):
 
     @abc.abstractmethod
     def placeholder(self, batch_size: int, num_steps: int) -> Any:
-        """What is fed, [batch_size, num_steps, ...]."""
+        """The placeholder of the inputs, [batch_size, num_steps, ...]."""
 
     @abc.abstractmethod
     def vectors(self, values: tuple[Any, ...], inputs: Any) -> Any:
-        """The vectors of any number of inputs; `values` is what `read` gave."""
+        """The vectors of any number of inputs; `values` come from `read`."""
 
     @abc.abstractmethod
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
     ) -> Callable[[Any], Any]:
-        """Returns the function from a chunk's inputs to X W_x + b.
+        """The function from a chunk's inputs to X W_x + b.
 
         Args:
-            values: What `read` gave.
+            values: From `read`.
             layer: The lowest layer.
             weights: One read of its variables.
-            rows: How many inputs the whole graph has, over examples and steps.
+            rows: The number of inputs of the whole graph, over examples and steps.
         """
 
 
@@ -77,7 +76,7 @@ class OneHot(Encoding):
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
     ) -> Callable[[Any], Any]:
-        """Rows of W_x + b, or rows of W_x, plus b, where there are more classes than inputs."""
+        """Rows of W_x + b; where there are more classes than inputs, rows of W_x, plus b."""
         if 2 * self._size <= rows:
             table = weights.input_kernel + weights.biases[0]
             return lambda inputs: look_up(table, inputs)
@@ -113,14 +112,14 @@ class Embedding(Encoding):
 
 
 class Real(Encoding):
-    """Real vectors as they are; of size 0 where a step has no input."""
+    """Real vectors, unchanged; of size 0 where a step has no input."""
 
     def __init__(self, options: GraphOptions) -> None:
         self._size = options.input_size
         self._dtype = tf.as_dtype(options.dtype)
 
     def placeholder(self, batch_size: int, num_steps: int) -> Any:
-        """Real values, [batch_size, num_steps, input_size]; no need to feed what is empty."""
+        """Real values, [batch_size, num_steps, input_size]; nothing to feed for size 0."""
         shape = [batch_size, num_steps, self._size]
         if self._size == 0:
             return tf.placeholder_with_default(tf.zeros(shape, self._dtype), shape, name="inputs")
@@ -138,7 +137,7 @@ class Real(Encoding):
 
 
 def make_encoding(options: GraphOptions, initializer: Any) -> Encoding:
-    """Returns the encoding that the options ask for; `initializer` is the embedding's."""
+    """The encoding for a graph's options; `initializer` is the embedding's."""
     if options.input_kind != "classes":
         return Real(options)
     if options.embedding_size is None:
@@ -150,7 +149,7 @@ def look_up(table: Any, indices: Any) -> Any:
     """Rows of `table`, [rows, columns], at `indices` [n]: [n, columns].
 
     The gradient of a small table is one product with the one-hot matrix of the indices, which is
-    much quicker than TensorFlow's scattered sum.
+    much faster than TensorFlow's scattered sum.
     """
     rows = int(table.shape[0])
     if rows > ONE_HOT_ROWS:

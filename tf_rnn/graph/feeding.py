@@ -1,4 +1,4 @@
-"""What may be fed to a graph: shapes, the state's structure, class indices."""
+"""Checks of arrays before they are fed: shapes, the state's structure, class indices."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NUMBERS = "iufb"
 
 
 def checked_state(state: Any, tensors: Any) -> dict[Any, np.ndarray]:
-    """Returns what to feed for a state.
+    """The feed dictionary of a state.
 
     Args:
         state: Arrays.
-        tensors: What they are fed to, in the structure of the state.
+        tensors: The tensors to feed, in the structure of the state.
 
     Raises:
-        OptionError: If a shape or the structure is another one, naming both.
+        OptionError: If a shape or the structure does not fit, naming both.
     """
     try:
         tf.nest.assert_same_structure(tensors, state)
@@ -40,11 +40,11 @@ def _outline(leaf: Any) -> Any:
 
 
 def checked_array(name: str, value: Any, placeholder: Any) -> np.ndarray:
-    """Returns `value` as an array to feed to a placeholder.
+    """A value as an array to feed to a placeholder.
 
     Raises:
-        OptionError: If its shape is another one, naming both; if it does not hold numbers; or if the
-            placeholder takes class indices and one is not whole, or beyond all classes that there can be.
+        OptionError: If its shape does not fit, naming both; if it does not hold numbers; or if the
+            placeholder takes class indices and one is not whole, or does not fit into 32 bits.
     """
     try:
         array = np.asarray(value)
@@ -60,7 +60,7 @@ def checked_array(name: str, value: Any, placeholder: Any) -> np.ndarray:
 
 
 def _require_classes(name: str, array: np.ndarray) -> None:
-    """TensorFlow would cut off what stands after the point and beyond 32 bits, without a word."""
+    """Raises OptionError for what TensorFlow would truncate silently: fractions, numbers beyond 32 bits."""
     if np.can_cast(array.dtype, np.int32):
         return
     if array.dtype.kind not in NUMBERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.pieces import join_rows
+from tf_rnn.cells.concat import join_rows
 from tf_rnn.graph.optimizers import SPARSE_EXACT
 from tf_rnn.graph.through_time import back_through_time
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tf_rnn.graph.network import Network, Reading
-    from tf_rnn.graph.unroll import ChunkTrace, Unrolled
+    from tf_rnn.graph.unroll import ChunkTape, Unrolled
 
 
 class GradientAndVariable(NamedTuple):
-    """A pair, in the order in which v1 optimizers want it."""
+    """A gradient and its variable, in the order that v1 optimizers expect."""
 
     gradient: Any
     variable: Any
@@ -35,7 +35,7 @@ def plain_gradients(total_loss: Any) -> list[GradientAndVariable]:
 
 
 class LayeredGradients(NamedTuple):
-    """What `layered_gradients` found.
+    """The result of `layered_gradients`.
 
     Attributes:
         pairs: A pair for each of the network's variables, in their order.
@@ -51,70 +51,70 @@ def layered_gradients(
     network: Network,
     reading: Reading,
     unrolled: Unrolled,
-    hand_back: Callable[[int, Any], Any],
-    of_states: Sequence[Any] | None = None,
+    on_state_gradient: Callable[[int, Any], Any],
+    d_states: Sequence[Any] | None = None,
 ) -> LayeredGradients:
-    """The same gradients, layer by layer from the top, with one product a chunk for W_s.
+    """The gradients layer by layer from the top, with one product a chunk for W_s.
 
     `tf.gradients` of W_s would add up n small products H_{t-1}^T dL/dz_t. Here the sum over a chunk of
-    steps is one product of what is already side by side:
+    steps is one product of matrices that are already side by side:
 
         dL/dW_s = sum over chunks of (H before each step)^T (dL/dz of each step)
 
-    Of what has no time in it, the readout and the projections, TensorFlow finds the gradients.
+    The readout and the projections have no time in them; TensorFlow finds their gradients.
 
     Args:
-        total_loss: Scalar.
+        total_loss: Scalar; None where the gradient comes from what follows alone.
         network: Whose variables.
         reading: The read that the loss was computed from.
         unrolled: The unrolled layers.
-        hand_back: See `back_through_time`.
-        of_states: The gradient of each layer's state after the last step, from what comes after it;
-            None where the loss is all there is.
+        on_state_gradient: See `back_through_time`.
+        d_states: The gradient of each layer's state after the last step, from whatever follows it;
+            None where nothing does.
     """
-    if of_states is None:
-        of_states = tf.nest.map_structure(tf.zeros_like, unrolled.handed_on)
-    read_out = [*reading.readout, *reading.tied]
-    of_read_out, of_outputs = _flow_down([total_loss], [None], read_out, unrolled.traces[-1])
-    of_readout, of_tied = of_read_out[: len(reading.readout)], of_read_out[len(reading.readout) :]
-    of_layers: list[Any] = []
+    if d_states is None:
+        d_states = tf.nest.map_structure(tf.zeros_like, unrolled.carried)
+    loss, below = [] if total_loss is None else [total_loss], unrolled.tapes[-1]
+    d_head, d_outputs = _flow_down(loss, [None] * len(loss), [*reading.head], below)
+    d_layers: list[Any] = []
     states: list[Any] = []
-    for number in reversed(range(len(unrolled.traces))):
-        layer, weights, traces = network.cell.layers[number], reading.layers[number], unrolled.traces[number]
-        below = unrolled.traces[number - 1] if number else []
+    for number in reversed(range(len(unrolled.tapes))):
+        layer, weights, tapes = network.cell.layers[number], reading.layers[number], unrolled.tapes[number]
+        below = unrolled.tapes[number - 1] if number else []
         read = [weights.input_kernel, weights.biases[0], *([] if number else reading.embedding)]
-        back = back_through_time(layer, weights, traces, of_outputs, of_states[number], hand_back)
-        tops = [trace.projected for trace in traces]
-        (of_kernel, of_bias, *of_embedding), of_outputs = _flow_down(tops, back.projected, read, below)
-        of_kernels = join_rows([of_kernel, _recurrent_kernel_gradient(traces, back.recurrents)])
-        of_layers[:0] = [of_kernels, of_bias, *layer.other_bias_gradients(back.recurrents)]
+        back = back_through_time(layer, weights, tapes, d_outputs, d_states[number], on_state_gradient)
+        tops = [tape.projected for tape in tapes]
+        (d_kernel, d_bias, *d_embedding), d_outputs = _flow_down(tops, back.projected, read, below)
+        d_kernels = join_rows([d_kernel, _recurrent_kernel_gradient(tapes, back.recurrents)])
+        d_biases = back.biases or layer.other_bias_gradients(back.recurrents)
+        d_layers[:0] = [d_kernels, d_bias, *d_biases]
         states.insert(0, back.state)
-    if reading.tied:
-        of_embedding = list(map(_of_both_uses, of_embedding, of_tied))
-    gradients = [*of_embedding, *of_layers, *of_readout]
+    if network.head.readout.is_tied:
+        d_embedding = [_of_both_uses(d_embedding[0], d_head.pop(0))]
+    gradients = [*d_embedding, *d_layers, *d_head]
     return LayeredGradients(list(map(GradientAndVariable, gradients, network.variables)), states)
 
 
 def _flow_down(
-    tops: list[Any], upstream: list[Any], weights: list[Any], below: list[ChunkTrace]
+    tops: list[Any], upstream: list[Any], weights: list[Any], below: list[ChunkTape]
 ) -> tuple[list[Any], list[Any]]:
-    """From what stands above a layer to the weights between and to the layer's outputs.
+    """The gradients of a layer's outputs, and of the weights between them and what is computed from them.
 
     Returns:
-        The gradients of the weights, zero where nothing flows, and of the outputs of each chunk, None
-        where nothing flows.
+        The gradients of the weights, zero where there is none, and of the outputs of each chunk, None
+        where there is none.
     """
-    wanted = [*weights, *(trace.outputs for trace in below)]
-    found = tf.gradients(tops, wanted, upstream)
-    of_weights = [
+    wanted = [*weights, *(tape.outputs for tape in below)]
+    found = tf.gradients(tops, wanted, upstream) if tops else [None] * len(wanted)
+    d_weights = [
         tf.zeros_like(weight) if gradient is None else gradient
         for weight, gradient in zip(weights, found, strict=False)
     ]
-    return of_weights, found[len(weights) :]
+    return d_weights, found[len(weights) :]
 
 
 def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
-    """The gradient of an embedding that the readout uses, too; dense, as that of the readout is.
+    """The gradient of an embedding that the readout uses as well; dense, like that of the readout.
 
     TensorFlow alone would write out the rows looked up in each chunk before adding them all.
     """
@@ -123,26 +123,25 @@ def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
     return read_out + looked_up
 
 
-def _recurrent_kernel_gradient(traces: list[ChunkTrace], recurrents: list[Any]) -> Any:
+def _recurrent_kernel_gradient(tapes: list[ChunkTape], recurrents: list[Any]) -> Any:
     products = [
-        tf.matmul(join_rows(trace.before), after, transpose_a=True)
-        for trace, after in zip(traces, recurrents, strict=True)
+        tf.matmul(join_rows(tape.before), after, transpose_a=True)
+        for tape, after in zip(tapes, recurrents, strict=True)
     ]
     return tf.add_n(products)
 
 
 def true_gradients(pairs: list[GradientAndVariable], optimizer: str) -> list[GradientAndVariable]:
-    """Gradients in which every row stands once, so that norms and updates are the true ones.
+    """Gradients with duplicate rows summed, so that norms and updates are the true ones.
 
-    The gradient of an embedding names a row as often as it was looked up. Its norm is that of the
-    sum, and so is an optimizer's step, once the duplicates are summed. It stays sparse for
-    optimizers that leave a row without a gradient alone, and is written out for the others, whose
-    averages decay everywhere.
+    The gradient of an embedding lists a row as often as it was looked up. The true norm, and the true
+    step of an optimizer, are those of the sums. The gradient stays sparse for optimizers that do not
+    touch rows without a gradient, and is made dense for the others, whose averages decay everywhere.
     """
-    return [GradientAndVariable(_once(gradient, optimizer), variable) for gradient, variable in pairs]
+    return [GradientAndVariable(_summed(gradient, optimizer), variable) for gradient, variable in pairs]
 
 
-def _once(gradient: Any, optimizer: str) -> Any:
+def _summed(gradient: Any, optimizer: str) -> Any:
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     if optimizer not in SPARSE_EXACT:

@@ -1,4 +1,4 @@
-"""How much of a loss flows back how far."""
+"""The norm of a loss's gradient by lag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of a network over a stretch of steps, as a graph takes them."""
+"""The layers of a network over a stretch of steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class LayerUnroller:
-    """Lays the layers over any stretch of a graph's steps; done again, it gives the same.
+    """Lays the layers over any stretch of a graph's steps, with the same result each time.
 
     Args:
         network: Embedding, cell, readout.
         reading: One read of its variables.
-        dropout: What is dropped between the layers.
-        hand_on: What becomes of a layer's state after step t on its way to step t + 1.
-        rows: How many inputs are looked up at a time, over examples and steps.
+        dropout: Dropout between the layers.
+        on_state: Maps t and a layer's state after step t to the state that step t + 1 starts from.
+        rows: The number of inputs looked up at a time, over examples and steps.
     """
 
     def __init__(
@@ -29,23 +29,23 @@ class LayerUnroller:
         network: Network,
         reading: Reading,
         dropout: Dropout,
-        hand_on: Callable[[int, Any], Any],
+        on_state: Callable[[int, Any], Any],
         rows: int,
     ) -> None:
         self._layers, self._weights = network.cell.layers, reading.layers
-        self._dropout, self._hand_on = dropout, hand_on
+        self._dropout, self._hand_on = dropout, on_state
         self._project = _projector(network, reading, dropout, rows)
 
     def __call__(
         self, chunks: list[list[Any]], states: list[Any], first_step: int = 0, first_chunk: int = 0
     ) -> Unrolled:
-        """Returns the layers unrolled.
+        """Unrolls the layers.
 
         Args:
             chunks: The inputs of each step, in chunks.
             states: The states of the layers before.
-            first_step: Which step of the graph the first of them is.
-            first_chunk: Which chunk.
+            first_step: The number of their first step in the graph.
+            first_chunk: The number of their first chunk.
         """
         return unroll_layers(
             self._layers,
@@ -66,8 +66,8 @@ def _projector(network: Network, reading: Reading, dropout: Dropout, rows: int) 
         project = encoding.projector(reading.embedding, layer, weights, rows)
         return lambda _, inputs: project(inputs)
 
-    def project_what_is_left(chunk: int, inputs: Any) -> Any:
+    def project_after_dropout(chunk: int, inputs: Any) -> Any:
         vectors = encoding.vectors(reading.embedding, inputs)
         return layer.project(weights, dropout(0, chunk, vectors))
 
-    return project_what_is_left
+    return project_after_dropout

@@ -1,4 +1,4 @@
-"""What a step predicts and what a wrong prediction costs, for many rows at once."""
+"""Loss functions of logits, for any number of rows at once, left unreduced."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from tf_rnn.options import GraphOptions
 
 
-# Up to here a pass over the logits costs less than the start of an operation, and one is quicker than ten.
+# Up to this many classes a pass over the logits costs less than starting an operation, so one operation
+# of TensorFlow's is faster than ten smaller ones.
 FEW_CLASSES = 16
 
 
 class Loss(abc.ABC):
-    """A loss on the readout H U + b_p, left unreduced."""
+    """A loss of logits H U + b_p, one number for each row."""
 
     @abc.abstractmethod
     def placeholder(self, options: GraphOptions) -> Any:
-        """Targets to be fed, [batch_size, num_steps, ...]."""
+        """The placeholder of the targets, [batch_size, num_steps, ...]."""
 
     @abc.abstractmethod
     def predict(self, logits: Any) -> Any:
-        """Predictions P_t of a readout [rows, num_classes], the same shape."""
+        """Predictions P_t of logits [rows, num_classes], the same shape."""
 
     @abc.abstractmethod
     def losses(self, logits: Any, targets: Any) -> Any:
@@ -35,10 +36,10 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def marks(self, targets: Any) -> Any:
-        """Which rows have a target, booleans [rows]: not -1 for classes, not nan for real ones."""
+        """Which rows have a target, booleans [rows]: class indices other than -1, real values without nan."""
 
-    def read_out(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
-        """The loss of each row of what a readout makes of a cell's outputs, [rows]."""
+    def of_outputs(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
+        """The loss of each row of a cell's outputs, [rows]; `weights` are those of the readout."""
         return self.losses(readout.logits(weights, outputs), targets)
 
 
@@ -54,22 +55,22 @@ class CrossEntropy(Loss):
         return tf.nn.softmax(logits)
 
     def marks(self, targets: Any) -> Any:
-        """Class indices that are not -1."""
+        """Class indices other than -1."""
         return targets >= 0
 
     def losses(self, logits: Any, targets: Any) -> Any:
-        """By TensorFlow's own operation, the quickest for few classes."""
+        """TensorFlow's own operation, the fastest for few classes."""
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
 
-    def read_out(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
-        """For many classes in one with the readout: the gradient has one pass less over the logits."""
+    def of_outputs(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
+        """Fuses readout and loss for many classes, which saves the gradient a pass over the logits."""
         if readout.num_classes <= FEW_CLASSES:
-            return super().read_out(readout, weights, outputs, targets)
+            return super().of_outputs(readout, weights, outputs, targets)
 
         @tf.custom_gradient
         def losses(outputs: Any, *weights: Any) -> tuple[Any, Callable[[Any], Any]]:
-            rows, slopes = _losses_and_slopes(readout.logits(weights, outputs), targets)
-            return rows, lambda upstream: readout.backward(weights, outputs, slopes(), upstream)
+            rows, d_logits = _losses_and_gradient(readout.logits(weights, outputs), targets)
+            return rows, lambda upstream: readout.backward(weights, outputs, d_logits(), upstream)
 
         return losses(outputs, *weights)
 
@@ -83,11 +84,11 @@ class SquaredError(Loss):
         return tf.placeholder(options.dtype, shape, name="targets")
 
     def predict(self, logits: Any) -> Any:
-        """The readout itself."""
+        """The logits themselves."""
         return tf.identity(logits)
 
     def marks(self, targets: Any) -> Any:
-        """Rows without a nan."""
+        """Rows without nan."""
         return tf.logical_not(tf.reduce_any(tf.is_nan(targets), axis=1))
 
     def losses(self, logits: Any, targets: Any) -> Any:
@@ -95,30 +96,25 @@ class SquaredError(Loss):
         return tf.reduce_mean(tf.squared_difference(logits, targets), axis=1)
 
 
-def columns_like(marks: Any, targets: Any) -> Any:
-    """Booleans [rows], with as many axes as the targets."""
-    return tf.reshape(marks, [-1] + [1] * (targets.shape.ndims - 1))
-
-
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
 
 
-def _losses_and_slopes(logits: Any, labels: Any) -> tuple[Any, Callable[[], Any]]:
-    """-ln softmax(logits)[label] of each row, in nats, and what makes the derivative, p - onehot(label).
+def _losses_and_gradient(logits: Any, labels: Any) -> tuple[Any, Callable[[], Any]]:
+    """-ln softmax(logits)[label] of each row, in nats, and its derivative p - onehot(label).
 
     With m = max_j logits_j and p = softmax(logits), max_j p_j = 1 / sum_j exp(logits_j - m), so
 
         loss = m - ln(max_j p_j) - logits[label]
 
-    without a second exponential, and without the risk of ln 0: max_j p_j >= 1 / classes. TensorFlow's
-    own operation gives the same numbers, and takes several times longer for many classes.
+    needs no second exponential and cannot meet ln 0, as max_j p_j >= 1 / classes. TensorFlow's own
+    operation gives the same numbers, but takes several times longer for many classes.
 
     Args:
         logits: [rows, classes].
         labels: int32 [rows], in [0, classes).
 
     Returns:
-        [rows], and a function that gives [rows, classes].
+        The losses [rows], and a function that makes the derivative [rows, classes].
     """
     probabilities = tf.nn.softmax(logits)
     positions = tf.stack([tf.range(tf.size(labels)), labels], axis=1)

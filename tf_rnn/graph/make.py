@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from tf_rnn.cells import make_cell
 from tf_rnn.graph.unrolled import UnrolledGraph
+from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
-    from tf_rnn.options import Setup
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 
@@ -16,10 +17,10 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
     """Makes a graph on a new cell, in a `tf.Graph` of its own.
 
     Args:
-        setup: The cell, what stands between the layers, and the optimizer.
+        setup: The cell, the optimizer, and the options of the network between them.
         task: The setup's task.
         num_steps: The width.
-        seed: Of the initial weights.
+        seed: The seed of the initial weights.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -32,7 +33,7 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
         task.num_classes,
         input_kind=task.input_kind,
         loss=task.loss,
-        loss_steps=task.loss_steps,
+        loss_steps=Truncation(setup.style).loss_steps(task.loss_steps),
         embedding_size=setup.embedding_size,
         readout="tied" if setup.tied else task.readout,
         reduction=setup.reduction,

@@ -1,34 +1,42 @@
-"""Names for what is saved of a graph, the same in whatever `tf.Graph` and scope it was built."""
+"""Names of saved variables, independent of the `tf.Graph` and the scope that they were made in."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.graph.optimizers import shared_optimizer
+from tf_rnn.graph.third_party import step_scope
 
 if TYPE_CHECKING:
     from tf_rnn.graph.unrolled import UnrolledGraph
 
 
 def weight_names(graph: UnrolledGraph) -> dict[str, Any]:
-    """The network's variables: `embedding/E`, `layer_0/W`, ..., `readout/U`; of a foreign cell by their own.
+    """The network's variables: `embedding/E`, `layer_0/W`, ..., `readout/U`.
 
-    They depend on neither the width nor the batch size nor the scope.
+    Those of a third-party cell are `cell/...`, by their own names. Names depend on neither the width nor
+    the batch size nor the scope.
     """
     network = graph.network
-    if not network.is_layered:
-        # Its own it may tell itself, where there is no training that has found them.
-        own = () if graph.gradients else getattr(graph.cell, "variables", ())
-        variables = (*graph.variables, *own)
-        return {variable.op.name: variable for variable in variables}
     parts = {"embedding": network.encoding.variables}
-    parts |= {f"layer_{number}": layer.variables for number, layer in enumerate(graph.cell.layers)}
-    parts["readout"] = network.readout.variables
-    return {
-        f"{part}/{variable.op.name.rsplit('/', 1)[-1]}": variable
-        for part, variables in parts.items()
-        for variable in variables
-    }
+    if network.is_layered:
+        parts |= {f"layer_{number}": layer.variables for number, layer in enumerate(graph.cell.layers)}
+    parts["readout"] = network.head.readout.variables
+    names = {f"{part}/{_last(variable)}": variable for part in parts for variable in parts[part]}
+    return names if network.is_layered else names | _third_party(graph)
+
+
+def _last(variable: Any) -> str:
+    return str(variable.op.name.rsplit("/", 1)[-1])
+
+
+def _third_party(graph: UnrolledGraph) -> dict[str, Any]:
+    """Variables that are trained, or that the cell lists where there is no training to find them."""
+    network = {id(variable) for variable in graph.network.variables}
+    own = [variable for variable in graph.variables if id(variable) not in network]
+    found = own or getattr(graph.cell, "variables", [])
+    scope = f"{step_scope(graph.network.scope)}/"
+    return {f"cell/{variable.op.name.removeprefix(scope)}": variable for variable in found}
 
 
 def saved_names(graph: UnrolledGraph) -> dict[str, Any]:

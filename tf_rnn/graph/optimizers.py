@@ -1,4 +1,4 @@
-"""TensorFlow's optimizers by name, shared by the graphs that share variables."""
+"""TensorFlow's optimizers by name, each shared by all graphs on the same variables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OPTIMIZERS = {
     "rmsprop": tf.train.RMSPropOptimizer,
 }
 
-# With these a row whose gradient is zero stays as it is, so that its zeros need not be written out.
+# These leave a row with a zero gradient unchanged, so that its gradient need not be made dense.
 SPARSE_EXACT = ("sgd", "adagrad")
 
 _COLLECTION = "tf_rnn/optimizers"
 
 
 class SharedOptimizer:
-    """An optimizer that keeps one set of slots for all graphs on the same variables.
+    """An optimizer with one set of slots for all graphs on the same variables.
 
     Each graph has a learning rate of its own.
 
@@ -38,16 +38,17 @@ class SharedOptimizer:
         self._optimizer = OPTIMIZERS[name](learning_rate=lambda: self._rate)
 
     def apply(self, pairs: Iterable[tuple[Any, Any]], learning_rate: Any) -> Any:
-        """Returns the operation that makes one step with these (gradient, variable) pairs."""
+        """The operation that makes one step with (gradient, variable) pairs."""
         self._rate = learning_rate
         return self._optimizer.apply_gradients(pairs)
 
     def memory(self, named: Mapping[str, Any]) -> dict[str, Any]:
-        """What the optimizer keeps between steps, variables by a name that says of what they are.
+        """The variables that the optimizer keeps between steps, by name.
 
         Args:
-            named: The variables being trained, by name. What is kept of `layer_0/W` is then called
-                `layer_0/W/m`; what is kept once for all (powers of Adam's betas), `optimizer/...`.
+            named: The variables being trained, by name. The slots of `layer_0/W` are called
+                `layer_0/W/m` and so on; variables kept once for all (powers of Adam's betas)
+                `optimizer/...`.
         """
         slots = {
             f"{name}/{slot}": self._optimizer.get_slot(variable, slot)
@@ -61,10 +62,10 @@ class SharedOptimizer:
 
 
 def shared_optimizer(name: str, scope: str) -> SharedOptimizer:
-    """Returns the optimizer of the variables in `scope`, made at the first call in a `tf.Graph`.
+    """The optimizer of the variables in `scope`, made at the first call in a `tf.Graph`.
 
-    Graphs of several widths on the same variables thus share its slots, and other models in the same
-    `tf.Graph` do not share its count of steps.
+    Graphs of several widths on the same variables share its slots; other models in the same `tf.Graph`
+    have another one, with its own count of steps.
     """
     made: list[dict[tuple[str, str], SharedOptimizer]] = tf.get_collection_ref(_COLLECTION)
     if not made:

@@ -1,4 +1,4 @@
-"""Many runs of the same fetches, without what `Session.run` looks up anew at each."""
+"""Prepared runs: the same fetches many times, without the lookups that `Session.run` repeats each time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Fed(NamedTuple):
-    """What a value has to be to be fed.
+class FeedSpec(NamedTuple):
+    """The arrays that can be fed to a tensor.
 
     Attributes:
-        name: For a message.
-        dtype: Of the array; others are converted.
-        shape: Of the array, None for an axis of any length.
+        name: For messages.
+        dtype: Arrays of other dtypes are converted.
+        shape: None for an axis of any length.
     """
 
     name: str
@@ -28,13 +28,13 @@ class Fed(NamedTuple):
     shape: tuple[int | None, ...]
 
     @classmethod
-    def to(cls, tensor: Any) -> Fed:
-        """What may be fed to a tensor."""
+    def of(cls, tensor: Any) -> FeedSpec:
+        """The specification of a tensor."""
         name = tensor.op.name.rsplit("/", 1)[-1]
         return cls(name, np.dtype(tensor.dtype.as_numpy_dtype), tuple(tensor.shape.as_list()))
 
     def array(self, value: Any) -> np.ndarray:
-        """The value as an array, or OptionError if its shape is another one."""
+        """The value as an array; OptionError if its shape does not fit."""
         array = np.asarray(value, self.dtype)
         if array.shape != self.shape and not self._allows(array.shape):
             raise OptionError(self.name, f"must have shape {list(self.shape)}, got {list(array.shape)}")
@@ -45,41 +45,45 @@ class Fed(NamedTuple):
         return len(self.shape) == len(shape) and all(own in (None, other) for own, other in sizes)
 
 
-def prepared_run(session: Any, fetches: Sequence[Any], feeds: Sequence[Any]) -> Callable[..., list[Any]]:
-    """Returns a function (value, value, ...) -> what `session.run(fetches, {feed: value, ...})` gives.
+def make_callable(session: Any, fetches: Sequence[Any], feeds: Sequence[Any]) -> Callable[..., list[Any]]:
+    """Returns a function (value, value, ...) -> `session.run(fetches, {feed: value, ...})`.
 
-    TensorFlow's `Session.make_callable` hands on to `run` where something is fed, and that takes a quarter
-    of a millisecond to find out what it was asked for, as long as a small graph's step. The runtime has
-    prepared runs with feeds, too; in Python they have no public name.
+    TensorFlow's public `Session.make_callable` calls `run` where something is fed, which takes a quarter
+    of a millisecond to look up what is fetched, as long as the step of a small graph. The runtime has
+    prepared runs with feeds as well, but they have no public name in Python; where that name is missing,
+    the public function is used.
 
     Args:
         session: An open session.
-        fetches: Tensors, variables, operations, or structures of them. An operation's value is None.
-        feeds: The tensors to be fed, in the order of the values. None of them may be fetched.
+        fetches: Tensors, variables, operations, or structures of them. The value of an operation is None.
+        feeds: The tensors to feed, in the order of the values. None of them may be fetched.
 
     Raises:
-        OptionError: When called: if there are more or fewer values, or the shape of one is another one.
+        OptionError: When called: if the number of values is wrong, or the shape of one does not fit.
     """
     flat = [session.graph.as_graph_element(fetch) for fetch in tf.nest.flatten(fetches)]
     tensors = list(dict.fromkeys(each.name for each in flat if isinstance(each, tf.Tensor)))
     operations = list(dict.fromkeys(each.name for each in flat if isinstance(each, tf.Operation)))
-    options = CallableOptions(feed=[feed.name for feed in feeds], fetch=tensors, target=operations)
-    run = session._make_callable_from_options(options)  # noqa: SLF001 (see above)
-    allowed = [Fed.to(feed) for feed in feeds]
+    prepare = getattr(session, "_make_callable_from_options", None)
+    if prepare is None:
+        run = session.make_callable([*tensors, *operations], feed_list=list(feeds))
+    else:
+        run = prepare(CallableOptions(feed=[feed.name for feed in feeds], fetch=tensors, target=operations))
+    specs = [FeedSpec.of(feed) for feed in feeds]
     takers = [_taker(fetch, session.graph, tensors) for fetch in fetches]
 
     def run_prepared(*values: Any) -> list[Any]:
-        if len(values) != len(allowed):
-            names = ", ".join(one.name for one in allowed)
-            raise OptionError("values", f"must be {len(allowed)} ({names}), got {len(values)}")
-        found = run(*[one.array(value) for one, value in zip(allowed, values, strict=True)])
+        if len(values) != len(specs):
+            names = ", ".join(spec.name for spec in specs)
+            raise OptionError("values", f"must be {len(specs)} ({names}), got {len(values)}")
+        found = run(*[spec.array(value) for spec, value in zip(specs, values, strict=True)])
         return [take(found) for take in takers]
 
     return run_prepared
 
 
 def _taker(fetch: Any, graph: Any, tensors: list[str]) -> Callable[[list[Any]], Any]:
-    """Takes a fetch from the values of all tensors."""
+    """A function that picks the value of a fetch from those of all tensors."""
     if tf.nest.is_nested(fetch):
         takers = [_taker(part, graph, tensors) for part in tf.nest.flatten(fetch)]
         return lambda found: tf.nest.pack_sequence_as(fetch, [take(found) for take in takers])

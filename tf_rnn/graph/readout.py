@@ -1,4 +1,4 @@
-"""From a cell's outputs to predictions before the softmax."""
+"""Readouts: from a cell's outputs to logits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tf_rnn.cells.initial import matrix_initializer
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
-    from tf_rnn.graph.network import Reading
     from tf_rnn.options import GraphOptions
 
 
@@ -18,10 +17,15 @@ class Readout(abc.ABC):
     """Outputs H [rows, output_size] to logits [rows, num_classes].
 
     Attributes:
-        is_learnt: Whether there are weights between the outputs and the logits.
-        is_tied: Whether these are those of the embedding.
+        is_learnt: Whether there are weights between outputs and logits.
+        is_tied: Whether the first of its weights is the embedding.
         num_classes: Columns of the logits.
-        variables: The readout's own.
+        variables: The readout's own variables.
+
+    Args:
+        output_size: Size of the cell's output.
+        options: Options of the graph.
+        name: What the seeds of its weights are made from.
     """
 
     is_learnt: ClassVar[bool] = True
@@ -29,114 +33,122 @@ class Readout(abc.ABC):
     num_classes: int
     variables: tuple[Any, ...] = ()
 
-    def read(self) -> tuple[Any, ...]:
-        """Reads each variable once."""
-        return tuple(variable.read_value() for variable in self.variables)
+    def __init__(self, output_size: int, options: GraphOptions, name: str) -> None:
+        self.num_classes = options.num_classes
+        self._check(output_size, options)
+        try:
+            self.variables = self._make_variables(output_size, options, name)
+        except ValueError as error:
+            raise OptionError(
+                "num_classes", f"must be what the cell's readout was made with, got {options.num_classes}"
+            ) from error
 
     @abc.abstractmethod
-    def weights(self, reading: Reading) -> tuple[Any, ...]:
-        """What logits are computed with, from one read of the network's variables."""
+    def _check(self, output_size: int, options: GraphOptions) -> None:
+        """Raises OptionError unless the readout suits the cell's outputs."""
+
+    @abc.abstractmethod
+    def _make_variables(self, output_size: int, options: GraphOptions, name: str) -> tuple[Any, ...]:
+        """Makes the readout's own variables in the current scope, or finds them there."""
+
+    def read(self, embedding: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The weights that logits are computed with; each variable is read once.
+
+        Args:
+            embedding: One read of the embedding, if there is one.
+        """
+        return tuple(variable.read_value() for variable in self.variables)
 
     @abc.abstractmethod
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """The logits of any number of rows."""
 
     @abc.abstractmethod
-    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
+    def backward(
+        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
+    ) -> tuple[Any, ...]:
         """The derivative of `logits`: dL/dH, then dL/d(weights).
 
-            dL/d(logits_r) = factors_r slopes_r   for row r
+            dL/d(logits_r) = factors_r d_logits_r   for row r
 
-        The factors go to the small matrices on both sides; the slopes, as wide as there are classes,
-        are only read.
+        The factors are multiplied into the small matrices on both sides; `d_logits`, as wide as there
+        are classes, is only read.
 
         Args:
-            weights: What the logits were computed with.
+            weights: The weights that the logits were computed with.
             outputs: H, [rows, output_size].
-            slopes: [rows, num_classes].
+            d_logits: [rows, num_classes].
             factors: [rows].
         """
-
-
-def _num_classes_error(options: GraphOptions) -> OptionError:
-    return OptionError(
-        "num_classes", f"must be what the cell's readout was made with, got {options.num_classes}"
-    )
 
 
 class Linear(Readout):
     """H U + b_p, with U [output_size, num_classes] and b_p [num_classes]."""
 
-    def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
-        self.num_classes = options.num_classes
-        start = matrix_initializer(f"{scope}/U", options.seed, options.init_scale)
-        shape = [output_size, options.num_classes]
-        try:
-            self.variables = (
-                tf.get_variable("U", shape, options.dtype, start, use_resource=True),
-                _bias(options),
-            )
-        except ValueError as error:
-            raise _num_classes_error(options) from error
+    def _check(self, output_size: int, options: GraphOptions) -> None:
+        """Suits any cell."""
 
-    def weights(self, reading: Reading) -> tuple[Any, ...]:
-        """U, b_p."""
-        return reading.readout
+    def _make_variables(self, output_size: int, options: GraphOptions, name: str) -> tuple[Any, ...]:
+        initializer = matrix_initializer(f"{name}/U", options.seed, options.init_scale)
+        shape = [output_size, options.num_classes]
+        return tf.get_variable("U", shape, options.dtype, initializer, use_resource=True), _bias(options)
 
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """One product for all rows."""
         U, b_p = weights
         return tf.matmul(outputs, U) + b_p
 
-    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
-        """See `Readout.backward`."""
+    def backward(
+        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
+    ) -> tuple[Any, ...]:
+        """dL/dH, dL/dU, dL/db_p; see `Readout.backward`."""
         U, _ = weights
         factors = tf.expand_dims(factors, 1)
-        of_outputs = factors * tf.matmul(slopes, U, transpose_b=True)
-        of_U = tf.matmul(factors * outputs, slopes, transpose_a=True)
-        return of_outputs, of_U, _sum_of_rows(factors, slopes)
+        d_outputs = factors * tf.matmul(d_logits, U, transpose_b=True)
+        d_U = tf.matmul(factors * outputs, d_logits, transpose_a=True)
+        return d_outputs, d_U, _sum_over_rows(factors, d_logits)
 
 
 class Tied(Readout):
     """H E^T + b_p, with E [num_classes, output_size] the embedding and b_p [num_classes].
 
-    A class read and a class predicted are then one vector, and the readout has no weights of its own
-    but the bias.
+    Each class then has one vector, as input and as prediction, and the readout's only weights of its
+    own are the bias.
 
     Source: Press & Wolf 2017; Inan et al. 2017.
     """
 
     is_tied = True
 
-    def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
-        self.num_classes = options.num_classes
+    def _check(self, output_size: int, options: GraphOptions) -> None:
         if options.embedding_size != output_size:
             raise OptionError(
                 "embedding_size",
                 f"must be the cell's output size, {output_size}, where readout is 'tied', "
                 f"got {options.embedding_size}",
             )
-        try:
-            self.variables = (_bias(options),)
-        except ValueError as error:
-            raise _num_classes_error(options) from error
 
-    def weights(self, reading: Reading) -> tuple[Any, ...]:
-        """E, b_p."""
-        return (*reading.tied, *reading.readout)
+    def _make_variables(self, output_size: int, options: GraphOptions, name: str) -> tuple[Any, ...]:
+        return (_bias(options),)
+
+    def read(self, embedding: tuple[Any, ...]) -> tuple[Any, ...]:
+        """E as a tensor of its own, so that the gradients of its two uses stay apart, and b_p."""
+        return (*map(tf.identity, embedding), *super().read(embedding))
 
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """One product for all rows."""
         E, b_p = weights
         return tf.matmul(outputs, E, transpose_b=True) + b_p
 
-    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
-        """See `Readout.backward`."""
+    def backward(
+        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
+    ) -> tuple[Any, ...]:
+        """dL/dH, dL/dE, dL/db_p; see `Readout.backward`."""
         E, _ = weights
         factors = tf.expand_dims(factors, 1)
-        of_outputs = factors * tf.matmul(slopes, E)
-        of_E = tf.matmul(slopes, factors * outputs, transpose_a=True)
-        return of_outputs, of_E, _sum_of_rows(factors, slopes)
+        d_outputs = factors * tf.matmul(d_logits, E)
+        d_E = tf.matmul(d_logits, factors * outputs, transpose_a=True)
+        return d_outputs, d_E, _sum_over_rows(factors, d_logits)
 
 
 class Direct(Readout):
@@ -144,8 +156,7 @@ class Direct(Readout):
 
     is_learnt = False
 
-    def __init__(self, output_size: int, options: GraphOptions, scope: str) -> None:
-        self.num_classes = options.num_classes
+    def _check(self, output_size: int, options: GraphOptions) -> None:
         if options.num_classes != output_size:
             raise OptionError(
                 "num_classes",
@@ -153,22 +164,23 @@ class Direct(Readout):
                 f"got {options.num_classes}",
             )
 
-    def weights(self, reading: Reading) -> tuple[Any, ...]:
-        """None."""
+    def _make_variables(self, output_size: int, options: GraphOptions, name: str) -> tuple[Any, ...]:
         return ()
 
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """The outputs."""
         return outputs
 
-    def backward(self, weights: tuple[Any, ...], outputs: Any, slopes: Any, factors: Any) -> tuple[Any, ...]:
-        """See `Readout.backward`."""
-        return (tf.expand_dims(factors, 1) * slopes,)
+    def backward(
+        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
+    ) -> tuple[Any, ...]:
+        """dL/dH; see `Readout.backward`."""
+        return (tf.expand_dims(factors, 1) * d_logits,)
 
 
-def _sum_of_rows(factors: Any, slopes: Any) -> Any:
-    """The sum over rows of factor times slopes, [num_classes]; factors are [rows, 1]."""
-    return tf.reshape(tf.matmul(factors, slopes, transpose_a=True), [-1])
+def _sum_over_rows(factors: Any, d_logits: Any) -> Any:
+    """The sum over rows of factor times `d_logits`, [num_classes]; factors are [rows, 1]."""
+    return tf.reshape(tf.matmul(factors, d_logits, transpose_a=True), [-1])
 
 
 def _bias(options: GraphOptions) -> Any:
@@ -176,4 +188,4 @@ def _bias(options: GraphOptions) -> Any:
     return tf.get_variable("b_p", size, options.dtype, tf.zeros_initializer(), use_resource=True)
 
 
-READOUTS: dict[str, type[Linear | Tied | Direct]] = {"linear": Linear, "tied": Tied, "none": Direct}
+READOUTS: dict[str, type[Readout]] = {"linear": Linear, "tied": Tied, "none": Direct}

@@ -1,4 +1,4 @@
-"""The gradient of a wide graph in less memory: most of the forward pass is done again on the way back."""
+"""The gradient of a wide graph in less memory: steps are computed again during the backward pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.pieces import join_rows
+from tf_rnn.cells.concat import join_rows
 from tf_rnn.graph.gradients import GradientAndVariable, layered_gradients
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A stretch of steps that is done again.
+    """A stretch of steps that is computed twice.
 
     Attributes:
         inputs: X_t of its steps, in chunks.
         targets: Y_t of its steps, in chunks.
-        first_step: Its first step.
+        first_step: The number of its first step.
         first_chunk: The number of its first chunk.
         states: The states of the layers before it.
     """
@@ -38,8 +38,8 @@ class Segment:
     def laid_by(self, unroller: LayerUnroller) -> Unrolled:
         """The layers over its steps.
 
-        What could be computed of later segments long before their turn would stand in memory until
-        then: each but the first waits for its states.
+        Every segment but the first waits for its states. Otherwise whatever does not depend on them
+        would be computed long before it is needed, and stay in memory until then.
         """
         inputs = self.inputs
         if self.first_step:
@@ -48,7 +48,7 @@ class Segment:
         return unroller(inputs, self.states, self.first_step, self.first_chunk)
 
     def after(self, tensors: list[Any]) -> Segment:
-        """The same segment, to be laid when other tensors are there; no gradient flows out of it."""
+        """A copy that is computed after other tensors, and that no gradient flows out of."""
         with tf.control_dependencies(tensors):
             inputs, targets, states = tf.nest.map_structure(
                 lambda tensor: tf.identity(tf.stop_gradient(tensor)),
@@ -61,28 +61,28 @@ def recomputed_gradients(
     segments: list[Segment],
     unroller_of: Callable[[Reading], LayerUnroller],
     loss_of: Callable[[Reading, list[Any], list[list[Any]], int], Any],
-    hand_back: Callable[[int, Any], Any],
+    on_state_gradient: Callable[[int, Any], Any],
     network: Network,
     reading: Reading,
     total_loss: Any,
 ) -> list[GradientAndVariable]:
-    """The gradients that `layered_gradients` gives, keeping only the states between the segments.
+    """The gradients of `layered_gradients`, with only the states between the segments in memory.
 
-    From the last segment to the first, its steps are taken again from the state before it, and its part
-    of the loss together with dL/dS_out, of the state after it, gives the segment's share of
-    dL/dweights, and dL/dS_in, with which the segment before goes on. While one segment goes back, the
-    one before it is taken again, and no other: of n steps in segments of k, about 2 k + n / k are in
-    memory instead of n. (With one at a time, cores stand idle at the ends of each.)
+    From the last segment to the first, its steps are computed again from the state before it. Its part
+    of the loss, and dL/dS of the state after it, give the segment's share of dL/dweights, and dL/dS of
+    the state before it for the next segment back. During the backward pass of one segment the one
+    before it is computed again, and no other: of n steps in segments of k, about 2 k + n / k are in
+    memory instead of n. (With only one segment at a time cores would be idle at its ends.)
 
     Args:
         segments: In the order of time.
-        unroller_of: What lays the layers over steps, with a reading's weights.
-        loss_of: A segment's part of the total loss, of a reading, its outputs, its targets in chunks,
-            and its first step.
-        hand_back: See `back_through_time`.
+        unroller_of: Maps a reading to what lays the layers over a segment.
+        loss_of: Maps a reading, a segment's outputs, its targets in chunks, and the number of its first
+            step to its part of the total loss; None where none of its steps counts.
+        on_state_gradient: See `back_through_time`.
         network: Whose variables.
         reading: The read that the loss was computed from.
-        total_loss: Of the forward pass; what the last two segments wait for.
+        total_loss: Of the forward pass; the last two segments wait for it.
 
     Returns:
         A pair for each of `network.variables`, in that order.
@@ -93,14 +93,14 @@ def recomputed_gradients(
     upstream: Any = None
     waits_for = [total_loss]
     for segment in reversed(segments):
-        # TensorFlow looks for gradients in all that the weights lead to: here, to one segment alone.
+        # TensorFlow searches all that is computed from the weights: with copies, one segment alone.
         again, own = segment.after(waits_for), reading.after(waits_for)
         if totals:
-            # What the weights' gradients are made of must not wait either: it would stand in memory.
+            # The operands of the weights' gradients would otherwise stay in memory as well.
             waits_for = [*tf.nest.flatten(upstream), *map(_tensor, totals)]
         unrolled = again.laid_by(unroller_of(own))
         part = loss_of(own, unrolled.outputs, again.targets, segment.first_step)
-        pairs, upstream = layered_gradients(part, network, own, unrolled, hand_back, upstream)
+        pairs, upstream = layered_gradients(part, network, own, unrolled, on_state_gradient, upstream)
         gradients = [gradient for gradient, _ in pairs]
         totals = list(map(_sum, totals, gradients)) if totals else gradients
     return list(map(GradientAndVariable, totals, network.variables))
@@ -111,7 +111,7 @@ def _tensor(gradient: Any) -> Any:
 
 
 def _sum(one: Any, other: Any) -> Any:
-    """The sum of two gradients of a variable; rows that were looked up stay a list of rows."""
+    """The sum of two gradients of a variable; sparse ones are concatenated."""
     if isinstance(one, tf.IndexedSlices):
         return tf.IndexedSlices(
             join_rows([one.values, other.values]),

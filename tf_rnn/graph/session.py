@@ -1,4 +1,4 @@
-"""Sessions with the settings that serve an unrolled graph."""
+"""Sessions with settings that suit an unrolled graph."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 # Below this many floating point operations a step, starting a thread costs more than it saves.
 TINY_STEP = 2_000_000
-# From here on a product is large enough to be shared among threads.
+# From here on a product is large enough to be split among threads.
 LARGE_STEP = 200_000_000
 
 
 def session_config(step_operations: float, threads: int | None = None) -> Any:
     """Returns a `ConfigProto` for a graph whose single step takes `step_operations`.
 
-    A step's products are as a rule too small to be shared among threads: the parallelism of an unrolled
-    graph is between its operations (layers at different steps, forward and gradient products), so each
-    operation gets one thread, and operations run side by side. Where a step takes microseconds even that
-    costs more than it saves, and everything runs in one thread; where it takes milliseconds, its product
-    is shared, as the next step has to wait for it. Grappler, TensorFlow's graph rewriter, takes many
-    times longer over a wide graph than it saves; what is older than it, a search for constants and for
-    operations that stand twice, gains nothing.
+    The products of a step are usually too small to be split among threads: the parallelism of an
+    unrolled graph is between its operations (layers at different steps, forward and gradient products),
+    so each operation gets one thread, and several operations run at once. Where a step takes
+    microseconds even that costs more than it saves, and everything runs in one thread; where it takes
+    milliseconds, its product is split, since the next step has to wait for it. Grappler, TensorFlow's
+    graph rewriter, takes much longer for a wide graph than it saves; the older optimizations, constant
+    folding and common subexpressions, save nothing.
 
     Args:
         step_operations: Floating point operations of one step of one layer.
         threads: Upper limit on the threads used; None for the machine's cores.
 
     Raises:
-        OptionError: If `threads` is no whole number from 1 to 10000.
+        OptionError: If `threads` is not a whole number from 1 to 10000.
     """
     if threads is not None:
         require_whole("threads", threads, at_most=MOST)
@@ -61,7 +61,7 @@ def step_operations(cell: Any, options: GraphOptions) -> float:
 
 
 def open_session(graph: Any, operations: float, threads: int | None) -> Any:
-    """Returns a `tf.Session` of `graph` with all variables initialised; see `session_config`."""
+    """A `tf.Session` of `graph` with all variables initialised; see `session_config`."""
     with graph.as_default():
         initializers = [variable.initializer for variable in tf.global_variables()]
     session = tf.Session(graph=graph, config=session_config(operations, threads))
@@ -70,7 +70,7 @@ def open_session(graph: Any, operations: float, threads: int | None) -> Any:
 
 
 def assign(session: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:
-    """Gives variables their values, without adding an operation to the graph."""
+    """Assigns values to variables without adding operations to the graph."""
     initializers = [variable.initializer for variable in variables]
     fed = {op.inputs[1]: value for op, value in zip(initializers, values, strict=True)}
     session.run(initializers, fed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
+from tf_rnn.graph.third_party import calling
 from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StepGraph:
-    """G(X_t, S_{t-1}) -> (P_t, S_t), to be run once for each time step.
+    """G(X_t, S_{t-1}) -> (P_t, S_t), run once for each time step.
 
     Attributes:
         input: X_t, to feed, int32 [batch_size], or [batch_size, input_size].
@@ -56,16 +57,16 @@ class StepGraph:
                 lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
             )
             vectors = self.network.encoding.vectors(reading.embedding, self.input)
-            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+            with calling(cell):
                 output, self.state = cell(vectors, self.init_state)
-            self.prediction: Any = self.network.loss.predict(self.network.logits(reading, output))
+            self.prediction: Any = self.network.head.predict(reading.head, output)
 
     @classmethod
     def of(cls, graph: UnrolledGraph, batch_size: int = 1) -> StepGraph:
-        """The single step of an n-wide graph, on the same variables.
+        """The single-step graph of an n-wide graph, on the same variables.
 
         Args:
-            graph: Of any width.
+            graph: A graph of any width.
             batch_size: Examples side by side.
         """
         options = dataclasses.asdict(graph.options) | {"batch_size": batch_size, "recompute": None}
@@ -76,5 +77,5 @@ class StepGraph:
             return cls(graph.cell, **options)
 
     def session(self, threads: int | None = None) -> Any:
-        """Returns an ordinary `tf.Session` of `tf_graph`, all variables initialised."""
+        """An ordinary `tf.Session` of `tf_graph`, all variables initialised."""
         return open_session(self.tf_graph, step_operations(self.cell, self.options), threads)

@@ -1,8 +1,7 @@
-"""Backpropagation through time: the way back through one layer, step by step, written out.
+"""Backpropagation through time: the backward pass through one layer, step by step.
 
-`tf.gradients` would find the same, but it takes every operation of every step by itself; here a step is
-what its cell says that it is (`Cell.backward`), in fewer operations, and W_s is laid out once for all
-steps in the order in which the way back reads it.
+`tf.gradients` would find the same, but one operation at a time; here a step is the derivative that its
+cell declares (`Cell.backward`), in fewer operations, and W_s is transposed once for all steps.
 """
 
 from __future__ import annotations
@@ -10,77 +9,81 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.pieces import join_rows, split_rows
+from tf_rnn.cells.concat import join_rows, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tf_rnn.cells import Cell, Weights
-    from tf_rnn.graph.unroll import ChunkTrace
+    from tf_rnn.graph.unroll import ChunkTape
 
 
 class LayerGradient(NamedTuple):
-    """What flowed back into one layer.
+    """The gradient with respect to what one layer computes with.
 
     Attributes:
         projected: dL/d(projected) of each chunk, [steps * batch_size, columns], time first.
         recurrents: dL/d(recurrent) of each chunk, likewise.
         state: dL/dS of the state before the first step.
+        biases: dL/db of the biases after the first, where `Cell.backward` gives them.
     """
 
     projected: list[Any]
     recurrents: list[Any]
     state: Any
+    biases: tuple[Any, ...]
 
 
 def back_through_time(
     layer: Cell,
     weights: Weights,
-    traces: Sequence[ChunkTrace],
-    of_outputs: Sequence[Any],
-    of_state: Any,
-    hand_back: Callable[[int, Any], Any],
+    tapes: Sequence[ChunkTape],
+    d_outputs: Sequence[Any],
+    d_state: Any,
+    on_state_gradient: Callable[[int, Any], Any],
 ) -> LayerGradient:
-    """Takes the steps of a layer from the last to the first.
+    """Goes through the steps of a layer from the last to the first.
 
-        dL/dH_t = (what comes down from above) + dL/d(recurrent_{t+1}) W_s^T + (what the cell hands on)
+        dL/dH_t = (from above) + dL/d(recurrent_{t+1}) W_s^T + (from S_{t+1}, element by element)
 
     Args:
         layer: The layer.
-        weights: The read of its variables that the steps were taken with.
-        traces: Its chunks.
-        of_outputs: dL/dH_t from above for the steps of each chunk, [steps * batch_size, state_size];
-            None for a chunk that nothing comes down to.
-        of_state: dL/dS of the state after the last step, from what comes after.
-        hand_back: What becomes of dL/dS on its way back over the border between steps t + 1 and t, a
-            function of t and the gradient.
+        weights: The read of its variables that the steps were computed with.
+        tapes: Its chunks.
+        d_outputs: dL/dH_t from above for the steps of each chunk, [steps * batch_size, state_size];
+            None for a chunk without any.
+        d_state: dL/dS of the state after the last step, from whatever follows it.
+        on_state_gradient: Maps t and dL/dS_t, as step t + 1 gives it, to what step t receives: the
+            derivative of `on_state`.
 
     Source: Werbos 1990; for the LSTM Graves & Schmidhuber 2005, appendix A.
     """
     transposed = tf.transpose(weights.recurrent_kernel)
-    projected, recurrents = [], []
-    for trace, rows in zip(reversed(traces), reversed(of_outputs), strict=True):
+    projected, recurrents, biases = [], [], []
+    for tape, rows in zip(reversed(tapes), reversed(d_outputs), strict=True):
         chunk = []
-        steps = (trace.steps, layer.slopes(trace.kept), _steps(rows, trace))
-        for t, slopes, above in zip(*map(reversed, steps), strict=True):
-            step = layer.backward(slopes, _plus(layer, hand_back(t, of_state), above))
-            of_state = _plus(layer, step.state, tf.matmul(step.recurrent, transposed))
+        steps = (tape.steps, layer.local_derivatives(tape.residuals), _steps(rows, tape))
+        for t, derivatives, above in zip(*map(reversed, steps), strict=True):
+            step = layer.backward(derivatives, _add_hidden(layer, on_state_gradient(t, d_state), above))
+            d_state = _add_hidden(layer, step.state, tf.matmul(step.recurrent, transposed))
             chunk.append(step)
+        biases += [step.biases for step in chunk]
         chunk.reverse()
         projected.append(join_rows([step.projected for step in chunk]))
         adds = all(step.recurrent is step.projected for step in chunk)
         recurrents.append(projected[-1] if adds else join_rows([step.recurrent for step in chunk]))
-    return LayerGradient(projected[::-1], recurrents[::-1], of_state)
+    sums = tuple(map(tf.add_n, zip(*biases, strict=True)))
+    return LayerGradient(projected[::-1], recurrents[::-1], d_state, sums)
 
 
-def _steps(rows: Any, trace: ChunkTrace) -> list[Any]:
+def _steps(rows: Any, tape: ChunkTape) -> list[Any]:
     """The rows of each step of a chunk."""
-    count = len(trace.steps)
+    count = len(tape.steps)
     return [None] * count if rows is None else split_rows(rows, count)
 
 
-def _plus(layer: Cell, of_state: Any, more: Any) -> Any:
-    """A gradient of a state, and more of H_t; None is nothing."""
-    hidden = layer.hidden(of_state)
+def _add_hidden(layer: Cell, d_state: Any, more: Any) -> Any:
+    """Adds a gradient of H_t to the gradient of a state; None counts as zero."""
+    hidden = layer.hidden(d_state)
     parts = [part for part in (hidden, more) if part is not None]
-    return layer.with_hidden(of_state, parts[0] if len(parts) == 1 else tf.add(*parts))
+    return layer.with_hidden(d_state, parts[0] if len(parts) == 1 else tf.add(*parts))

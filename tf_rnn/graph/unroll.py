@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.pieces import join_rows, split_rows
+from tf_rnn.cells.base import StepInputs
+from tf_rnn.cells.concat import join_rows, split_rows
+from tf_rnn.graph.third_party import calling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,20 +15,20 @@ if TYPE_CHECKING:
     from tf_rnn.cells import Cell, Weights
 
 
-def as_it_is(_: int, state: Any) -> Any:
-    """Hands a state on to the next step without a change."""
+def same_state(_: int, state: Any) -> Any:
+    """Passes a state to the next step unchanged."""
     return state
 
 
-def all_of_it(_: int, __: int, outputs: Any) -> Any:
-    """Hands outputs up to the next layer without a change."""
+def same_outputs(_: int, __: int, outputs: Any) -> Any:
+    """Passes outputs to the next layer unchanged."""
     return outputs
 
 
 def unroll(
-    cell: Any, inputs: list[Any], state: Any, hand_on: Callable[[int, Any], Any] = as_it_is
+    cell: Any, inputs: list[Any], state: Any, on_state: Callable[[int, Any], Any] = same_state
 ) -> tuple[list[Any], list[Any]]:
-    """Lays a cell side by side, once for each input: the definition, and the way for any cell.
+    """Lays a cell side by side, once for each input: the definition, for any cell.
 
         for X_t in inputs:
             output, state = cell(X_t, state)
@@ -41,31 +43,33 @@ def unroll(
         cell: Any v1 RNN cell.
         inputs: n tensors [batch_size, input_size].
         state: S_{-1}, in the structure of the cell's state.
-        hand_on: What becomes of the state after step t on its way to step t + 1, a function of t and
-            the state.
+        on_state: Maps t and the state after step t to the state that step t + 1 starts from.
 
     Returns:
         The outputs and the states, n each.
+
+    Raises:
+        OptionError: If the cell has its weights in another `tf.Graph`.
     """
     outputs, states = [], []
-    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+    with calling(cell):
         for vectors in inputs:
             output, state = cell(vectors, state)
             outputs.append(output)
             states.append(state)
-            state = hand_on(len(states) - 1, state)
+            state = on_state(len(states) - 1, state)
     return outputs, states
 
 
-class ChunkTrace(NamedTuple):
-    """What the way back through one layer needs of a chunk of steps.
+class ChunkTape(NamedTuple):
+    """What the backward pass through one layer needs of a chunk of steps.
 
     Attributes:
-        steps: Which steps of the graph.
+        steps: The steps of the graph in the chunk.
         before: H_{t-1} of each step.
         projected: X W_x + b of the whole chunk, [steps * batch_size, columns].
         recurrents: H_{t-1} W_s of each step.
-        kept: What the cell keeps of each step.
+        residuals: What the cell saves of each step for its derivative.
         outputs: H_t of all steps, [steps * batch_size, state_size], time first.
     """
 
@@ -73,7 +77,7 @@ class ChunkTrace(NamedTuple):
     before: list[Any]
     projected: Any
     recurrents: list[Any]
-    kept: list[Any]
+    residuals: list[Any]
     outputs: Any
 
 
@@ -81,37 +85,39 @@ class Unrolled(NamedTuple):
     """An unrolled stack of layers.
 
     Attributes:
-        outputs: The top layer's outputs as they are handed up, a tensor [steps * batch_size,
-            state_size] a chunk, time first.
+        outputs: The top layer's outputs as the readout reads them, a tensor [steps * batch_size,
+            state_size] for each chunk, time first.
         states: The states of all layers after each step, n tuples.
-        traces: For each layer a list over chunks.
-        handed_on: The state of each layer as it is handed on to what comes after.
+        tapes: For each layer one `ChunkTape` a chunk.
+        carried: The state of each layer that a following step would start from.
     """
 
     outputs: list[Any]
     states: list[tuple[Any, ...]]
-    traces: list[list[ChunkTrace]]
-    handed_on: list[Any]
+    tapes: list[list[ChunkTape]]
+    carried: list[Any]
 
     @classmethod
     def before(cls, states: Sequence[Any]) -> Unrolled:
-        """No steps yet, and the states that the first will start from."""
+        """No steps, and the states that the first step will start from."""
         return cls([], [], [[] for _ in states], list(states))
 
     @property
     def num_steps(self) -> int:
-        """How many steps there are."""
+        """Number of steps."""
         return len(self.states)
 
     @property
     def num_chunks(self) -> int:
-        """How many chunks they were taken in."""
+        """Number of chunks."""
         return len(self.outputs)
 
-    def then(self, other: Unrolled) -> Unrolled:
-        """These steps, and those that go on from them."""
-        traces = [one + more for one, more in zip(self.traces, other.traces, strict=True)]
-        return Unrolled(self.outputs + other.outputs, self.states + other.states, traces, other.handed_on)
+    def then(self, following: Unrolled) -> Unrolled:
+        """These steps and those that follow them."""
+        tapes = [one + more for one, more in zip(self.tapes, following.tapes, strict=True)]
+        return Unrolled(
+            self.outputs + following.outputs, self.states + following.states, tapes, following.carried
+        )
 
 
 def unroll_layers(
@@ -120,33 +126,32 @@ def unroll_layers(
     project_inputs: Callable[[int, Any], Any],
     chunks: list[list[Any]],
     states: Sequence[Any],
-    hand_on: Callable[[int, Any], Any] = as_it_is,
-    hand_up: Callable[[int, int, Any], Any] = all_of_it,
+    on_state: Callable[[int, Any], Any] = same_state,
+    on_outputs: Callable[[int, int, Any], Any] = same_outputs,
     first_step: int = 0,
 ) -> Unrolled:
-    """Lays the layers side by side, taking everything that need not wait a chunk of steps at a time.
+    """Lays layers side by side, computing all that need not wait a chunk of steps at a time.
 
     The inputs of a chunk are projected in one product; only H_{t-1} W_s and what follows is left to
-    the single step. The layers take turns at each chunk, so that a layer works on one chunk while
-    the layer above works on the chunk before.
+    the single step. Chunk by chunk, all layers are laid over it, so that a layer can run on one chunk
+    while the layer above runs on the chunk before.
 
     Args:
         layers: From the inputs upwards.
         weights: One read of each layer's variables.
-        project_inputs: The chunk's number, the lowest layer's inputs of the chunk -> X W_x + b.
+        project_inputs: Maps a chunk's number and the lowest layer's inputs of the chunk to X W_x + b.
         chunks: The inputs of each step, in consecutive groups.
         states: Initial states of the layers.
-        hand_on: What becomes of a layer's state after step t on its way to step t + 1, a function of
-            t and the state.
-        hand_up: What becomes of a layer's outputs of a chunk on their way up, a function of how many
-            layers they have passed, the chunk's number and the outputs.
-        first_step: Which step of the graph the first of them is.
+        on_state: Maps t and a layer's state after step t to the state that step t + 1 starts from.
+        on_outputs: Maps the number of layers below, the chunk's number and a layer's outputs of the
+            chunk to what the next layer, or the readout, reads.
+        first_step: The first step's number in the graph.
 
     Returns:
         See `Unrolled`.
     """
     result = Unrolled.before(states)
-    current = result.handed_on
+    current = result.carried
     for position, inputs in enumerate(chunks):
         outputs = join_rows(inputs)
         first = first_step + len(result.states)
@@ -154,20 +159,20 @@ def unroll_layers(
         history = []
         for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
             projected = layer.project(read, outputs) if number else project_inputs(position, outputs)
-            chunk = _run_chunk(layer, read, projected, current[number], steps, hand_on)
-            result.traces[number].append(chunk.trace)
+            chunk = _run_chunk(layer, read, projected, current[number], steps, on_state)
+            result.tapes[number].append(chunk.tape)
             history.append(chunk.states)
-            current[number] = chunk.handed_on
-            outputs = hand_up(number + 1, position, chunk.trace.outputs)
+            current[number] = chunk.carried
+            outputs = on_outputs(number + 1, position, chunk.tape.outputs)
         result.states.extend(zip(*history, strict=True))
         result.outputs.append(outputs)
     return result
 
 
 class _Chunk(NamedTuple):
-    trace: ChunkTrace
+    tape: ChunkTape
     states: list[Any]
-    handed_on: Any
+    carried: Any
 
 
 def _run_chunk(
@@ -176,15 +181,16 @@ def _run_chunk(
     projected: Any,
     state: Any,
     steps: range,
-    hand_on: Callable[[int, Any], Any],
+    on_state: Callable[[int, Any], Any],
 ) -> _Chunk:
-    before, recurrents, states, kept = [], [], [], []
+    before, recurrents, states, residuals = [], [], [], []
     for t, step in zip(steps, split_rows(projected, len(steps)), strict=True):
         before.append(layer.hidden(state))
         recurrents.append(tf.matmul(before[-1], weights.recurrent_kernel))
-        state, needed = layer.combine(weights, step, recurrents[-1], state)
-        kept.append(needed)
-        states.append(state)
-        state = hand_on(t, state)
+        after, residual = layer.combine(weights, step, recurrents[-1], state)
+        inputs = StepInputs(weights, step, recurrents[-1], state)
+        residuals.append(inputs if residual is None else residual)
+        states.append(after)
+        state = on_state(t, after)
     outputs = join_rows([layer.hidden(after) for after in states])
-    return _Chunk(ChunkTrace(steps, before, projected, recurrents, kept, outputs), states, state)
+    return _Chunk(ChunkTape(steps, before, projected, recurrents, residuals, outputs), states, state)

@@ -1,4 +1,4 @@
-"""A trained model in use."""
+"""Using a trained model: load, step, evaluate, sample, export."""
 
 from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.exporting import export

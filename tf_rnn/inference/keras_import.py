@@ -1,20 +1,20 @@
-"""From a Keras model back to a training run.
+"""Importing a Keras model as a training run.
 
-What is read is a folder as `export` writes it, of which two files are needed:
+The folder is one that `export` has written, of which two files are needed:
 
     model.keras         or, if that is missing, model.weights.h5
-    config.json         how the run was set up; of a model of language vocabulary.json, too
+    config.json         the configuration of the run; for a language model vocabulary.json, too
 
-Weights that were made elsewhere come the same way: train a network of that description for a moment,
-export it, and put the weights into its Keras model:
+To import weights from elsewhere, train a network of that description for a moment, export it, and set the
+weights of its Keras model:
 
     model = keras.models.load_model("model.keras")
     model.get_layer("layer_0").set_weights([kernel, recurrent_kernel, bias])
     model.save("model.keras")
 
-with the layers `embedding`, `layer_0`, ..., `readout`; or leave another model.keras there that has the
-same layers, whatever they are called. What Keras has trained of a tied readout is not one any more: there
-the weights of Dense must stay those of the embedding.
+with the layers `embedding`, `layer_0`, ..., `readout`; or replace model.keras by another model with the
+same layers, whatever their names. Keras does not tie a readout in training: the weights of Dense must still
+be those of the embedding.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ from tf_rnn.inference.keras_model import empty_model, outside_of_graphs, require
 from tf_rnn.inference.keras_weights import outline, weights_of_keras
 from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import OptionError
-from tf_rnn.training.keeper import open_keeper
-from tf_rnn.training.record import Record
-from tf_rnn.training.session_loop import Place
+from tf_rnn.training.run_folder import new_run
+from tf_rnn.training.state import TrainingState, read_variables
 
 if TYPE_CHECKING:
     import os
@@ -47,36 +46,35 @@ if TYPE_CHECKING:
 
 
 def import_keras(exported: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
-    """Makes a training run of an exported model, with the weights that its Keras model has now.
+    """Makes a training run from the present weights of an exported Keras model.
 
-    Its only checkpoint has these weights, an optimizer that remembers nothing, and no training behind
-    it: `train(resume=out)` begins with them, `load(out)` uses them.
+    Its only checkpoint has these weights, initial optimizer slots and no history: `train(resume=out)`
+    starts from them, `load(out)` uses them.
 
     Args:
         exported: A folder written by `export`.
-        out: The run's folder, new or empty; it is there as a whole or not at all.
+        out: The run's folder, new or empty; it is written completely or not at all.
 
     Returns:
         `out`.
 
     Raises:
-        OptionError: For `exported`, if something needed is missing or damaged, or the Keras model is
-            not the network of its config.json; for `out`, if there is something in it, or it cannot be
-            written.
+        OptionError: For `exported`, if a file is missing or damaged, or the Keras model is not the network
+            of its config.json; for `out`, if it is not empty or cannot be written.
     """
     folder = as_path("exported", exported)
     config, vocabulary = _read_config(folder), _read_vocabulary(folder)
     try:
         description = {name: config[name] for name in ("cell", "graph")}
         weights = weights_of_keras(description, _read_model(folder, description))
-        # Nothing that is kept depends on these sizes.
+        # Nothing that is saved depends on these sizes.
         graph = described_graph(description, num_steps=1, batch_size=1, loss_steps="all", dropout=0.0)
     except OptionError as error:
         raise OptionError("exported", f"must hold the Keras model of its {CONFIG}; {error}") from error
-    with new_folder(out) as partial, graph.session() as session:
+    with new_folder(out) as partial, new_run(partial, config, "nats") as run, graph.session() as session:
         assign_weights(session, weight_names(graph), weights)
-        keeper = open_keeper(partial, None, graph, config, vocabulary)
-        keeper.save(session, Record(), Place(), final_state=None, curve=[])
+        state = TrainingState(config, read_variables(graph, session), vocabulary=vocabulary)
+        run.save(state, set(weights), [])
     return Path(out)
 
 
@@ -120,7 +118,7 @@ def _load_model(path: Path, _: dict[str, Any]) -> Any:
         raise _unreadable(path, "it is no archive of files")
     try:
         return tf.compat.v2.keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # whatever may come of a file that somebody else has written
+    except Exception as error:  # Keras raises errors of all kinds
         raise _unreadable(path, _first_sentence(error)) from error
 
 
@@ -128,7 +126,7 @@ def _load_weights(path: Path, description: dict[str, Any]) -> Any:
     model = empty_model(description)
     try:
         count = _count_weights(path)
-        with warnings.catch_warnings(action="ignore"):  # the error says it
+        with warnings.catch_warnings(action="ignore"):  # the error repeats them
             model.load_weights(path)
     except ValueError as error:
         raise _other_layers(path, model) from error
@@ -140,7 +138,7 @@ def _load_weights(path: Path, description: dict[str, Any]) -> Any:
 
 
 def _count_weights(path: Path) -> int:
-    """How many weights there are in a file, those of optimizers and the seeds of dropout not counted."""
+    """The number of weights in a file, without those of optimizers and seeds of dropout."""
     names: list[str] = []
     with h5py.File(path) as file:
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
@@ -148,9 +146,7 @@ def _count_weights(path: Path) -> int:
 
 
 def _other_layers(path: Path, model: Any) -> OptionError:
-    return OptionError(
-        "model", f"must have the layers {outline(model)}; the weights in {str(path)!r} are others"
-    )
+    return OptionError("model", f"must have the layers {outline(model)}; the weights in {str(path)!r} differ")
 
 
 def _unreadable(path: Path, reason: str) -> OptionError:
@@ -162,7 +158,7 @@ def _first_sentence(error: Exception) -> str:
     return line.partition(". ")[0]
 
 
-# In the order in which they are looked for.
+# In order of preference.
 READERS: dict[str, Callable[[Path, dict[str, Any]], Any]] = {
     KERAS_MODEL: _load_model,
     KERAS_WEIGHTS: _load_weights,

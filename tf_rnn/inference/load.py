@@ -1,4 +1,4 @@
-"""A trained model, from the folder of its run."""
+"""Loading a trained model from the folder of its run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn._tensorflow import tf
 from tf_rnn.files import CHECKPOINTS, as_path, require_run, usable_config
 from tf_rnn.graph import StepGraph
 from tf_rnn.graph.describe import described_graph
@@ -14,15 +13,14 @@ from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
-from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice
 from tf_rnn.tasks import make_vocabulary
-from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, DamagedError
-from tf_rnn.training.keeper import say
+from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
+from tf_rnn.training.state import restore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -38,11 +36,11 @@ class Model:
     It unpacks: `stepper, evaluator = load(folder)`.
 
     Attributes:
-        checkpoint: Where it comes from.
+        checkpoint: The checkpoint that it was loaded from.
         graph: A graph of one step of one example, in a `tf.Graph` of its own.
         session: An open session of it.
-        stepper: Runs it step by step, one example.
-        evaluator: Gives its loss on data; see `ModelEvaluator`.
+        stepper: Runs it step by step on one example.
+        evaluator: Measures its loss on data; see `ModelEvaluator`.
     """
 
     checkpoint: Checkpoint
@@ -56,12 +54,12 @@ class Model:
 
     @property
     def config(self) -> dict[str, Any]:
-        """How the run was set up: `cell`, `graph`, `task`, `training`."""
-        return self.checkpoint.snapshot.config
+        """The configuration of the run: `cell`, `graph`, `task`, `training`."""
+        return self.checkpoint.state.config
 
     @property
     def description(self) -> dict[str, Any]:
-        """Cell and graph, as `described_graph` takes them."""
+        """Cell and graph, for `described_graph`."""
         return {name: self.config[name] for name in ("cell", "graph")}
 
     @functools.cached_property
@@ -72,15 +70,15 @@ class Model:
 
     @property
     def tokens(self) -> tuple[str, ...] | None:
-        """The tokens of a model of language, in the order of their classes; else None."""
-        return self.checkpoint.snapshot.vocabulary
+        """The tokens of a language model, in the order of their classes; else None."""
+        return self.checkpoint.state.vocabulary
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
-        """What turns text into classes and back.
+        """Converts text to classes and back.
 
         Raises:
-            OptionError: If it is no model of language.
+            OptionError: If it is not a language model.
         """
         task = self.config["task"]["name"]
         if self.tokens is None:
@@ -96,7 +94,7 @@ class Model:
         top_k: int = 0,
         seed: int | None = None,
     ) -> Iterator[str]:
-        """Yields text, piece by piece as it comes; see `tf_rnn.inference.sample`."""
+        """Yields text token by token; see `tf_rnn.inference.sample`."""
         return sample(
             self.stepper,
             self.vocabulary,
@@ -112,60 +110,42 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     """Loads a trained model.
 
     Args:
-        folder: Where `train` kept a run (`out`).
-        checkpoint: "best" for the lowest held-out loss, or "last".
+        folder: The folder in which `train` saved a run (`out`).
+        checkpoint: "best" for the lowest validation loss, or "last".
 
     Raises:
         OptionError: (a ValueError) If there is no run, or none of its checkpoints is undamaged.
     """
     found = find_checkpoint(as_path("folder", folder), checkpoint)
-    config = found.snapshot.config
+    config = found.state.config
     description = {name: config[name] for name in ("cell", "graph")}
-    # As an evaluation runs it: alone, forwards.
+    # As for an evaluation: one example, forward only.
     one_step: dict[str, Any] = {"num_steps": 1, "batch_size": 1, "optimizer": None, "dropout": 0.0}
     if config["graph"]["loss_steps"] not in ("all", "marked"):
         one_step["loss_steps"] = "all"
     graph = described_graph(description, **one_step)
     step, names = StepGraph.of(graph), weight_names(graph)
-    session = graph.session()
-    with graph.tf_graph.as_default():
-        saver = tf.train.Saver(names)
-        while not _is_restored(found, saver, session, names):
-            found = find_checkpoint(found.path.parent.parent, checkpoint)
-    weights = session.run(names)
 
     def open_session(of: UnrolledGraph) -> Any:
-        # Not from the checkpoint, which a run that goes on clears away.
         opened = of.session()
-        assign_weights(opened, names, weights)
+        restore("folder", opened, names, found.state.variables)
         return opened
 
-    evaluator = ModelEvaluator(graph, open_session, config["task"], found.snapshot.vocabulary)
+    session = open_session(graph)
+    evaluator = ModelEvaluator(graph, open_session, config["task"], found.state.vocabulary)
     return Model(found, graph, session, Stepper(step, session), evaluator)
-
-
-def _is_restored(found: Checkpoint, saver: Any, session: Any, variables: Mapping[str, Any]) -> bool:
-    """Gives the variables their values, unless a run that goes on has cleared the checkpoint away."""
-    try:
-        found.restore(saver, session, variables)
-    except (OSError, DamagedError) as error:
-        if found.path.exists():
-            raise OptionError("folder", f"must hold the variables of its configuration: {error}") from error
-        return False
-    return True
 
 
 def find_checkpoint(folder: Path, which: str) -> Checkpoint:
     """The best or the last checkpoint of the run in a folder.
 
     Raises:
-        OptionError: For `folder`, if there is none that is undamaged.
+        OptionError: For `folder`, if there is no undamaged one, or it cannot be read.
     """
     require_choice("checkpoint", which, CHECKPOINTS_TO_USE)
     require_run(folder)
-    checkpoints = Checkpoints(folder / CHECKPOINTS)
-    pick = {"best": checkpoints.best, "last": checkpoints.newest}[which]
-    found = pick(say)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, "folder")
+    found = checkpoints.best() if which == "best" else checkpoints.newest()
     if found is None:
         raise OptionError("folder", f"must have an undamaged checkpoint, {str(folder)!r} has none")
-    return found.with_config(usable_config("folder", folder, found.snapshot.config))
+    return found.with_config(usable_config("folder", folder, found.state.config))

@@ -1,4 +1,4 @@
-"""A model of language that says something while it is trained."""
+"""Samples of text during training, for TensorBoard."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from typing import TYPE_CHECKING, Any, Self
 from tf_rnn.graph import StepGraph
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
-from tf_rnn.training.summaries import EventWriter, write_text
+from tf_rnn.training import Callback
+from tf_rnn.training.tensorboard import EventWriter, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Vocabulary
-    from tf_rnn.training import CurvePoint, Progress
+    from tf_rnn.training import CurvePoint
 
 LENGTH = 200
 TEMPERATURE = 0.8
 
 
-class Narrator:
-    """Draws a text after each evaluation, for TensorBoard.
+class Narrator(Callback):
+    """Samples a text after each evaluation.
 
     Args:
-        graph: That is trained.
-        vocabulary: Of the task.
-        folder: Where TensorBoard's files go.
+        graph: The graph being trained.
+        vocabulary: The task's vocabulary.
+        folder: Folder of the event files.
     """
 
     def __init__(self, graph: UnrolledGraph, vocabulary: Vocabulary, folder: Path) -> None:
@@ -37,14 +39,16 @@ class Narrator:
         self._writer = EventWriter(self._folder)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._writer.__exit__(kind, *error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(kind, error, traceback)
 
-    def __call__(self, progress: Progress) -> None:
-        """Between evaluations it is silent."""
-
-    def evaluated(self, point: CurvePoint, session: Any) -> None:
-        """Draws a text, the same for the same weights."""
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        """Samples a text, which is a function of the weights and the number of updates."""
         if not point.updates:
             return
         stepper = Stepper(self._step, session)

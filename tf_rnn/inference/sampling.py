@@ -1,4 +1,4 @@
-"""Text from a model of language, one token at a time."""
+"""Sampling text from a language model, one token at a time."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ def sample(
     top_k: int = 0,
     seed: int | None = None,
 ) -> Iterator[str]:
-    """Yields `prime` and then `length` tokens that the model draws, each fed back as the next input.
+    """Yields `prime` and then `length` sampled tokens, each of which is the next input.
 
-        P_t, S_t = G(X_t, S_{t-1});   X_{t+1} ~ P_t ** (1 / temperature), made to sum to 1
+        P_t, S_t = G(X_t, S_{t-1});   X_{t+1} ~ P_t ** (1 / temperature), normalised
 
     Args:
-        stepper: One example; its state is set to zero first.
-        vocabulary: That of the model.
-        prime: How the text begins; where empty, the model is fed a newline (see `Vocabulary.opening`).
-        length: Tokens to draw, at least 0.
-        temperature: 1 for what the model predicts; below, the likely becomes likelier; 0 takes the
-            likeliest always.
-        top_k: Draws from so many of the likeliest alone; 0 from all.
-        seed: The same seed gives the same text; None for another one each time.
+        stepper: A stepper for one example; its state is reset first.
+        vocabulary: The vocabulary of the model.
+        prime: Text to start from. If it is empty, the first input is `Vocabulary.opening`, a newline
+            where there is one.
+        length: Number of tokens to sample, at least 0.
+        temperature: 1 samples from the predictions, lower is more conservative, 0 is greedy.
+        top_k: Samples from the `top_k` most likely tokens only; 0 from all.
+        seed: Seed for a reproducible text; None for a different text each time.
 
     Returns:
-        An iterator over pieces of text.
+        An iterator over the text, token by token. It raises OptionError for `model` if a prediction is
+        not finite.
 
     Raises:
-        OptionError: At the call: if a value is not allowed, or `prime` has a token that the model
-            does not know.
+        OptionError: At the call, if a value is not allowed, or `prime` has a token outside the vocabulary.
     """
     require_whole("length", length, at_least=0)
     require_whole("top_k", top_k, at_least=0)
@@ -75,18 +75,23 @@ def _draw(
         index = int(rng.choice(len(probabilities), p=probabilities))
         state = stepper.state
         yield index
-        stepper.state = state  # whatever else was stepped in the meantime
+        stepper.state = state  # the stepper may have been used since
 
 
 def sharpened(probabilities: np.ndarray, temperature: float, top_k: int) -> np.ndarray:
-    """P ** (1 / temperature), of the `top_k` likeliest alone, made to sum to 1; float64.
+    """P ** (1 / temperature) over the `top_k` most likely classes, normalised, float64.
 
-    Of classes as likely as each other, the first come first.
+    The lower index wins ties.
+
+    Raises:
+        OptionError: For `model`, if a probability is not finite.
     """
     wanted = np.asarray(probabilities, np.float64)
+    if not np.isfinite(wanted).all():
+        raise OptionError("model", "must predict finite probabilities, got nan; its weights have diverged")
     if temperature == 0:
         return np.asarray(np.eye(len(wanted))[int(np.argmax(wanted))])
-    with np.errstate(divide="ignore", over="ignore"):  # the log of 0; a temperature of almost 0
+    with np.errstate(divide="ignore", over="ignore"):  # log 0, and temperatures close to 0
         logs = np.log(wanted)
         logs = (logs - logs.max()) / temperature
     if 0 < top_k < len(logs):

@@ -1,9 +1,8 @@
-"""The single-step graph as a SavedModel: state in, state out, any number of examples side by side.
+"""The single-step graph as a SavedModel, with the state as input and output, for any batch size.
 
     prediction, state = G(input, state)
 
-`tf.saved_model.load` runs it without this package; see `write_saved_model` for what it is called
-with.
+`tf.saved_model.load` runs it without this package; `write_saved_model` documents its signature.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from tf_rnn.cells import described_cell
 from tf_rnn.graph.describe import described_options
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.graph.network import Network
+from tf_rnn.graph.third_party import calling
 from tf_rnn.inference.weights import assign_weights
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from tf_rnn.options import GraphOptions
 
 INPUT, PREDICTION = "input", "prediction"
-# What this package keeps in collections are Python objects, which are nothing for a file.
+# The collections of this package hold Python objects, which cannot be written to a file.
 OUR_COLLECTIONS = "tf_rnn/"
 
 
 class OpenStep(NamedTuple):
-    """G for any number of examples.
+    """G for any batch size.
 
     Attributes:
         cell: The cell.
         network: Embedding, cell and readout.
-        variables: All there are.
-        inputs: What is fed, by name: X_t where there is one, and the arrays of S_{t-1}.
-        outputs: What comes out, by name: P_t, and the arrays of S_t.
-        gradients: None: it is only run.
+        variables: All variables.
+        inputs: Placeholders by name: X_t where there is one, and the arrays of S_{t-1}.
+        outputs: Tensors by name: P_t, and the arrays of S_t.
+        gradients: Empty, as it is not trained.
     """
 
     cell: Any
@@ -61,8 +61,8 @@ def write_saved_model(
     Its inputs are
 
         input       class indices, int32 [batch_size], or real values [batch_size, input_size];
-                    not there where a step has no input
-        state_0     S_{t-1} of the lowest layer, [batch_size, state_size]; of an LSTM
+                    absent if the network has no input
+        state_0     S_{t-1} of the lowest layer, [batch_size, state_size]; for an LSTM
                     state_0_hidden and state_0_cell
         state_1     of the layer above, and so on
 
@@ -71,25 +71,24 @@ def write_saved_model(
         prediction  P_t, [batch_size, num_classes]
         state_0     S_t, by the same names
 
-    so that what comes out by the names of the state is what goes in at the next step. S_{-1} = 0 is
-    for the caller to feed. Classes that are none of the inputs' are an error when it is run.
+    The state outputs of one step are the state inputs of the next; the caller feeds S_{-1} = 0. A class
+    index out of range raises an error when the model is run.
 
     Args:
-        description: What `describe` gave.
-        weights: By the names of `weight_names`.
-        folder: Where; it must not be there yet.
+        description: From `describe`.
+        weights: Weights by the names of `weight_names`.
+        folder: A folder that does not exist yet.
 
     Returns:
-        The signature, ready for JSON: its name under "signature"; under "inputs" and "outputs" a
-        shape (null for the number of examples) and a dtype for each name.
+        The signature, ready for JSON: its name under "signature"; under "inputs" and "outputs" the
+        shape (null for the batch size) and dtype of each name.
 
     Raises:
-        OptionError: If it is no such description, or the weights are not its.
+        OptionError: If the description is malformed, or the weights do not belong to it.
     """
     with tf.Graph().as_default() as graph:
         step = open_step(description)
-        # What is asked of a graph there: cell, network, variables and gradients.
-        names = weight_names(cast("UnrolledGraph", step))
+        names = weight_names(cast("UnrolledGraph", step))  # it has what is needed of a graph
         with tf.Session(graph=graph) as session:
             assign_weights(session, names, weights)
             _write(session, step, folder)
@@ -121,10 +120,10 @@ def _outline(tensor: Any) -> dict[str, Any]:
 
 
 def open_step(description: dict[str, Any]) -> OpenStep:
-    """Builds G for any number of examples in the default `tf.Graph`, on new variables.
+    """Builds G for any batch size in the default `tf.Graph`, on new variables.
 
     Raises:
-        OptionError: If it is no description of a graph.
+        OptionError: If the description is malformed.
     """
     options = dataclasses.replace(
         described_options(description),
@@ -137,56 +136,58 @@ def open_step(description: dict[str, Any]) -> OpenStep:
     cell = described_cell(description.get("cell"))
     network = Network(cell, options)
     reading = network.read()
-    fed_state = _placeholders(cell, options.dtype)
-    fed_input, vectors = INPUTS[options.input_kind](network, reading, options, next(iter(fed_state.values())))
-    state = tf.nest.pack_sequence_as(cell.state_size, list(fed_state.values()))
-    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-        output, state = cell(vectors, state)
-    prediction = network.loss.predict(network.logits(reading, output))
-    states = dict(zip(fed_state, tf.nest.flatten(state), strict=True))
+    init_state = _state_placeholders(cell, options.dtype)
+    batch_size = tf.shape(next(iter(init_state.values())))[0]
+    inputs, vectors = INPUTS[options.input_kind](network, reading, options, batch_size)
+    packed = tf.nest.pack_sequence_as(cell.state_size, list(init_state.values()))
+    with calling(cell):
+        output, state = cell(vectors, packed)
+    prediction = network.head.predict(reading.head, output)
+    final_state = dict(zip(init_state, tf.nest.flatten(state), strict=True))
     variables = tuple(tf.global_variables())
-    return OpenStep(cell, network, variables, fed_input | fed_state, {PREDICTION: prediction} | states)
+    return OpenStep(cell, network, variables, inputs | init_state, {PREDICTION: prediction} | final_state)
 
 
-def _placeholders(cell: Any, dtype: str) -> dict[str, Any]:
-    """Something to feed for each array of the state, by its name, in the order of `tf.nest.flatten`."""
+def _state_placeholders(cell: Any, dtype: str) -> dict[str, Any]:
+    """A placeholder for each array of the state by name, in the order of `tf.nest.flatten`."""
     sizes = zip(state_names(cell), tf.nest.flatten(cell.state_size), strict=True)
     return {name: tf.placeholder(dtype, [None, size], name) for name, size in sizes}
 
 
 def state_names(cell: Any) -> list[str]:
-    """Names of the arrays of a cell's state: the number of the layer, then of the part, if it has parts."""
-    layers = enumerate(getattr(cell, "layers", (cell,)))
-    return [
-        "_".join(["state", str(number), *part])
-        for number, layer in layers
-        for part in [[field] for field in getattr(layer.state_size, "_fields", ())] or [[]]
-    ]
+    """Names of the arrays of a cell's state: `state_0`, or `state_0_hidden` where the state has fields."""
+    names = []
+    for number, layer in enumerate(getattr(cell, "layers", (cell,))):
+        fields = getattr(layer.state_size, "_fields", None)
+        names += [f"state_{number}_{field}" for field in fields] if fields else [f"state_{number}"]
+    return names
 
 
 def _classes(network: Network, reading: Reading, options: GraphOptions, _: Any) -> tuple[dict[str, Any], Any]:
-    fed = tf.placeholder(tf.int32, [None], INPUT)
-    # Unit vectors would hide a class that there is not.
-    checks = [tf.debugging.assert_non_negative(fed), tf.debugging.assert_less(fed, options.input_size)]
+    indices = tf.placeholder(tf.int32, [None], INPUT)
+    # A one-hot encoding would turn a class out of range into zeros.
+    checks = [
+        tf.debugging.assert_non_negative(indices),
+        tf.debugging.assert_less(indices, options.input_size),
+    ]
     with tf.control_dependencies(checks):
-        checked = tf.identity(fed)
+        checked = tf.identity(indices)
     if not reading.embedding:
-        return {INPUT: fed}, network.encoding.vectors((), checked)
-    # Not as the encoding does it: a gradient that is defined in Python is not saved.
-    return {INPUT: fed}, tf.gather(reading.embedding[0], checked)
+        return {INPUT: indices}, network.encoding.vectors((), checked)
+    # Not by `network.encoding`: its gradient is a Python function, which a SavedModel cannot hold.
+    return {INPUT: indices}, tf.gather(reading.embedding[0], checked)
 
 
 def _real(_: Network, __: Reading, options: GraphOptions, ___: Any) -> tuple[dict[str, Any], Any]:
-    fed = tf.placeholder(options.dtype, [None, options.input_size], INPUT)
-    return {INPUT: fed}, fed
+    values = tf.placeholder(options.dtype, [None, options.input_size], INPUT)
+    return {INPUT: values}, values
 
 
-def _none(_: Network, __: Reading, options: GraphOptions, state: Any) -> tuple[dict[str, Any], Any]:
-    return {}, tf.zeros([tf.shape(state)[0], 0], options.dtype)
+def _none(_: Network, __: Reading, options: GraphOptions, batch_size: Any) -> tuple[dict[str, Any], Any]:
+    return {}, tf.zeros([batch_size, 0], options.dtype)
 
 
-# What is fed by name, and the vectors that the cell reads: a function of the network, one read of its
-# variables, the options, and an array of the state.
+# (network, one read of its variables, options, batch size) -> placeholders by name, vectors for the cell.
 INPUTS: dict[str, Callable[[Network, Reading, GraphOptions, Any], tuple[dict[str, Any], Any]]] = {
     "classes": _classes,
     "real": _real,

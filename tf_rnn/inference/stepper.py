@@ -1,4 +1,4 @@
-"""A trained network, one step at a time."""
+"""Running a network one step at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.feeding import checked_array
-from tf_rnn.graph.prepared import prepared_run
+from tf_rnn.graph.prepared import make_callable
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Stepper:
-    """Runs a single-step graph and keeps the state inside.
+    """Runs a single-step graph and keeps its state between steps.
 
         P_t, S_t = G(X_t, S_{t-1})
 
     Args:
         graph: A single-step graph.
-        session: An open session of it.
+        session: An open session of that graph.
 
     Attributes:
         state: S_{t-1}, NumPy arrays in the structure of the cell's state.
@@ -33,7 +33,7 @@ class Stepper:
         self._has_input = graph.options.input_kind != "none"
         fed = [graph.input] if self._has_input else []
         fed += tf.nest.flatten(graph.init_state)
-        self._run = prepared_run(session, [graph.prediction, graph.state], fed)
+        self._run = make_callable(session, [graph.prediction, graph.state], fed)
         self.state: Any = None
         self.reset()
 
@@ -47,14 +47,14 @@ class Stepper:
         """Takes one step.
 
         Args:
-            x: X_t, class indices [batch_size], or real values [batch_size, input_size]; None where
-                there are no inputs.
+            x: X_t, class indices [batch_size] or real values [batch_size, input_size]; None for a network
+                without inputs.
 
         Returns:
             P_t, [batch_size, num_classes].
 
         Raises:
-            OptionError: If the shape is another one, or a class not one of the inputs'.
+            OptionError: If the shape is wrong, or a class index is out of range. The state is unchanged.
         """
         given = [checked_array("x", x, self._graph.input)] if self._has_input else []
         if self._graph.options.input_kind == "classes":
@@ -64,7 +64,7 @@ class Stepper:
 
 
 def _require_classes(x: Any, input_size: int) -> None:
-    """Raises OptionError unless all are classes; a one-hot vector would hide it."""
+    """Raises OptionError for an index out of range, which a one-hot encoding would turn into zeros."""
     outside = [index for index in np.ravel(x) if not 0 <= index < input_size]
     if outside:
         raise OptionError("x", f"must hold classes from 0 to {input_size - 1}, got {outside[0]}")

@@ -1,4 +1,4 @@
-"""Weights as NumPy arrays by name, put into the variables of a graph."""
+"""Assigning weights by name."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def assign_weights(session: Any, variables: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
-    """Gives variables their values, without adding an operation to the graph.
+    """Assigns values to variables, without adding an operation to the graph.
 
     Args:
         session: An open session.
-        variables: By name, as `weight_names` gives them.
-        weights: Their values by the same names.
+        variables: Variables by name, from `weight_names`.
+        weights: Values by the same names.
 
     Raises:
-        OptionError: For `weights`, if one is missing, is one too many, or has another shape.
+        OptionError: For `weights`, if a name is missing or unknown, or a shape differs.
     """
-    names = {name: list(variable.shape) for name, variable in variables.items()}
+    expected = {name: list(variable.shape) for name, variable in variables.items()}
     given = {name: list(np.shape(value)) for name, value in weights.items()}
-    if names != given:
-        raise OptionError("weights", f"must have the names and shapes {names}, got {given}")
+    if expected != given:
+        raise OptionError("weights", f"must have the names and shapes {expected}, got {given}")
     assign(session, list(variables.values()), [weights[name] for name in variables])

@@ -72,7 +72,8 @@ class AllReduce:
             graph: Whose `total_loss` exists by now.
         """
         parts = [tf.convert_to_tensor(each) for each in [*gradients, graph.total_loss]]
-        means = tf.numpy_function(self._mean, [_count(graph), *parts], [part.dtype for part in parts])
+        count = tf.cast(graph.loss_count, parts[-1].dtype)
+        means = tf.numpy_function(self._mean, [count, *parts], [part.dtype for part in parts])
         for mean, part in zip(means, parts, strict=True):
             mean.set_shape(part.shape)
         self._losses[graph] = means[-1]
@@ -98,15 +99,6 @@ class AllReduce:
         values /= max(message[-2], 1)
         split = np.split(values, ends[:-1])
         return [mean.reshape(part.shape) for mean, part in zip(split, parts, strict=True)]
-
-
-def _count(graph: UnrolledGraph) -> Any:
-    """How many losses the graph's loss is the mean of; 1 where that is the same for all workers."""
-    options = graph.options
-    if options.loss_steps != "marked" or options.reduction == "sum":
-        return tf.ones([], options.dtype)
-    marks = [graph.network.loss.marks(targets) for targets in graph.targets]
-    return tf.add_n([tf.count_nonzero(mark, dtype=options.dtype) for mark in marks])
 
 
 def check_style(style: str) -> None:

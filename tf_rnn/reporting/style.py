@@ -3,13 +3,71 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Colours that differ in grey and to colour-blind eyes (Okabe & Ito 2008), with markers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 TITLE_WIDTH = 80
+# Thin lines in the background: losses to compare with, lags to look at.
+REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "zorder": 1}
 
 
-def wrapped(title: str) -> str:
-    """A title whose lines fit over a figure."""
-    return "\n".join(textwrap.fill(line, TITLE_WIDTH) for line in title.splitlines())
+def make_figure(title: str, size: tuple[float, float], columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
+    """Makes a figure with a title and axes.
+
+    Args:
+        title: Above the axes; long lines are wrapped.
+        size: Width and height in inches.
+        columns: Axes beside each other.
+        rows: Axes below each other.
+
+    Returns:
+        The `matplotlib.figure.Figure`, and its axes: one, or an array of them.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 (takes half a second to load)
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for each in axes.flat:
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes[0, 0] if axes.size == 1 else axes
+
+
+def width_axis(axes: Any, widths: Sequence[int], label: str) -> None:
+    """Makes the x-axis logarithmic with a tick at each width."""
+    from matplotlib.ticker import NullLocator, ScalarFormatter  # noqa: PLC0415
+
+    axes.set_xscale("log")
+    axes.set_xticks(widths)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(label)
+
+
+def line_styles() -> list[dict[str, Any]]:
+    """A colour and a marker for each of several curves."""
+    return [
+        {"color": color, "marker": marker, "markersize": 3.5, "linewidth": 1.3}
+        for color, marker in zip(COLOURS, MARKERS, strict=True)
+    ]
+
+
+def wrapped(title: str, width: int = TITLE_WIDTH) -> str:
+    """Breaks the lines of a title that are too long: after a comma if there is one, else between words."""
+    return "\n".join(short for line in title.splitlines() for short in _short_lines(line, width))
+
+
+def _short_lines(line: str, width: int) -> list[str]:
+    *phrases, last = line.split(", ")
+    lines: list[str] = []
+    for phrase in (*(f"{phrase}," for phrase in phrases), last):
+        if lines and len(lines[-1]) + 1 + len(phrase) <= width:
+            lines[-1] += f" {phrase}"
+        else:
+            lines += textwrap.wrap(phrase, width)
+    return lines

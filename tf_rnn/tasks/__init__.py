@@ -1,13 +1,15 @@
-"""What is learnt: streams of inputs and targets, and the losses to compare a network with."""
+"""Tasks to learn: streams of inputs and targets, and reference losses."""
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
+import json
+import pickle
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.options import CELLS, OptionError, Setup, require_choice, require_row, require_style, shown
+from tf_rnn.options import OptionError, require_choice, shown
 from tf_rnn.tasks.adding import Adding
+from tf_rnn.tasks.arrays import Arrays
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
 from tf_rnn.tasks.echo import Echo
@@ -20,12 +22,13 @@ from tf_rnn.tasks.vocabulary import Vocabulary
 from tf_rnn.tasks.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "SPLITS",
     "TASKS",
     "Adding",
+    "Arrays",
     "Copy",
     "Defaults",
     "Echo",
@@ -37,14 +40,12 @@ __all__ = [
     "Text",
     "Vocabulary",
     "Words",
-    "check_rows",
-    "check_setup",
+    "cached_task",
     "cut_blocks",
     "cut_rows",
     "described_task",
     "make_task",
     "make_vocabulary",
-    "setup_identity",
 ]
 
 TASKS: dict[str, type[Task]] = {
@@ -57,12 +58,9 @@ TASKS: dict[str, type[Task]] = {
     "words": Words,
 }
 
-
-OPTIONS_OF_ONE_CELL = {"activation": "vanilla", "forget_bias": "lstm"}
-# Their output is the prediction itself.
-CELLS_THAT_PREDICT = ("influence",)
-# Inputs that no learnt vectors can stand for.
-OTHER_INPUTS = {"real": "whose inputs are real numbers", "none": "whose inputs are none"}
+# A text takes up to gigabytes; a process seldom works on more than one or two at a time.
+MOST_KEPT = 4
+_KEPT: dict[str, Task] = {}
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -70,7 +68,7 @@ def make_task(name: str, **options: Any) -> Task:
 
     Args:
         name: A key of `TASKS`.
-        **options: Those of the task's constructor.
+        **options: Options of the task's constructor.
 
     Returns:
         The task; `make_task(task.name, **task.options())` is an equal one.
@@ -83,15 +81,41 @@ def make_task(name: str, **options: Any) -> Task:
     return constructor(**options)
 
 
-def described_task(description: Any, **changes: Any) -> Task:
-    """Makes the task that a description is of, before or after a file.
+def cached_task(name: str, **options: Any) -> Task:
+    """Returns the task that `make_task` makes, kept from an earlier call with the same arguments.
+
+    A text is read and encoded once per process, not once per run, unless its file has changed: its path,
+    size or modification time.
 
     Args:
-        description: Its name under "name", its options under "options".
-        **changes: Options to be other than described.
+        name: A key of `TASKS`.
+        **options: Options of the task's constructor.
 
     Raises:
-        OptionError: For `task`, if it is no such description; or a value is not allowed.
+        OptionError, TypeError: As `make_task`.
+    """
+    try:
+        key = json.dumps([name, options], sort_keys=True, default=lambda value: pickle.dumps(value).hex())
+    except (TypeError, ValueError, AttributeError, pickle.PicklingError):
+        return make_task(name, **options)
+    task = _KEPT.pop(key, None)
+    if task is None or not task.is_current():
+        task = make_task(name, **options)
+    _KEPT[key] = task  # now the last in order
+    for oldest in list(_KEPT)[:-MOST_KEPT]:
+        _KEPT.pop(oldest, None)
+    return task
+
+
+def described_task(description: Any, **changes: Any) -> Task:
+    """Makes the task that a saved description names.
+
+    Args:
+        description: The task's name under "name" and its options under "options".
+        **changes: Options that replace those of the description.
+
+    Raises:
+        OptionError: For `task`, if the description is malformed; or a value is not allowed.
     """
     if not isinstance(description, dict) or not isinstance(description.get("options"), dict):
         raise OptionError("task", f"must be described by its name and options, got {shown(description)}")
@@ -104,73 +128,18 @@ def described_task(description: Any, **changes: Any) -> Task:
 
 
 def make_vocabulary(task: str, tokens: Iterable[str]) -> Vocabulary:
-    """Makes the vocabulary of a task of language again, for instance that of a saved model.
+    """Makes the vocabulary of a language task, for instance that of a saved model, without the task's data.
 
     Args:
         task: The name of the task.
         tokens: Its `vocabulary`.
 
     Returns:
-        What turns text into class indices and back, without the task's data.
+        A vocabulary, which turns text into class indices and back.
 
     Raises:
-        OptionError: For the option `task`, if it is none of language; for `vocabulary`, if a token is
-            none of the task's.
+        OptionError: For the option `task`, if it is not a language task; for `vocabulary`, if something
+            is not a token of that kind of task.
     """
     kinds = {name: kind.vocabulary_kind for name, kind in TASKS.items() if issubclass(kind, Language)}
     return kinds[require_choice("task", task, kinds)](tokens)
-
-
-def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
-    """Raises OptionError unless a setup suits its task, and the task's data all widths.
-
-    Args:
-        setup: What is to be trained.
-        task: The setup's task.
-        num_steps: The widths.
-    """
-    for option, cell in OPTIONS_OF_ONE_CELL.items():
-        if option in setup.cell_options and setup.cell != cell:
-            raise OptionError(option, f"must be left out unless cell is {cell}, got {setup.cell!r}")
-    predicts = setup.cell in CELLS_THAT_PREDICT
-    if predicts != (task.readout == "none"):
-        fitting = [cell for cell in CELLS if (cell in CELLS_THAT_PREDICT) != predicts]
-        raise OptionError(
-            "cell", f"must be {' or '.join(fitting)} for the task {task.name}, got {setup.cell!r}"
-        )
-    layers = {"num_layers": setup.num_layers} if setup.num_layers > 1 else {}
-    for option, value in (layers | setup.cell_options).items():
-        if predicts:
-            raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
-    require_style(setup.style, setup.stride, min(num_steps), task.loss_steps)
-    _check_embedding(setup, task)
-    task.blocks(setup.batch_size, max(num_steps))
-    check_rows(setup.style, task, setup.batch_size)
-
-
-def check_rows(style: str, task: Task, batch_size: int) -> None:
-    """Raises OptionError if a truncation style makes one graph of a task's row, and it is too long.
-
-    For other styles the data are not drawn.
-    """
-    if style == "full":
-        require_row(task.rows(batch_size).targets.shape[1])
-
-
-def _check_embedding(setup: Setup, task: Task) -> None:
-    if setup.embedding_size is not None and task.input_kind != "classes":
-        inputs = OTHER_INPUTS[task.input_kind]
-        raise OptionError("embedding_size", f"must be left out for the task {task.name}, {inputs}")
-    if setup.tied and task.num_classes != task.input_size:
-        raise OptionError(
-            "tied",
-            f"must be left out for the task {task.name}, which has {task.input_size} classes of inputs "
-            f"and {task.num_classes} of targets",
-        )
-
-
-def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
-    """All that makes a setup's results what they are, ready for JSON: its options and its data."""
-    identity = dataclasses.asdict(setup) | {"task_options": task.options()}
-    data = getattr(task, "sha256", None)
-    return identity | ({"data_sha256": data} if data else {})

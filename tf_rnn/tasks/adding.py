@@ -1,4 +1,4 @@
-"""The adding problem: two of many numbers are marked, and their sum is to be told at the end."""
+"""The adding problem: the sum of two marked numbers out of many."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tf_rnn.tasks.base import Defaults
 from tf_rnn.tasks.generated import Generated
 from tf_rnn.tasks.stream import Stream
 
-VARIANCE = 1 / 3 - (1 / 2) ** 2  # of a number that is uniform in [0, 1]: E[x^2] - E[x]^2
+VARIANCE = 1 / 3 - (1 / 2) ** 2  # of a number x uniform in [0, 1]: E[x^2] - E[x]^2
 
 
 class Adding(Generated):
-    """Examples whose last step alone has a target, the sum of two marked inputs.
+    """Examples whose only target, at the last step, is the sum of two marked inputs.
 
-    An example has T = `span` steps. The input of a step is a number, uniform in [0, 1], and a mark
-    that is 1 at two steps and 0 at all others: at one of the first T // 2, and at one of the rest,
-    each of them as likely. Examples follow one another in the stream. For T = 8:
+    An example has T = `span` steps. The input of a step is a number, uniform in [0, 1], and a mark,
+    which is 1 at two steps and 0 at all others: one step of the first T // 2 and one of the rest, each
+    with equal probability. Examples follow one another in the stream. For T = 8:
 
         time      0    1    2    3    4    5    6    7
         numbers  0.9  0.2  0.5  0.1  0.6  0.8  0.3  0.4
@@ -29,24 +29,23 @@ class Adding(Generated):
                        +------------------------+---> 0.5
         targets  nan  nan  nan  nan  nan  nan  nan  0.5
 
-    The loss is the squared difference, the mean over the steps that have a target.
-
-    Hochreiter & Schmidhuber (1997), experiment 4, in the form of Le, Jaitly & Hinton (2015), with a
-    mark in each half as in Arjovsky, Shah & Bengio (2016), section 5.2.
+    The loss is the squared error, the mean over the steps that have a target.
 
     Args:
         span: T, at least 2.
-        seed: The number from which all data follow, at least 0.
-        length: Tokens in an epoch of the split "train", at least T. What is more than whole
-            examples is left out.
+        seed: The seed of all data, at least 0.
+        length: Tokens in an epoch of the split "train", at least T; rounded down to whole examples.
         valid_length: Tokens in the split "valid", likewise.
 
     Raises:
         OptionError: A value is not allowed.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 4, in the form of Le, Jaitly & Hinton 2015, with a
+    mark in each half as in Arjovsky, Shah & Bengio 2016, section 5.2.
     """
 
-    name: ClassVar[str] = "adding"
-    defaults: ClassVar[Defaults] = Defaults(
+    name = "adding"
+    defaults = Defaults(
         batch_size=50,
         optimizer="adam",
         learning_rate=0.005,
@@ -57,10 +56,10 @@ class Adding(Generated):
         num_steps=(10, 25, 50),
         longest=50,
     )
-    input_kind: ClassVar[str] = "real"
-    loss: ClassVar[str] = "squared_error"
-    loss_steps: ClassVar[str] = "marked"
-    unit: ClassVar[str] = "squared error"
+    input_kind = "real"
+    loss = "squared_error"
+    loss_steps = "marked"
+    unit = "squared error"
     period_option: ClassVar[str] = "span"
 
     def __init__(
@@ -71,7 +70,7 @@ class Adding(Generated):
         valid_length: int = 200_000,
     ) -> None:
         self.span = require_whole("span", span, at_least=2)
-        self.distance = self.span - 1
+        self.max_lag = self.span - 1
         self.input_size = 2
         self.num_classes = 1
         super().__init__(seed, length, valid_length, period=self.span)
@@ -96,18 +95,18 @@ class Adding(Generated):
         return {"predicting 1": 2 * VARIANCE}
 
     def optimum(self) -> float:
-        """Returns 0: who remembers the marked numbers knows the sum."""
+        """Returns 0: the marked numbers determine the sum."""
         return 0.0
 
     def floor(self, num_steps: int) -> float:
         """Returns the lowest expected loss if the state is reset to zero before each block.
 
-        Rows begin with an example, so block i begins at place i n mod T of one: as i grows, equally
-        often at every multiple of gcd(n, T). If a block that begins at place s holds the end of
-        that example, s of its steps are not seen. Each of the two marks may be among them; the best
-        guess of a number that was not seen is 1/2, which costs its variance of 1/12. A target tells
-        where its block began (the number of steps to it is known), so no other doubt is left, and
-        an example that is seen as a whole costs nothing:
+        Rows begin with an example, so block i begins at step i n mod T of an example: as i grows,
+        equally often at every multiple of gcd(n, T). If a block that begins at step s of an example
+        contains the example's end, s of its steps are not seen. Each of the two marks may be among them;
+        the best guess of a number that was not seen is 1/2, with an expected loss of its variance, 1/12.
+        The step of the block at which the target stands gives s, so nothing else is uncertain, and an
+        example that is seen as a whole has a loss of 0:
 
             F(n) = (1/12) mean over examples of
                    min(s, h) / h + max(0, s - h) / (T - h),    h = T // 2
@@ -119,7 +118,7 @@ class Adding(Generated):
             The mean squared error of the steps that have a target, in all blocks of long rows.
 
         Raises:
-            OptionError: `num_steps` is no whole number above 0.
+            OptionError: `num_steps` is not a whole number above 0.
         """
         num_steps = require_whole("num_steps", num_steps)
         step = math.gcd(num_steps, self.span)
@@ -128,7 +127,7 @@ class Adding(Generated):
         for start in range(step, self.span, step):
             if self.span - start <= num_steps:
                 unseen += min(start, half) / half + max(0, start - half) / (self.span - half)
-        examples = num_steps // step  # that end in one block from each place to begin
+        examples = num_steps // step  # that end in a block, summed over the steps at which blocks begin
         return VARIANCE * unseen / examples
 
     def options(self) -> dict[str, Any]:

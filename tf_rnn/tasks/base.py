@@ -1,12 +1,20 @@
-"""What every task offers: tokens as a stream or in blocks, and losses to compare with."""
+"""The interface of a task: its tokens as a stream, rows or blocks, and reference losses."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
+from tf_rnn.options import require_choice, require_whole
+from tf_rnn.tasks.stream import (
+    Stream,
+    cut_blocks,
+    cut_rows,
+    require_row_length,
+    require_stream,
+    require_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,20 +27,20 @@ SPLITS = ("train", "valid")
 
 @dataclass(frozen=True)
 class Defaults:
-    """What suits a task when the user says nothing.
+    """Settings suited to a task, used where the user gives none.
 
     Attributes:
-        batch_size: Rows that are read side by side.
+        batch_size: The number of rows read side by side.
         optimizer: The name of the optimizer.
         learning_rate: The optimizer's learning rate.
         tokens: The training budget of one run of a comparison, in tokens.
         cell: The name of the cell.
-        state_size: Its number of units.
-        cell_options: The cell's further options.
-        clip_norm: Upper limit on the gradient's norm, or None.
-        num_steps: Widths to compare.
-        longest: How many steps back to follow an error when looking where it goes.
-        embeds: Whether inputs become learnt vectors, as long as the state unless said.
+        state_size: The number of units of the cell.
+        cell_options: Further options of the cell.
+        clip_norm: The upper limit on the gradient's norm, or None.
+        num_steps: The widths to compare.
+        longest: The number of steps over which to measure how far gradients reach back.
+        embeds: Whether inputs become learnt vectors, by default as long as the state.
     """
 
     batch_size: int
@@ -49,54 +57,55 @@ class Defaults:
 
 
 class Task(ABC):
-    """Something to learn: a target for every step of an endless or a finite sequence of inputs.
+    """A sequence of inputs with a target for every step, to be learnt.
 
-    A task knows nothing of graphs. It hands out tokens, in the order of time, and says what loss
-    named predictors reach, where that can be derived. Losses are means over the steps that have a
-    loss, in the task's `unit`.
+    A task knows nothing of graphs. It provides tokens in the order of time, and the losses of
+    reference predictors where these can be derived. Losses are means over the steps that have a
+    target, in the task's `unit`.
 
-    A task may be made of examples of one length, its `period`, that follow one another in the
-    stream without a gap; whether a state is carried from one to the next is the trainer's business.
+    A task may be made of examples of one length, its `period`, which follow one another in the
+    stream without a gap. Whether a state is carried from one example to the next is up to the training.
+
+    A subclass defines at least `stream` and `options`, and sets `name`, `input_size` and `num_classes`.
 
     Attributes:
-        name: The word under which `TASKS` knows the task.
-        defaults: The settings of training that suit it.
-        splits: The names of the parts of its data: one to learn from, the others held out.
-        input_kind: "classes", "real" or "none": what a graph is fed at every step.
-        token: What a person calls one step of the stream.
-        loss: "cross_entropy" of classes, or "squared_error" of real values.
-        loss_steps: "all" where every step has a loss; "last" where the last step of a block alone
-            is to have one; or "marked" where only the steps with a target have one (the target of
-            the others is -1 for classes, nan for real values).
-        unit: What losses are counted in.
-        input_size: The number of input classes, or of real values a step.
-        num_classes: The number of target classes, or of real targets a step.
-        lags: The distances in time over which targets depend on inputs and for which there are
-            `dependency_scores`.
-        distance: The largest distance in time from a target back to an input on which it depends,
-            or None where it is not known. A graph must be wider than this for the error of every
-            target to reach all that the target depends on.
-        readout: "linear", or "none" where the cell's output is the prediction itself.
-        warm_up: How many first tokens of a split say nothing of a model, since its state has not
-            settled yet; they are left out when it is evaluated.
+        name: The name of the task; its key in `TASKS` if it is registered.
+        defaults: Training settings suited to the task.
+        splits: The names of the parts of the data: "train" to learn from, the others held out.
+        input_kind: What a graph is fed at every step: "classes", "real" or "none".
+        token: The word for one step of the stream.
+        loss: "cross_entropy" for classes, or "squared_error" for real values.
+        loss_steps: The steps that have a loss: "all"; "last", only the last step of each block; or
+            "marked", only the steps with a target (the target of the other steps is -1 for classes,
+            nan for real values).
+        unit: The unit of losses.
+        input_size: The number of input classes, or of real values per step.
+        num_classes: The number of target classes, or of real targets per step.
+        lags: The lags at which targets depend on inputs and for which `dependency_scores` exist.
+        max_lag: The largest number of steps from a target back to an input on which it depends, or
+            None where it is not known. In a graph of more steps than this, the error of the last
+            target reaches all that it depends on.
+        readout: "linear", or "none" where the cell's output is the prediction.
+        warm_up: The number of first tokens of a split that evaluation leaves out, while the state
+            settles.
         period: The length of an example; 1 for a task that is not made of examples.
     """
 
-    name: ClassVar[str]
-    defaults: ClassVar[Defaults]
-    splits: ClassVar[tuple[str, ...]] = SPLITS
-    input_kind: ClassVar[str] = "classes"
-    token: ClassVar[str] = "step"
-    loss: ClassVar[str] = "cross_entropy"
-    loss_steps: ClassVar[str] = "all"
-    unit: ClassVar[str] = "nats"
-    readout: ClassVar[str] = "linear"
-    warm_up: ClassVar[int] = 0
+    name: str
+    defaults: Defaults
+    splits: tuple[str, ...] = SPLITS
+    input_kind: str = "classes"
+    token: str = "step"
+    loss: str = "cross_entropy"
+    loss_steps: str = "all"
+    unit: str = "nats"
+    readout: str = "linear"
+    warm_up: int = 0
 
     input_size: int
     num_classes: int
     lags: tuple[int, ...] = ()
-    distance: int | None = None
+    max_lag: int | None = None
     period: int = 1
 
     @abstractmethod
@@ -105,22 +114,51 @@ class Task(ABC):
 
         Args:
             split: One of `splits`; all but "train" are held out.
-            epoch: The number of the pass over the split, from 0; the same split and epoch always
-                give the same tokens.
+            epoch: The number of the pass over the split, from 0. The same split and epoch always give
+                the same tokens; all epochs of a split have the same length.
 
         Returns:
             Inputs `[length]` or `[length, input_size]`, and targets `[length]` or, real ones,
             `[length, num_classes]`; `length` is a multiple of `period`.
 
         Raises:
-            OptionError: `split` is no split, or `epoch` is no whole number of at least 0.
+            OptionError: `split` is not a split, or `epoch` is not a whole number of at least 0.
         """
+
+    def length(self, split: str = "train") -> int:
+        """Returns the number of tokens in an epoch of a split.
+
+        Unless a subclass overrides it, the number is counted in the stream, once for each split.
+
+        Args:
+            split: One of `splits`.
+
+        Raises:
+            OptionError: `split` is not a split, or see `checked_stream`.
+        """
+        require_choice("split", split, self.splits)
+        lengths: dict[str, int] = self.__dict__.setdefault("_counted_lengths", {})
+        if split not in lengths:
+            lengths[split] = len(self.checked_stream(split).targets)
+        return lengths[split]
+
+    def row_length(self, batch_size: int, split: str = "train") -> int:
+        """Returns the length of the rows that `rows` returns, from the length of the split alone.
+
+        Args:
+            batch_size: The number of rows.
+            split: One of `splits`.
+
+        Raises:
+            OptionError: As for `rows`.
+        """
+        return require_row_length(self.length(split), batch_size, **self._cutting(split))
 
     def rows(self, batch_size: int, split: str = "train", epoch: int = 0) -> Stream:
         """Returns the split as contiguous rows, in order.
 
-        Every row begins with an example and ends with one. The last examples (where `period` is 1,
-        tokens) that do not fill all rows are dropped: with `batch_size=1` nothing is.
+        Every row begins and ends with a whole example. The last examples (tokens, where `period` is 1)
+        that do not fill all rows are dropped; with `batch_size=1` none are.
 
         Args:
             batch_size: The number of rows.
@@ -133,15 +171,16 @@ class Task(ABC):
         Raises:
             OptionError: An option is not allowed, or the split has fewer examples than rows.
         """
-        stream = self.stream(split, epoch)
-        return cut_rows(stream, batch_size, period=self.period, source=f"split {split!r}")
+        require_whole("epoch", epoch, at_least=0)
+        self.row_length(batch_size, split)
+        return cut_rows(self.checked_stream(split, epoch), batch_size, **self._cutting(split))
 
     def blocks(
         self, batch_size: int, num_steps: int, split: str = "train", epoch: int = 0
     ) -> Iterator[Stream]:
         """Returns the split in blocks; row r of block i + 1 continues row r of block i.
 
-        The first block begins with an example in every row; the others do where `num_steps` is a
+        In the first block every row begins with an example; in later blocks, too, if `num_steps` is a
         multiple of `period`.
 
         Args:
@@ -152,17 +191,37 @@ class Task(ABC):
 
         Returns:
             An iterator over inputs and targets `[batch_size, num_steps, ...]`, which ends before
-            a ragged last block; see `cut_blocks`.
+            a ragged last block; see `cut_blocks`. The data are made when the first block is requested.
 
         Raises:
             OptionError: At the call: an option is not allowed, or the split is too short for it.
         """
-        stream = self.stream(split, epoch)
-        source = f"split {split!r}"
-        return cut_blocks(stream, batch_size, num_steps, period=self.period, source=source)
+        require_whole("epoch", epoch, at_least=0)
+        require_width(num_steps, self.length(split), batch_size, **self._cutting(split))
+        return self._blocks(batch_size, num_steps, split, epoch)
+
+    def _blocks(self, batch_size: int, num_steps: int, split: str, epoch: int) -> Iterator[Stream]:
+        stream = self.checked_stream(split, epoch)
+        yield from cut_blocks(stream, batch_size, num_steps, **self._cutting(split))
+
+    def _cutting(self, split: str) -> dict[str, Any]:
+        return {"period": self.period, "source": f"split {split!r}"}
+
+    def checked_stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns what `stream` does, after checking its form: `stream` may be a user's own.
+
+        Raises:
+            OptionError: See `require_stream`, and `stream` for other options.
+        """
+        return require_stream(
+            self.stream(split, epoch),
+            input_size=None if self.input_kind == "classes" else self.input_size,
+            target_size=None if self.loss == "cross_entropy" else self.num_classes,
+            source=f"split {split!r}",
+        )
 
     def baselines(self) -> dict[str, float]:
-        """Returns expected losses of reference predictors by name, in the order to draw."""
+        """Returns expected losses of reference predictors by name, in the order in which to draw them."""
         return {}
 
     def optimum(self) -> float | None:
@@ -188,8 +247,8 @@ class Task(ABC):
         """Returns how much of the dependency at each lag predictions show: 1 learnt, 0 not at all.
 
         Args:
-            inputs: What was fed, `[batch_size, length]`.
-            predictions: What was predicted there; the task says in what form.
+            inputs: The inputs, `[batch_size, length]`.
+            predictions: The predictions for them, in a form that the task defines.
 
         Returns:
             A score by lag; empty for a task whose lags are not known.
@@ -197,16 +256,20 @@ class Task(ABC):
         return {}
 
     def lasting(self, tokens: int) -> Task:
-        """Returns the task with at least so many training tokens in an epoch, if it can have them.
+        """Returns the task with at least `tokens` training tokens in an epoch, if it can have them.
 
-        At the start of an epoch nothing of what came before is known, and the updates of its first
-        blocks are not like the others. Where data are made, runs need not meet such a border.
+        At the start of an epoch the state holds nothing of what came before, and the first updates
+        differ from later ones. Where data are generated, a run need not meet such a border.
         """
         return self
+
+    def is_current(self) -> bool:
+        """Returns whether making the task again would give the same data, where these come from files."""
+        return True
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON.
 
-        `TASKS[task.name](**task.options())` is an equal task.
+        For a registered task, `TASKS[task.name](**task.options())` is an equal task.
         """

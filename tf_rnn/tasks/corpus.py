@@ -1,8 +1,9 @@
-"""Where the text of a task comes from: files, a download, or the documentation in every Python."""
+"""Texts of language tasks: files, downloads, or the documentation that comes with Python."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,41 +14,77 @@ BYTE_ORDER_MARK = "\ufeff"
 FILES = ("train.txt", "valid.txt", "test.txt")
 
 
+class Stamp(NamedTuple):
+    """The state of a file or directory, which differs after a change.
+
+    Attributes:
+        path: The path as it was given.
+        absolute: The absolute path, which depends on the working directory.
+        size: In bytes.
+        mtime_ns: The time of the last change.
+    """
+
+    path: Path
+    absolute: str
+    size: int
+    mtime_ns: int
+
+
 class Source(NamedTuple):
     """A text to learn from.
 
     Attributes:
-        text: All of it, at least 1 character.
-        place: Where it is from, in the words of a message.
+        text: The whole text, at least 1 character.
+        origin: Where it comes from, for messages.
     """
 
     text: str
-    place: str
+    origin: str
 
 
-def read_sources(data: str | os.PathLike[str] | None) -> tuple[Source, ...]:
+class Corpus(NamedTuple):
+    """The texts of a task.
+
+    Attributes:
+        sources: One text, to be cut into splits; or three, for the splits train, valid and test.
+        stamps: The files that were read, and the directory they lie in if that was named, as they were
+            before; None where something was read that is not a file and cannot be read again.
+    """
+
+    sources: tuple[Source, ...]
+    stamps: tuple[Stamp, ...] | None
+
+    def is_current(self) -> bool:
+        """Returns whether reading again would give the same texts."""
+        return self.stamps is not None and all(_stamp(stamp.path) == stamp for stamp in self.stamps)
+
+
+def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
     """Reads the text that the option `data` names.
 
     Args:
         data: A key of `DOWNLOADS`, which is downloaded; else the path of a UTF-8 text file, or of a
             directory with `train.txt`, `valid.txt` and `test.txt`, which may share one prefix
-            (`ptb.train.txt`); or None for the documentation that is in every Python. A file that has
-            the name of a download is `./NAME`.
-
-    Returns:
-        One text, to be cut into splits; or three, one for each of the splits train, valid and test.
+            (`ptb.train.txt`); or None for the documentation that comes with Python. Write `./NAME`
+            for a file that has the name of a download.
 
     Raises:
-        OptionError: For the option `data`, if a text cannot be had, is empty or is not UTF-8.
+        OptionError: For the option `data`, if a text cannot be found or read, is empty or is not UTF-8.
     """
     if data is None:
-        return (Source(python_documentation(), "Python's documentation"),)
-    paths = fetch(data) if isinstance(data, str) and data in DOWNLOADS else _find_files(data)
-    return tuple(Source(read_text(path), f"the file {str(path)!r}") for path in paths)
+        return Corpus((Source(python_documentation(), "Python's documentation"),), ())
+    if isinstance(data, str) and data in DOWNLOADS:
+        paths = watched = fetch(data)
+    else:
+        paths = _find_files(data)
+        watched = paths if len(paths) == 1 else (Path(data), *paths)
+    stamps = tuple(stamp for path in watched if (stamp := _stamp(path)))
+    sources = tuple(Source(read_text(path), f"the file {str(path)!r}") for path in paths)
+    return Corpus(sources, stamps if len(stamps) == len(watched) else None)
 
 
 def read_text(path: Path) -> str:
-    r"""Reads a UTF-8 text file as it stands, without a byte order mark at its beginning.
+    r"""Reads a UTF-8 text file unchanged, except for a byte order mark at its beginning.
 
     Newlines are not translated: "\r\n" stays two characters.
 
@@ -79,21 +116,20 @@ def read_text(path: Path) -> str:
 def python_documentation() -> str:
     """Returns the texts of Python's `help()` topics, sorted by topic and joined by newlines.
 
-    They are in every installation, English prose and examples of code, about half a million
-    characters. They differ a little between Python versions: the SHA-256 of a task of language says
-    which text it is.
+    Every installation has them: English prose and examples of code, about half a million characters.
+    They differ slightly between Python versions; a language task's SHA-256 identifies its text.
     """
-    from pydoc_data.topics import topics  # noqa: PLC0415 -- large, and seldom needed
+    from pydoc_data.topics import topics  # noqa: PLC0415 -- large, and rarely needed
 
     return "\n".join(topics[topic] for topic in sorted(topics))
 
 
 def _find_files(data: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Returns the one file, or the three of a directory; or raises OptionError."""
+    """Returns one file, or the three files of a directory; or raises OptionError."""
     try:
         path = Path(data)
         is_directory, exists = path.is_dir(), path.exists()
-    except (TypeError, ValueError, OSError) as error:  # no path, a null character, a name too long
+    except (TypeError, ValueError, OSError) as error:  # not a path, a null character, a name too long
         raise OptionError(
             "data", f"must be the path of a text file or a directory, got {shown(data)}"
         ) from error
@@ -108,14 +144,14 @@ def _find_files(data: str | os.PathLike[str]) -> tuple[Path, ...]:
 
 
 def _refuse_endless(path: Path) -> None:
-    """Raises OptionError for what may never end: a device; a pipe with a name, which may have no writer."""
+    """Raises OptionError for what may never end: a device, or a named pipe, which may have no writer."""
     real = path.resolve()
     if real.exists() and not (real.is_file() or real.is_dir()):
         raise OptionError("data", f"must be the path of a text file or a directory, {str(path)!r} is neither")
 
 
 def _find_splits(folder: Path) -> tuple[Path, ...]:
-    """Returns the files of a directory's splits, or raises OptionError."""
+    """Returns the files of the splits in a directory, or raises OptionError."""
     prefix = ""
     if not (folder / FILES[0]).is_file():
         found = sorted(path.name for path in folder.glob(f"[!.]*.{FILES[0]}"))
@@ -133,3 +169,14 @@ def _find_splits(folder: Path) -> tuple[Path, ...]:
             f"prefix, as in ptb.{FILES[0]}), but {str(folder)!r} has no {', no '.join(missing)}",
         )
     return paths
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Returns the state of a file or directory, or None if it does not exist or is something else."""
+    try:
+        found = path.stat()
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            return None
+        return Stamp(path, str(path.absolute()), found.st_size, found.st_mtime_ns)
+    except OSError:
+        return None

@@ -1,4 +1,4 @@
-"""Texts that are fetched by name, and checked: the texts that others report their results on."""
+"""Standard texts, downloaded by name and verified by SHA-256."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CACHE_FOLDER = "tf_rnn"  # within Keras's cache
-PATIENCE = 10.0  # seconds without an answer
+TIMEOUT = 10.0  # seconds without an answer
 
 
 class Download(NamedTuple):
-    """A file in the network.
+    """A file to download.
 
     Attributes:
-        url: Where it is.
+        url: Its address.
         sha256: The SHA-256 of its bytes, in hexadecimal.
     """
 
@@ -52,10 +52,9 @@ DOWNLOADS: dict[str, tuple[Download, ...]] = {
 
 
 def fetch(name: str) -> tuple[Path, ...]:
-    """Returns the files of a name, from Keras's cache (`KERAS_HOME`) or else from the network.
+    """Returns the files of a name, from Keras's cache (`KERAS_HOME`) or the network.
 
-    The SHA-256 of a file is looked at on every call: what was fetched in part, or changed since, is
-    fetched again.
+    The SHA-256 of a file is checked at every call: an incomplete or changed file is downloaded again.
 
     Args:
         name: A key of `DOWNLOADS`.
@@ -64,16 +63,16 @@ def fetch(name: str) -> tuple[Path, ...]:
         Their paths, in the order of `DOWNLOADS`.
 
     Raises:
-        OptionError: For the option `data`, if a file cannot be fetched, or its SHA-256 is another.
+        OptionError: For the option `data`, if a file cannot be downloaded, or its SHA-256 is wrong.
     """
     return tuple(_fetch(name, download) for download in DOWNLOADS[name])
 
 
 def _fetch(name: str, download: Download) -> Path:
-    from tf_rnn._tensorflow import tf  # noqa: PLC0415 -- slow, and needed for downloads alone
+    from tf_rnn._tensorflow import tf  # noqa: PLC0415 -- slow, and needed only for downloads
 
     try:
-        with _quiet_standard_output(), _limited_patience():
+        with _quiet_standard_output(), _limited_waiting():
             path = tf.keras.utils.get_file(
                 origin=download.url,
                 file_hash=download.sha256,
@@ -83,24 +82,24 @@ def _fetch(name: str, download: Download) -> Path:
     except Exception as error:  # get_file raises `Exception` itself where the network fails
         raise OptionError(
             "data",
-            f"could not be fetched for {name!r} from {download.url} ({_reason(error, download)}); "
-            "the path of a file or a directory does as well",
+            f"could not be downloaded for {name!r} from {download.url} ({_reason(error, download)}); "
+            "you can give the path of a file or directory instead",
         ) from error
     return Path(path)
 
 
 @contextlib.contextmanager
 def _quiet_standard_output() -> Iterator[None]:
-    """Sends what Keras prints to standard error if that is a terminal, else nowhere."""
+    """Redirects what Keras prints to standard error if that is a terminal, else discards it."""
     with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
         yield
 
 
 @contextlib.contextmanager
-def _limited_patience() -> Iterator[None]:
-    """Gives up connections that say nothing for long; without this they wait for ever."""
+def _limited_waiting() -> Iterator[None]:
+    """Limits the time to wait for an answer, which has no limit by default."""
     usual = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(TIMEOUT)
     try:
         yield
     finally:
@@ -108,9 +107,9 @@ def _limited_patience() -> Iterator[None]:
 
 
 def _reason(error: Exception, download: Download) -> str:
-    """Returns in a few words why `get_file` failed."""
+    """Returns why `get_file` failed, in a few words."""
     if isinstance(error, ValueError):
-        return f"what came does not have the SHA-256 {download.sha256}"
+        return f"the downloaded file does not have the SHA-256 {download.sha256}"
     cause = error if isinstance(error, OSError) else error.__context__
     if isinstance(cause, urllib.error.HTTPError):
         with cause:  # its connection is still open

@@ -1,9 +1,9 @@
-"""Bits that come back after known lags: a task whose every reference loss can be derived."""
+"""Bits that depend on earlier bits at known lags, with reference losses in closed form."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Echo(Generated):
-    """Targets that depend on the input some steps back, and on nothing else.
+    """Targets whose probability depends only on the inputs at some lags.
 
-    The inputs X_t are fair bits, independent of one another. The targets Y_t are bits with
+    The inputs X_t are independent fair bits. The targets Y_t are bits with
 
         P(Y_t = 1 | X) = 0.5 + sum_i effects_i X_{t - lags_i}
 
@@ -34,14 +34,14 @@ class Echo(Generated):
                  | -0.25                  | +0.5
                  +------------------------+---------> Y_t, here 1 with P = 0.5 + 0.5 - 0.25
 
-    Each seed, split and epoch has data of its own. `max(lags)` further bits precede a stream and
-    are not shown, so that the first targets follow the definition too.
+    A stream is preceded by `max(lags)` hidden bits, so that the first targets follow the definition, too.
+    The data differ for every seed, split and epoch.
 
     Args:
-        lags: Distances in time, distinct whole numbers of at least 1; from 1 to 12 of them.
-        effects: What a bit of 1 at each lag adds to the probability; none is 0, and no
-            combination of bits may lead out of [0, 1].
-        seed: The number from which all data follow, at least 0.
+        lags: From 1 to 12 distinct whole numbers of at least 1.
+        effects: The change in probability that a bit of 1 at each lag makes; not 0, and no combination
+            of bits may give a probability outside [0, 1].
+        seed: The seed of all data, at least 0.
         length: Tokens in an epoch of the split "train".
         valid_length: Tokens in the split "valid".
 
@@ -49,10 +49,8 @@ class Echo(Generated):
         OptionError: A value is not allowed.
     """
 
-    name: ClassVar[str] = "echo"
-    defaults: ClassVar[Defaults] = Defaults(
-        batch_size=200, optimizer="adagrad", learning_rate=0.1, tokens=5_000_000
-    )
+    name = "echo"
+    defaults = Defaults(batch_size=200, optimizer="adagrad", learning_rate=0.1, tokens=5_000_000)
 
     def __init__(
         self,
@@ -64,13 +62,13 @@ class Echo(Generated):
     ) -> None:
         self.lags = require_lags(lags)
         self.effects = require_effects(effects, self.lags)
-        self.distance = max(self.lags)
+        self.max_lag = max(self.lags)
         self.input_size = 2
         self.num_classes = 2
         super().__init__(seed, length, valid_length)
 
     def draw(self, rng: np.random.Generator, length: int) -> Stream:
-        """Draws bits and their targets, int32 `[length]` both."""
+        """Draws bits and their targets, both int32 `[length]`."""
         history = max(self.lags)
         bits = rng.integers(0, 2, size=history + length, dtype=np.int32)
         probabilities = np.full(length, 0.5)
@@ -85,10 +83,10 @@ class Echo(Generated):
         E[H(q(K))], H(q) = -q ln q - (1 - q) ln(1 - q), over all combinations of the bits.
 
         Args:
-            known_lags: Lags whose bits are known. A lag that is not the task's tells nothing.
+            known_lags: Lags whose bits are known. Lags other than the task's make no difference.
 
         Returns:
-            Nats per token.
+            The loss in nats per token.
         """
         known = frozenset(known_lags)
         unknown = tuple(axis for axis, lag in enumerate(self.lags) if lag not in known)
@@ -96,7 +94,7 @@ class Echo(Generated):
         return float(np.mean(_entropy(q)))
 
     def baselines(self) -> dict[str, float]:
-        """Returns the losses with no lag, with each lag alone and with all; highest first."""
+        """Returns the losses knowing no lag, each lag alone and all lags; the highest first."""
         losses = {"no dependency": self.expected_entropy(())}
         losses |= {f"lag {lag} alone": self.expected_entropy((lag,)) for lag in self.lags}
         if len(self.lags) > 1:
@@ -104,7 +102,7 @@ class Echo(Generated):
         return dict(sorted(losses.items(), key=lambda item: -item[1]))
 
     def optimum(self) -> float:
-        """Returns the expected loss, nats, of the predictor that knows the bits at all lags."""
+        """Returns the expected loss, in nats, of the predictor that knows the bits at all lags."""
         return self.expected_entropy(self.lags)
 
     def floor(self, num_steps: int) -> float:
@@ -118,10 +116,10 @@ class Echo(Generated):
             num_steps: The width n of a block.
 
         Returns:
-            Nats per token; it falls to the optimum as `num_steps` grows.
+            The loss in nats per token; it falls to the optimum as `num_steps` grows.
 
         Raises:
-            OptionError: `num_steps` is no whole number above 0.
+            OptionError: `num_steps` is not a whole number above 0.
         """
         num_steps = require_whole("num_steps", num_steps)
         seen = sorted(lag for lag in self.lags if lag < num_steps)
@@ -136,18 +134,18 @@ class Echo(Generated):
     ) -> dict[int, float]:
         """Returns the effect of each lag's bit on the predictions, divided by the true effect.
 
-        The effects that the predictions P_t show are fitted to all lags together by least squares,
+        The effects e_i are fitted to the predictions P_t by least squares, all lags together,
         P_t = c + sum_i e_i X_{t - lags_i}; see `fit_effects`. The true probabilities score 1 at
         every lag, those of a predictor that knows some of the lags score 1 at these and 0 at the
-        others, and a constant scores 0, all without sampling error.
+        rest, and a constant scores 0, all without sampling error.
 
         Args:
-            inputs: The bits that were fed, `[batch_size, length]`, rows being contiguous in time.
+            inputs: The input bits, `[batch_size, length]`, rows being contiguous in time.
             predictions: The predicted probabilities of class 1, P(Y_t = 1), `[batch_size, length]`.
 
         Returns:
             A score by lag: 1 learnt, 0 not at all. Lags of `length` or more are left out, and the
-            result is empty if the rows hold too little to tell the other lags apart.
+            result is empty if the rows are too short to determine the effects of the rest.
 
         Raises:
             OptionError: `inputs` is not two-dimensional, or `predictions` has another shape.
@@ -166,7 +164,7 @@ class Echo(Generated):
         }
 
     def _probability_table(self) -> NDArray[np.float64]:
-        """Returns P(Y_t = 1 | bits), an axis of 2 for the bit at each lag, in the order of lags."""
+        """Returns P(Y_t = 1 | bits), with an axis of size 2 for the bit at each of the lags."""
         bits = np.indices((2,) * len(self.lags))
         return 0.5 + np.tensordot(np.asarray(self.effects), bits, axes=1)
 

@@ -1,6 +1,6 @@
-"""Effects of earlier bits on a probability: which are allowed, and which ones predictions show.
+"""Effects of earlier bits on a probability: checks, and a fit to predictions.
 
-The rule they belong to is P(Y_t = 1 | X) = 0.5 + sum_i effects_i X_{t - lags_i} for fair bits X_t.
+The model is P(Y_t = 1 | X) = 0.5 + sum_i effects_i X_{t - lags_i} for fair bits X_t.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LONGEST_LAG = 1_000_000  # as many bits are drawn before the first target
+LONGEST_LAG = 1_000_000  # so many bits are drawn before the first target
 MAX_LAGS = 12  # expected losses enumerate 2**lags combinations of bits
-ROUNDING = 1e-9  # effects that were computed may miss a sum of 0.5 by this much
+ROUNDING = 1e-9  # tolerance for sums of effects that were computed
 
 
 def require_lags(lags: Any) -> tuple[int, ...]:
-    """Returns the lags, or raises OptionError unless they are 1 to 12 distinct numbers from 1 on."""
+    """Returns the lags, or raises OptionError unless they are 1 to 12 distinct whole numbers above 0."""
     values = tuple(require_whole("lags", lag, at_most=LONGEST_LAG) for lag in _require_sequence("lags", lags))
     if not 1 <= len(values) <= MAX_LAGS:
         raise OptionError("lags", f"must be from 1 to {MAX_LAGS} numbers, got {len(values)}")
@@ -35,7 +35,7 @@ def require_lags(lags: Any) -> tuple[int, ...]:
 def require_effects(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
     """Returns the effects, or raises OptionError unless there is one for each lag.
 
-    None may be 0, which would be no dependency, and no combination of bits may lead out of [0, 1].
+    No effect may be 0 (no dependency), and no combination of bits may give a probability outside [0, 1].
     """
     values = tuple(_require_effect(effect) for effect in _require_sequence("effects", effects))
     if len(values) != len(lags):
@@ -48,13 +48,13 @@ def require_effects(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
         raise OptionError(
             "effects",
             "must keep the probability 0.5 + (any sum of them) in [0, 1], "
-            f"got {list(values)}, which reach from {lowest:.4g} to {highest:.4g}",
+            f"got {list(values)}, which give from {lowest:.4g} to {highest:.4g}",
         )
     return values
 
 
 def require_predictions(inputs: NDArray[Any], predictions: NDArray[Any]) -> None:
-    """Raises OptionError unless inputs are [batch_size, length] and predictions go with them."""
+    """Raises OptionError unless inputs are [batch_size, length] and predictions have the same shape."""
     if inputs.ndim != 2:
         raise OptionError("inputs", f"must be [batch_size, length], got shape {inputs.shape}")
     if predictions.shape != inputs.shape:
@@ -69,17 +69,17 @@ def fit_effects(
 ) -> dict[int, float]:
     """Fits P_t = c + sum_i e_i X_{t - lags_i} to predictions by least squares.
 
-    All lags are fitted together, over the times at which all their bits stand in the row. Unlike a
-    difference of two means, the fit leaves no chance correlation of the bits in the effects: from
-    predictions that are such a sum the effects come back without error.
+    All lags are fitted together, over the times at which the row contains all their bits. Unlike a
+    difference of two means, the fit is not affected by chance correlations of the bits: predictions of
+    exactly this form give the exact effects.
 
     Args:
         bits: X, `[rows, length]`, time along a row.
         probabilities: P, `[rows, length]`.
-        lags: Distances in time, at least 1. Those of `length` or more are left out.
+        lags: The lags, at least 1. Those of `length` or more are left out.
 
     Returns:
-        The effect e_i by lag; empty if the rows hold too little to tell the effects apart.
+        The effect e_i by lag; empty if the rows are too short to determine the effects.
     """
     length = bits.shape[1]
     visible = [lag for lag in lags if lag < length]
@@ -94,7 +94,7 @@ def fit_effects(
 
 
 def _require_sequence(option: str, values: Any) -> tuple[Any, ...]:
-    """Returns the values as a tuple, or raises OptionError if they are no sequence of numbers."""
+    """Returns the values as a tuple, or raises OptionError if they are not a sequence of numbers."""
     problem = OptionError(option, f"must be a sequence of numbers, got {shown(values)}")
     if isinstance(values, str):
         raise problem

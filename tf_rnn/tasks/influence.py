@@ -1,8 +1,8 @@
-"""Influence balancing: where a longer truncation is worse than a shorter one, until it is not."""
+"""Influence balancing: up to some width, longer truncation is worse than shorter."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -12,20 +12,20 @@ from tf_rnn.tasks.stream import Stream
 
 
 class Influence(Task):
-    """Bring the first unit of a fixed chain to 1 with the one parameter that there is.
+    """Bring the first unit of a fixed chain to 1 with a single parameter.
 
-    There are no inputs and no randomness: the target is 1 at every step, and only the cell
-    "influence" (`tf_rnn.cells.InfluenceCell`) makes a task of it. Its parameter acts on the first
-    unit at once in one direction, and later, from afar, more strongly in the other:
+    There are no inputs and no randomness: the target is 1 at every step, and the dynamics are those of
+    the cell "influence" (`tf_rnn.cells.InfluenceCell`), the only one that suits the task. Its parameter
+    acts on the first unit at once in one direction, and later, from further along the chain, more
+    strongly in the other:
 
         unit      1  2  3  ...  10 | 11  ...  23
         theta     +  +  +        + |  -        -
         acts on unit 1 after       0  2  4  ...         steps
 
-    A gradient truncated after less than 41 steps has the wrong sign, and training diverges.
+    A gradient truncated after fewer than 41 steps has the wrong sign, and training diverges.
 
-    The loss stands at the last step of a block alone, so that a block of n steps truncates after
-    exactly n.
+    Only the last step of a block has a loss, so that a block of n steps truncates after exactly n.
 
     Args:
         length: Steps in an epoch of the split "train".
@@ -37,14 +37,14 @@ class Influence(Task):
     Source: Tallec & Ollivier 2017, section 5.
     """
 
-    name: ClassVar[str] = "influence"
-    input_kind: ClassVar[str] = "none"
-    loss: ClassVar[str] = "squared_error"
-    loss_steps: ClassVar[str] = "last"
-    unit: ClassVar[str] = "squared error"
-    readout: ClassVar[str] = "none"
-    warm_up: ClassVar[int] = 200
-    defaults: ClassVar[Defaults] = Defaults(
+    name = "influence"
+    input_kind = "none"
+    loss = "squared_error"
+    loss_steps = "last"
+    unit = "squared error"
+    readout = "none"
+    warm_up = 200
+    defaults = Defaults(
         batch_size=1,
         optimizer="sgd",
         learning_rate=0.001,
@@ -56,20 +56,25 @@ class Influence(Task):
     )
 
     def __init__(self, length: int = 100_000, valid_length: int = 1_000) -> None:
-        self.length = require_whole("length", length)
-        self.valid_length = require_whole("valid_length", valid_length, at_least=self.warm_up + 1)
+        self._lengths = {
+            "train": require_whole("length", length),
+            "valid": require_whole("valid_length", valid_length, at_least=self.warm_up + 1),
+        }
         self.input_size = 0
         self.num_classes = 1
 
+    def length(self, split: str = "train") -> int:
+        """Returns the number of steps in an epoch of a split."""
+        return self._lengths[require_choice("split", split, self.splits)]
+
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
-        """Returns no inputs, float32 [length, 0], and ones, float32 [length, 1]."""
-        number = self.splits.index(require_choice("split", split, self.splits))
+        """Returns empty inputs, float32 [length, 0], and ones, float32 [length, 1]."""
+        length = self.length(split)
         require_whole("epoch", epoch, at_least=0)
-        length = (self.length, self.valid_length)[number]
         return Stream(np.zeros((length, 0), np.float32), np.ones((length, 1), np.float32))
 
     def baselines(self) -> dict[str, float]:
-        """Returns the loss of a parameter that is 0: the first unit stays at 0, and misses 1 by 1."""
+        """Returns the loss of the parameter 0: the first unit stays at 0, an error of 1."""
         return {"theta 0": 1.0}
 
     def optimum(self) -> float:
@@ -78,4 +83,4 @@ class Influence(Task):
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON."""
-        return {"length": self.length, "valid_length": self.valid_length}
+        return {"length": self.length("train"), "valid_length": self.length("valid")}

@@ -1,4 +1,4 @@
-"""What tasks of language have in common: a text in three splits, each token to be predicted."""
+"""Base class of language tasks: predicting the next token of a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole
 from tf_rnn.tasks.base import Task
-from tf_rnn.tasks.corpus import read_sources
+from tf_rnn.tasks.corpus import read_corpus
 from tf_rnn.tasks.downloads import DOWNLOADS
 from tf_rnn.tasks.stream import Stream
 
@@ -32,31 +32,31 @@ WHOLE = "all"
 class Language(Task):
     """The tokens of a text; the target of each is the next one.
 
-    One text is cut: its beginning is the split "train", then come "valid" and "test". A directory
-    has a file for each split. A split of m tokens of text has m - 1 tokens of the task, which are
-    the same in every epoch.
+    A single text is cut into the splits "train", "valid" and "test", in this order. A directory has a
+    file for each split. A split of m tokens of text has m - 1 tokens of the task, the same in every
+    epoch.
 
     Args:
-        data: See `read_sources`.
-        valid_fraction: The share of tokens in the split "valid", between 0 and 1, neither included;
-            rounded to whole tokens.
-        test_fraction: Likewise for the split "test"; together they are below 1.
-        vocabulary: The tokens that there are, in the order of their class indices, for instance
-            those of a saved model; None to take them from the text. Where they are given, a split may
-            be as short as it likes until it is asked for.
+        data: See `read_corpus`.
+        valid_fraction: The fraction of tokens in the split "valid", above 0 and below 1; rounded to
+            whole tokens.
+        test_fraction: Likewise for the split "test"; the sum of both is below 1.
+        vocabulary: The tokens in the order of their class indices, for instance those of a saved model;
+            None to take them from the text. If a vocabulary is given, a split that is too short is
+            refused only when it is requested.
 
     Attributes:
-        vocabulary_kind: How text becomes tokens.
-        vocabulary: The tokens that there are, a tuple; a token's class index is its place in it.
+        vocabulary_kind: The kind of vocabulary, which splits text into tokens.
+        vocabulary: The tokens, a tuple in the order of their class indices.
         sha256: The SHA-256 of the splits, one after the other, in UTF-8 (without byte order marks),
             in hexadecimal.
 
     Raises:
-        OptionError: A value is not allowed; or the text cannot be had, or leaves fewer than 2 tokens
+        OptionError: A value is not allowed; or the text cannot be read, or leaves fewer than 2 tokens
             in a split.
     """
 
-    splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test")
+    splits = ("train", "valid", "test")
     vocabulary_kind: ClassVar[type[Vocabulary]]
 
     def __init__(
@@ -74,9 +74,11 @@ class Language(Task):
                 f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}",
             )
         self._given = None if vocabulary is None else self.vocabulary_kind(vocabulary)
-        sources = read_sources(data)
-        self._places = [source.place for source in sources]
-        self.data = _spell(data)
+        corpus = read_corpus(data)
+        sources = corpus.sources
+        self._corpus = corpus._replace(sources=())  # the texts are needed no longer
+        self._origins = [source.origin for source in sources]
+        self.data = _as_text(data)
         if len(sources) > 1:
             self._refuse_fractions()
         digest = hashlib.sha256()
@@ -95,7 +97,7 @@ class Language(Task):
 
     @abstractmethod
     def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
-        """Returns the vocabulary of texts, and the class indices of each one's tokens."""
+        """Returns the vocabulary of some texts, and the class indices of each text's tokens."""
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Returns the class indices of a text's tokens; see `Vocabulary.encode`."""
@@ -106,35 +108,53 @@ class Language(Task):
         return self.vocabulary.decode(indices)
 
     def pieces(self, indices: Iterable[int]) -> Iterator[str]:
-        """Returns what `decode` does, token by token; see `Vocabulary.pieces`."""
+        """Returns the parts of the text that `decode` returns, token by token; see `Vocabulary.pieces`."""
         return self.vocabulary.pieces(indices)
 
     @property
     def opening(self) -> int:
-        """The class index to begin a text with; see `Vocabulary.opening`."""
+        """The class index that begins a text; see `Vocabulary.opening`."""
         return self.vocabulary.opening
 
-    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
-        """Returns the tokens of a split but the last, and those but the first.
+    def is_current(self) -> bool:
+        """Returns whether the files of the text are unchanged since they were read."""
+        return self._corpus.is_current()
 
-        The arrays are read-only views; see `Task.stream`. The split "all" is all of them in a row.
+    def length(self, split: str = "train") -> int:
+        """Returns the number of tokens of a split, one fewer than its tokens of text.
+
+        Args:
+            split: One of `splits`, or "all" for the whole text in a row.
+
+        Raises:
+            OptionError: `split` is none of these, or has fewer than 2 tokens of text.
+        """
+        require_choice("split", split, (*self.splits, WHOLE))
+        sizes = {name: len(tokens) for name, tokens in self._tokens.items()}
+        size = sum(sizes.values()) if split == WHOLE else sizes[split]
+        if size < 2:
+            raise self._too_short(split)
+        return size - 1
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns all tokens of a split but the last as inputs, and all but the first as targets.
+
+        The arrays are read-only; see `Task.stream`. The split "all" is the whole text in a row.
 
         Raises:
             OptionError: See `Task.stream`; or the split has fewer than 2 tokens of text.
         """
-        require_choice("split", split, (*self.splits, WHOLE))
+        self.length(split)
         require_whole("epoch", epoch, at_least=0)
         tokens = np.concatenate(list(self._tokens.values())) if split == WHOLE else self._tokens[split]
-        if len(tokens) < 2:
-            raise self._too_short(split)
         return Stream(tokens[:-1], tokens[1:])
 
     def baselines(self) -> dict[str, float]:
-        """Returns the held-out losses, nats, of two predictors that do not look back.
+        """Returns the held-out losses, in nats, of two predictors that do not look back.
 
-        "uniform" gives each of the V tokens of the vocabulary 1 / V, which costs ln V. "unigram"
-        gives token c its frequency in the split "train", with one added to each count so that none
-        is 0: (count(c) + 1) / (m + V) for m tokens. The losses are those of the split "valid".
+        "uniform" gives each of the V tokens of the vocabulary the probability 1 / V, a loss of ln V.
+        "unigram" gives token c its frequency in the split "train", with one added to each count so
+        that none is 0: (count(c) + 1) / (m + V) for m tokens. The losses are those on the split "valid".
         """
         size = len(self.vocabulary)
         counts = np.bincount(self._tokens["train"], minlength=size) + 1.0
@@ -143,14 +163,14 @@ class Language(Task):
         return {"uniform": math.log(size), "unigram": float(unigram)}
 
     def summary(self) -> str:
-        """Returns a line that says what was read: tokens of text by split, and different ones."""
+        """Returns one line with the number of tokens of text in each split, and of distinct tokens."""
         sizes = " / ".join(f"{len(tokens):,} {split}" for split, tokens in self._tokens.items())
         return f"{self.name}: {sizes} tokens, {len(self.vocabulary):,} types"
 
     def options(self) -> dict[str, Any]:
-        """Returns the constructor's options, ready for JSON; equal texts have an equal `sha256`.
+        """Returns the constructor's options, ready for JSON; `vocabulary` is None unless it was given.
 
-        `vocabulary` is None unless it was given.
+        Two tasks with the same options have the same data only if their `sha256` are equal.
         """
         return {
             "data": self.data,
@@ -160,7 +180,7 @@ class Language(Task):
         }
 
     def _sizes(self, of_sources: Sequence[NDArray[Any]]) -> list[int]:
-        """Returns how many tokens of text each split has, of arrays of all tokens by source."""
+        """Returns the number of tokens of text in each split, given the tokens of each source."""
         if len(of_sources) > 1:
             return [len(tokens) for tokens in of_sources]
         total = len(of_sources[0])
@@ -177,23 +197,23 @@ class Language(Task):
         return dict(zip(self.splits, np.split(of_sources[0], borders), strict=True))
 
     def _too_short(self, split: str) -> OptionError:
-        """The error of a text that has fewer than 2 tokens for a split."""
+        """Returns the error for a text that leaves fewer than 2 tokens for a split."""
         sizes = {name: len(tokens) for name, tokens in self._tokens.items()}
         short = f"must hold at least 2 {self.token}s, but"
         if split == WHOLE:
-            return OptionError("data", f"{short} {self._places[0]} holds {sum(sizes.values())}")
-        if len(self._places) > 1:
+            return OptionError("data", f"{short} {self._origins[0]} holds {sum(sizes.values())}")
+        if len(self._origins) > 1:
             size, at = min((size, at) for at, size in enumerate(sizes.values()))
-            return OptionError("data", f"{short} {self._places[at]} holds {size}")
+            return OptionError("data", f"{short} {self._origins[at]} holds {size}")
         train, valid, test = (f"{size} for {name!r}" for name, size in sizes.items())
         return OptionError(
             "data",
-            f"must leave at least 2 {self.token}s for each split, but {self._places[0]} leaves {train}, "
+            f"must leave at least 2 {self.token}s for each split, but {self._origins[0]} leaves {train}, "
             f"{valid} and {test} (valid_fraction {self.valid_fraction}, test_fraction {self.test_fraction})",
         )
 
     def _refuse_fractions(self) -> None:
-        """Raises OptionError if one was given that means nothing."""
+        """Raises OptionError if a fraction was given, which has no effect on three files."""
         kind = repr(self.data) if self.data in DOWNLOADS else "a directory"
         for option, usual in (("valid_fraction", VALID_FRACTION), ("test_fraction", TEST_FRACTION)):
             given = getattr(self, option)
@@ -208,13 +228,13 @@ def _encode(sources: Sequence[Source], vocabulary: Vocabulary) -> list[NDArray[n
         try:
             of_sources.append(vocabulary.encode(source.text))
         except OptionError as error:
-            raise OptionError("data", f"{error.problem} of {source.place}") from error
+            raise OptionError("data", f"{error.problem} of {source.origin}") from error
     return of_sources
 
 
-def _spell(data: str | os.PathLike[str] | None) -> str | None:
-    """Returns what was read as text that means the same: a path stays a path."""
+def _as_text(data: str | os.PathLike[str] | None) -> str | None:
+    """Returns the option `data` as text with the same meaning: the path `ptb` becomes `./ptb`."""
     if data is None:
         return None
-    spelt = os.fspath(data)
-    return spelt if isinstance(data, str) or spelt not in DOWNLOADS else f".{os.sep}{spelt}"
+    text = os.fspath(data)
+    return text if isinstance(data, str) or text not in DOWNLOADS else f".{os.sep}{text}"

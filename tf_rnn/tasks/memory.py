@@ -1,4 +1,4 @@
-"""One symbol seen a number of steps ago: how long does a network remember?"""
+"""Recall of one symbol after a number of steps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Memory(Generated):
-    """Examples of one symbol and `lag` distractors, at whose end the symbol is to be told.
+    """Examples of one symbol and `lag` distractors; the target at the end is the symbol.
 
-    The symbol is one of V = `num_symbols`, each as likely. The distractors are drawn from V classes
-    of their own, V to 2V - 1: they say nothing, but a network has to keep the symbol from them. The
-    last step of an example alone has a target. Examples follow one another in the stream. With V = 8
-    and a lag of 4:
+    The symbol is one of V = `num_symbols`, each with equal probability. The distractors are drawn from
+    V further classes, V to 2V - 1: they carry no information, but a network has to protect the symbol
+    from them. Only the last step of an example has a target. Examples follow one another in the stream.
+    With V = 8 and a lag of 4:
 
         time      0   1   2   3   4  |  5   6   7   8   9
         inputs    5  11   8  14  11  |  3   9  15  12   8
@@ -35,23 +35,23 @@ class Memory(Generated):
     The loss is the mean over the steps that have a target.
 
     Args:
-        lag: The distance in time, at least 1.
+        lag: The number of steps from the symbol to the target, at least 1.
         num_symbols: The number of symbols V, at least 2; they are the classes 0 to V - 1.
-        seed: The number from which all data follow, at least 0.
-        length: Tokens in an epoch of the split "train", at least `lag` + 1. What is more than whole
-            examples is left out.
+        seed: The seed of all data, at least 0.
+        length: Tokens in an epoch of the split "train", at least `lag` + 1; rounded down to whole
+            examples.
         valid_length: Tokens in the split "valid", likewise.
 
     Raises:
         OptionError: A value is not allowed.
 
-    Source: the latch problem of Bengio, Simard & Frasconi 1994, section II, with symbols for signs and
-    distractors for noise.
+    Source: the latch problem of Bengio, Simard & Frasconi 1994, section II, with symbols instead of signs
+    and distractors instead of noise.
     """
 
-    name: ClassVar[str] = "memory"
-    loss_steps: ClassVar[str] = "marked"
-    defaults: ClassVar[Defaults] = Defaults(
+    name = "memory"
+    loss_steps = "marked"
+    defaults = Defaults(
         batch_size=50,
         optimizer="adam",
         learning_rate=0.005,
@@ -76,13 +76,13 @@ class Memory(Generated):
         self.lag = require_whole("lag", lag)
         self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2)
         self.lags = (self.lag,)
-        self.distance = self.lag
+        self.max_lag = self.lag
         self.input_size = 2 * self.num_symbols
         self.num_classes = self.num_symbols
         super().__init__(seed, length, valid_length, period=self.lag + 1)
 
     def draw(self, rng: np.random.Generator, length: int) -> Stream:
-        """Draws examples, int32 `[length]` both; targets are -1 but at an example's end."""
+        """Draws examples, both int32 `[length]`; targets are -1 except at the end of an example."""
         count = length // self.period
         symbols = rng.integers(0, self.num_symbols, size=count, dtype=np.int32)
         shape = (count, self.period)
@@ -92,31 +92,31 @@ class Memory(Generated):
         return Stream(inputs.ravel(), targets.ravel())
 
     def baselines(self) -> dict[str, float]:
-        """Returns the loss, ln V nats, of 1 / V for every symbol: nothing is remembered."""
+        """Returns the loss of predicting 1 / V for every symbol, remembering nothing: ln V nats."""
         return {"memoryless": math.log(self.num_symbols)}
 
     def optimum(self) -> float:
-        """Returns 0: who remembers the symbol can be sure."""
+        """Returns 0: the symbol determines the target."""
         return 0.0
 
     def floor(self, num_steps: int) -> float:
         """Returns the lowest expected loss if the state is reset to zero before each block.
 
         The symbol of example i, which begins at step i (lag + 1) of a row, is known at the example's
-        end if no block begins in between; else it costs ln V:
+        end if no block begins in between; otherwise the loss is ln V:
 
-            F(n) = ln V * share of i for which (i (lag + 1) mod n) + lag >= n
+            F(n) = ln V * fraction of i for which (i (lag + 1) mod n) + lag >= n
 
-        which repeats after n examples.
+        The pattern repeats after n examples.
 
         Args:
             num_steps: The width n of a block; rows begin with an example and a block.
 
         Returns:
-            Nats per step that has a target.
+            The loss in nats per step that has a target.
 
         Raises:
-            OptionError: `num_steps` is no whole number above 0.
+            OptionError: `num_steps` is not a whole number above 0.
         """
         num_steps = require_whole("num_steps", num_steps)
         starts = np.arange(num_steps, dtype=np.int64) * (self.period % num_steps) % num_steps
@@ -127,28 +127,28 @@ class Memory(Generated):
         inputs: NDArray[np.int32],
         predictions: NDArray[np.floating[Any]],
     ) -> dict[int, float]:
-        """Returns by how much the probability of symbol 1 rises if it was the symbol to remember.
+        """Returns how much more probable symbol 1 is predicted to be where it was the symbol to remember.
 
-        The rise is the difference of the mean predictions P(Y_t = 1) at the ends of examples with
-        symbol 1 and with another; in the task it is 1. Symbol 1 stands for all of them.
+        The score is the difference of the mean predictions P(Y_t = 1) at the ends of examples with
+        symbol 1 and with another symbol; for the true probabilities it is 1. Only symbol 1 is examined.
 
         Args:
-            inputs: What was fed, `[batch_size, length]`, rows beginning with an example.
+            inputs: The inputs, `[batch_size, length]`, rows beginning with an example.
             predictions: The predicted probabilities of symbol 1, P(Y_t = 1), `[batch_size, length]`.
 
         Returns:
             The score by lag: 1 learnt, 0 not at all. Empty if there is no whole example of symbol 1,
-            or none of another.
+            or none of another symbol.
 
         Raises:
             OptionError: `inputs` is not two-dimensional, or `predictions` has another shape.
         """
         require_predictions(inputs, predictions)
-        told = predictions[:, self.lag :: self.period].astype(np.float64)
-        is_one = inputs[:, :: self.period][:, : told.shape[1]] == 1
+        recalled = predictions[:, self.lag :: self.period].astype(np.float64)
+        is_one = inputs[:, :: self.period][:, : recalled.shape[1]] == 1
         if is_one.all() or not is_one.any():
             return {}
-        return {self.lag: float(told[is_one].mean() - told[~is_one].mean())}
+        return {self.lag: float(recalled[is_one].mean() - recalled[~is_one].mean())}
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON."""

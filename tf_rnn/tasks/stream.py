@@ -1,8 +1,10 @@
-"""A stretch of tokens in time, and how it is cut into the rows and blocks that a graph is fed."""
+"""Streams of inputs and targets over time, cut into the rows and blocks that a graph is fed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from tf_rnn.options import OptionError, require_whole
 
@@ -13,60 +15,147 @@ if TYPE_CHECKING:
 
 
 class Stream(NamedTuple):
-    """Inputs, and the targets that belong to them; time is the first axis.
+    """Inputs and their targets; time is the first axis.
 
-    Cut in rows, every array has one more axis in front: `[batch_size, length]` in place of
-    `[length]`. It unpacks: `for inputs, targets in task.blocks(batch_size=200, num_steps=10)`.
+    Cut into rows, every array has one more axis in front: `[batch_size, length, ...]` instead of
+    `[length, ...]`. A stream unpacks: `for inputs, targets in task.blocks(batch_size=200, num_steps=10)`.
 
     Attributes:
         inputs: int32 class indices `[length]`, or float32 values `[length, input_size]`.
         targets: int32 class indices `[length]`, or float32 values `[length, num_classes]`;
-            `targets[t]` is to be predicted at time `t`. Of a step without a target, -1 or nan.
+            `targets[t]` is to be predicted at time `t`. A step without a target has -1 or nan.
     """
 
     inputs: NDArray[Any]
     targets: NDArray[Any]
 
+    def steps(self, start: int, stop: int) -> Stream:
+        """Returns some steps of rows.
 
-def cut_rows(stream: Stream, batch_size: int, *, period: int = 1, source: str = "the stream") -> Stream:
-    """Cuts a stream into contiguous rows, which a graph reads side by side.
+        Args:
+            start: The first step, at least 0.
+            stop: The step after the last one, above `start`. It may lie beyond the end of the rows; the
+                last step is repeated there.
 
-    With `row_length`, the largest multiple of `period` up to `length / batch_size`, row r holds the
-    times `r * row_length` to `(r + 1) * row_length - 1`, and so begins where an example does. What
-    stands after the last row is dropped.
+        Returns:
+            Inputs and targets `[batch_size, stop - start, ...]`; views where nothing is repeated.
+        """
+        length = self.targets.shape[1]
+        if stop <= length:
+            return Stream(self.inputs[:, start:stop], self.targets[:, start:stop])
+        times = np.minimum(np.arange(start, stop), length - 1)
+        return Stream(self.inputs[:, times], self.targets[:, times])
+
+
+def require_stream(
+    stream: Any, *, input_size: int | None, target_size: int | None, source: str = "the stream"
+) -> Stream:
+    """Returns what a task's `stream` returned, or raises OptionError unless it has the form it should have.
 
     Args:
-        stream: Arrays whose first axis is time.
-        batch_size: The number of rows, from 1 to `length // period`.
-        period: The length of the examples of which the stream is made, the first at its beginning;
-            1 if it is not made of examples.
-        source: What the error message calls the stream.
-
-    Returns:
-        Views of the stream: inputs `[batch_size, row_length(, input_size)]` and targets
-        `[batch_size, row_length(, num_classes)]`.
+        stream: What was returned.
+        input_size: The number of real values per step, or None for class indices.
+        target_size: The number of real targets per step, or None for class indices.
+        source: The name of the stream in the error message.
 
     Raises:
-        OptionError: `batch_size` or `period` is no whole number above 0, or there are fewer
-            examples than rows.
+        OptionError: For `stream`, unless it is a `Stream` of two NumPy arrays of one length, of the kinds
+            and shapes that the sizes ask for. The values are not looked at.
+    """
+    problem = _problem(stream, (input_size, target_size))
+    if problem:
+        raise OptionError("stream", f"must return {problem} ({source})")
+    checked: Stream = stream
+    return checked
+
+
+def _problem(stream: Any, sizes: tuple[int | None, int | None]) -> str | None:
+    if not isinstance(stream, Stream) or not all(isinstance(array, np.ndarray) for array in stream):
+        return f"a Stream of two NumPy arrays, got {_kind(stream)}"
+    for part, array, size in zip(Stream._fields, stream, sizes, strict=True):
+        if array.ndim == 0 or array.shape[1:] != (() if size is None else (size,)):
+            form = "[length]" if size is None else f"[length, {size}]"
+            return f"{part} of shape {form}, got {list(array.shape)}"
+        if array.dtype.kind not in ("iu" if size is None else "iuf"):
+            return f"{part} that are {'whole' if size is None else 'real'} numbers, got dtype {array.dtype}"
+    if len(stream.inputs) != len(stream.targets):
+        return f"inputs and targets of one length, got {len(stream.inputs)} and {len(stream.targets)}"
+    return None
+
+
+def _kind(value: Any) -> str:
+    """Returns the type of a value, and for a tuple those of its parts."""
+    parts = [type(part).__name__ for part in value] if isinstance(value, tuple) else []
+    return type(value).__name__ + (f" of {', '.join(parts)}" if parts else "")
+
+
+def require_row_length(length: int, batch_size: int, *, period: int = 1, source: str = "the stream") -> int:
+    """Returns the length of the rows into which `cut_rows` cuts a stream of `length` tokens.
+
+    Raises:
+        OptionError: See `cut_rows`.
     """
     batch_size = require_whole("batch_size", batch_size)
     period = require_whole("period", period)
-    examples = len(stream.targets) // period
+    examples = length // period
     if batch_size > examples:
         what = "tokens" if period == 1 else f"examples of {period} steps"
         raise OptionError(
             "batch_size",
             f"must be at most {examples} for the {examples} {what} of {source}, got {batch_size}",
         )
-    row_length = examples // batch_size * period
+    return examples // batch_size * period
+
+
+def require_width(
+    num_steps: int, length: int, batch_size: int, *, period: int = 1, source: str = "the stream"
+) -> int:
+    """Returns the width of the blocks into which `cut_blocks` cuts a stream of `length` tokens.
+
+    Raises:
+        OptionError: See `cut_blocks`.
+    """
+    row_length = require_row_length(length, batch_size, period=period, source=source)
+    num_steps = require_whole("num_steps", num_steps)
+    if num_steps > row_length:
+        raise OptionError(
+            "num_steps",
+            f"must be at most {row_length} (the {length} tokens of {source} "
+            f"cut into {batch_size} rows{'' if period == 1 else ' of whole examples'}), got {num_steps}",
+        )
+    return num_steps
+
+
+def cut_rows(stream: Stream, batch_size: int, *, period: int = 1, source: str = "the stream") -> Stream:
+    """Cuts a stream into contiguous rows, which a graph reads side by side.
+
+    With `row_length` the largest multiple of `period` up to `length / batch_size`, row r holds the
+    times `r * row_length` to `(r + 1) * row_length - 1`, so every row begins with an example. Tokens
+    after the last row are dropped.
+
+    Args:
+        stream: Arrays whose first axis is time.
+        batch_size: The number of rows, from 1 to `length // period`.
+        period: The length of the examples that make up the stream, the first at its beginning; 1 if
+            it is not made of examples.
+        source: The name of the stream in error messages.
+
+    Returns:
+        Views of the stream: inputs `[batch_size, row_length(, input_size)]` and targets
+        `[batch_size, row_length(, num_classes)]`.
+
+    Raises:
+        OptionError: `batch_size` or `period` is not a whole number above 0, or there are fewer
+            examples than rows.
+    """
+    row_length = require_row_length(len(stream.targets), batch_size, period=period, source=source)
     return Stream(_fold(stream.inputs, batch_size, row_length), _fold(stream.targets, batch_size, row_length))
 
 
 def cut_blocks(
     stream: Stream, batch_size: int, num_steps: int, *, period: int = 1, source: str = "the stream"
 ) -> Iterator[Stream]:
-    """Cuts a stream into blocks, of which each continues the rows of the one before.
+    """Cuts a stream into blocks, each of which continues the rows of the previous one.
 
     For 14 tokens, `batch_size=2` and `num_steps=3` (a dot is a token that is dropped):
 
@@ -80,7 +169,7 @@ def cut_blocks(
         num_steps: The width of a block, from 1 to the length of a row; it need not be a multiple of
             `period`.
         period: The length of an example, as for `cut_rows`.
-        source: What the error messages call the stream.
+        source: The name of the stream in error messages.
 
     Returns:
         An iterator over views of the stream: inputs `[batch_size, num_steps(, input_size)]` and
@@ -88,21 +177,12 @@ def cut_blocks(
 
     Raises:
         OptionError: At the call, not at the first block: `batch_size`, `num_steps` or `period` is
-            no whole number above 0, or the stream is too short for it.
+            not a whole number above 0, or the stream is too short for it.
     """
+    num_steps = require_width(num_steps, len(stream.targets), batch_size, period=period, source=source)
     rows = cut_rows(stream, batch_size, period=period, source=source)
-    num_steps = require_whole("num_steps", num_steps)
-    row_length = rows.targets.shape[1]
-    if num_steps > row_length:
-        raise OptionError(
-            "num_steps",
-            f"must be at most {row_length} (the {len(stream.targets)} tokens of {source} "
-            f"cut into {batch_size} rows{'' if period == 1 else ' of whole examples'}), got {num_steps}",
-        )
-    return (
-        Stream(rows.inputs[:, start : start + num_steps], rows.targets[:, start : start + num_steps])
-        for start in range(0, row_length - num_steps + 1, num_steps)
-    )
+    last = rows.targets.shape[1] - num_steps
+    return (rows.steps(start, start + num_steps) for start in range(0, last + 1, num_steps))
 
 
 def _fold(array: NDArray[Any], batch_size: int, row_length: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Text, character by character: each is to be predicted from those before it."""
+"""Text by characters: predicting each from those before it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class Text(Language):
         text       T  h  e     c  a  t          inputs    T  h  e     c  a
         time       0  1  2  3  4  5  6          targets   h  e     c  a  t
 
-    The vocabulary is made of the distinct characters of the whole text, sorted by code point.
+    The vocabulary consists of the distinct characters of the whole text, sorted by code point.
 
     Args:
-        data: The path of a UTF-8 text file; or of a directory with `train.txt`, `valid.txt` and
-            `test.txt`; or "shakespeare" or "ptb", which are downloaded; or None for the documentation
-            that is in every Python. See `read_sources`.
-        valid_fraction: The share of characters in the split "valid"; see `Language`.
-        test_fraction: The share of characters in the split "test".
-        vocabulary: The characters that there are, in the order of their class indices.
+        data: The path of a UTF-8 text file, or of a directory with `train.txt`, `valid.txt` and
+            `test.txt`; "shakespeare" or "ptb", which are downloaded; or None for the documentation
+            that comes with Python. See `read_corpus`.
+        valid_fraction: The fraction of characters in the split "valid"; see `Language`.
+        test_fraction: The fraction of characters in the split "test".
+        vocabulary: The characters in the order of their class indices; None to take them from the text.
 
     Raises:
-        OptionError: See `Language`; and where a vocabulary is given, the text has another character.
+        OptionError: See `Language`; or the text has a character that is not in the given vocabulary.
     """
 
-    name: ClassVar[str] = "text"
-    token: ClassVar[str] = CharacterVocabulary.token
+    name = "text"
+    token = CharacterVocabulary.token
     vocabulary_kind: ClassVar[type[Vocabulary]] = CharacterVocabulary
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         batch_size=50,
         optimizer="adam",
         learning_rate=0.002,

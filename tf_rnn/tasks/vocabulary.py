@@ -1,4 +1,4 @@
-"""The tokens that there are, and how text becomes class indices and these become text again."""
+"""Vocabularies: text to class indices and back."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ END_OF_LINE = "<eos>"
 
 
 class Vocabulary(tuple[str, ...]):
-    """The tokens that there are; a token's class index is its place among them.
+    """The tokens of a text; a token's class index is its position in the vocabulary.
 
     Args:
         tokens: In the order of their class indices.
 
     Attributes:
-        token: What a person calls a token.
+        token: The word for a token.
         newline: The token that ends a line.
 
     Raises:
-        OptionError: For the option `vocabulary`, if something is no token, or is there twice.
+        OptionError: For the option `vocabulary`, if something is not a token, or occurs twice.
     """
 
     token: ClassVar[str]
@@ -52,40 +52,41 @@ class Vocabulary(tuple[str, ...]):
             seen.add(token)
         return vocabulary
 
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[str, ...]]]:
+        """Pickles the tokens alone; tables are made again from them."""
+        return type(self), (tuple(self),)
+
     @abstractmethod
     def encode(self, text: str) -> NDArray[np.int32]:
         """Returns the class indices of a text's tokens, in order.
 
         Raises:
-            OptionError: For the option `text`, if a token has none.
+            OptionError: For the option `text`, if a token is not in the vocabulary.
         """
 
     @abstractmethod
     def pieces(self, indices: Iterable[int]) -> Iterator[str]:
-        """Returns, one by one, what each token adds to the text that `decode` returns.
+        """Returns the part that each token adds to the text that `decode` returns, one by one.
 
         Raises:
-            OptionError: See `decode`; when it comes to that index.
+            OptionError: See `decode`; when the iteration reaches the index.
         """
 
     def decode(self, indices: Iterable[int]) -> str:
         """Returns the text whose tokens have these class indices, in order.
 
         Raises:
-            OptionError: For the option `indices`, if one is below 0 or is that of no token.
+            OptionError: For the option `indices`, if one is not the class index of a token.
         """
         return "".join(self.pieces(indices))
 
     @property
     def opening(self) -> int:
-        """The class index to begin a text with where there is nothing to continue.
-
-        That of a newline, if there is one; else 0.
-        """
+        """The class index that begins a text: that of the newline, if there is one, else 0."""
         return self.index(self.newline) if self.newline in self else 0
 
     def _named(self, indices: Iterable[int]) -> Iterator[str]:
-        """Returns the tokens of class indices, or raises OptionError as `decode` says."""
+        """Returns the tokens of class indices; see `decode`."""
         for index in indices:
             if not 0 <= index < len(self):
                 raise OptionError("indices", f"must be from 0 to {len(self) - 1}, got {index}")
@@ -94,7 +95,7 @@ class Vocabulary(tuple[str, ...]):
     @staticmethod
     @abstractmethod
     def _is_token(text: str) -> bool:
-        """Returns whether a text is one token."""
+        """Returns whether a text is a single token."""
 
 
 class CharacterVocabulary(Vocabulary):
@@ -142,10 +143,10 @@ class CharacterVocabulary(Vocabulary):
 
 
 class WordVocabulary(Vocabulary):
-    """Words, `<unk>` among them, which stands for every word that is not; see `Vocabulary`.
+    """Words, including `<unk>` for every word that is not in the vocabulary; see `Vocabulary`.
 
     Raises:
-        OptionError: Also where `<unk>` is missing.
+        OptionError: See `Vocabulary`; or `<unk>` is missing.
     """
 
     token: ClassVar[str] = "word"
@@ -166,9 +167,9 @@ class WordVocabulary(Vocabulary):
         return np.fromiter((self._class_by_word.get(word, unknown) for word in words), np.int32)
 
     def pieces(self, indices: Iterable[int]) -> Iterator[str]:
-        """Returns the words one by one, each after a blank unless it begins a line; a newline for `<eos>`.
+        """Returns the words one by one, each after a blank, except at the start of a line; see `Vocabulary`.
 
-        See `Vocabulary.pieces`.
+        `<eos>` becomes a newline.
         """
         begins_line = True
         for word in self._named(indices):
@@ -184,7 +185,7 @@ class WordVocabulary(Vocabulary):
 
 
 def split_words(text: str) -> Iterator[str]:
-    """Returns the words of a text in order: what stands between blanks, and `<eos>` for every newline."""
+    """Returns the words of a text in order, separated by white space, with `<eos>` for every newline."""
     lines = text.replace("\n", f" {END_OF_LINE} \n").split("\n")
     return itertools.chain.from_iterable(map(str.split, lines))
 

@@ -1,4 +1,4 @@
-"""Text, word by word: each is to be predicted from those before it."""
+"""Text by words: predicting each from those before it."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ class Words(Language):
         inputs   the  cat  sat    <eos>  the  end
         targets  cat  sat  <eos>  the    end  <eos>
 
-    Words are what stands between blanks, as it is written: "The", "the" and "the," are three words. A
-    newline is the word `<eos>`.
+    Words are separated by white space and otherwise unchanged: "The", "the" and "the," are three words.
+    A newline is the word `<eos>`.
 
-    The vocabulary is made of the most frequent words of the split "train" (of words as frequent as
-    each other, the first in order of code points), and of `<unk>` and `<eos>`, which are always among
-    them. Every other word becomes `<unk>`. Class indices are in the order of frequency, the most
-    frequent word first; `<unk>` counts with all that it stands for.
+    The vocabulary consists of the most frequent words of the split "train" (ties go to the first in order
+    of code points), always including `<unk>` and `<eos>`. Every other word becomes `<unk>`. Class indices
+    are in the order of frequency, the most frequent word first; the frequency of `<unk>` is that of all
+    words it replaces.
 
     Args:
-        data: The path of a UTF-8 text file; or of a directory with `train.txt`, `valid.txt` and
-            `test.txt`; or "shakespeare" or "ptb", which are downloaded; or None for the documentation
-            that is in every Python. See `read_sources`.
-        valid_fraction: The share of words in the split "valid"; see `Language`.
-        test_fraction: The share of words in the split "test".
-        vocabulary: The words that there are, in the order of their class indices, `<unk>` among them.
-        vocabulary_size: The largest number of words in the vocabulary, at least 2. Where the
-            vocabulary is given it means nothing.
+        data: The path of a UTF-8 text file, or of a directory with `train.txt`, `valid.txt` and
+            `test.txt`; "shakespeare" or "ptb", which are downloaded; or None for the documentation
+            that comes with Python. See `read_corpus`.
+        valid_fraction: The fraction of words in the split "valid"; see `Language`.
+        test_fraction: The fraction of words in the split "test".
+        vocabulary: The words in the order of their class indices, including `<unk>`; None to take them
+            from the text.
+        vocabulary_size: The largest number of words in the vocabulary, at least 2. It has no effect if a
+            vocabulary is given.
 
     Raises:
         OptionError: See `Language`.
@@ -53,10 +54,10 @@ class Words(Language):
     Source: the form in which Mikolov et al. 2010 and Zaremba et al. 2014 read the Penn Treebank.
     """
 
-    name: ClassVar[str] = "words"
-    token: ClassVar[str] = WordVocabulary.token
+    name = "words"
+    token = WordVocabulary.token
     vocabulary_kind: ClassVar[type[Vocabulary]] = WordVocabulary
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         batch_size=20,
         optimizer="adam",
         learning_rate=0.002,
@@ -99,18 +100,18 @@ class Words(Language):
 
 
 def choose_vocabulary(counts: Mapping[str, int], size: int) -> WordVocabulary:
-    """Returns the most frequent words, `<unk>` and `<eos>` among them, in the order of frequency.
+    """Returns the most frequent words, including `<unk>` and `<eos>`, in the order of frequency.
 
     Args:
-        counts: How often each word occurs; words that do not are left out.
-        size: How many words to return at most, at least 2.
+        counts: How often each word occurs; words that occur 0 times are left out.
+        size: The largest number of words to return, at least 2.
 
     Returns:
-        The words, the most frequent first, those as frequent as each other in order of code points.
-        `<unk>` counts with all the words that are not returned.
+        The words, the most frequent first; ties are in order of code points. The frequency of `<unk>`
+        is that of all words that are not returned.
     """
-    others = [word for word, count in counts.items() if count > 0 and word not in {UNKNOWN, END_OF_LINE}]
-    kept = sorted(others, key=lambda word: (-counts[word], word))[: size - 2]
+    found = [word for word, count in counts.items() if count > 0 and word not in {UNKNOWN, END_OF_LINE}]
+    kept = sorted(found, key=lambda word: (-counts[word], word))[: size - 2]
     frequencies = {word: counts.get(word, 0) for word in [*kept, END_OF_LINE]}
     frequencies[UNKNOWN] = sum(counts.values()) - sum(frequencies.values())
     return WordVocabulary(sorted(frequencies, key=lambda word: (-frequencies[word], word)))

@@ -1,4 +1,4 @@
-"""How long to train, in whichever unit the user counts."""
+"""The length of training, in the unit of the user's choice."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Budget:
     """An amount of training.
 
     Attributes:
-        kind: "epochs", "tokens" (examples times steps), "updates" (runs of the training step) or
-            "seconds" (of training, evaluation not counted).
-        amount: How many, above 0.
+        kind: "epochs", "tokens" (rows times time steps), "updates" (training steps) or "seconds" (of
+            training, without evaluations).
+        amount: The number of these, above 0.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -28,10 +28,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         require_choice("budget", self.kind, BUDGETS)
-        require_positive(self.kind, self.amount)
+        object.__setattr__(self, "amount", require_positive(self.kind, self.amount))
 
     def updates(self, tokens_per_update: int, updates_per_epoch: int) -> float:
-        """The updates that the budget pays for, rounded down but at least 1; inf for "seconds"."""
+        """The number of updates, rounded down but at least 1; inf for "seconds"."""
         counts = {
             "epochs": self.amount * updates_per_epoch,
             "tokens": self.amount / tokens_per_update,
@@ -43,5 +43,5 @@ class Budget:
 
     @property
     def seconds(self) -> float:
-        """The seconds that the budget pays for; inf for the other kinds."""
+        """The number of seconds; inf for other kinds."""
         return self.amount if self.kind == "seconds" else math.inf

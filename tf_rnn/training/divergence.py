@@ -1,7 +1,8 @@
-"""What a run that diverges says, and what it knows of where its gradient came from."""
+"""Divergence: the error, and from which lag the gradient was largest."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,22 +10,24 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.session import assign
-from tf_rnn.training.windows import GradientProbe
+from tf_rnn.training.probe import GradientProbe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Task
-    from tf_rnn.training.session_loop import Place
+    from tf_rnn.training.state import StreamPosition
 
 
 class LargestLag(NamedTuple):
-    """From how far back the gradient was largest.
+    """The lag from which the gradient was largest.
 
     Attributes:
-        lag: How far; the first whose gradient is no finite number, if there is one.
-        norm: The mean norm of dL_t / dS_{t-lag}.
-        norm_at_0: That of dL_t / dS_t.
-        update: After which update the weights were what this was measured with.
+        lag: The lag; the first whose gradient is not finite, if there is one.
+        norm: Mean norm of dL_t / dS_{t-lag}.
+        norm_at_0: Mean norm of dL_t / dS_t.
+        update: The update after which the weights were those it was measured with.
     """
 
     lag: int
@@ -34,15 +37,15 @@ class LargestLag(NamedTuple):
 
 
 class DivergedError(FloatingPointError):
-    """The loss, its gradient, or, where both of these are, a weight is no longer a finite number.
+    """The loss, its gradient or a weight is no longer finite.
 
     Attributes:
-        loss: What the loss is.
-        update: The update, counted from 1, where it was noticed; 0 for before any.
-        epoch: Its epoch.
-        largest_norm: The largest norm of the gradient, before clipping, up to then.
-        gradient_norm: The norm of this update's gradient.
-        lag: From how far back the gradient was largest when that was last to be seen; or None.
+        loss: The loss.
+        update: The update, counted from 1, at which it was noticed; 0 for before any.
+        epoch: The epoch.
+        largest_norm: Largest gradient norm, before clipping, up to then.
+        gradient_norm: Norm of this update's gradient.
+        lag: The lag from which the gradient was largest with the last good weights, if known.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class DivergedError(FloatingPointError):
         self.gradient_norm, self.lag = gradient_norm, lag
 
     def with_lag(self, lag: LargestLag | None) -> DivergedError:
-        """The same error that knows more."""
+        """The same error with the lag."""
         return DivergedError(self.loss, self.update, self.epoch, self.largest_norm, self.gradient_norm, lag)
 
     def __str__(self) -> str:
@@ -72,7 +75,7 @@ class DivergedError(FloatingPointError):
         elif not math.isfinite(self.gradient_norm):
             what = f"the gradient's norm is {self.gradient_norm}, of a loss of {self.loss:.4g}, {when}"
         else:
-            what = f"a weight is no finite number any more {when}{grew}"
+            what = f"a weight is no longer finite {when}{grew}"
         return f"{what}{self._where}; limit the gradient's norm with clip_norm, or lower learning_rate"
 
     @property
@@ -88,10 +91,10 @@ class DivergedError(FloatingPointError):
 
 
 class LastGood:
-    """The weights that were good when a run was last evaluated, to look at when it has diverged.
+    """The weights at the last evaluation, to measure the gradient with after divergence.
 
     Args:
-        graph: That is trained.
+        graph: The graph being trained.
         session: An open session of it.
     """
 
@@ -100,33 +103,37 @@ class LastGood:
         self._variables = list(graph.variables)
 
     def keep(self, update: int) -> None:
-        """Keeps the present weights, those after an update."""
+        """Keeps the present weights, those after a given update."""
         self._update, self._values = update, self._session.run(self._variables)
 
-    def largest_lag(self, task: Task, place: Place) -> LargestLag | None:
-        """From how far back the gradient was largest with the weights that were kept.
+    def at(self, position: StreamPosition, state: Any) -> None:
+        """Takes the position of the next block and the state at its start."""
+        self._position, self._state = position, state
 
-        Measured on the block where it came to nothing, and from the state there if that is finite. The
-        session has its weights back afterwards.
+    @contextlib.contextmanager
+    def explaining(self, task: Task) -> Iterator[None]:
+        """Adds to a DivergedError the lag from which the gradient was largest."""
+        try:
+            yield
+        except DivergedError as error:
+            raise error.with_lag(self._largest_lag(task)) from None
 
-        Args:
-            task: Whose split "train" was read.
-            place: Where.
+    def _largest_lag(self, task: Task) -> LargestLag | None:
+        """The lag from which the gradient was largest with the weights that were kept.
 
-        Returns:
-            None if the weights are no finite numbers, the rows too short, or there is no gradient.
+        It is measured on the block on which training diverged, from its state if that is finite. The
+        weights of the session are unchanged afterwards. None if the weights are not finite, the rows too
+        short, or the gradient is zero.
         """
         if not _is_finite(self._values):
             return None
         graph, session = self._graph, self._session
-        rows = task.rows(graph.batch_size, "train", place.epoch)
-        start = min(place.start, rows.targets.shape[1] - graph.num_steps)
+        rows = task.rows(graph.batch_size, "train", self._position.epoch)
+        start = min(self._position.start, rows.targets.shape[1] - graph.num_steps)
         if start < 0:
             return None
         block = type(rows)(*(part[:, start : start + graph.num_steps] for part in rows))
-        state = graph.zero_state()
-        if place.state is not None and _is_finite(tf.nest.flatten(place.state)):
-            state = place.state
+        state = self._state if _is_finite(tf.nest.flatten(self._state)) else graph.zero_state()
         spoilt = session.run(self._variables)
         assign(session, self._variables, self._values)
         with np.errstate(over="ignore", invalid="ignore"):

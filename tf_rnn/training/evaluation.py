@@ -1,4 +1,4 @@
-"""The loss on held-out data."""
+"""The loss on validation data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.options import STATES, require_choice
+from tf_rnn.options import STATES, OptionError, require_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,13 +23,13 @@ CARRIED_STEPS = 50
 
 
 class Evaluation(NamedTuple):
-    """What a model does on held-out data.
+    """The performance of a model on a split of a task.
 
     Attributes:
         loss: Mean over all tokens, in nats (or squared units).
-        standard_error: Of that mean, tokens taken as independent.
-        tokens: How many were counted: all of the split that have a loss.
-        dependency_scores: For each lag that the task knows, the effect shown / the true effect.
+        standard_error: Standard error of that mean, as if tokens were independent.
+        tokens: Number of tokens counted: all of the split that have a loss.
+        dependency_scores: For each lag that the task knows, the predicted effect / the true effect.
     """
 
     loss: float
@@ -41,26 +41,27 @@ class Evaluation(NamedTuple):
 class Evaluator:
     """Measures the loss of a graph's variables on one split of a task.
 
-    The split is cut into few long rows that are read in order. With "carry" the state goes from
+    The split is cut into a few long rows that are read in order. With "carry" the state is carried from
     block to block, so that the result does not depend on the width of any graph; with "reset" it is
-    zero at the start of every block of the graph's own width, as it was in training. Every token
-    that has a loss counts, but those that a task wants to warm up with: rows that do not come out even
-    are filled up, and the filling is not counted. Rows begin where an example of the task does.
+    zero at the start of every block of the graph's own width, as in training. Every token that has a
+    loss counts, except the first `task.warm_up`. Rows that do not come out even are padded, and the
+    padding does not count. Rows begin where an example of the task does.
 
     Args:
-        graph: Whose variables; the evaluation gets a forward graph of its own.
-        task: Whose data.
+        graph: The graph whose variables are evaluated, in a forward graph of its own.
+        task: The task.
         state: "carry" or "reset".
         split: "train" or "valid".
 
     Raises:
-        OptionError: If an option is not allowed.
+        OptionError: If an option is not allowed, or the data are not finite.
     """
 
     def __init__(self, graph: UnrolledGraph, task: Task, state: str = "carry", split: str = "valid") -> None:
         self._resets = {"carry": False, "reset": True}[require_choice("state", state, STATES)]
         self._task = task
-        stream = task.stream(split)
+        stream = task.checked_stream(split)
+        require_finite(task, stream, split)
         length = len(stream.targets)
         num_rows = 1 if task.warm_up else min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
         row_length = math.ceil(length / num_rows / task.period) * task.period
@@ -71,15 +72,15 @@ class Evaluator:
         self._row_length = row_length
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
         self._blocks = _filled(stream, num_rows, row_length, num_steps)
-        self._losses = self._graph.once(stacked_losses)
-        self._predictions = self._graph.once(stacked_predictions)
+        self._losses = self._graph.cached(stacked_losses)
+        self._predictions = self._graph.cached(stacked_predictions)
         self._prepared: tuple[Any, Callable[..., Any]] | None = None
 
     def __call__(self, session: Any) -> Evaluation:
-        """Returns the evaluation of the variables' present values."""
+        """Evaluates the present values of the variables."""
         losses, predictions = self._run(session)
         counted = losses.ravel()[: self._length][self._counted]
-        with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged
+        with np.errstate(over="ignore", invalid="ignore"):  # after divergence
             loss, spread = float(counted.mean()), float(counted.std())
         return Evaluation(
             loss=loss,
@@ -89,7 +90,7 @@ class Evaluator:
         )
 
     def _runner(self, session: Any) -> Callable[..., Any]:
-        """Prepared when a session comes first: training evaluates many times in the same."""
+        """Prepared once per session, as training evaluates many times in the same one."""
         if self._prepared is None or self._prepared[0] is not session:
             fetches = [self._losses, self._graph.final_state]
             if self._task.lags:
@@ -130,7 +131,7 @@ def stacked_predictions(graph: UnrolledGraph) -> Any:
 
 
 def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
-    """Which tokens have a loss, booleans [length]."""
+    """Booleans [length], true for the tokens that have a loss."""
     if loss_steps != "marked":
         return np.ones(len(targets), bool)
     if targets.ndim == 1:
@@ -139,7 +140,7 @@ def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
 
 
 def _filled(stream: Stream, num_rows: int, row_length: int, num_steps: int) -> list[Stream]:
-    """Blocks of a stream's rows, filled up with the last token to even lengths."""
+    """Blocks of a stream's rows, padded with the last token to equal lengths."""
     padded_length = math.ceil(row_length / num_steps) * num_steps
 
     def rows(values: np.ndarray) -> np.ndarray:
@@ -154,3 +155,22 @@ def _blocks(rows: Stream, num_steps: int) -> Iterator[Stream]:
     for start in range(0, rows.targets.shape[1], num_steps):
         window = slice(start, start + num_steps)
         yield type(rows)(rows.inputs[:, window], rows.targets[:, window])
+
+
+def require_finite(task: Task, stream: Stream, split: str) -> None:
+    """Raises OptionError unless real inputs and targets are finite; marked targets may be nan.
+
+    Args:
+        task: The task.
+        stream: Tokens [length, ...], or contiguous rows of them, [batch_size, row_length, ...].
+        split: The name of the split.
+    """
+    for name, values in zip(stream._fields, stream, strict=True):
+        if values.dtype.kind != "f" or not values.size:
+            continue
+        may_be_nan = name == "targets" and task.loss_steps == "marked"
+        strange = np.isinf(values) if may_be_nan else ~np.isfinite(values)
+        if strange.any():
+            step, place = np.argwhere(strange.reshape(-1, values.shape[-1]))[0]
+            got = values.reshape(-1, values.shape[-1])[step, place]
+            raise OptionError(name, f"of split {split!r} must be finite, got {got} at step {step}")

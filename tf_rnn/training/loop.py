@@ -1,95 +1,47 @@
-"""`train`: the session loop with evaluation, progress, checkpoints and a schedule."""
+"""`train`, and the loop: next window, learning rate, step, count, evaluate, save, stop."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from tf_rnn._tensorflow import tf
 from tf_rnn.files import SUMMARIES
-from tf_rnn.graph.describe import describe
-from tf_rnn.graph.styles import steps_per_epoch, steps_per_update
-from tf_rnn.options import OptionError, require_whole, shown
-from tf_rnn.tasks import check_rows
+from tf_rnn.graph.naming import weight_names
+from tf_rnn.options import OptionError
 from tf_rnn.training.budget import Budget
-from tf_rnn.training.divergence import DivergedError, LastGood
-from tf_rnn.training.evaluation import Evaluation, Evaluator
-from tf_rnn.training.keeper import FolderKeeper, Keeper, Nothing, kept_config, only_writer, open_keeper
-from tf_rnn.training.meter import Meter
-from tf_rnn.training.progress import Listener, Listeners, ProgressLine
+from tf_rnn.training.callbacks import CallbackList
+from tf_rnn.training.epoch import Epoch
+from tf_rnn.training.evaluation import Evaluator
+from tf_rnn.training.interrupts import Interrupts, SavedInterrupt
+from tf_rnn.training.monitor import Monitor
+from tf_rnn.training.plan import Plan, check, one_budget, run_config
+from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.progress import ProgressLine
+from tf_rnn.training.result import TrainingResult
+from tf_rnn.training.run_folder import RunFolder, new_run, resumed_run, saved_config
 from tf_rnn.training.schedules import Schedule
-from tf_rnn.training.session_loop import Place, Update, session_epochs
-from tf_rnn.training.summaries import Summaries
-from tf_rnn.training.windows import Truncation
+from tf_rnn.training.state import (
+    StreamPosition,
+    TrainingState,
+    read_variables,
+    read_weights,
+)
+from tf_rnn.training.stepper import Stepper
+from tf_rnn.training.tensorboard import TensorBoard
+from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Sequence
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Task
-    from tf_rnn.training.record import CurvePoint
+    from tf_rnn.training.callbacks import Callback
 
-# What a seed fed to TensorFlow may be, from 0.
+# The range of a seed that is fed to TensorFlow, from 0.
 SEEDS = 2**31
-
-
-class TrainingResult(NamedTuple):
-    """What a training run gave.
-
-    Attributes:
-        curve: Evaluations, the first before any update, the last after the last one.
-        evaluation: The last evaluation in full.
-        updates: Runs of the training step.
-        tokens: Examples times steps.
-        seconds: Of training, evaluation not counted.
-        final_state: What the last run left, in the structure of the cell's state.
-        weights: The trained variables by name, NumPy arrays.
-    """
-
-    curve: list[CurvePoint]
-    evaluation: Evaluation
-    updates: int
-    tokens: int
-    seconds: float
-    final_state: Any
-    weights: dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How a graph is trained; see `train` for what each option means.
-
-    Attributes:
-        budget: How long.
-        state: "carry" or "reset".
-        evaluations: How many, or None for one an epoch.
-        truncation: Which errors go back how far.
-        schedule: How the learning rate changes.
-        patience: How many evaluations without a lower loss end the run; None for none.
-        seed: Of what dropout drops.
-    """
-
-    budget: Budget
-    state: str
-    evaluations: int | None
-    truncation: Truncation
-    schedule: Schedule
-    patience: int | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        require_whole("seed", self.seed, at_least=0)
-        for option, kind in (("truncation", Truncation), ("schedule", Schedule)):
-            if not isinstance(getattr(self, option), kind):
-                got = shown(getattr(self, option))
-                raise OptionError(option, f"must be a tf_rnn.{kind.__name__}, got {got}")
-        for option in ("evaluations", "patience"):
-            if getattr(self, option) is not None:
-                require_whole(option, getattr(self, option))
 
 
 def train(
@@ -109,7 +61,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     session: Any = None,
-    listener: Listener | None = None,
+    callbacks: Sequence[Callback] | None = None,
 ) -> TrainingResult:
     """Trains a graph on a task with the session loop of the notes.
 
@@ -121,252 +73,166 @@ def train(
 
     The state starts at zero in every epoch.
 
-    A run that is kept in a folder (`out`) can be stopped at any moment and gone on with (`resume`):
-    losses and weights are those of a run that was not stopped, bit for bit in a session with one
-    thread. A first interrupt ends such a run after the present update, saves it and raises
-    KeyboardInterrupt.
+    A run that is saved in a folder (`out`) can be stopped at any moment and resumed (`resume`): losses
+    and weights are those of an uninterrupted run, bit for bit in a session with one thread. A first
+    interrupt ends such a run after the present update, saves it and raises `SavedInterrupt`, a
+    KeyboardInterrupt; a second one is immediate.
 
     Args:
-        graph: With an optimizer.
-        task: Whose inputs and targets the graph takes.
-        epochs: How long to train, from the very beginning; give this or one of the next three.
-            Default: one epoch, or what a run that is gone on with was begun with.
-        tokens: The same, in examples times steps.
-        updates: The same, in runs of the training step.
-        seconds: The same, in seconds of training, evaluation not counted.
+        graph: A graph with an optimizer.
+        task: The task, whose inputs and targets the graph takes.
+        epochs: Total length of training, counted from the start of the run; this or one of the next
+            three. Default: one epoch, or the length that a resumed run was started with.
+        tokens: The same, in rows times time steps.
+        updates: The same, in training steps.
+        seconds: The same, in seconds of training, without evaluations.
         state: "carry" feeds the final state of each block to the next; "reset" feeds zero.
-        evaluations: How many times to evaluate on held-out data, evenly spread, at most once an
-            update, the last at the end; None for the end of each epoch and the very end.
-        truncation: Which errors go back how far, `Truncation("sliding", stride=1)` say; None for
-            blocks.
-        schedule: How the learning rate changes; None for not at all.
-        patience: Ends the run when the held-out loss has not become lower for so many evaluations in
-            a row; None for never.
-        seed: Of what dropout drops.
-        out: A new folder to keep the run in: configuration, metrics, checkpoints.
-        resume: The folder of a run to go on with. The graph's width, batch size, learning rate and
-            limit on the gradient may be others than before (with another batch size the epoch begins
-            anew), all else must be the same.
-        session: An open session of the graph; None to open one for this call. An open one keeps its
-            variables' values, before and after.
-        listener: Told of the progress; None for a line on standard error.
+        evaluations: Number of evaluations on validation data, evenly spread, at most one per update,
+            the last at the end; None for one at the end of each epoch and one at the very end.
+        truncation: The truncation style, `Truncation("sliding", stride=1)` say; None for blocks.
+        schedule: The learning rate's schedule; None for a constant rate.
+        patience: Number of evaluations in a row without a lower validation loss that end the run; None
+            for no limit.
+        seed: Seed for dropout.
+        out: A new folder for the run: configuration, metrics, checkpoints.
+        resume: The folder of a run to resume. The graph's width, batch size, learning rate, gradient
+            clipping and recomputation may differ from before (with another batch size the epoch begins
+            again); everything else must be the same. See also `tf_rnn.resume`.
+        session: An open session of the graph, whose variables keep their values before and after; None
+            to open one for this call.
+        callbacks: Objects that watch the run; None for a progress line on standard error, () for silence.
 
     Returns:
-        Curves, final evaluation and weights.
+        Curve, final evaluation and weights.
 
     Raises:
-        OptionError: (a ValueError) If an option is not allowed, or does not suit the task; or a
-            folder is not what it must be, or cannot be written.
-        DivergedError: If the loss, in training or on held-out data, or its gradient is not finite. It
-            says at which update, and from how far back the gradient was largest before; what was last
-            kept of the run can be gone on with, at a smaller rate or with a limited gradient.
-        KeyboardInterrupt: After an interrupt, and after saving if there is a folder.
+        OptionError: (a ValueError) If an option is not allowed or does not suit the task, the data are
+            not finite, or a folder is not as it must be.
+        DivergedError: If a loss, a gradient or a weight is not finite. It says at which update, and from
+            which lag the gradient was largest before. The last checkpoint can be resumed with a smaller
+            rate or with clipping.
+        KeyboardInterrupt: After an interrupt; a `SavedInterrupt` if the run has been saved.
     """
-    budget = _one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
+    budget = one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
+    if out is not None and resume is not None:
+        raise OptionError("out and resume", "must not be given together; give one of them")
     if budget is None:
-        budget = Budget("epochs", 1.0) if resume is None else kept_budget(resume)
+        budget = (
+            Budget("epochs", 1.0) if resume is None else Budget(**saved_config(resume)["training"]["budget"])
+        )
     plan = Plan(
         budget, state, evaluations, truncation or Truncation(), schedule or Schedule(), patience, seed
     )
-    _check(graph, task, plan)
+    check(graph, task, plan)
     evaluator = Evaluator(graph, task, state)
     with contextlib.ExitStack() as stack:
-        keeper: Keeper = Nothing()
-        if out is not None or resume is not None:
-            stack.enter_context(only_writer(out, resume))
+        folder = None
+        config: dict[str, Any] = {}
+        if out is not None:
             config = run_config(graph, task, plan)
-            keeper = open_keeper(out, resume, graph, config, getattr(task, "vocabulary", None), task.unit)
+            folder = stack.enter_context(new_run(out, config, task.unit))
+        elif resume is not None:
+            config = run_config(graph, task, plan)
+            folder = stack.enter_context(resumed_run(resume, config, task.unit))
         if session is None:
             session = stack.enter_context(graph.session())
-        stack.enter_context(keeper)
-        listener = ProgressLine() if listener is None else listener
-        if isinstance(keeper, FolderKeeper):
-            summaries = Summaries(keeper.folder / SUMMARIES, graph, task, keeper.evaluations)
-            listener = Listeners(listener, summaries)
-        tell = stack.enter_context(listener)
-        return _Run(graph, task, plan, keeper, evaluator, session, tell)()
-
-
-class _Run:
-    """One call of `train`, checked and opened."""
-
-    def __init__(
-        self,
-        graph: UnrolledGraph,
-        task: Task,
-        plan: Plan,
-        keeper: Keeper,
-        evaluator: Evaluator,
-        session: Any,
-        tell: Listener,
-    ) -> None:
-        self._graph, self._task, self._plan, self._keeper = graph, task, plan, keeper
-        self._evaluator, self._session, self._tell = evaluator, session, tell
-        kept = keeper.restore(session)
-        sizes = _sizes(graph, task, plan)
-        self._meter = Meter(plan.budget, *sizes, plan.evaluations, kept.record if kept else None, task.unit)
-        self._place = kept.place if kept else Place()
-        final_state = kept.final_state if kept else None
-        self._final_state = graph.zero_state() if final_state is None else final_state
-        self._rate: float = graph.options.learning_rate
-        self._evaluation: Evaluation | None = None
-        self._good = LastGood(graph, session)
-        self._good.keep(self._meter.record.updates)
-        self._epochs = session_epochs(
-            graph, task, session, plan.state, plan.truncation, self._place, self._controls()
-        )
-
-    def __call__(self) -> TrainingResult:
-        """Trains until the budget is spent, patience ends, or somebody interrupts.
-
-        Raises:
-            DivergedError: With what is known of the gradient by lag.
-        """
-        try:
-            return self._trained()
-        except DivergedError as error:
-            raise error.with_lag(self._good.largest_lag(self._task, self._place)) from None
-
-    def _trained(self) -> TrainingResult:
-        if not self._meter.curve:
-            self._evaluate(self._meter.evaluate)
-        self._check_interrupt()
-        while not self._is_over:
-            self._train_epoch(next(self._epochs))
-        return self._result()
-
-    @property
-    def _is_over(self) -> bool:
-        patience = self._plan.patience
-        return self._meter.is_spent or (patience is not None and self._meter.since_lowest >= patience)
-
-    def _train_epoch(self, updates: Iterator[Update]) -> None:
-        for update in updates:
-            self._meter.count(update)
-            self._place, self._final_state = update.place, update.final_state
-            if self._meter.evaluation_is_due:
-                self._evaluate(self._meter.evaluate)
-            elif self._meter.report_is_due:
-                self._report()
-            if self._keeper.save_is_due:
-                self._save()
-            self._check_interrupt()
-            if self._is_over:
-                return
-        self._meter.end_epoch()
-        self._place = Place(self._place.epoch + 1)
-        if self._meter.evaluates_epochs or self._meter.evaluation_is_due:
-            self._evaluate(self._meter.evaluate)
-        self._check_interrupt()
-
-    def _result(self) -> TrainingResult:
-        meter = self._meter
-        if not meter.is_evaluated:
-            self._evaluate(meter.evaluate_out_of_turn)
-        evaluation = self._evaluation or self._evaluator(self._session)
-        self._save()
-        self._check_interrupt()
+        watchers: list[Callback] = [ProgressLine()] if callbacks is None else list(callbacks)
+        start, interrupts = TrainingState(config, {}), Interrupts()
+        if folder is not None:
+            if folder.start is not None:
+                start = folder.start.state.fitted(graph)
+                start.restore("resume", graph, session)
+            watchers.append(TensorBoard(folder.path / SUMMARIES, graph, task, len(start.history.curve)))
+            stack.enter_context(interrupts)
+        start = dataclasses.replace(start, config=config, vocabulary=getattr(task, "vocabulary", None))
+        watching = stack.enter_context(CallbackList(*watchers))
+        monitor = Monitor(graph, task, plan, session, start.history, evaluator, watching)
+        stack.enter_context(monitor.last_good.explaining(task))
+        final_state = run_loop(graph, task, plan, session, start, monitor, folder, interrupts)
         return TrainingResult(
-            meter.curve,
-            evaluation,
-            meter.record.updates,
-            meter.record.tokens,
-            meter.curve[-1].seconds,
-            self._final_state,
-            {variable.op.name: self._session.run(variable) for variable in self._graph.variables},
+            monitor.curve,
+            monitor.evaluation,
+            start.history.updates,
+            start.history.tokens,
+            monitor.curve[-1].seconds,
+            final_state,
+            read_weights(graph, session),
+            task.unit,
         )
 
-    def _evaluate(self, evaluate: Callable[[Evaluator, Any], Evaluation]) -> None:
-        if self._meter.has_news:
-            self._report()
-        self._evaluation = evaluate(self._evaluator, self._session)
-        with self._meter.paused():
-            self._good.keep(self._meter.record.updates)
-            self._tell.evaluated(self._meter.curve[-1], self._session)
-        self._save()
 
-    def _report(self) -> None:
-        self._tell(self._meter.report(self._rate))
+def run_loop(
+    graph: UnrolledGraph,
+    task: Task,
+    plan: Plan,
+    session: Any,
+    start: TrainingState,
+    monitor: Monitor,
+    folder: RunFolder | None,
+    interrupts: Interrupts,
+) -> Any:
+    """Trains from a state on until the budget or patience is used up, or somebody interrupts.
 
-    def _save(self) -> None:
-        with self._meter.paused():
-            meter = self._meter
-            self._keeper.save(self._session, meter.record, self._place, self._final_state, meter.curve)
+    Args:
+        graph: The graph; its variables in the session are those of `start`.
+        task: The task.
+        plan: How to train.
+        session: An open session of the graph.
+        start: The run so far; its history grows.
+        monitor: Counts, evaluates and reports.
+        folder: Saves the run; None for no saving.
+        interrupts: Whether to stop.
 
-    def _check_interrupt(self) -> None:
-        if self._keeper.is_stopped:
-            self._save()
-            raise KeyboardInterrupt
-
-    def _next_rate(self) -> float:
-        self._rate = self._graph.options.learning_rate * self._plan.schedule.factor(self._meter.moment)
-        return self._rate
-
-    def _next_seed(self) -> np.ndarray:
-        return np.array([self._plan.seed % SEEDS, self._meter.record.updates], np.int32)
-
-    def _controls(self) -> dict[str, Callable[[], Any]]:
-        """What is fed anew at each run, and how to get it."""
-        controls: dict[str, Callable[[], Any]] = {}
-        if self._plan.schedule.name != "constant":
-            controls["learning_rate"] = self._next_rate
-        if self._graph.options.dropout:
-            controls["dropout_seed"] = self._next_seed
-        return controls
-
-
-def _one_budget(**amounts: float | None) -> Budget | None:
-    given = {kind: amount for kind, amount in amounts.items() if amount is not None}
-    if len(given) > 1:
-        raise OptionError(" and ".join(given), "must not be given together; give one of them")
-    return Budget(*next(iter(given.items()))) if given else None
-
-
-def kept_budget(resume: str | os.PathLike[str]) -> Budget:
-    """The budget that the run in a folder was begun with.
+    Returns:
+        The state after the last update, in the structure of the cell's state.
 
     Raises:
-        OptionError: For `resume`, if there is no run.
+        DivergedError: See `train`.
+        SavedInterrupt: If it was interrupted.
     """
-    training = kept_config(resume)["training"]
-    try:
-        return Budget(**training["budget"])
-    except (KeyError, TypeError) as error:
-        raise OptionError("resume", f"must be the folder of a training run, got {str(resume)!r}") from error
+    history, watch, position, zero_state = monitor.history, monitor.watch, start.position, graph.zero_state()
+    carried = tf.nest.pack_sequence_as(zero_state, start.carried) if start.carried else zero_state
+    stepper, probe = Stepper(session, _feeds(graph, plan)), GradientProbe(graph, session)
+    epoch, at_epoch_end = None, False
+    while True:
+        state = carried if plan.state == "carry" and position.start else zero_state
+        monitor.last_good.at(position, state)
+
+        # Evaluate or report.
+        evaluated = monitor.look(at_epoch_end=at_epoch_end)
+
+        # Save and stop: all decisions are made here.
+        over, stop = watch.is_over, interrupts.is_requested
+        if folder is not None and (evaluated or over or stop or folder.save_is_due):
+            with watch.paused():
+                variables, flat = read_variables(graph, session), tf.nest.flatten(carried)
+                now = {"variables": variables, "carried": flat, "position": position, "history": history}
+                folder.save(dataclasses.replace(start, **now), set(weight_names(graph)), monitor.curve)
+        if stop:
+            raise SavedInterrupt
+        if over:
+            return carried
+
+        # The next window; after the last one the epoch ends.
+        if epoch is None:
+            epoch = Epoch(graph, task, plan.truncation, probe, position)
+            watch.begin_epoch(epoch)
+        window = epoch.next_window(state)
+        at_epoch_end = window is None
+        if window is None:
+            history.end_epoch()
+            epoch, position = None, StreamPosition(position.epoch + 1)
+            continue
+
+        # Train on it.
+        rate = watch.learning_rate(graph.options.learning_rate)
+        seed = plan.seed % SEEDS, history.updates
+        step = stepper(window, epoch.rows, state, learning_rate=rate, dropout_seed=seed)
+        monitor.count(step, int(window.new_steps * graph.batch_size), rate)
+        carried, position = step.state, epoch.after(window)
 
 
-def run_config(graph: UnrolledGraph, task: Task, plan: Plan) -> dict[str, Any]:
-    """All that makes a run's results what they are, ready for JSON."""
-    config = describe(graph) | {"task": _task_config(task), "training": dataclasses.asdict(plan)}
-    plain_config: dict[str, Any] = json.loads(json.dumps(config, default=np.generic.item))
-    return plain_config
-
-
-def _task_config(task: Task) -> dict[str, Any]:
-    digest = getattr(task, "sha256", None)
-    return {"name": task.name, "options": task.options()} | ({"sha256": digest} if digest else {})
-
-
-def _sizes(graph: UnrolledGraph, task: Task, plan: Plan) -> tuple[int, int]:
-    """Tokens of an update and updates of an epoch, as a rule."""
-    length = task.rows(graph.batch_size).targets.shape[1]
-    course = (plan.truncation.style, graph.num_steps, plan.truncation.stride, length)
-    per_update = steps_per_update(*course)
-    return graph.batch_size * per_update, steps_per_epoch(*course) // per_update
-
-
-def _check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
-    if graph.train_step is None:
-        raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
-    check_fit(graph, task)
-    plan.truncation.check(graph)
-    task.blocks(graph.batch_size, graph.num_steps)
-    check_rows(plan.truncation.style, task, graph.batch_size)
-
-
-def check_fit(graph: UnrolledGraph, task: Task) -> None:
-    """Raises OptionError unless the graph takes the task's inputs and targets."""
-    for option in ("input_kind", "input_size", "num_classes", "loss", "readout"):
-        wanted, given = getattr(task, option), getattr(graph.options, option)
-        if wanted != given and (wanted, given) != ("linear", "tied"):
-            raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")
+def _feeds(graph: UnrolledGraph, plan: Plan) -> tuple[str, ...]:
+    """The tensors that each step is given."""
+    rate = ("learning_rate",) if plan.schedule.name != "constant" else ()
+    return (*rate, "dropout_seed") if graph.options.dropout else rate

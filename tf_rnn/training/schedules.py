@@ -1,4 +1,4 @@
-"""How the learning rate changes in the course of training."""
+"""Schedules of the learning rate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OVER_BUDGET = SCHEDULES_OVER_BUDGET
 
 
 class Moment(NamedTuple):
-    """All that a learning rate may depend on; the same after a stop and a resume.
+    """What a learning rate may depend on; a resumed run has the same.
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        fraction: The part of the budget that is used up, 0 to 1.
-        valid_losses: The losses on held-out data so far, in order.
+        fraction: The part of the budget that is used, 0 to 1.
+        valid_losses: The validation losses so far, in order.
     """
 
     epoch: int
@@ -36,16 +36,16 @@ class Schedule:
         constant    1
         step        decay ** max(0, epoch - decay_after)           Zaremba et al. 2014, section 4.1
         cosine      (1 + cos(pi * fraction of the budget)) / 2     Loshchilov & Hutter 2017, eq. 5
-        plateau     decay ** (how many times the held-out loss has not become lower for decay_after
+        plateau     decay ** (number of times that the validation loss did not improve for decay_after
                     evaluations in a row)
 
     Attributes:
         name: One of these.
-        decay: What the rate is multiplied by, above 0 and below 1.
+        decay: The factor, above 0 and below 1.
         decay_after: "step": epochs at the full rate; "plateau": evaluations to wait. None for 4 and 1.
 
     Raises:
-        OptionError: If an option is not allowed, or of no use to the schedule.
+        OptionError: If an option is not allowed, or has no effect on the schedule.
     """
 
     name: str = "constant"
@@ -54,34 +54,35 @@ class Schedule:
 
     def __post_init__(self) -> None:
         require_schedule(self.name, self.decay, self.decay_after)
+        object.__setattr__(self, "decay", float(self.decay))
 
     @property
     def wait(self) -> int:
-        """`decay_after`, or what it is when left out."""
+        """`decay_after` or its default."""
         return WAIT[self.name] if self.decay_after is None else self.decay_after
 
     def factor(self, moment: Moment) -> float:
-        """What the learning rate is multiplied by."""
+        """The factor at a moment."""
         return SCHEDULES[self.name](self, moment)
 
 
 def constant(schedule: Schedule, moment: Moment) -> float:  # noqa: ARG001
-    """1 at all times."""
+    """Always 1."""
     return 1.0
 
 
 def step(schedule: Schedule, moment: Moment) -> float:
-    """Full for some epochs, then smaller by a factor with each."""
+    """1 for some epochs, then smaller by a factor with each epoch."""
     return float(schedule.decay ** max(0, moment.epoch - schedule.wait))
 
 
 def cosine(schedule: Schedule, moment: Moment) -> float:  # noqa: ARG001
-    """Half a wave from 1 to 0 over the whole budget."""
+    """Half a cosine wave from 1 to 0 over the whole budget."""
     return (1 + math.cos(math.pi * min(1.0, moment.fraction))) / 2
 
 
 def plateau(schedule: Schedule, moment: Moment) -> float:
-    """Smaller by a factor whenever the held-out loss has stopped falling."""
+    """Smaller by a factor whenever the validation loss has stopped improving."""
     lowest, waited, decays = math.inf, 0, 0
     for loss in moment.valid_losses:
         waited = 0 if loss < lowest else waited + 1

@@ -1,9 +1,9 @@
-"""The libraries that are compared, and in which ways each is used.
+"""Registry of the libraries to compare and the variants of each.
 
-A module here is one way to write the training step. Its function `make(problem, **options)` builds the
-model from the problem's weights and returns a function (inputs, targets) -> loss which makes one
-training step, carries the state on to the next call, and gives the mean loss of a token, before the
-update, as something that `float` takes.
+Each module implements the training step in one library. Its function `make(problem, **options)` builds
+the model from the problem's weights and returns a function (inputs, targets) -> loss. That function
+runs one training step, carries the state to the next call, and returns the mean loss per token before
+the update, as a value that `float` accepts.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ CORES = os.cpu_count() or 1
 
 
 class Peer(NamedTuple):
-    """One way to use one library.
+    """A variant of using a library.
 
     Attributes:
-        family: The word on the command line for all ways to use it.
-        variant: What is special about this one.
-        package: The Python package that has to be installed.
-        module: The module that has `make`.
-        options: What `make` is called with beside the problem.
+        family: Name of the library on the command line, shared by its variants.
+        variant: Name of the variant; may be empty.
+        package: Python package that must be installed.
+        module: Module that defines `make`.
+        options: Keyword arguments of `make`.
     """
 
     family: str
@@ -34,7 +34,7 @@ class Peer(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For a person to read."""
+        """Display name."""
         return f"{self.family}, {self.variant}" if self.variant else self.family
 
 
@@ -51,7 +51,7 @@ def _torch(variant: str, **options: Any) -> Peer:
     return Peer("torch", variant, "torch", f"{__name__}.pytorch", options)
 
 
-# The naive unroll with double precision: what every loss is compared with.
+# The naive unroll in double precision, whose losses are the reference.
 REFERENCE = Peer(
     "naive",
     "float64",

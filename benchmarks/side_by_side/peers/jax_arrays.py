@@ -1,4 +1,4 @@
-"""JAX: one jitted training step, the time steps in `lax.scan` or laid side by side."""
+"""JAX: one jitted training step, with time steps in `lax.scan` or unrolled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from benchmarks.side_by_side.configurations import Configuration
     from benchmarks.side_by_side.problem import Problem
 
-    # A layer's weights, its projected inputs, its state -> its state, its outputs.
+    # (weights of a layer, projected inputs, state) -> (state, outputs)
     Cell = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 jax: Any = importlib.import_module("jax")
@@ -22,12 +22,12 @@ ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8
 
 
 def make(problem: Problem, *, how: str) -> Callable[[Any, Any], Any]:
-    """Returns the training step.
+    """Builds the training step.
 
     Args:
-        problem: What to train.
-        how: "scan" for one loop over time with all layers in it; "scan a layer" for a loop over time
-            for each, which leaves one product to each step; or "unrolled" for the same laid side by side.
+        problem: Model and data.
+        how: "scan" for one loop over time with all layers in it; "scan a layer" for one loop per layer,
+            with a single product in each step; or "unrolled" for the latter, unrolled.
     """
     configuration = problem.configuration
     run_layers = functools.partial(LAYERS[how], CELLS[configuration.cell])
@@ -64,7 +64,7 @@ def make(problem: Problem, *, how: str) -> Callable[[Any, Any], Any]:
 
 
 def _together(cell: Cell, layers: Any, state: Any, vectors: Any) -> tuple[Any, Any]:
-    """The top layer's outputs [num_steps, batch_size, state_size], and the final states."""
+    """Runs all layers in one loop: top outputs [num_steps, batch_size, state_size] and final states."""
 
     def body(states: Any, outputs: Any) -> tuple[Any, Any]:
         after = []
@@ -78,7 +78,7 @@ def _together(cell: Cell, layers: Any, state: Any, vectors: Any) -> tuple[Any, A
 
 
 def _apart(cell: Cell, layers: Any, state: Any, vectors: Any, *, unroll: bool = False) -> tuple[Any, Any]:
-    """The same; each layer projects its inputs for all steps at once."""
+    """Runs layer after layer, each of which projects its inputs for all steps at once."""
     outputs, states = vectors, []
     for layer, before in zip(layers, state, strict=True):
         body = functools.partial(_step, cell, layer)
@@ -170,7 +170,7 @@ class _Adagrad:
 
 
 class _Adam:
-    """As TensorFlow 1 has it: epsilon is added before the second moment is corrected."""
+    """Adam as in TensorFlow 1: epsilon is added before the second moment is corrected."""
 
     @staticmethod
     def start(parameters: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Keras 3 on TensorFlow: recurrent layers that keep their state from block to block."""
+"""Keras 3 on TensorFlow: stateful recurrent layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 keras: Any = importlib.import_module("keras")
 tf: Any = importlib.import_module("tensorflow")
 
-# The gates' places in Keras, as places in `Layer`.
+# Order of the gates in Keras, as indices into the order of `Layer`.
 LSTM_ORDER = (0, 1, 3, 2)  # i, f, g, o
 GRU_ORDER = (1, 0, 2)  # z, r, n
 
@@ -26,12 +26,12 @@ GRU_ORDER = (1, 0, 2)  # z, r, n
 def make(
     problem: Problem, *, way: str, unroll: bool = False, jit_compile: bool = False
 ) -> Callable[[Any, Any], Any]:
-    """Returns the training step.
+    """Builds the training step.
 
     Args:
-        problem: What to train.
+        problem: Model and data.
         way: "train_on_batch", or "function" for a `tf.function` with a `GradientTape`.
-        unroll: Whether the layers lay the steps side by side; else they loop.
+        unroll: Whether the layers unroll the time steps instead of looping.
         jit_compile: Whether XLA compiles the function.
     """
     configuration = problem.configuration
@@ -99,15 +99,14 @@ def _optimizer(configuration: Configuration) -> Any:
 
 
 def _count_rows_once(optimizer: Any, is_static: bool) -> None:
-    """Has an embedding's gradient summed before it is clipped and squared.
+    """Sums the sparse gradient of an embedding before it is clipped and squared.
 
-    A row stands in it as often as it was looked up. Keras takes the squares of these parts, for the
+    It contains a row as often as that row was looked up. Keras squares these parts separately, for the
     norm and for Adam's second moment, which is not the square of the gradient.
 
     Args:
-        optimizer: Whose `apply` is replaced.
-        is_static: Whether all shapes have to be known beforehand, as XLA wants them: the gradient is
-            then written out.
+        optimizer: The optimizer whose `apply` is replaced.
+        is_static: Whether all shapes must be static, as XLA requires; the gradient is then dense.
     """
     apply = optimizer.apply
 
@@ -144,7 +143,7 @@ def _of_gru(layer: Layer) -> list[Any]:
 
 
 def _gru_options() -> dict[str, Any]:
-    """Keeps the recurrent bias of the gates at zero: beside the input's it would be trained twice."""
+    """Options of the GRU layer; the gates' recurrent bias stays 0, as it would duplicate the input bias."""
 
     def only_the_candidates(bias: Any) -> Any:
         columns = bias.shape[1] // 3

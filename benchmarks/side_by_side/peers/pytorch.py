@@ -1,4 +1,4 @@
-"""PyTorch: `nn.RNN`, `nn.GRU` and `nn.LSTM`, eager or through `torch.compile`."""
+"""PyTorch: `nn.RNN`, `nn.GRU` and `nn.LSTM`, eager or with `torch.compile`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.side_by_side.configurations import Configuration
     from benchmarks.side_by_side.problem import Problem
 
-# What an earlier process compiled would make a first run look quicker than it is.
+# Code cached by an earlier process would shorten the first run.
 os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
 torch: Any = importlib.import_module("torch")
 
@@ -23,11 +23,11 @@ ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8
 
 
 def make(problem: Problem, *, threads: int, compiled: bool) -> Callable[[Any, Any], float]:
-    """Returns the training step.
+    """Builds the training step.
 
     Args:
-        problem: What to train.
-        threads: Threads within an operation.
+        problem: Model and data.
+        threads: Threads per operation.
         compiled: Whether `torch.compile` is used.
     """
     torch.set_num_threads(threads)
@@ -59,10 +59,10 @@ def make(problem: Problem, *, threads: int, compiled: bool) -> Callable[[Any, An
 
 
 def _clip(parameters: list[Any], clip_norm: float) -> None:
-    """What `clip_grad_norm_` does, with a norm that is right.
+    """Clips like `clip_grad_norm_`, with an accurate norm.
 
-    PyTorch adds up all squares of a tensor in single precision one after the other, which is off by
-    2e-4 for some millions of them. The norm of the rows' norms is not, and takes no longer.
+    PyTorch sums all squares of a tensor sequentially in single precision, which is off by 2e-4 for some
+    millions of them. The norm of the row norms is accurate and takes no longer.
     """
     row_norms = [torch.linalg.vector_norm(parameter.grad, dim=-1) for parameter in parameters]
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(norms) for norms in row_norms]))
@@ -94,7 +94,7 @@ def _layers(problem: Problem) -> tuple[Any, Any, Any]:
 
 
 def _set_recurrent(recurrent: Any, problem: Problem) -> None:
-    """Sets all weights, and keeps the second bias that PyTorch has from being trained beside the first."""
+    """Sets all weights and freezes PyTorch's second bias, which duplicates the first."""
     for number, layer in enumerate(problem.weights.layers):
         order = LSTM_ORDER if problem.configuration.cell == "lstm" else None
         second = getattr(recurrent, f"bias_hh_l{number}")
@@ -112,7 +112,7 @@ def _set_recurrent(recurrent: Any, problem: Problem) -> None:
 
 
 def _rows(array: Any, order: tuple[int, ...] | None) -> Any:
-    """PyTorch's weights stand the other way round."""
+    """Transposes a kernel to PyTorch's layout, with the gates reordered."""
     if order is not None:
         parts = np.split(array, len(order), axis=-1)
         array = np.concatenate([parts[place] for place in order], axis=-1)
@@ -120,7 +120,7 @@ def _rows(array: Any, order: tuple[int, ...] | None) -> Any:
 
 
 def _train_only_last(parameter: Any, count: int) -> None:
-    """A GRU's candidate has a recurrent bias of its own, its gates have not."""
+    """Masks the gradient of all but the last entries: only a GRU's candidate has its own recurrent bias."""
     mask = torch.zeros_like(parameter, requires_grad=False)
     mask[-count:] = 1.0
     parameter.register_hook(lambda gradient: gradient * mask)

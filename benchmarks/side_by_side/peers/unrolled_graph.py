@@ -1,4 +1,4 @@
-"""tf_rnn, as its README shows it: the n-wide graph with all its lists, and the session loop."""
+"""tf_rnn as shown in its README: the n-wide graph with all its lists, and the session loop."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CELLS = {"vanilla": "VanillaCell", "gru": "GRUCell", "lstm": "LSTMCell"}
 
 
 def make(problem: Problem, *, prepared: bool = True, **options: Any) -> Callable[[Any, Any], float]:
-    """Returns the training step.
+    """Builds the training step.
 
     Args:
-        problem: What to train.
-        prepared: Whether to run through `UnrolledGraph.runner`, as `tf_rnn.train` does; else through
-            `session.run` with a feed dictionary.
+        problem: Model and data.
+        prepared: Whether to use `UnrolledGraph.runner`, as `tf_rnn.train` does, instead of `session.run`
+            with a feed dictionary.
         **options: Further options of the graph.
     """
     graph = make_graph(problem.configuration, **options)
@@ -50,7 +50,7 @@ def _run(graph: UnrolledGraph, session: Any, fetches: Any, inputs: Any, targets:
 
 
 def make_graph(configuration: Configuration, **options: Any) -> UnrolledGraph:
-    """Returns the graph of a configuration, on a new cell, in a `tf.Graph` of its own."""
+    """Builds the graph of a configuration on a new cell, in its own `tf.Graph`."""
     kind = getattr(cells, CELLS[configuration.cell])
     layers = [kind(configuration.state_size) for _ in range(configuration.num_layers)]
     return UnrolledGraph(
@@ -69,7 +69,7 @@ def make_graph(configuration: Configuration, **options: Any) -> UnrolledGraph:
 
 
 def _values(weights: Weights) -> list[Any]:
-    """The weights in the order of `UnrolledGraph.variables`: embedding, layers, readout."""
+    """Weights in the order of `UnrolledGraph.variables`: embedding, layers, readout."""
     layers = [value for layer in weights.layers for value in _layer_values(layer)]
     embedding = [] if weights.embedding is None else [weights.embedding]
     return [*embedding, *layers, weights.readout_kernel, weights.readout_bias]

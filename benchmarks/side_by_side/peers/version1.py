@@ -1,4 +1,4 @@
-"""TensorFlow's version 1 API without tf_rnn: a naive unroll, `static_rnn` and `dynamic_rnn`."""
+"""TensorFlow's version 1 API without tf_rnn: naive unroll, `static_rnn` and `dynamic_rnn`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.side_by_side.configurations import Configuration
     from benchmarks.side_by_side.problem import Problem
 
-# (threads within an operation, operations side by side); None for TensorFlow's own choice.
+# (intra-op threads, inter-op threads); None for TensorFlow's default.
 THREADS = {"default": None, "intra 1": (1, CORES), "one thread": (1, 1)}
 OPTIMIZERS = {
     "sgd": tf.train.GradientDescentOptimizer,
@@ -26,10 +26,10 @@ OPTIMIZERS = {
 def make(
     problem: Problem, *, unroll: str, threads: str, dtype: str = "float32"
 ) -> Callable[[Any, Any], float]:
-    """Returns the training step.
+    """Builds the training step.
 
     Args:
-        problem: What to train.
+        problem: Model and data.
         unroll: A key of UNROLLS.
         threads: A key of THREADS.
         dtype: "float32" or "float64".
@@ -62,7 +62,7 @@ def make(
 
 
 class _Readout:
-    """What stands below and above the cell, for any number of rows."""
+    """Layers below and above the cell: embedding and readout, for any number of rows."""
 
     def __init__(self, problem: Problem, variables: Variables) -> None:
         weights = problem.weights
@@ -72,19 +72,19 @@ class _Readout:
         self._b = variables("b_p", weights.readout_bias)
 
     def vectors(self, inputs: Any) -> Any:
-        """What the cell reads."""
+        """Inputs of the cell: embeddings or one-hot vectors."""
         if self._E is None:
             return tf.one_hot(inputs, self._classes, dtype=self._dtype)
         return tf.nn.embedding_lookup(self._E, inputs)
 
     def loss(self, outputs: Any, targets: Any) -> Any:
-        """The mean over rows."""
+        """Mean cross-entropy over rows."""
         logits = tf.matmul(outputs, self._U) + self._b
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits))
 
 
 def _naive(cell: Any, readout: _Readout, inputs: Any, targets: Any, state: Any) -> tuple[Any, Any]:
-    """Everything once a step, as plain lists: what the notes say, word by word."""
+    """Unrolls everything step by step into plain lists, as in the definition."""
     losses = []
     for x, y in zip(tf.unstack(inputs, axis=1), tf.unstack(targets, axis=1), strict=True):
         output, state = cell(readout.vectors(x), state)
@@ -119,7 +119,7 @@ def _train_step(configuration: Configuration, loss: Any) -> Any:
 
 
 def _once(gradient: Any) -> Any:
-    """An embedding's gradient with each row once: the norm is that of the sum, not of the parts."""
+    """Sums repeated rows of an embedding's gradient, so that the norm is that of the gradient."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     rows, positions = tf.unique(gradient.indices)

@@ -1,4 +1,4 @@
-"""Plain cells of TensorFlow's version 1 API, as its own were before Keras 3 took them away."""
+"""Plain cells for TensorFlow's version 1 API, like the ones that Keras 3 removed."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 class Variables:
-    """Makes variables, and gives them their values once there is a session."""
+    """Creates variables and loads their initial values into a session."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
         self._values: list[tuple[Any, Any]] = []
 
     def __call__(self, name: str, value: Any) -> Any:
-        """Returns a new variable that is to start at `value`."""
+        """Creates a variable with the given initial value."""
         made = tf.get_variable(name, value.shape, self.dtype, tf.zeros_initializer())
         self._values.append((made, value))
         return made
 
     def load(self, session: Any) -> None:
-        """Initialises all variables, those of the optimizer among them."""
+        """Initialises all variables, including those of the optimizer."""
         session.run(tf.global_variables_initializer())
         for made, value in self._values:
             made.load(value.astype(self.dtype), session)
 
 
 class VanillaCell:
-    """S_t = tanh((X_t || S_{t-1}) W + b)."""
+    """Vanilla cell: S_t = tanh((X_t || S_{t-1}) W + b)."""
 
     def __init__(self, layer: Layer, variables: Variables) -> None:
         self.state_size: Any = layer.recurrent_kernel.shape[0]
@@ -44,24 +44,24 @@ class VanillaCell:
         self.b = variables("b", layer.bias)
 
     def zero_state(self, batch_size: int, dtype: Any) -> Any:
-        """Zeros in the structure of the state."""
+        """Makes a zero state."""
         return tf.nest.map_structure(lambda size: tf.zeros([batch_size, size], dtype), self.state_size)
 
     def __call__(self, inputs: Any, state: Any, scope: Any = None) -> tuple[Any, Any]:
-        """One step."""
+        """Computes one step."""
         state = tf.tanh(tf.matmul(tf.concat([inputs, state], axis=1), self.W) + self.b)
         return state, state
 
 
 class LSTMCell(VanillaCell):
-    """Gates i, f, o and candidate g are (X_t || H_{t-1}) W + b."""
+    """LSTM cell, whose gates i, f, o and candidate g are (X_t || H_{t-1}) W + b."""
 
     def __init__(self, layer: Layer, variables: Variables) -> None:
         super().__init__(layer, variables)
         self.state_size = (self.output_size, self.output_size)
 
     def __call__(self, inputs: Any, state: Any, scope: Any = None) -> tuple[Any, Any]:
-        """One step."""
+        """Computes one step."""
         hidden, cell = state
         gates = tf.matmul(tf.concat([inputs, hidden], axis=1), self.W) + self.b
         write, keep, show, candidate = tf.split(gates, 4, axis=1)
@@ -71,7 +71,7 @@ class LSTMCell(VanillaCell):
 
 
 class GRUCell(VanillaCell):
-    """Gates r, z and candidate n; the reset gate after the product needs inputs and state apart."""
+    """GRU cell with the reset gate after the product, so inputs and state have separate kernels."""
 
     def __init__(self, layer: Layer, variables: Variables) -> None:
         self.state_size = self.output_size = layer.recurrent_kernel.shape[0]
@@ -81,7 +81,7 @@ class GRUCell(VanillaCell):
         self.b_n = variables("b_n", layer.candidate_bias)
 
     def __call__(self, inputs: Any, state: Any, scope: Any = None) -> tuple[Any, Any]:
-        """One step."""
+        """Computes one step."""
         r_x, z_x, n_x = tf.split(tf.matmul(inputs, self.W_x) + self.b, 3, axis=1)
         r_s, z_s, n_s = tf.split(tf.matmul(state, self.W_s), 3, axis=1)
         candidate = tf.tanh(n_x + tf.sigmoid(r_x + r_s) * (n_s + self.b_n))
@@ -91,7 +91,7 @@ class GRUCell(VanillaCell):
 
 
 class Stack:
-    """Cells upon each other."""
+    """Stacked cells."""
 
     def __init__(self, cells: Sequence[VanillaCell]) -> None:
         self.cells = cells
@@ -99,11 +99,11 @@ class Stack:
         self.output_size = cells[-1].output_size
 
     def zero_state(self, batch_size: int, dtype: Any) -> Any:
-        """Zeros in the structure of the state."""
+        """Makes a zero state."""
         return tuple(cell.zero_state(batch_size, dtype) for cell in self.cells)
 
     def __call__(self, inputs: Any, state: Any, scope: Any = None) -> tuple[Any, Any]:
-        """One step."""
+        """Computes one step."""
         states = []
         for cell, before in zip(self.cells, state, strict=True):
             inputs, after = cell(inputs, before)
@@ -115,7 +115,7 @@ CELLS: dict[str, type[VanillaCell]] = {"vanilla": VanillaCell, "lstm": LSTMCell,
 
 
 def make_cell(name: str, layers: Sequence[Layer], variables: Variables) -> Any:
-    """Returns the cell, or a stack of them where there are several layers."""
+    """Makes the cell of one layer, or a stack of cells for several layers."""
     cells = []
     for number, layer in enumerate(layers):
         with tf.variable_scope(f"layer_{number}"):

@@ -1,0 +1,121 @@
+"""The verbs in Python: what they give is that of the loop below them, and of the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from command_helpers import files, succeeds
+from model_helpers import made_up_text, metrics
+
+import tf_rnn
+from tf_rnn.graph import make_graph
+from tf_rnn.options import OptionError
+from tf_rnn.tasks import Echo, Stream, Task
+from tf_rnn.training import Schedule, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZES: dict[str, Any] = {"state_size": 3, "batch_size": 4, "cell": "gru"}
+
+
+class Tides(Task):
+    """A task of one's own: the next of three classes that follow one another."""
+
+    name = "tides"
+    input_size = num_classes = 3
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        classes = np.arange(81, dtype=np.int32) % 3
+        return Stream(classes, np.roll(classes, -1))
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+
+def test_training_is_that_of_the_loop() -> None:
+    """With a task of one's own, bit for bit."""
+    run = tf_rnn.Experiment(Tides(), **SIZES).train(
+        5, epochs=2, schedule="step", decay=0.25, decay_after=1, seed=3, threads=1, callbacks=()
+    )
+    setup = tf_rnn.Setup(task=Tides(), **SIZES)
+    graph = make_graph(setup, Tides(), 5, seed=3)
+    with graph.session(1) as session:
+        schedule = Schedule("step", 0.25, 1)
+        expected = train(graph, Tides(), epochs=2, schedule=schedule, seed=3, session=session, callbacks=())
+    assert [point.valid_loss for point in run.curve] == [point.valid_loss for point in expected.curve]
+    assert run.evaluation == expected.evaluation
+    assert run.records[-1]["valid_loss"] == run.curve[-1].valid_loss
+    assert (run.folder, run.new_updates) == (None, 8)
+    with pytest.raises(OptionError, match=r"^out must be given to train for a model to be loaded, got None$"):
+        run.load()
+
+
+def test_a_run_is_kept_loaded_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text(made_up_text(400), encoding="utf-8")
+    options = {"data": tmp_path / "text.txt", **SIZES}
+    run = tf_rnn.Experiment("text", **options).train(5, epochs=1, out=tmp_path / "a", threads=1, callbacks=())
+    assert "".join(run.load("last").sample(length=5, seed=1))
+    run = tf_rnn.resume(tmp_path / "a", epochs=2, threads=1, callbacks=())
+    assert [point.epoch for point in run.curve] == [0, 1, 2]
+    words = ["--task", "text", "--data", str(tmp_path / "text.txt"), "--cell", "gru", "--state-size", "3"]
+    words += ["--batch-size", "4", "--num-steps", "5", "--epochs", "2", "--threads", "1"]
+    succeeds(["train", *words, "--out", str(tmp_path / "b")], capsys)
+    losses = [[line["valid_loss"] for line in metrics(tmp_path / name)] for name in ("a", "b")]
+    assert losses[0] == losses[1]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'width'"):
+        tf_rnn.resume(tmp_path / "a", width=3)
+    with pytest.raises(
+        OptionError, match=r"^epochs and tokens must not be given together; give one of them$"
+    ):
+        tf_rnn.resume(tmp_path / "a", epochs=1, tokens=5)
+
+
+def test_lags_are_a_value_and_files_if_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment = tf_rnn.Experiment(Echo(length=600, valid_length=300), **SIZES)
+    study = experiment.lags(6, tokens=0, out=tmp_path / "x[b]")
+    assert [sentence.partition(":")[0] for sentence in study.sentences] == ["untrained"]
+    assert {"lags.json", "lags.csv", "lags.png", "report.md"} < set(files(tmp_path / "x[b]"))
+    experiment.lags(6, tokens=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["x[b]"]
+
+
+@pytest.mark.parametrize("name", ["x[/b]", "[old]", "a b"])
+def test_strange_paths_are_printed_as_they_are(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rich took brackets for markup: one ended the program after all the work, the other vanished."""
+    monkeypatch.chdir(tmp_path)
+    words = ["--state-size", "3", "--batch-size", "20", "--num-steps", "2", "--tokens", "0"]
+    shown, _ = succeeds(["lags", *words, "--out", name], capsys)
+    assert f"written: {name}/report.md, {name}/lags.json" in shown
+
+
+def test_double_the_length_is_refused_before_it_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was after all the training, when data were too short for it."""
+    monkeypatch.chdir(tmp_path)
+    experiment = tf_rnn.Experiment(Echo(length=600, valid_length=600), **SIZES)
+    with pytest.raises(OptionError, match=r"^num_steps must be at most 150 .*, got 200$"):
+        experiment.recommend(100, verify=True, out="out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorflow_is_loaded_when_it_is_used() -> None:
+    code = (
+        "import sys, tf_rnn; tf_rnn.Experiment('text'); tf_rnn.Setup(task='words'); tf_rnn.comparison\n"
+        "print('tensorflow' in sys.modules)\n"
+        "from tf_rnn._tensorflow import tf\n"
+        "print('tensorflow' in sys.modules, 'nest' in vars(tf))\n"
+        "tf_rnn.analysis, tf_rnn.graph, tf_rnn.inference, tf_rnn.training, tf.nest\n"
+        "print('tensorflow' in sys.modules, vars(tf)['nest'] is sys.modules['tensorflow'].compat.v1.nest)\n"
+        "import copy, pickle; print(copy.copy(tf) is tf, pickle.loads(pickle.dumps(tf)) is tf)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lines = ["False", "False False", "True True", "True True"]
+    assert done.stdout.splitlines() == lines, done.stderr

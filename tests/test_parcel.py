@@ -1,0 +1,146 @@
+"""Tasks of the user's own in worker processes: from a script, a module beside it, and on a Dask cluster."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cluster_helpers import cluster
+from command_helpers import DEADLINE
+from comparison_helpers import made_up_cost, make_comparison, run_here
+
+from tf_rnn.comparison import Parcel, Results, Screen, Sweep, open_workers
+from tf_rnn.comparison.comparing import run_comparison
+from tf_rnn.options import OptionError
+from tf_rnn.setup import Setup
+from tf_rnn.tasks import Echo, Text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETUP = Setup(task="louder", state_size=3, batch_size=7)
+# Neither the script nor the module beside it is protected by `if __name__ == "__main__"`.
+TASKS = """
+from tf_rnn.tasks import Echo
+
+class Louder(Echo):
+    name = "louder"
+
+    def __init__(self, **options):
+        small = {"lags": (2,), "effects": (0.4,), "length": 600, "valid_length": 90}
+        super().__init__(**small | options)
+"""
+SCRIPT = """
+import json
+from tf_rnn.comparison import Comparison, Screen, compare
+from tf_rnn.setup import Setup
+
+print("once")
+setup = Setup(task="louder", state_size=3, batch_size=7)
+comparison = Comparison(setup=setup, num_steps=(2, 3), state=("carry",), seeds=1, amount=1500)
+sweep = compare(comparison, Louder(), workers=2, screen=Screen.silent())
+print(json.dumps([run["loss"] for run in sweep.records]))
+"""
+
+
+class Louder(Echo):
+    """The same as in the script."""
+
+    name = "louder"
+
+    def __init__(self, **options: Any) -> None:
+        small: dict[str, Any] = {"lags": (2,), "effects": (0.4,), "length": 600, "valid_length": 90}
+        super().__init__(**small | options)
+
+
+COMPARISON: dict[str, Any] = {"task": "louder", "task_options": {}, "num_steps": (2, 3), "state": ("carry",)}
+
+
+@pytest.fixture(scope="module")
+def losses() -> list[float]:
+    comparison = make_comparison(**COMPARISON, seeds=1)
+    return [run_here(comparison, key, Louder())["loss"] for key in comparison.keys]
+
+
+@pytest.mark.parametrize("where", ["in the script", "beside it"])
+def test_a_script_compares_a_task_of_its_own(where: str, tmp_path: Path, losses: list[float]) -> None:
+    (tmp_path / "louder.py").write_text(TASKS, encoding="utf-8")
+    defined = TASKS if where == "in the script" else "from louder import Louder"
+    (tmp_path / "script.py").write_text(defined + SCRIPT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=2 * DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["once", json.dumps(losses)]
+
+
+def test_workers_of_a_cluster_need_not_have_the_module_of_a_task(
+    tmp_path: Path, losses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text(TASKS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    made = importlib.import_module("only_here")
+    comparison = make_comparison(**COMPARISON, seeds=1)
+    task = comparison.make_task(made.Louder())
+    results = Results(None, comparison.identity(task))
+    results.add_costs([made_up_cost(width) for width in comparison.widths])
+    screen = Screen.silent()
+    (tmp_path / "cluster").mkdir()
+    with (
+        cluster(tmp_path / "cluster", "one") as running,
+        open_workers(running.address, None, screen) as workers,
+    ):
+        parcel = Parcel.of(comparison.setup, task)
+        sweep = run_comparison(comparison, task, parcel, results, screen, workers)
+    assert isinstance(sweep, Sweep)
+    assert [run["loss"] for run in sweep.records] == losses
+
+
+def test_a_task_of_the_package_travels_without_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "cats.txt"
+    path.write_text("a cat sat on a mat. " * 99_999, encoding="utf-8")
+    parcel = Parcel.of(Setup(task="text"), Text(path))
+    assert len(parcel.pickled) < 2000
+    assert parcel.open().task.options()["data"] == str(path)
+
+
+class Locked(Louder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_a_task_that_cannot_be_pickled_is_refused_in_one_line() -> None:
+    with pytest.raises(OptionError) as caught:
+        Parcel.of(SETUP, Locked())
+    assert str(caught.value) == (
+        "task must be an object that can be pickled for worker processes; "
+        "TypeError: cannot pickle '_thread.lock' object"
+    )
+
+
+class Elsewhere(Louder):
+    """Refuses to be unpickled, as where a library is missing."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, ("a_library_that_only_one_machine_has",)
+
+
+def test_a_task_that_a_worker_cannot_unpickle_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.node", lambda: "node7")
+    with pytest.raises(OptionError) as caught:
+        Parcel.of(SETUP, Elsewhere()).open()
+    assert str(caught.value) == (
+        "task must be an object that every worker can unpickle, on node7 louder raises "
+        "ModuleNotFoundError: No module named 'a_library_that_only_one_machine_has'"
+    )

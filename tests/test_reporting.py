@@ -1,0 +1,109 @@
+"""Tables, pages, titles and lines, shown anywhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tf_rnn.reporting import Code, Heading, Image, Page, Table, number
+from tf_rnn.reporting.page import bullets, command_code
+from tf_rnn.reporting.style import wrapped
+from tf_rnn.reporting.terminal import print_line, print_table, print_written
+
+TABLE = Table("Two rows", ["width", "step\n(ms)"], [["4", "0.500"], ["16", None]])
+
+
+def test_markdown() -> None:
+    assert TABLE.markdown() == "| width | step (ms) |\n| ---: | ---: |\n| 4 | 0.500 |\n| 16 |  |"
+
+
+def test_csv_numbers_keep_all_digits_and_text_its_commas() -> None:
+    table = Table("", ["a", "b"], [[1 / 3, "x, y"], [None, 7]])
+    assert list(csv.reader(io.StringIO(table.csv()))) == [["a", "b"], [repr(1 / 3), "x, y"], ["", "7"]]
+    assert table.csv().count("\n") == 3
+
+
+def test_terminal() -> None:
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(TABLE.rich())
+    lines = [line.split() for line in shown.getvalue().splitlines()]
+    assert lines[0] == ["Two", "rows"]
+    assert ["4", "0.500"] in lines
+
+
+def test_square_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """rich takes them for markup: "[old]" would vanish, "[/b]" is an error."""
+    print_table(Table("a[/b]", ["[old]"], [["x[/b]"]]))
+    print_line("use [bold]this[/b]")
+    print_written([Path("x[/b]") / "a.json", Path("[old]")])
+    shown = capsys.readouterr().out
+    for text in ("a[/b]", "[old]", "x[/b]", "use [bold]this[/b]\n", "written: x[/b]/a.json, [old]\n"):
+        assert text in shown, text
+
+
+def test_a_long_line_is_one_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_line("word " * 99)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_columns_without_values_are_left_out() -> None:
+    table = Table.of_columns("t", {"a": ["1", "–"], "b": ["–", "–"], "c": ["–", "2"]})
+    assert (table.header, table.rows) == (["a", "c"], [["1", "–"], ["–", "2"]])
+
+
+def test_records_may_lack_values() -> None:
+    table = Table.of_records("t", [{"a": 1, "b": 2}, {"b": 3}], ["b", "a"])
+    assert table.rows == [[2, 1], [3, None]]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.12345, "0.123"), (None, "–"), (math.nan, "–"), (math.inf, "–"), (0, "0.000")]
+)
+def test_number(value: float | None, expected: str) -> None:
+    assert number(value, ".3f") == expected
+
+
+def test_a_page_has_its_sections_in_order_without_empty_ones(tmp_path: Path) -> None:
+    page = Page(
+        "Title",
+        "Some text.",
+        None,
+        "",
+        command_code(()),
+        command_code(["lags", "--out", "my results"]),
+        Heading("Part"),
+        TABLE,
+        bullets("one", "two"),
+        Image("A curve", "curve.png"),
+        Code("x"),
+    )
+    page.write(tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == (
+        "# Title\n\nSome text.\n\n```\npython -m tf_rnn lags --out 'my results'\n```\n\n## Part\n\n"
+        f"{TABLE.markdown()}\n\n- one\n- two\n\n![A curve](curve.png)\n\n```\nx\n```\n"
+    )
+
+
+def test_titles_are_broken_after_commas() -> None:
+    line = "Task echo, cell vanilla 16, batch 200, adagrad 0.1, 5,000,000 tokens per run, 3 seeds"
+    first, second, third = wrapped(f"What each width learns\n{line}", 80).splitlines()
+    assert first == "What each width learns"
+    assert (second, third) == (line.removesuffix(" 3 seeds"), "3 seeds")
+    assert wrapped(line, 30).splitlines() == [
+        "Task echo, cell vanilla 16,",
+        "batch 200, adagrad 0.1,",
+        "5,000,000 tokens per run,",
+        "3 seeds",
+    ]
+
+
+def test_a_title_without_commas_is_broken_between_words() -> None:
+    words = ("three " * 30).strip()
+    lines = wrapped(words).splitlines()
+    assert [len(line) for line in lines] == [77, 77, 23]
+    assert " ".join(lines) == words

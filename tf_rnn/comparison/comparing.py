@@ -1,0 +1,123 @@
+"""Comparisons of widths: costs first, while nothing else runs, then all runs on all workers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.comparison import worker
+from tf_rnn.comparison.executors import WorkerDiedError, completed
+from tf_rnn.comparison.local import local_workers
+from tf_rnn.comparison.parcel import Parcel
+from tf_rnn.comparison.results import Results
+from tf_rnn.comparison.scheduler import LOCAL, open_workers
+from tf_rnn.comparison.screen import Screen
+from tf_rnn.comparison.sweep import Sweep, save
+from tf_rnn.files import as_path
+from tf_rnn.lock import made_and_held
+from tf_rnn.text import loss_text
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from tf_rnn.comparison.executors import Workers
+    from tf_rnn.comparison.settings import Comparison
+    from tf_rnn.tasks import Task
+
+
+def compare(
+    comparison: Comparison,
+    task: Task | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    scheduler: str = LOCAL,
+    screen: Screen | None = None,
+    command: Sequence[str] = (),
+) -> Sweep:
+    """Trains graphs of several widths with the same budget, and measures their costs.
+
+    Every run is independent of the others and of the number of workers. With a folder, runs are saved
+    as they finish: interrupted comparisons resume, and finished runs are not repeated.
+
+    Args:
+        comparison: The settings.
+        task: Any task, of the package or the user's own; None for the one that the setup names.
+        out: A folder for results and report; None to write nothing.
+        workers: Parallel processes on this machine; None for one per core.
+        scheduler: "local", or the address of a Dask scheduler, `tcp://HOST:PORT`.
+        screen: Shows progress; None for lines on standard error.
+        command: The command line to show in the report, without `python -m tf_rnn`.
+
+    Returns:
+        The results. Runs that failed, since their worker died every time, are in `Sweep.failures`.
+
+    Raises:
+        OptionError: If an option is not allowed or the data are too short; before anything is written.
+        WorkerDiedError: If costs cannot be measured. Finished runs are kept.
+    """
+    task = comparison.make_task(task)
+    comparison.check(task)
+    identity = comparison.identity(task)
+    parcel = Parcel.of(comparison.setup, task)
+    folder = None if out is None else as_path("out", out)
+    screen = Screen() if screen is None else screen
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_workers(scheduler, workers, screen))
+        if folder is not None:
+            stack.enter_context(made_and_held("out", folder))
+        stack.enter_context(screen)
+        sweep = run_comparison(comparison, task, parcel, Results(folder, identity), screen, opened)
+        if folder is not None:
+            sweep = dataclasses.replace(sweep, files=sweep.write_files(folder, command))
+    return sweep
+
+
+def run_comparison(
+    comparison: Comparison, task: Task, parcel: Parcel, results: Results, screen: Screen, workers: Workers
+) -> Sweep:
+    """Computes the missing costs and runs of a comparison, and saves after each; see `compare`."""
+    if not set(comparison.widths) <= set(results.costs):
+        results.add_costs(measured_costs(parcel, comparison.widths, screen))
+        results.save(verdict=None)
+    missing = results.missing(comparison.keys)
+    if missing:
+        screen.start_runs(total=len(comparison.keys), done=len(comparison.keys) - len(missing))
+        amount = {comparison.budget: comparison.amount}
+        calls = ((key, (parcel, key, amount, workers.channel)) for key in missing)
+        for key, outcome in completed(workers, worker.train_run, calls):
+            if isinstance(outcome, WorkerDiedError):
+                results.add_failure(key, str(outcome))
+                screen.finish_run(key, f"failed: {outcome}")
+            else:
+                results.add_run(outcome)
+                screen.finish_run(key, _outcome_text(outcome))
+            save(results, task, None)
+    sweep = Sweep(comparison, task, results)
+    save(results, task, sweep.answer)
+    return sweep
+
+
+def measured_costs(parcel: Parcel, widths: Sequence[int], screen: Screen) -> list[dict[str, Any]]:
+    """Measures the costs of widths on this machine, in a process of its own.
+
+    Raises:
+        WorkerDiedError: If the process died twice.
+    """
+    screen.say_costs(len(set(widths)))
+    with local_workers(LOCAL, 1, screen) as workers:
+        future = workers.executor.submit(worker.cost_runs, parcel, widths, workers.channel)
+        try:
+            return list(future.result())
+        except workers.deaths as error:
+            raise WorkerDiedError(
+                "the process that measures costs died twice (killed, or out of memory?)"
+            ) from error
+
+
+def _outcome_text(record: dict[str, Any]) -> str:
+    if record["error"]:
+        return str(record["error"])
+    return f"loss {loss_text(record['loss'], '')} after {record['seconds']:.1f} s"

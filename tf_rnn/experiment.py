@@ -1,0 +1,316 @@
+"""The verbs: train, compare, recommend and lags of one setup, and resuming a run.
+
+    experiment = tf_rnn.Experiment("text", cell="lstm", state_size=64)      # or a Task of one's own
+    run = experiment.train(num_steps=20, epochs=5, out="runs/a")            # run.curve, run.load()
+    run = tf_rnn.resume("runs/a", epochs=20)
+    study = experiment.lags()                                               # where the gradient goes
+
+The command line calls these and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.analysis.study import LagStudy, study_lags
+from tf_rnn.comparison import Comparison, compare, recommend
+from tf_rnn.files import NAMED, as_path, folder_name, require_new
+from tf_rnn.options import STATES, Option, require_schedule
+from tf_rnn.options.declared import (
+    COMPARE_OPTIONS,
+    LAGS_OPTIONS,
+    PATIENCE,
+    RECOMMEND_OPTIONS,
+    THREADS,
+    TRAINING_OPTIONS,
+    WORKER_OPTIONS,
+)
+from tf_rnn.setup import Setup, check_setup, setup_identity
+from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tf_rnn.comparison import Recommendation, Sweep
+    from tf_rnn.tasks import Task
+
+EPOCHS = 10.0
+# How much each run of a comparison gets if nothing else is said; of tokens, what suits the task.
+AMOUNTS = {"updates": 2000.0, "seconds": 5.0, "epochs": 5.0}
+# Networks whose gradient is measured are trained for this fraction of the tokens that suit the task.
+SHARE_OF_TOKENS = 0.2
+
+
+class Experiment:
+    """One setup and what can be done with it.
+
+    Args:
+        task: A name in `tf_rnn.tasks.TASKS`, or a `Task`.
+        **options: Those of `Setup`, of the named task and of the cell, as on the command line.
+
+    Attributes:
+        setup: The setup, complete.
+        task: The task.
+
+    Raises:
+        OptionError: If an option is not allowed.
+        TypeError: If there is no such option.
+    """
+
+    def __init__(self, task: str | Task = "echo", **options: Any) -> None:
+        self.setup = Setup.of(task=task, **options)
+
+    @functools.cached_property
+    def task(self) -> Task:
+        """The task, made once."""
+        return self.setup.make_task()
+
+    def train(
+        self,
+        num_steps: int | None = None,
+        *,
+        callbacks: Sequence[Any] | None = None,
+        threads: int | None = None,
+        **options: Any,
+    ) -> Run:
+        """Trains one network.
+
+        Args:
+            num_steps: Length of the unrolled graph; None for the longest that suits the task.
+            callbacks: What is called during training; None shows a progress line, () nothing.
+            threads: CPU threads; None for one per core.
+            **options: See `prepare`.
+
+        Raises:
+            OptionError: If an option is not allowed.
+            DivergedError: If the loss or its gradient is not finite.
+        """
+        return self.prepare(num_steps, **options).start(callbacks, THREADS.check(threads))
+
+    def prepare(
+        self,
+        num_steps: int | None = None,
+        *,
+        epochs: float | None = None,
+        tokens: float | None = None,
+        updates: float | None = None,
+        seconds: float | None = None,
+        state: str = "carry",
+        evaluations: int | None = None,
+        schedule: str = "constant",
+        decay: float = TRAINING_OPTIONS["decay"].default,
+        decay_after: int | None = None,
+        patience: int | None = None,
+        seed: int = 0,
+        out: str | os.PathLike[str] | None = None,
+    ) -> PreparedRun:
+        """Checks everything about a training run, before anything is written or TensorFlow is loaded.
+
+        Args:
+            num_steps: See `train`.
+            epochs: Total training length; give this or one of the next three (default: 10 epochs).
+            tokens: The same in time steps over all rows.
+            updates: The same in training steps.
+            seconds: The same in seconds of training, evaluation not counted.
+            state: "carry" keeps the state between blocks, "reset" starts each block at zero.
+            evaluations: How many, evenly spread; None for one after each epoch.
+            schedule: Schedule of the learning rate, see `tf_rnn.Schedule`.
+            decay: Its factor.
+            decay_after: Epochs before it sets in.
+            patience: Stop early after so many evaluations without improvement; None for never.
+            seed: For weights, dropout and data order.
+            out: A new folder for the run; None to write nothing.
+
+        Raises:
+            OptionError: If an option is not allowed.
+        """
+        amounts = {"epochs": epochs, "tokens": tokens, "updates": updates, "seconds": seconds}
+        amount = one_amount(amounts) or {"epochs": EPOCHS}
+        given = {
+            "num_steps": max(self.setup.defaults.num_steps) if num_steps is None else num_steps,
+            "state": state,
+            "evaluations": evaluations,
+            "schedule": schedule,
+            "decay": decay,
+            "decay_after": decay_after,
+            "seed": seed,
+        }
+        training = _checked(TRAINING_OPTIONS, given) | {"patience": PATIENCE.check(patience)}
+        require_schedule(schedule, decay, decay_after)
+        check_setup(self.setup, self.task, [training["num_steps"]])
+        identity = setup_identity(self.setup, self.task) | training | amount
+        folder = self._folder("train", out, identity)
+        if folder is not None:
+            require_new(folder)
+        return PreparedRun.new(self.setup, self.task, training, amount, folder)
+
+    def compare(
+        self,
+        num_steps: Sequence[int] | None = None,
+        *,
+        state: Sequence[str] = STATES,
+        seeds: int = COMPARE_OPTIONS["seeds"].default,
+        budget: str = COMPARE_OPTIONS["budget"].default,
+        amount: float | None = None,
+        out: str | os.PathLike[str] | None = None,
+        workers: int | None = None,
+        scheduler: str = "local",
+        command: Sequence[str] = (),
+    ) -> Sweep:
+        """Trains networks at several lengths of the graph with the same budget, and compares them.
+
+        Args:
+            num_steps: The lengths; None for those that suit the task.
+            state: "carry", "reset" or both.
+            seeds: Runs for each, from different random initialisations.
+            budget: What each run gets the same amount of: "tokens", "updates", "seconds" or "epochs".
+            amount: How much of it; None for what suits the task.
+            out: A folder for the results; runs that it holds are not repeated. None to write nothing.
+            workers: Parallel processes; None for one per CPU core.
+            scheduler: "local", or the address of a Dask scheduler.
+            command: The command line to show in the report.
+
+        Raises:
+            OptionError: If an option is not allowed.
+            WorkerDiedError: If costs cannot be measured.
+        """
+        defaults, budget = self.setup.defaults, COMPARE_OPTIONS["budget"].check(budget)
+        given = {
+            "num_steps": defaults.num_steps if num_steps is None else num_steps,
+            "state": state,
+            "seeds": seeds,
+            "budget": budget,
+            "amount": AMOUNTS.get(budget, defaults.tokens) if amount is None else amount,
+        }
+        compared = Comparison(setup=self.setup, **_checked(COMPARE_OPTIONS, given))
+        where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
+        task = compared.make_task(self.task)
+        folder = self._folder("compare", out, compared.identity(task))
+        return compare(compared, task, out=folder, **where, command=command)
+
+    def recommend(
+        self,
+        num_steps: int | None = None,
+        *,
+        tolerance: float | None = None,
+        tokens: float | None = None,
+        seeds: int = RECOMMEND_OPTIONS["seeds"].default,
+        verify: bool = False,
+        out: str | os.PathLike[str] | None = None,
+        workers: int | None = None,
+        scheduler: str = "local",
+        command: Sequence[str] = (),
+    ) -> Recommendation:
+        """Recommends a length of the graph, from the gradients of networks that are trained briefly.
+
+        Args:
+            num_steps: Longest length to consider; the networks are trained at it.
+            tolerance: Largest acceptable fraction of the gradient lost to truncation; None for the setup's.
+            tokens: Training length of each network; None for a fifth of a run of `compare`.
+            seeds: How many networks to train.
+            verify: Whether to train at half, at, and at double the advised length, and compare.
+            out: A folder for the results; None to write nothing.
+            workers: Parallel processes; None for one per CPU core.
+            scheduler: "local", or the address of a Dask scheduler.
+            command: The command line to show in the report.
+
+        Raises:
+            OptionError: If an option is not allowed, or the data are too short for double the length that
+                is to be verified.
+            DivergedError: If a loss is not finite.
+        """
+        given = self._measured(num_steps, tokens) | {
+            "tolerance": self.setup.tolerance if tolerance is None else tolerance,
+            "seeds": seeds,
+            "verify": verify,
+        }
+        chosen = _checked(RECOMMEND_OPTIONS, given)
+        where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
+        check_setup(self.setup, self.task, [chosen["num_steps"]])
+        identity = setup_identity(self.setup, self.task) | chosen
+        folder = self._folder("recommend", out, identity)
+        return recommend(self.setup, self.task, **chosen, out=folder, **where, command=command)
+
+    def lags(
+        self,
+        num_steps: int | None = None,
+        *,
+        tokens: float | None = None,
+        state: str = "carry",
+        seed: int = 0,
+        out: str | os.PathLike[str] | None = None,
+        threads: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        command: Sequence[str] = (),
+    ) -> LagStudy:
+        """Measures how far back the gradient reaches, before and after training.
+
+        Args:
+            num_steps: How far back to look; the network is trained at this length.
+            tokens: Training length, 0 for none; None for a fifth of a run of `compare`.
+            state: "carry" or "reset", in training.
+            seed: Seed of the initial weights.
+            out: A folder for the results; None to write nothing.
+            threads: CPU threads; None for one per core.
+            callbacks: What is called during training; None shows a progress line, () nothing.
+            command: The command line to show in the report.
+
+        Raises:
+            OptionError: If an option is not allowed.
+            DivergedError: If the loss is not finite.
+        """
+        given = self._measured(num_steps, tokens) | {"state": state, "seed": seed, "threads": threads}
+        chosen = _checked(LAGS_OPTIONS, given)
+        threads = chosen.pop("threads")
+        check_setup(self.setup, self.task, [chosen["num_steps"]])
+        folder = self._folder("lags", out, setup_identity(self.setup, self.task) | chosen)
+        return study_lags(
+            self.setup, self.task, **chosen, out=folder, threads=threads, callbacks=callbacks, command=command
+        )
+
+    def _measured(self, num_steps: int | None, tokens: float | None) -> dict[str, Any]:
+        """How far back to look and how long to train, what suits the task where it is None."""
+        defaults = self.setup.defaults
+        return {
+            "num_steps": defaults.longest if num_steps is None else num_steps,
+            "tokens": defaults.tokens * SHARE_OF_TOKENS if tokens is None else tokens,
+        }
+
+    def _folder(self, verb: str, out: object, identity: dict[str, Any]) -> Path | None:
+        """Where results go: nowhere, to a given folder, or to one named after the options."""
+        if out is NAMED:
+            return NAMED / folder_name(verb, identity)
+        return None if out is None else as_path("out", out)
+
+
+def _checked(options: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:
+    """Values of options as plain Python, or an OptionError."""
+    return {name: options[name].check(value) for name, value in given.items()}
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    *,
+    callbacks: Sequence[Any] | None = None,
+    threads: int | None = None,
+    task: Task | None = None,
+    **changes: Any,
+) -> Run:
+    """Resumes a training run.
+
+    Args:
+        folder: Where it was kept.
+        callbacks: What is called during training; None shows a progress line, () nothing.
+        threads: CPU threads; None for one per core.
+        task: The task; needed only if it is not one of `tf_rnn.tasks`.
+        **changes: Options that a resumed run may change: how long to train, `patience`, `num_steps`,
+            `batch_size`, `learning_rate`, `clip_norm`, `recompute`, `data`. Others may be repeated.
+
+    Raises:
+        OptionError: If there is no run, or an option may not change.
+        DivergedError: If the loss or its gradient is not finite.
+    """
+    return prepared_resume(folder, changes, task).start(callbacks, THREADS.check(threads))

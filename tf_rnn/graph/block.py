@@ -1,0 +1,69 @@
+"""The tensors that a block of data is fed to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph.feeding import checked_array, checked_state
+from tf_rnn.graph.prepared import make_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tf_rnn.graph.network import Network
+    from tf_rnn.options import GraphOptions
+
+
+class Block:
+    """Placeholders of inputs, targets and state; see `UnrolledGraph.feed`.
+
+    Attributes:
+        inputs: n tensors X_t.
+        targets: n tensors Y_t.
+        packed_targets: All targets, [batch_size, num_steps, ...].
+        init_state: S_{-1}, in the structure of the cell's state.
+
+    Args:
+        network: Encodes the inputs, takes the losses of the targets.
+        options: Options of the graph.
+    """
+
+    def __init__(self, network: Network, options: GraphOptions) -> None:
+        self._options = options
+        self._packed_inputs = network.encoding.placeholder(options.batch_size, options.num_steps)
+        self.packed_targets = network.head.loss.placeholder(options)
+        self.inputs: list[Any] = tf.unstack(self._packed_inputs, axis=1)
+        self.targets: list[Any] = tf.unstack(self.packed_targets, axis=1)
+        zero_state = network.cell.zero_state(options.batch_size, tf.as_dtype(options.dtype))
+        self.init_state: Any = tf.nest.map_structure(
+            lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
+        )
+
+    def zero_state(self) -> Any:
+        """S_{-1} = 0 as NumPy arrays, in the structure of the state."""
+        return tf.nest.map_structure(
+            lambda tensor: np.zeros(tensor.shape, self._options.dtype), self.init_state
+        )
+
+    def feed(self, inputs: Any, targets: Any, state: Any) -> dict[Any, Any]:
+        """The feed dictionary of arrays that fit; OptionError for those that do not."""
+        fed = {self.packed_targets: checked_array("targets", targets, self.packed_targets)}
+        if self._options.input_size:
+            fed[self._packed_inputs] = checked_array("inputs", inputs, self._packed_inputs)
+        return fed | checked_state(state, self.init_state)
+
+    def runner(self, session: Any, fetches: Sequence[Any], feeding: Sequence[Any]) -> Callable[..., Any]:
+        """A prepared run (inputs, targets, state, values of `feeding` ...) -> values of `fetches`."""
+        fed = [self.packed_targets, *tf.nest.flatten(self.init_state), *feeding]
+        if self._options.input_size:
+            fed.insert(0, self._packed_inputs)
+        run = make_callable(session, fetches, fed)
+
+        def run_block(inputs: Any, targets: Any, state: Any, *values: Any) -> Any:
+            given = [inputs] if self._options.input_size else []
+            return run(*given, targets, *tf.nest.flatten(state), *values)
+
+        return run_block

@@ -1,0 +1,90 @@
+"""The README.md of an exported model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_rnn.inference.saved_model import INPUT
+
+
+def readme(signature: dict[str, Any], *, has_keras: bool, has_vocabulary: bool) -> str:
+    """Instructions for the files of an export.
+
+    Args:
+        signature: From `write_saved_model`.
+        has_keras: Whether there is a Keras model.
+        has_vocabulary: Whether there is a vocabulary.
+    """
+    parts = [SAVED_MODEL_TEXT.format(example=_example(signature))]
+    if has_keras:
+        parts.append(KERAS_TEXT.format(shape=_sequence_shape(signature)))
+    if has_vocabulary:
+        parts.append(VOCABULARY_TEXT)
+    return "\n".join([*parts, CONFIG_TEXT])
+
+
+def _example(signature: dict[str, Any]) -> str:
+    """A program that runs the SavedModel of a signature, from the folder of the export."""
+    inputs = dict(signature["inputs"])
+    read = f"{INPUT}={_zeros(inputs.pop(INPUT))}, " if INPUT in inputs else ""
+    state = "".join(f'    "{name}": {_zeros(array)},\n' for name, array in inputs.items())
+    return EXAMPLE.format(name=signature["signature"], state=state, input=read)
+
+
+def _zeros(array: dict[str, Any]) -> str:
+    shape = ", ".join(str(size or "batch_size") for size in array["shape"])
+    return f'tf.zeros([{shape}], "{array["dtype"]}")'
+
+
+def _sequence_shape(signature: dict[str, Any]) -> str:
+    _, *size = signature["inputs"][INPUT]["shape"]
+    kind = "real numbers" if size else "class indices"
+    return f"{kind} [{', '.join(['batch_size', 'num_steps', *map(str, size)])}]"
+
+
+EXAMPLE = """\
+import tensorflow as tf
+
+batch_size = 3
+model = tf.saved_model.load("saved_model")
+step = model.signatures["{name}"]
+state = {{
+{state}}}
+for _ in range(4):
+    result = step({input}**state)
+    state = {{name: result[name] for name in state}}
+    print(result["prediction"].numpy())
+"""
+
+SAVED_MODEL_TEXT = """\
+# A trained recurrent network
+
+`saved_model` computes one time step for any batch size: from an input and the previous state to a prediction
+and the next state. Start with a state of zeros and feed the state outputs of each step to the inputs of the
+same name at the next. `signature.json` lists all names, shapes and dtypes.
+
+```python
+{example}```
+"""
+
+KERAS_TEXT = """\
+`model.keras` is the equivalent Keras model. It reads whole sequences, {shape},
+from a state of zeros, and returns the predictions of all steps. `model.weights.h5` holds its weights alone.
+
+```python
+import tensorflow as tf
+
+model = tf.keras.models.load_model("model.keras")
+```
+
+After further training, save it under the same name; `python -m tf_rnn import` turns this folder back into a
+run that can be resumed.
+"""
+
+VOCABULARY_TEXT = """\
+`vocabulary.json` lists the tokens; the class index of a token is its position, counted from 0.
+"""
+
+CONFIG_TEXT = """\
+`config.json` is the configuration of the training run.
+"""

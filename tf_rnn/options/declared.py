@@ -1,0 +1,413 @@
+"""Every option, declared once.
+
+The groups are those of a help page. An option that means something else in one command (a list of widths
+instead of one, say) is declared in that command's group from the general one.
+"""
+
+from __future__ import annotations
+
+from tf_rnn.options.option import SUITS_TASK, Option, by_name
+from tf_rnn.options.rules import (
+    Choice,
+    Flag,
+    ListOf,
+    Number,
+    OrNone,
+    Path,
+    Scheduler,
+    StepsOrSqrt,
+    Text,
+    Whole,
+)
+from tf_rnn.options.words import (
+    ACTIVATIONS,
+    BUDGETS,
+    CELLS,
+    CHECKPOINTS_TO_USE,
+    DTYPES,
+    INPUT_KINDS,
+    LARGEST_SIZE,
+    LARGEST_WIDTH,
+    LOSSES,
+    MOST,
+    OPTIMIZERS,
+    READOUTS,
+    RECURRENT_INITS,
+    REDUCTIONS,
+    SCHEDULES,
+    SPLITS,
+    STATES,
+    STYLES,
+    TASKS,
+)
+
+SIZE = Whole(at_most=LARGEST_SIZE)
+WIDTH = Whole(at_most=LARGEST_WIDTH)
+POSITIVE = Number(above=0)
+FRACTION = Number(above=0, below=1)
+SEED = Option(
+    name="seed",
+    rule=Whole(at_least=0),
+    default=0,
+    help="seed for weights, dropout and data order",
+)
+OUT = Option(name="out", rule=Path(), help="folder for the results")
+
+TASK = Option(name="task", rule=Choice(TASKS), default="echo", help="what is learnt")
+_LANGUAGE = ("task", ("text", "words"))
+TASK_OPTIONS = by_name(
+    Option(
+        name="lags", rule=ListOf(Whole()), only=("task", ("echo",)), help="lags of the echoes (default 3 8)"
+    ),
+    Option(
+        name="effects",
+        rule=ListOf(Number()),
+        only=("task", ("echo",)),
+        help="effect of each lag on the probability (default 0.5 -0.25)",
+    ),
+    Option(
+        name="lag",
+        rule=Whole(),
+        only=("task", ("memory",)),
+        help="steps back to the value to be recalled (default 20)",
+    ),
+    Option(
+        name="delay",
+        rule=Whole(),
+        only=("task", ("copy",)),
+        help="steps between the input and its recall (default 30)",
+    ),
+    Option(
+        name="span", rule=Whole(at_least=2), only=("task", ("adding",)), help="sequence length (default 50)"
+    ),
+    Option(
+        name="num_symbols",
+        rule=Whole(at_least=2),
+        only=("task", ("memory", "copy")),
+        help="symbols to be recalled are drawn from so many (default 8)",
+    ),
+    Option(
+        name="num_recalled",
+        rule=Whole(),
+        only=("task", ("copy",)),
+        help="symbols to be recalled (default 10)",
+    ),
+    Option(
+        name="data",
+        rule=OrNone(Text()),
+        only=_LANGUAGE,
+        may_change=True,
+        help="a UTF-8 file; a directory with train.txt, valid.txt and test.txt; or shakespeare or ptb, which "
+        "are downloaded (default: the documentation that ships with Python)",
+    ),
+    Option(
+        name="valid_fraction",
+        rule=FRACTION,
+        only=_LANGUAGE,
+        help="fraction of the file used for validation (default 0.05)",
+    ),
+    Option(
+        name="test_fraction",
+        rule=FRACTION,
+        only=_LANGUAGE,
+        help="fraction of the file used for testing (default 0.05)",
+    ),
+    Option(
+        name="vocabulary_size",
+        rule=Whole(at_least=2),
+        only=("task", ("words",)),
+        help="vocabulary size; the rest become <unk> (default 10000)",
+    ),
+)
+
+CELL_OPTIONS = by_name(
+    Option(
+        name="activation",
+        rule=Choice(ACTIVATIONS),
+        only=("cell", ("vanilla",)),
+        help="activation function (default tanh)",
+    ),
+    Option(
+        name="forget_bias",
+        rule=Number(),
+        only=("cell", ("lstm",)),
+        help="initial bias of the forget gate (default 1)",
+    ),
+    Option(
+        name="recurrent_init",
+        rule=Choice(RECURRENT_INITS),
+        help="initial recurrent weight matrix (default orthogonal)",
+    ),
+    Option(
+        name="recurrent_gain", rule=POSITIVE, help="scale of the initial recurrent weight matrix (default 1)"
+    ),
+)
+
+# What a network is and how a training step changes it, beside the options of the cell.
+NETWORK_OPTIONS = by_name(
+    Option(name="cell", rule=Choice(CELLS), default=SUITS_TASK, help="the recurrent cell"),
+    Option(name="state_size", rule=SIZE, default=SUITS_TASK, help="units of a layer"),
+    Option(name="num_layers", rule=Whole(at_most=MOST), default=1, help="layers stacked on each other"),
+    Option(name="batch_size", rule=SIZE, default=SUITS_TASK, may_change=True, help="rows of a batch"),
+    Option(name="optimizer", rule=Choice(OPTIMIZERS), default=SUITS_TASK, help="the optimizer"),
+    Option(
+        name="learning_rate",
+        rule=POSITIVE,
+        default=SUITS_TASK,
+        may_change=True,
+        help="learning rate of the optimizer",
+    ),
+    Option(
+        name="clip_norm",
+        rule=OrNone(POSITIVE),
+        default=SUITS_TASK,
+        may_change=True,
+        help="upper limit of the gradient's norm, or off",
+    ),
+    Option(
+        name="reduction",
+        rule=Choice(REDUCTIONS),
+        default="mean",
+        help="average or sum the per-step losses of a block",
+    ),
+    Option(
+        name="embedding_size",
+        rule=OrNone(SIZE),
+        default=SUITS_TASK,
+        help="size of a learnt input embedding, or off for one-hot inputs; words: the state size",
+    ),
+    Option(
+        name="tied",
+        rule=Flag(),
+        default=False,
+        help="share weights between embedding and output layer (sets --embedding-size to the state size)",
+    ),
+    Option(
+        name="dropout",
+        rule=Number(at_least=0, below=1),
+        default=0.0,
+        help="fraction of the connections between layers dropped in training",
+    ),
+    Option(
+        name="init_scale",
+        rule=OrNone(POSITIVE),
+        help="draw initial weights uniformly from +-X, or off for what suits the cell",
+    ),
+    Option(
+        name="recompute",
+        rule=OrNone(StepsOrSqrt()),
+        may_change=True,
+        help="gradient checkpointing: store only every K-th state (or sqrt: about the square root of the "
+        "length), or off",
+    ),
+    Option(
+        name="style",
+        rule=Choice(STYLES),
+        default="block",
+        help="truncation scheme; block is ordinary truncated BPTT",
+    ),
+    Option(
+        name="stride",
+        rule=Whole(),
+        default=1,
+        only=("style", ("sliding",)),
+        help="steps the window moves between updates",
+    ),
+    Option(
+        name="tolerance",
+        rule=FRACTION,
+        default=0.1,
+        only=("style", ("adaptive",)),
+        help="largest acceptable fraction of the gradient lost to truncation",
+    ),
+)
+
+SETUP_OPTIONS = {"task": TASK} | TASK_OPTIONS | NETWORK_OPTIONS | CELL_OPTIONS
+# What a graph's dtype has to hold: a larger number would be inf.
+HELD_BY_DTYPE = ("learning_rate", "clip_norm", "init_scale", "forget_bias", "recurrent_gain")
+
+# The options of `UnrolledGraph` that have no part in a setup, since the task decides them.
+GRAPH_OPTIONS = NETWORK_OPTIONS | by_name(
+    Option(name="num_steps", rule=WIDTH, help="length of the unrolled graph"),
+    Option(name="input_size", rule=SIZE, help="input classes or values; 0 where there are none"),
+    Option(name="num_classes", rule=SIZE, help="target classes or values"),
+    Option(name="input_kind", rule=Choice(INPUT_KINDS), default="classes", help="kind of the inputs"),
+    Option(name="loss", rule=Choice(LOSSES), default="cross_entropy", help="loss of a step"),
+    Option(name="readout", rule=Choice(READOUTS), default="linear", help="output layer"),
+    Option(name="optimizer", rule=OrNone(Choice(OPTIMIZERS)), default="adagrad", help="the optimizer"),
+    Option(name="dtype", rule=Choice(DTYPES), default="float32", help="type of weights and states"),
+    Option(name="seed", rule=OrNone(Whole(at_least=0)), help="seed of the initial weights"),
+)
+
+# --- how long and how to train ------------------------------------------------------------------------
+
+LENGTH_OPTIONS = by_name(
+    Option(name="epochs", rule=POSITIVE, may_change=True, help="passes over the training data (default 10)"),
+    Option(name="tokens", rule=POSITIVE, may_change=True, help="time steps over all rows of a batch"),
+    Option(name="updates", rule=POSITIVE, may_change=True, help="training steps"),
+    Option(
+        name="seconds", rule=POSITIVE, may_change=True, help="seconds of training, evaluation not counted"
+    ),
+)
+PATIENCE = Option(
+    name="patience",
+    rule=OrNone(Whole()),
+    may_change=True,
+    help="stop early after N epochs without improvement on validation data",
+)
+TRAINING_OPTIONS = by_name(
+    Option(
+        name="num_steps",
+        rule=WIDTH,
+        may_change=True,
+        help="length of the unrolled graph (default: the longest that suits the task)",
+    ),
+    Option(
+        name="state",
+        rule=Choice(STATES),
+        default="carry",
+        help="carry: keep the state between blocks (stateful); reset: start each block at zero",
+    ),
+    Option(name="schedule", rule=Choice(SCHEDULES), default="constant", help="schedule of the learning rate"),
+    Option(
+        name="decay",
+        rule=FRACTION,
+        default=0.5,
+        help="step, plateau: factor of the learning rate",
+    ),
+    Option(
+        name="decay_after",
+        rule=OrNone(Whole()),
+        help="step: epochs at the full rate (default 4); plateau: epochs to wait (default 1)",
+    ),
+    Option(
+        name="evaluations",
+        rule=OrNone(Whole()),
+        help="evaluations on validation data, evenly spread (default: one after each epoch)",
+    ),
+    SEED,
+)
+THREADS = Option(
+    name="threads",
+    rule=OrNone(Whole(at_most=MOST)),
+    may_change=True,
+    help="CPU threads (default: one per core); use 1 for bit-for-bit reproducible resume",
+)
+
+# --- the commands that measure ------------------------------------------------------------------------
+
+SEEDS = Option(
+    name="seeds",
+    rule=Whole(at_most=MOST),
+    default=3,
+    help="how many networks (random initialisations) to train",
+)
+COMPARE_OPTIONS = by_name(
+    TRAINING_OPTIONS["num_steps"].but(
+        rule=ListOf(WIDTH), help="lengths to compare (default: those that suit the task)"
+    ),
+    TRAINING_OPTIONS["state"].but(rule=ListOf(Choice(STATES)), default=STATES),
+    SEEDS.but(help="runs for each length, from different random initialisations"),
+    Option(
+        name="budget",
+        rule=Choice(BUDGETS),
+        default="tokens",
+        help="what each run gets the same amount of",
+    ),
+    Option(
+        name="amount",
+        rule=POSITIVE,
+        help="how much of it, in the unit of --budget (default: the tokens that suit the task, 2000 updates, "
+        "5 seconds or 5 epochs)",
+    ),
+)
+RECOMMEND_OPTIONS = by_name(
+    TRAINING_OPTIONS["num_steps"].but(
+        help="longest sequence length to consider; the networks are trained at it (default: what suits the "
+        "task)"
+    ),
+    NETWORK_OPTIONS["tolerance"].but(
+        only=None, help="largest acceptable fraction of the gradient lost to truncation"
+    ),
+    SEEDS,
+    LENGTH_OPTIONS["tokens"].but(
+        help="training length of each network, in time steps (default: a fifth of a run of compare)"
+    ),
+    Option(
+        name="verify",
+        rule=Flag(),
+        default=False,
+        help="then train at half, at, and at double the advised length, and report which is best",
+    ),
+)
+LAGS_OPTIONS = by_name(
+    RECOMMEND_OPTIONS["num_steps"].but(help="how far back to look; the network is trained at this length"),
+    LENGTH_OPTIONS["tokens"].but(
+        rule=Number(at_least=0),
+        help="training length in time steps, 0 for none (default: a fifth of a run of compare)",
+    ),
+    TRAINING_OPTIONS["state"],
+    SEED.but(help="seed of the initial weights"),
+    THREADS,
+)
+WORKER_OPTIONS = by_name(
+    Option(
+        name="workers",
+        rule=OrNone(Whole(at_most=MOST)),
+        help="parallel processes (default: one per CPU core)",
+    ),
+    Option(
+        name="scheduler",
+        rule=Scheduler(),
+        default="local",
+        help="local for processes on this machine, or tcp://HOST:PORT of a Dask scheduler "
+        '(pip install "tf-rnn[cluster]"); costs are measured on this machine',
+    ),
+)
+
+# --- the commands that use a trained model ------------------------------------------------------------
+
+FOLDER = Option(name="folder", rule=Path(), help="folder of a training run")
+CHECKPOINT = Option(
+    name="checkpoint",
+    rule=Choice(CHECKPOINTS_TO_USE),
+    default="best",
+    help="the checkpoint with the lowest validation loss, or the last one",
+)
+EVALUATE_OPTIONS = by_name(
+    Option(name="data", rule=Text(), help="other data in the same vocabulary (default: those of the run)"),
+    Option(
+        name="split", rule=Choice(SPLITS), help="part of the data (default valid; all of the data of --data)"
+    ),
+    Option(name="num_steps", rule=WIDTH, default=50, help="chunk size for evaluation; affects speed only"),
+    Option(
+        name="batch_size",
+        rule=SIZE,
+        default=1,
+        help="split the data into N parallel rows: faster, slightly pessimistic because each row starts "
+        "without context",
+    ),
+    Option(
+        name="context",
+        rule=OrNone(Whole()),
+        help="reset the state every N steps, to measure the value of longer context",
+    ),
+    Option(name="json", rule=Flag(), default=False, help="print one line of JSON"),
+)
+SAMPLE_OPTIONS = by_name(
+    Option(name="prime", rule=Text(), default="", help="text to start from (default: a line start)"),
+    Option(name="length", rule=Whole(at_least=0), default=500, help="tokens to sample"),
+    Option(
+        name="temperature",
+        rule=Number(at_least=0),
+        default=0.8,
+        help="1: sample from the model; below 1: more conservative; 0: greedy",
+    ),
+    Option(
+        name="top_k",
+        rule=Whole(at_least=0),
+        default=0,
+        help="sample from the N most likely tokens only; 0: all",
+    ),
+    SEED.but(rule=OrNone(Whole(at_least=0)), default=None, help="seed of the sample (default: random)"),
+)

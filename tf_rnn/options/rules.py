@@ -1,0 +1,291 @@
+"""Rules: what an option may be, for Python values, JSON values and words of a command line alike.
+
+`check` takes a Python or JSON value and returns it as plain Python (an int, a float, a str, a tuple), so
+that whatever is accepted can be written to JSON. `parse` takes the words of a command line. Both refuse
+with the same sentence.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+import numbers
+import os
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from tf_rnn.options.errors import OptionError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# How the command line spells None.
+OFF = "off"
+
+
+class Rule(abc.ABC):
+    """What an option may be.
+
+    Attributes:
+        metavar: What stands for the value in a usage line.
+        takes_many: Whether an option takes one or more words.
+    """
+
+    metavar: ClassVar[str] = "N"
+    takes_many: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def check(self, option: str, value: Any) -> Any:
+        """Returns a value as plain Python.
+
+        Raises:
+            OptionError: For `option`, if the value is not allowed.
+        """
+
+    def read(self, text: str) -> Any:
+        """The value that a word spells, or the word itself if it spells none."""
+        return text
+
+    def parse(self, option: str, words: str | Sequence[str]) -> Any:
+        """Returns the value that words of a command line spell.
+
+        Raises:
+            OptionError: For `option`, in the words of `check`.
+        """
+        return self.check(option, self.read(words) if isinstance(words, str) else list(map(self.read, words)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole(Rule):
+    """A whole number from `at_least` to `at_most`, of any integer type but bool."""
+
+    at_least: int = 1
+    at_most: int | None = None
+
+    def check(self, option: str, value: Any) -> int:
+        """Returns the value as an int."""
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not is_whole or int(value) < self.at_least:
+            raise OptionError(
+                option, f"must be a whole number of at least {self.at_least}, got {shown(value)}"
+            )
+        if self.at_most is not None and int(value) > self.at_most:
+            raise OptionError(option, f"must be a whole number of at most {self.at_most}, got {shown(value)}")
+        return int(value)
+
+    def read(self, text: str) -> Any:
+        """Python's spelling of integers."""
+        try:
+            return int(text)
+        except ValueError:
+            return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Number(Rule):
+    """A finite real number, of any real type but bool.
+
+    Attributes:
+        above: What it must exceed.
+        at_least: What it must reach.
+        below: What it must stay under.
+    """
+
+    metavar: ClassVar[str] = "X"
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+
+    def check(self, option: str, value: Any) -> float:
+        """Returns the value as a float."""
+        number = _as_float(value)
+        if not (
+            math.isfinite(number)
+            and (self.above is None or number > self.above)
+            and (self.at_least is None or number >= self.at_least)
+            and (self.below is None or number < self.below)
+        ):
+            raise OptionError(option, f"must be {self._allowed}, got {shown(value)}")
+        return number
+
+    @property
+    def _allowed(self) -> str:
+        limits = [
+            *([] if self.above is None else [f"above {self.above}"]),
+            *([] if self.at_least is None else [f"of at least {self.at_least}"]),
+            *([] if self.below is None else [f"below {self.below}"]),
+        ]
+        return " ".join(["a number", " and ".join(limits)]).strip()
+
+    def read(self, text: str) -> Any:
+        """Python's spelling of floats."""
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
+def _as_float(value: Any) -> float:
+    """The value as a float; nan for words, booleans, None and arrays."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice(Rule):
+    """One of some words."""
+
+    allowed: tuple[str, ...]
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        """The words themselves."""
+        return f"{{{','.join(self.allowed)}}}"
+
+    def check(self, option: str, value: Any) -> str:
+        """Returns the value as a str."""
+        if not isinstance(value, str) or value not in self.allowed:
+            raise OptionError(option, f"must be one of {', '.join(self.allowed)}; got {shown(value)}")
+        return str(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag(Rule):
+    """True or False; on the command line True is the option's name alone."""
+
+    def check(self, option: str, value: Any) -> bool:
+        """Returns the value."""
+        if not isinstance(value, bool):
+            raise OptionError(option, f"must be True or False, got {shown(value)}")
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class StepsOrSqrt(Rule):
+    """A whole number of steps, or "sqrt"."""
+
+    metavar: ClassVar[str] = "K"
+
+    def check(self, option: str, value: Any) -> int | str:
+        """Returns the value as an int, or "sqrt"."""
+        if isinstance(value, str) and value == "sqrt":
+            return "sqrt"
+        try:
+            return Whole().check(option, value)
+        except OptionError as error:
+            raise OptionError(
+                option, f"must be 'sqrt' or a whole number of steps, got {shown(value)}"
+            ) from error
+
+    def read(self, text: str) -> Any:
+        """Python's spelling of integers, or the word."""
+        return Whole().read(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class OrNone(Rule):
+    """Another rule's values, or None, which the command line spells "off"."""
+
+    rule: Rule
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        """That of the other rule."""
+        return self.rule.metavar
+
+    def check(self, option: str, value: Any) -> Any:
+        """Returns None, or what the other rule returns."""
+        return None if value is None else self.rule.check(option, value)
+
+    def read(self, text: str) -> Any:
+        """None for "off"."""
+        return None if text == OFF else self.rule.read(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class ListOf(Rule):
+    """At least one value of another rule."""
+
+    takes_many: ClassVar[bool] = True
+    rule: Rule
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        """That of one value."""
+        return self.rule.metavar
+
+    def check(self, option: str, value: Any) -> tuple[Any, ...]:
+        """Returns the values as a tuple."""
+        if not isinstance(value, tuple | list):
+            raise OptionError(option, f"must be a sequence of values, got {shown(value)}")
+        if not value:
+            raise OptionError(option, "must have at least one value, got none")
+        return tuple(self.rule.check(option, part) for part in value)
+
+    def read(self, text: str) -> Any:
+        """One of the values."""
+        return self.rule.read(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Rule):
+    """Any text, or a path."""
+
+    metavar: ClassVar[str] = "TEXT"
+
+    def check(self, option: str, value: Any) -> str:
+        """Returns the value as a str."""
+        if not isinstance(value, str | os.PathLike):
+            raise OptionError(option, f"must be text or a path, got {shown(value)}")
+        return str(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Path(Rule):
+    """A path of a folder.
+
+    Rejects an empty string (an unset shell variable, say) and names that UTF-8 cannot encode, which
+    TensorFlow could not write.
+    """
+
+    metavar: ClassVar[str] = "DIR"
+
+    def check(self, option: str, value: Any) -> FilePath:
+        """Returns the value as a `pathlib.Path`."""
+        try:
+            name = os.fspath(value)
+            name.encode()
+        except (TypeError, AttributeError, UnicodeEncodeError) as error:
+            raise OptionError(option, f"must be the path of a folder, got {shown(value)}") from error
+        if not name or "\0" in name:
+            raise OptionError(option, f"must be the path of a folder, got {shown(value)}")
+        return FilePath(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheduler(Rule):
+    """`local`, or the address of a Dask scheduler."""
+
+    metavar: ClassVar[str] = "ADDRESS"
+
+    def check(self, option: str, value: Any) -> str:
+        """Returns the value."""
+        if value == "local":
+            return "local"
+        try:
+            parts = urlsplit(value)
+            is_address = bool(parts.hostname and parts.port) and not (parts.path or parts.query)
+        except (ValueError, TypeError, AttributeError):  # no text, or a port that is no number
+            is_address = False
+        if not is_address or parts.scheme != "tcp":
+            raise OptionError(
+                option,
+                f"must be local or the address of a Dask scheduler, tcp://HOST:PORT, got {shown(value)}",
+            )
+        return str(value)

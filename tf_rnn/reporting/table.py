@@ -1,0 +1,89 @@
+"""Tables, shown as Markdown, CSV or on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MISSING = "–"
+
+
+class Table(NamedTuple):
+    """Rows of cells under a header.
+
+    Attributes:
+        title: One line.
+        header: The name of each column; a line break is one on a terminal only.
+        rows: A cell for each column. A cell of None is empty.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    @classmethod
+    def of_columns(cls, title: str, columns: Mapping[str, Sequence[str]]) -> Self:
+        """Makes a table of columns of text, without those in which every cell is missing."""
+        used = {name: cells for name, cells in columns.items() if any(cell != MISSING for cell in cells)}
+        return cls(title, list(used), [list(row) for row in zip(*used.values(), strict=True)])
+
+    @classmethod
+    def of_records(cls, title: str, records: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Self:
+        """Makes a table with a row for each record; what a record lacks is None.
+
+        Args:
+            title: One line.
+            records: Values by name.
+            names: The columns.
+        """
+        return cls(title, list(names), [[record.get(name) for name in names] for record in records])
+
+    def markdown(self) -> str:
+        """The table in Markdown, columns aligned to the right."""
+        rows = [_one_line(self.header), ["---:"] * len(self.header), *map(_cells, self.rows)]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+    def csv(self) -> str:
+        """The table as CSV, numbers with all their digits."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_one_line(self.header))
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def rich(self) -> Any:
+        """The table for a terminal, a `rich.table.Table`."""
+        from rich.box import SIMPLE_HEAD  # noqa: PLC0415 (only terminals need it)
+        from rich.table import Table as RichTable  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        # As `Text`, cells in square brackets are not read as markup.
+        shown = RichTable(
+            title=Text(self.title, style="table.title"),
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        for name in self.header:
+            shown.add_column(Text(name, style="table.header"), justify="right", vertical="bottom")
+        for row in self.rows:
+            shown.add_row(*map(Text, _cells(row)))
+        return shown
+
+
+def _one_line(header: Sequence[str]) -> list[str]:
+    return [name.replace("\n", " ") for name in header]
+
+
+def _cells(row: Sequence[Any]) -> list[str]:
+    return ["" if cell is None else str(cell) for cell in row]
+
+
+def number(value: float | None, form: str) -> str:
+    """Formats a number; a dash for None and for what is not finite."""
+    return MISSING if value is None or not math.isfinite(value) else format(value, form)

@@ -1,0 +1,246 @@
+"""A task made of a user's own arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.options import (
+    LARGEST_SIZE,
+    LOSSES,
+    OptionError,
+    require_choice,
+    require_fraction,
+    require_whole,
+    shown,
+)
+from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.stream import Stream
+from tf_rnn.tasks.values import Kind, as_numbers, has_target, read_sequences
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+VALID_FRACTION = 0.1
+EPOCHS = 20  # of the default budget, up to
+MOST_TOKENS = 1_000_000
+WIDTHS = (1, 2, 5, 10, 20, 50)
+UNITS = {"cross_entropy": "nats", "squared_error": "squared error"}
+
+
+class Arrays(Task):
+    """The tokens of arrays, with a target for each or for some of them.
+
+    What is learnt follows from the arrays' types. Whole numbers are class indices, from 0; real numbers
+    are values. Targets of classes have the loss "cross_entropy", targets of values "squared_error". A step
+    whose target is -1 (of classes) or nan (of values) has no loss.
+
+        inputs, targets        classes           values
+        one sequence           [length]          [length] or [length, size]
+        sequences of a length  [rows, length]    inputs [rows, length, size],
+                                                 targets [rows, length] or [rows, length, size]
+
+    Sequences of one length are examples that follow one another; see `Task`. Arrays are copied; the same
+    arrays serve every epoch.
+
+        level = np.sin(np.arange(5000) / 9)
+        task = tf_rnn.tasks.Arrays(inputs=level[:-1], targets=level[1:])
+        for inputs, targets in task.blocks(batch_size=20, num_steps=10):
+            ...
+
+    Args:
+        inputs: The inputs, an array or lists.
+        targets: The targets, for as many steps.
+        valid_inputs: The inputs of the split "valid"; None to hold out the end of `inputs`.
+        valid_targets: The targets of the split "valid".
+        valid_fraction: The fraction of steps (of sequences, where there are several) held out at the end,
+            above 0 and below 1; rounded to whole ones.
+        loss: "cross_entropy" or "squared_error"; None for the one that suits the targets. With
+            "squared_error" whole numbers are values, too.
+        input_size: The number of input classes; None for the largest one that occurs, plus 1.
+        num_classes: The number of target classes, likewise.
+        max_lag: The largest number of steps from a target back to an input on which it depends, if known.
+        defaults: Training settings; None for some that suit the size of the data.
+        name: The name of the task in reports.
+
+    Attributes:
+        sha256: The SHA-256 of the data, in hexadecimal.
+
+    Raises:
+        OptionError: For the array or option that is not allowed, with the first step at fault.
+    """
+
+    def __init__(
+        self,
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        *,
+        valid_inputs: ArrayLike | None = None,
+        valid_targets: ArrayLike | None = None,
+        valid_fraction: float = VALID_FRACTION,
+        loss: str | None = None,
+        input_size: int | None = None,
+        num_classes: int | None = None,
+        max_lag: int | None = None,
+        defaults: Defaults | None = None,
+        name: str = "arrays",
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise OptionError("name", f"must be a word, got {shown(name)}")
+        self.name = name
+        self.max_lag = None if max_lag is None else require_whole("max_lag", max_lag, at_least=0)
+        train = {"inputs": as_numbers("inputs", inputs), "targets": as_numbers("targets", targets)}
+        self.input_kind = "real" if train["inputs"].dtype.kind == "f" else "classes"
+        self.loss = _loss(loss, train["targets"])
+        self.unit = UNITS[self.loss]
+        kinds = (
+            Kind(self.input_kind == "real", _size("input_size", input_size), marked=False),
+            Kind(self.loss == "squared_error", _size("num_classes", num_classes), marked=True),
+        )
+        stream, self.period = read_sequences(train, kinds)
+        if valid_inputs is None and valid_targets is None:
+            self._streams = self._hold_out(stream, require_fraction("valid_fraction", valid_fraction))
+        else:
+            _refuse_fraction(valid_fraction)
+            valid = {"valid_inputs": valid_inputs, "valid_targets": valid_targets}
+            self._streams = {"train": stream, "valid": self._held_out(valid, kinds)}
+        self.input_size = self._number("input_size", 0, kinds[0])
+        self.num_classes = self._number("num_classes", 1, kinds[1])
+        self._find_marks()
+        self.sha256 = self._digest()
+        self.defaults = self._suitable() if defaults is None else defaults
+
+    def length(self, split: str = "train") -> int:
+        """Returns the number of steps of a split."""
+        return len(self._streams[require_choice("split", split, self.splits)].targets)
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns the steps of a split, the same in every epoch; the arrays are read-only."""
+        require_choice("split", split, self.splits)
+        require_whole("epoch", epoch, at_least=0)
+        return self._streams[split]
+
+    def baselines(self) -> dict[str, float]:
+        """Returns the held-out losses of predictors that see no inputs.
+
+        For C classes "uniform" gives each 1 / C, ln C nats, and "frequencies" gives class c its share of
+        the m training targets with one added to each count, (count(c) + 1) / (m + C). For real values,
+        "mean" predicts the mean of the training targets.
+        """
+        train, valid = (
+            stream.targets[has_target(stream.targets)] for stream in map(self.stream, self.splits)
+        )
+        if self.loss == "squared_error":
+            return {"mean": float(np.mean((valid - train.mean(axis=0, dtype=np.float64)) ** 2))}
+        counts = np.bincount(train, minlength=self.num_classes) + 1.0
+        losses = -np.log(counts / counts.sum())
+        return {"uniform": math.log(self.num_classes), "frequencies": float(losses[valid].mean())}
+
+    def options(self) -> dict[str, Any]:
+        """Returns what identifies the task, ready for JSON: shapes and SHA-256 instead of the arrays."""
+        shapes = {
+            split: {part: list(array.shape) for part, array in stream._asdict().items()}
+            for split, stream in self._streams.items()
+        }
+        names = ("loss", "input_size", "num_classes", "period", "max_lag", "sha256")
+        return {**shapes, **{name: getattr(self, name) for name in names}}
+
+    def _hold_out(self, stream: Stream, fraction: float) -> dict[str, Stream]:
+        """Returns the splits of one stream, the end held out; or raises OptionError if one is empty."""
+        examples = len(stream.targets) // self.period
+        held_out = round(examples * fraction)
+        if not 0 < held_out < examples:
+            what = "step" if self.period == 1 else "sequence"
+            raise OptionError(
+                "valid_fraction",
+                f"must leave at least one {what} for each split, got {fraction} of {examples} {what}s",
+            )
+        border = (examples - held_out) * self.period
+        return {
+            "train": Stream(*(array[:border] for array in stream)),
+            "valid": Stream(*(array[border:] for array in stream)),
+        }
+
+    def _held_out(self, arrays: dict[str, ArrayLike | None], kinds: tuple[Kind, Kind]) -> Stream:
+        """Returns the held-out arrays as a stream; or raises OptionError if their form differs."""
+        for option, other in itertools.permutations(arrays):
+            if arrays[option] is None:
+                raise OptionError(option, f"must be given with {other}, got None")
+        given = {option: as_numbers(option, array) for option, array in arrays.items()}
+        stream, period = read_sequences(given, kinds)
+        if period != self.period:
+            raise OptionError(
+                "valid_inputs",
+                f"must be sequences of {self.period} steps, as inputs, got {period}",
+            )
+        return stream
+
+    def _find_marks(self) -> None:
+        """Sets `loss_steps`, or raises OptionError if a split has no target."""
+        marks = {split: has_target(stream.targets) for split, stream in self._streams.items()}
+        for split, mark in marks.items():
+            if not mark.any():
+                raise OptionError("targets", f"must have at least one target in split {split!r}, got none")
+        self.loss_steps = "all" if all(mark.all() for mark in marks.values()) else "marked"
+
+    def _number(self, option: str, part: int, kind: Kind) -> int:
+        """Returns the number of classes or of real values of inputs (0) or targets (1)."""
+        arrays = [stream[part] for stream in self._streams.values()]
+        if not kind.real:
+            return kind.size or max(int(array.max()) for array in arrays) + 1
+        sizes: list[int] = [array.shape[1] for array in arrays]
+        if sizes[1] != sizes[0]:
+            option = ("valid_inputs", "valid_targets")[part]
+            raise OptionError(option, f"must have {sizes[0]} values per step, got {sizes[1]}")
+        if kind.size not in {None, sizes[0]}:
+            raise OptionError(option, f"must be {sizes[0]} or left out for these arrays, got {kind.size}")
+        return sizes[0]
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(str(self.period).encode())
+        for stream in self._streams.values():
+            for array in stream:
+                digest.update(f"{array.shape} {array.dtype.str}".encode())
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def _suitable(self) -> Defaults:
+        """Returns training settings that suit the size of the data."""
+        shortest = min(map(self.length, self.splits))
+        batch_size = min(20, max(1, shortest // 100) if self.period == 1 else shortest // self.period)
+        longest = min(WIDTHS[-1], *(self.row_length(batch_size, split) for split in self.splits))
+        return Defaults(
+            batch_size=batch_size,
+            optimizer="adam",
+            learning_rate=0.005,
+            tokens=max(self.length(), min(EPOCHS * self.length(), MOST_TOKENS)),
+            cell="lstm",
+            state_size=32,
+            clip_norm=5.0,
+            num_steps=tuple(width for width in WIDTHS if width <= longest),
+            longest=longest,
+        )
+
+
+def _loss(loss: str | None, targets: NDArray[Any]) -> str:
+    real = targets.dtype.kind == "f"
+    if loss is None:
+        return "squared_error" if real else "cross_entropy"
+    if require_choice("loss", loss, LOSSES) == "cross_entropy" and real:
+        raise OptionError("loss", f"must be squared_error for targets of dtype {targets.dtype}, got {loss!r}")
+    return loss
+
+
+def _size(option: str, size: int | None) -> int | None:
+    return None if size is None else require_whole(option, size, at_most=LARGEST_SIZE)
+
+
+def _refuse_fraction(fraction: Any) -> None:
+    if fraction != VALID_FRACTION:
+        raise OptionError(
+            "valid_fraction", f"must be left out where valid_inputs is given, got {shown(fraction)}"
+        )

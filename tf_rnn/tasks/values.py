@@ -1,0 +1,129 @@
+"""A user's own arrays, checked and converted: class indices or real values over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tf_rnn.options import LARGEST_SIZE, OptionError, shown
+from tf_rnn.tasks.stream import Stream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NO_CLASS = -1  # the target of a step without one
+
+
+class Kind(NamedTuple):
+    """What an array holds.
+
+    Attributes:
+        real: Whether real values, else class indices.
+        size: The number of values per step or of classes, or None where it is not given.
+        marked: Whether -1 or nan marks steps that have none.
+    """
+
+    real: bool
+    size: int | None
+    marked: bool
+
+
+def as_numbers(option: str, values: Any) -> NDArray[Any]:
+    """Returns values as an array of whole or real numbers, or raises OptionError; lists are converted."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise OptionError(option, f"must be an array of numbers, got {shown(values)}") from error
+    if array.dtype.kind == "b":
+        array = array.astype(np.int32)
+    if array.dtype.kind not in "iuf":
+        raise OptionError(option, f"must be an array of numbers, got dtype {array.dtype}")
+    if array.ndim == 0 or array.size == 0:
+        raise OptionError(option, f"must have at least one step, got shape {list(array.shape)}")
+    return array
+
+
+def read_sequences(arrays: dict[str, NDArray[Any]], kinds: tuple[Kind, Kind]) -> tuple[Stream, int]:
+    """Returns inputs and targets with time as the first axis, and the length of a sequence.
+
+    Args:
+        arrays: Inputs and targets under their names, each from `as_numbers`: one sequence, `[length, ...]`,
+            or several of one length, `[rows, length, ...]`. Real values may lack their last axis, except
+            the inputs of several sequences.
+        kinds: What the inputs and the targets hold.
+
+    Returns:
+        Read-only copies, and the length of a sequence where there are several, else 1.
+
+    Raises:
+        OptionError: For the array that has the wrong shape or value, with the first step at fault.
+    """
+    (inputs_name, inputs), (targets_name, targets) = arrays.items()
+    most = 3 if kinds[0].real else 2
+    if inputs.ndim > most:
+        raise OptionError(inputs_name, f"must have at most {most} axes, got shape {list(inputs.shape)}")
+    axes = 2 if inputs.ndim == most else 1  # of time: the sequences, if there are several, and their steps
+    steps = inputs.shape[:axes]
+    if targets.shape[:axes] != steps:
+        wanted = f"{steps[0]} steps" if axes == 1 else f"{steps[0]} sequences of {steps[1]} steps"
+        got = len(targets) if axes == 1 else f"shape {list(targets.shape)}"
+        raise OptionError(targets_name, f"must have {wanted}, as {inputs_name}, got {got}")
+    if targets.ndim > axes + kinds[1].real:
+        raise OptionError(
+            targets_name, f"must have at most {axes + kinds[1].real} axes, got shape {list(targets.shape)}"
+        )
+    converted = [_convert(name, arrays[name], axes, kind) for name, kind in zip(arrays, kinds, strict=True)]
+    return Stream(*converted), steps[1] if axes == 2 else 1
+
+
+def _convert(option: str, array: NDArray[Any], axes: int, kind: Kind) -> NDArray[Any]:
+    """Returns a read-only copy of an array, int32 `[length]` or float32 `[length, size]`."""
+    if kind.real:
+        values = array if array.ndim > axes else array[..., np.newaxis]
+        copy: NDArray[Any] = _as_reals(option, values, kind).reshape(-1, values.shape[-1])
+    else:
+        copy = _as_classes(option, array, kind).ravel()
+    copy.flags.writeable = False
+    return copy
+
+
+def _as_classes(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
+    """Returns class indices as int32; or raises OptionError if one is out of range."""
+    if array.dtype.kind == "f":
+        raise OptionError(option, f"must be class indices (whole numbers), got dtype {array.dtype}")
+    largest = LARGEST_SIZE - 1 if kind.size is None else kind.size - 1
+    outside = (array < (NO_CLASS if kind.marked else 0)) | (array > largest)
+    if outside.any():
+        allowed = f"from 0 to {largest}" + (
+            f", or {NO_CLASS} where there is no target" if kind.marked else ""
+        )
+        raise OptionError(option, f"must be {allowed}, got {array[outside][0]} {_first(outside)}")
+    return array.astype(np.int32, order="C")
+
+
+def _as_reals(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
+    """Returns real values as float32; or raises OptionError if one is inf, or nan where it is not allowed."""
+    with np.errstate(over="ignore"):
+        reals = array.astype(np.float32, order="C")
+    bad = np.isinf(reals) if kind.marked else ~np.isfinite(reals)
+    if bad.any():
+        value = array[bad][0]
+        allowed = "finite" if not np.isfinite(value) else "finite in float32"
+        if kind.marked:
+            allowed += ", or nan where there is no target"
+        raise OptionError(option, f"must be {allowed}, got {value} {_first(np.any(bad, axis=-1))}")
+    return reals
+
+
+def has_target(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    """Returns which steps have a target, `[length]`: not -1, and no nan."""
+    if targets.ndim == 1:
+        return np.asarray(targets != NO_CLASS)
+    return np.asarray(~np.isnan(targets).any(axis=1))
+
+
+def _first(bad: NDArray[np.bool_]) -> str:
+    """Returns where the first bad step is, of `[length]` or `[rows, length]`."""
+    *row, step = np.argwhere(bad)[0]
+    return f"at step {step}" + (f" of sequence {row[0]}" if row else "")

@@ -1,0 +1,137 @@
+"""Callbacks: objects that watch a training run."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from tf_rnn.text import loss_words
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tf_rnn.training.state import CurvePoint
+
+
+class Progress(NamedTuple):
+    """The progress of a training run.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        epochs: Number of epochs in the whole run; None if it is not known.
+        step: Updates in this epoch.
+        steps: Updates that this epoch will have; None if it is not known.
+        updates: Updates so far.
+        fraction: The part of the budget that is used, 0 to 1.
+        loss: Mean training loss per time step since the last report.
+        unit: The unit of losses.
+        gradient_norm: Norm of the last gradient, before clipping.
+        learning_rate: That of the last update.
+        valid_loss: The latest validation loss.
+        tokens_per_second: Since the last report.
+        seconds_left: At the mean speed so far.
+    """
+
+    epoch: int
+    epochs: int | None
+    step: int
+    steps: int | None
+    updates: int
+    fraction: float
+    loss: float
+    unit: str
+    gradient_norm: float
+    learning_rate: float
+    valid_loss: float
+    tokens_per_second: float
+    seconds_left: float
+
+    @property
+    def line(self) -> str:
+        """The report in one line, without the time left."""
+        return (
+            f"{count_text('epoch', self.epoch, self.epochs)} · {count_text('step', self.step, self.steps)} · "
+            f"loss {loss_words(self.loss, self.unit)} · "
+            f"|g| {self.gradient_norm:.2g} · lr {float(f'{self.learning_rate:.3g}')} · "
+            f"{short_count(self.tokens_per_second)} tok/s"
+        )
+
+
+class Callback:
+    """Base class of callbacks; its methods do nothing.
+
+    A callback is entered before the first call and left after the last.
+
+    Attributes:
+        report_seconds: Seconds between two calls of `on_progress`; the shortest of all callbacks counts.
+    """
+
+    report_seconds: ClassVar[float] = 0.1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def on_progress(self, progress: Progress) -> None:
+        """Receives a progress report: regularly, before each evaluation, and at the end."""
+
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        """Receives a point of the learning curve and the session, which holds the weights it is for."""
+
+
+class CallbackList(Callback):
+    """Several callbacks, called in order."""
+
+    def __init__(self, *callbacks: Callback) -> None:
+        self._callbacks = callbacks
+
+    @property
+    def shortest_report_seconds(self) -> float:
+        """The shortest `report_seconds`."""
+        return min((callback.report_seconds for callback in self._callbacks), default=self.report_seconds)
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:  # if one fails, those before it are left
+            for callback in self._callbacks:
+                stack.enter_context(callback)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def on_progress(self, progress: Progress) -> None:
+        """Passes a report on to each callback."""
+        for callback in self._callbacks:
+            callback.on_progress(progress)
+
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        """Passes a point on to each callback."""
+        for callback in self._callbacks:
+            callback.on_evaluation(point, session)
+
+
+def count_text(name: str, number: int, total: int | None) -> str:
+    """`epoch 3/13`, or `epoch 3` if the total is not known."""
+    return f"{name} {number}" if total is None else f"{name} {number}/{total}"
+
+
+def short_count(number: float) -> str:
+    """Three digits and a unit: 5320000 -> '5.32M'."""
+    number = float(f"{number:.3g}")  # 999.9 is 1k, not 1e+03
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3g}{unit}"
+    return f"{number:.3g}"

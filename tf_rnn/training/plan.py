@@ -1,0 +1,114 @@
+"""How a graph is trained, and whether graph, task and plan fit together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.files import as_json_number
+from tf_rnn.graph.describe import describe
+from tf_rnn.options import STATES, OptionError, require_choice, require_whole, shown
+from tf_rnn.setup import check_rows
+from tf_rnn.training.budget import Budget
+from tf_rnn.training.evaluation import require_finite
+from tf_rnn.training.schedules import Schedule
+from tf_rnn.truncation import Truncation
+
+if TYPE_CHECKING:
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a graph is trained; see `train` for the meaning of each option.
+
+    Attributes:
+        budget: How long.
+        state: "carry" or "reset".
+        evaluations: Number of evaluations, or None for one per epoch.
+        truncation: The truncation style.
+        schedule: The learning rate's schedule.
+        patience: Number of evaluations without improvement that end the run; None for no limit.
+        seed: Seed for dropout.
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+
+    budget: Budget
+    state: str
+    evaluations: int | None
+    truncation: Truncation
+    schedule: Schedule
+    patience: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        require_choice("state", self.state, STATES)
+        require_whole("seed", self.seed, at_least=0)
+        for option, kind in (("truncation", Truncation), ("schedule", Schedule)):
+            if not isinstance(getattr(self, option), kind):
+                got = shown(getattr(self, option))
+                raise OptionError(option, f"must be a tf_rnn.{kind.__name__}, got {got}")
+        for option in ("evaluations", "patience"):
+            if getattr(self, option) is not None:
+                require_whole(option, getattr(self, option))
+
+    @classmethod
+    def from_config(cls, training: dict[str, Any]) -> Plan:
+        """The plan of a run's configuration, its part "training"."""
+        parts = {
+            "budget": Budget(**training["budget"]),
+            "truncation": Truncation(**training["truncation"]),
+            "schedule": Schedule(**training["schedule"]),
+        }
+        return cls(**(training | parts))
+
+
+def one_budget(**amounts: float | None) -> Budget | None:
+    """The budget of which one amount may be given, or None.
+
+    Raises:
+        OptionError: If several are given, or the amount is not allowed.
+    """
+    given = {kind: amount for kind, amount in amounts.items() if amount is not None}
+    if len(given) > 1:
+        raise OptionError(" and ".join(given), "must not be given together; give one of them")
+    return Budget(*next(iter(given.items()))) if given else None
+
+
+def run_config(graph: UnrolledGraph, task: Task, plan: Plan) -> dict[str, Any]:
+    """The configuration of a run, ready for JSON: all that determines its results."""
+    digest = getattr(task, "sha256", None)
+    of_task = {"name": task.name, "options": task.options()} | ({"sha256": digest} if digest else {})
+    config = describe(graph) | {"task": of_task, "training": dataclasses.asdict(plan)}
+    plain_config: dict[str, Any] = json.loads(json.dumps(config, default=as_json_number))
+    return plain_config
+
+
+def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
+    """Raises OptionError unless a graph can be trained on a task as planned."""
+    if graph.train_step is None:
+        raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
+    check_fit(graph, task)
+    plan.truncation.check(graph)
+    task.blocks(graph.batch_size, graph.num_steps)
+    check_rows(plan.truncation.style, task, graph.batch_size)
+    if task.input_kind == "real" or task.loss == "squared_error":
+        require_finite(task, task.rows(graph.batch_size), "train")
+
+
+def check_fit(graph: UnrolledGraph, task: Task) -> None:
+    """Raises OptionError unless the graph takes the task's inputs and targets."""
+    for option in ("input_kind", "input_size", "num_classes", "loss", "readout"):
+        wanted, given = getattr(task, option), getattr(graph.options, option)
+        if wanted != given and (wanted, given) != ("linear", "tied"):
+            raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")
+    if task.loss_steps == "marked" != graph.options.loss_steps:
+        raise OptionError(
+            "loss_steps",
+            f"must be 'marked' for the task {task.name}, which has targets at some steps only; "
+            f"the graph has {graph.options.loss_steps!r}",
+        )

@@ -1,0 +1,173 @@
+"""The folder of a run, from which it can be resumed as if it had never stopped.
+
+    config.json        the configuration, written once
+    metrics.jsonl      a line for each evaluation
+    checkpoints/       the last two and the best
+    summaries/         for TensorBoard
+
+Files are replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.files import (
+    CHECKPOINTS,
+    CONFIG,
+    as_path,
+    read_config,
+    require_new,
+    require_no_links,
+    usable_config,
+    write_json,
+    write_text,
+)
+from tf_rnn.lock import held, made_and_held
+from tf_rnn.options import OptionError
+from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, quiet, say
+from tf_rnn.training.divergence import DivergedError
+from tf_rnn.training.result import records
+from tf_rnn.training.resume_rules import require_same_run
+from tf_rnn.training.state import Best
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tf_rnn.training.state import CurvePoint, TrainingState
+
+METRICS = "metrics.jsonl"
+
+
+class RunFolder:
+    """Saves a run in its folder.
+
+    Attributes:
+        path: The folder.
+        start: The checkpoint that the run is resumed from; None for the start.
+        save_seconds: Seconds between two checkpoints, unless there is an evaluation.
+        save_share: The largest part of the time that saving takes.
+
+    Args:
+        path: The folder.
+        unit: The unit of losses.
+        start: The checkpoint that the run is resumed from.
+    """
+
+    save_seconds = 60.0
+    save_share = 0.05
+
+    def __init__(self, path: Path, unit: str = "nats", start: Checkpoint | None = None) -> None:
+        self.path, self.start, self._unit = path, start, unit
+        self._best = start.state.best if start else None
+        self._checkpoints = Checkpoints(path / CHECKPOINTS, "out", start and start.number)
+        self._next_save = time.monotonic() + self.save_seconds
+
+    @property
+    def save_is_due(self) -> bool:
+        """Whether the last checkpoint is some time ago."""
+        return time.monotonic() >= self._next_save
+
+    def save(self, state: TrainingState, weights: set[str], curve: list[CurvePoint]) -> None:
+        """Writes a checkpoint and the metrics.
+
+        Args:
+            state: The run.
+            weights: Which of its variables are weights.
+            curve: The learning curve so far.
+
+        Raises:
+            OptionError: For `out`, if they cannot be written; what was saved before is unchanged then.
+            DivergedError: If a weight is not finite; such a checkpoint would be useless.
+        """
+        history = state.history
+        if not all(np.isfinite(state.variables[name]).all() for name in weights):
+            raise DivergedError(0.0, history.updates, history.epoch, history.largest_norm, 0.0)
+        began = time.monotonic()
+        number = self._checkpoints.next_number
+        if len(curve) > 1 and curve[-1].updates == history.updates:
+            loss = curve[-1].valid_loss
+            if self._best is None or loss < self._best.valid_loss:
+                self._best = Best(number, loss)
+        self._checkpoints.write(number, dataclasses.replace(state, best=self._best))
+        lines = [json.dumps(line, allow_nan=False) + "\n" for line in records(curve, self._unit)]
+        write_text(self.path / METRICS, "".join(lines))
+        took = time.monotonic() - began
+        self._next_save = time.monotonic() + max(self.save_seconds, took / self.save_share)
+
+
+@contextlib.contextmanager
+def new_run(out: str | os.PathLike[str], config: dict[str, Any], unit: str) -> Iterator[RunFolder]:
+    """The folder of a new run, locked.
+
+    Args:
+        out: The folder, which must not hold results.
+        config: The configuration of the run.
+        unit: The unit of losses.
+
+    Raises:
+        OptionError: For `out`, if it is in use, holds results or cannot be written.
+    """
+    path = as_path("out", out)
+    with made_and_held("out", path):
+        require_new(path)
+        require_no_links("out", path)
+        write_json(path / CONFIG, config)
+        yield RunFolder(path, unit)
+
+
+@contextlib.contextmanager
+def resumed_run(resume: str | os.PathLike[str], config: dict[str, Any], unit: str) -> Iterator[RunFolder]:
+    """The folder of a run to resume, locked.
+
+    Args:
+        resume: The folder.
+        config: The configuration of the rest of the run.
+        unit: The unit of losses.
+
+    Raises:
+        OptionError: For `resume`, if there is no run, it is in use, or cannot be read or written; or for
+            an option that must stay the same.
+    """
+    path = as_path("resume", resume)
+    with held("resume", path) if path.is_dir() else contextlib.nullcontext():
+        start = find_start(path)
+        require_same_run(path, start.state.config if start else read_config(path), config)
+        require_no_links("resume", path)
+        yield RunFolder(path, unit, start)
+
+
+def find_start(folder: Path, warn: Callable[[str], None] = say) -> Checkpoint | None:
+    """The checkpoint to resume from; None for a run that was stopped before its first.
+
+    Args:
+        folder: The folder of the run.
+        warn: Receives a line for each damaged checkpoint that is skipped.
+
+    Raises:
+        OptionError: For `resume`, if a checkpoint cannot be read or all are damaged.
+    """
+    checkpoints = Checkpoints(folder / CHECKPOINTS, "resume")
+    start = checkpoints.newest(warn)
+    if start is None and checkpoints.numbers:
+        raise OptionError("resume", f"must have an undamaged checkpoint, {str(folder)!r} has none")
+    return start and start.with_config(usable_config("resume", folder, start.state.config))
+
+
+def saved_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The configuration of a run when it was last saved, or else when it was started.
+
+    Raises:
+        OptionError: For `resume`, if there is no run to resume.
+    """
+    path = as_path("resume", folder)
+    start = find_start(path, quiet)
+    return start.state.config if start else read_config(path)

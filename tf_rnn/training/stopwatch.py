@@ -1,0 +1,213 @@
+"""Training time, the part of the budget that is used, and what is due when."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from typing import TYPE_CHECKING
+
+from tf_rnn.training.budget import ROUNDING_DIGITS
+from tf_rnn.training.callbacks import Progress
+from tf_rnn.training.schedules import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tf_rnn.training.epoch import Epoch
+    from tf_rnn.training.plan import Plan
+    from tf_rnn.training.state import History
+
+
+class Stopwatch:
+    """Measures one call of `train` against its plan.
+
+    Args:
+        plan: Budget, evaluations and patience.
+        tokens_per_update: Rows times time steps of an update, as a rule.
+        updates_per_epoch: Updates in an epoch, as a rule.
+        history: What has been done; it grows while the run is trained.
+        unit: The unit of losses.
+        report_seconds: Seconds between two progress reports.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        tokens_per_update: int,
+        updates_per_epoch: int,
+        history: History,
+        unit: str = "nats",
+        report_seconds: float = 0.1,
+    ) -> None:
+        self._plan, self._history, self._unit = plan, history, unit
+        self._kind, self._limit = plan.budget.kind, plan.budget.seconds
+        self._total = plan.budget.updates(tokens_per_update, updates_per_epoch)
+        self._per_epoch = updates_per_epoch
+        self._epoch_tokens = updates_per_epoch * tokens_per_update
+        self._total_tokens = self._total * tokens_per_update
+        self._next_evaluation = 1
+        self._paused = 0.0
+        self._seconds_before = history.seconds
+        self._started = time.perf_counter()
+        self._fraction_before = self.fraction
+        self.pass_evaluations()
+        self._report_seconds = report_seconds
+        self._reported, self._reported_seconds = self._started, self.seconds
+        self._reported_updates, self._reported_tokens = history.updates, history.tokens
+        self._loss_sum = 0.0
+        self._steps: int | None = None
+        self._epochs: int | None = None
+
+    # --- time ------------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, without evaluations."""
+        return self._seconds_before + time.perf_counter() - self._started - self._paused
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops the clock while something other than training is done."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._paused += time.perf_counter() - began
+
+    # --- the budget --------------------------------------------------------------------------------
+
+    @property
+    def fraction(self) -> float:
+        """The part of the budget that is used, 0 to 1."""
+        history = self._history
+        used = {
+            "epochs": (history.epochs * self._epoch_tokens + history.epoch_tokens) / self._total_tokens,
+            "tokens": history.tokens / self._total_tokens,
+            "updates": history.updates / self._total,
+            "seconds": history.seconds / self._limit,
+        }
+        return min(1.0, used[self._kind])
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget is used up; whole epochs are when the last of them has ended."""
+        if self._kind == "epochs" and self._total % self._per_epoch == 0:
+            return self._history.epochs >= self._total // self._per_epoch
+        return self.fraction >= 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is used up, or patience."""
+        patience = self._plan.patience
+        return self.is_spent or (patience is not None and self._history.evaluations_since_best >= patience)
+
+    def learning_rate(self, rate: float) -> float:
+        """The learning rate of the next update.
+
+        Args:
+            rate: The graph's rate, to which the schedule applies.
+        """
+        if self._plan.schedule.name == "constant":
+            return rate
+        moment = Moment(self._history.epochs + 1, self.fraction, self._history.valid_losses)
+        return rate * self._plan.schedule.factor(moment)
+
+    # --- evaluations -------------------------------------------------------------------------------
+
+    def evaluation_is_due(self, *, at_epoch_end: bool) -> bool:
+        """Whether to evaluate now: at the start, at an epoch's end, or where evaluations are evenly spread.
+
+        Args:
+            at_epoch_end: Whether an epoch has just ended.
+        """
+        if not self._history.curve:
+            return True
+        return at_epoch_end if self._plan.evaluations is None else self._spread_evaluation_is_due
+
+    @property
+    def _spread_evaluation_is_due(self) -> bool:
+        """Whether the next of the evenly spread evaluations has been reached; the last is at the very end."""
+        number = self._plan.evaluations
+        if number is None:
+            return False
+        is_last = self._next_evaluation == number
+        return self.is_spent if is_last else self.fraction >= self._next_evaluation / number
+
+    def pass_evaluations(self) -> None:
+        """Goes to the first of the evenly spread evaluations that is still to come."""
+        while self._spread_evaluation_is_due:
+            self._next_evaluation += 1
+
+    # --- reports -----------------------------------------------------------------------------------
+
+    def begin_epoch(self, epoch: Epoch) -> None:
+        """Takes from an epoch how many updates it has, and how many epochs there will be."""
+        self._steps = None
+        if epoch.updates_left is not None:
+            self._steps = self._history.epoch_updates + self._to_the_end(epoch.updates_left)
+        self._epochs = self._count_epochs(epoch)
+
+    def _to_the_end(self, updates: int) -> int:
+        """So many updates, or those that are left of a budget of updates."""
+        left = self._total - self._history.updates if self._kind == "updates" else math.inf
+        return updates if left >= updates else max(0, int(left))
+
+    def _count_epochs(self, epoch: Epoch) -> int | None:
+        """The number of epochs in the whole run; earlier ones may have had another number of updates."""
+        if self._kind == "epochs":
+            return math.ceil(round(self._total / self._per_epoch, ROUNDING_DIGITS))
+        done = self._history.updates if self._kind == "updates" else self._history.tokens
+        total = self._total if self._kind == "updates" else self._total_tokens
+        here = epoch.updates_left if self._kind == "updates" else epoch.tokens_left
+        whole = epoch.updates if self._kind == "updates" else epoch.tokens
+        if here is None or not whole or math.isinf(total):
+            return None
+        return self._history.epochs + 1 + max(0, math.ceil((total - done - here) / whole))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there were updates since the last report."""
+        return self._history.updates > self._reported_updates
+
+    @property
+    def report_is_due(self) -> bool:
+        """Whether there is news and the last report is some time ago, or the budget is used up."""
+        if not self.has_news:
+            return False
+        return time.perf_counter() - self._reported >= self._report_seconds or self.is_spent
+
+    def add_loss(self, loss: float) -> None:
+        """Adds a training loss to the mean that the next report shows."""
+        self._loss_sum += loss
+
+    def report(self, step: int, gradient_norm: float, learning_rate: float) -> Progress:
+        """Progress since the last report.
+
+        Args:
+            step: Number of the last update in its epoch, from 1.
+            gradient_norm: Of the last update, before clipping.
+            learning_rate: Of the last update.
+        """
+        history, seconds = self._history, self.seconds
+        gained = self.fraction - self._fraction_before
+        progress = Progress(
+            epoch=history.epoch,
+            epochs=self._epochs,
+            step=step,
+            steps=self._steps,
+            updates=history.updates,
+            fraction=self.fraction,
+            loss=self._loss_sum / (history.updates - self._reported_updates),
+            unit=self._unit,
+            gradient_norm=gradient_norm,
+            learning_rate=learning_rate,
+            valid_loss=history.curve[-1].valid_loss,
+            tokens_per_second=(history.tokens - self._reported_tokens)
+            / max(seconds - self._reported_seconds, 1e-9),
+            seconds_left=(seconds - self._seconds_before) * (1 - self.fraction) / max(gained, 1e-9),
+        )
+        self._loss_sum = 0.0
+        self._reported, self._reported_seconds = time.perf_counter(), seconds
+        self._reported_updates, self._reported_tokens = history.updates, history.tokens
+        return progress

@@ -1,0 +1,229 @@
+"""A training run: prepared, so that nothing is refused later; trained, as a value."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_there, read_config
+from tf_rnn.options import OptionError
+from tf_rnn.options.declared import LENGTH_OPTIONS
+from tf_rnn.run_config import RUN_OPTIONS, changed_graph, changed_task, require_resumable
+from tf_rnn.tasks import TASKS, Language, described_task
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tf_rnn.graph import UnrolledGraph
+    from tf_rnn.inference import Model
+    from tf_rnn.setup import Setup
+    from tf_rnn.tasks import Task
+    from tf_rnn.training import CurvePoint, Evaluation, TrainingResult
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a training run gave.
+
+    Attributes:
+        task: What was learnt.
+        folder: Where the run is kept; None if nowhere.
+        result: Curve, final evaluation, state and weights.
+        new_updates: Training steps since the run was started or resumed.
+    """
+
+    task: Task
+    folder: Path | None
+    result: TrainingResult
+    new_updates: int
+
+    @property
+    def curve(self) -> list[CurvePoint]:
+        """The evaluations, the first before any training step."""
+        return self.result.curve
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The last evaluation in full."""
+        return self.result.evaluation
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The curve as a list of dictionaries."""
+        return [point._asdict() for point in self.curve]
+
+    @property
+    def best(self) -> CurvePoint:
+        """The evaluation with the lowest validation loss of trained weights."""
+        return min((point for point in self.curve if point.updates), key=lambda point: point.valid_loss)
+
+    def load(self, checkpoint: str = "best") -> Model:
+        """Loads the trained model from the run's folder.
+
+        Raises:
+            OptionError: If the run is not kept in a folder.
+        """
+        from tf_rnn.inference import load  # noqa: PLC0415
+
+        if self.folder is None:
+            raise OptionError("out", "must be given to train for a model to be loaded, got None")
+        return load(self.folder, checkpoint)
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedRun:
+    """A training run that is checked and can be started.
+
+    Attributes:
+        task: What is learnt.
+        folder: Where the run is kept; None for nowhere.
+        updates: Training steps so far.
+        options: The further arguments of `tf_rnn.train`, those that need TensorFlow apart.
+        build: Makes the graph and the rest of the arguments.
+    """
+
+    task: Task
+    folder: Path | None
+    updates: int
+    options: dict[str, Any]
+    build: Callable[[], tuple[UnrolledGraph, dict[str, Any]]]
+
+    @property
+    def is_language(self) -> bool:
+        """Whether the task is text."""
+        return isinstance(self.task, Language)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is something in the folder to resume."""
+        return self.folder is not None and is_there(self.folder, CONFIG)
+
+    @classmethod
+    def new(
+        cls,
+        setup: Setup,
+        task: Task,
+        training: dict[str, Any],
+        amount: dict[str, float],
+        folder: Path | None,
+    ) -> PreparedRun:
+        """Prepares a new run; all values are checked.
+
+        Args:
+            setup: What is trained.
+            task: The setup's task.
+            training: The options of `TRAINING_OPTIONS`, and `patience`.
+            amount: How long to train, under "epochs", "tokens", "updates" or "seconds".
+            folder: Where the run is kept; None for nowhere.
+        """
+        seed = training["seed"]
+
+        def build() -> tuple[UnrolledGraph, dict[str, Any]]:
+            from tf_rnn.graph import make_graph  # noqa: PLC0415
+            from tf_rnn.training import Schedule, Truncation  # noqa: PLC0415
+
+            return make_graph(setup, task, training["num_steps"], seed), {
+                "truncation": Truncation(setup.style, setup.stride, setup.tolerance, seed),
+                "schedule": Schedule(*(training[name] for name in ("schedule", "decay", "decay_after"))),
+            }
+
+        options = {name: training[name] for name in ("state", "evaluations", "patience", "seed")} | amount
+        return cls(task, folder, 0, options | {"out": folder}, build)
+
+    def start(self, callbacks: Sequence[Any] | None = None, threads: int | None = None) -> Run:
+        """Trains.
+
+        Args:
+            callbacks: What is called during training; None shows a progress line, () nothing.
+            threads: CPU threads; None for one per core.
+
+        Raises:
+            DivergedError: If the loss or its gradient is not finite.
+            KeyboardInterrupt: After an interrupt.
+        """
+        from tf_rnn.training import ProgressLine, train  # noqa: PLC0415
+
+        graph, more = self.build()
+        called = [ProgressLine()] if callbacks is None else [*callbacks]
+        if self.folder is not None and isinstance(self.task, Language):
+            from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
+
+            called.append(Narrator(graph, self.task.vocabulary, self.folder / SUMMARIES / "samples"))
+        with graph.session(threads) as session:
+            result = train(graph, self.task, **self.options, **more, session=session, callbacks=called)
+        return Run(self.task, self.folder, result, result.updates - self.updates)
+
+
+def prepared_resume(
+    folder: str | os.PathLike[str], given: Mapping[str, Any], task: Task | None = None
+) -> PreparedRun:
+    """Checks everything about a run that is to be resumed.
+
+    Args:
+        folder: Where it is kept.
+        given: Options, by name; see `tf_rnn.resume`.
+        task: The task; None for the one that the run names.
+
+    Raises:
+        OptionError: If there is no run, or it cannot be resumed with these options.
+    """
+    folder = as_path("resume", folder)
+    for name in given:
+        if name not in RUN_OPTIONS:
+            raise TypeError(f"resume() got an unexpected keyword argument {name!r}")
+    given = {name: RUN_OPTIONS[name].check(value) for name, value in given.items()}
+    amounts = one_amount(given)
+    require_resumable(read_config(folder), given)
+    from tf_rnn.training.run_folder import find_start  # noqa: PLC0415
+
+    start = find_start(folder, warn=lambda _: None)  # damage is reported when the run is opened
+    config = start.state.config if start else read_config(folder)  # an earlier resume may have changed it
+    task = _same_task(config["task"], changed_task(given)) if task is None else task
+    training, changes = config["training"], changed_graph(given)
+    graph = config["graph"] | changes
+    task.blocks(graph["batch_size"], graph["num_steps"])
+
+    def build() -> tuple[UnrolledGraph, dict[str, Any]]:
+        from tf_rnn.graph.describe import described_graph  # noqa: PLC0415
+        from tf_rnn.training import Schedule, Truncation  # noqa: PLC0415
+
+        return described_graph(config, **changes), {
+            "truncation": Truncation(**training["truncation"]),
+            "schedule": Schedule(**training["schedule"]),
+        }
+
+    budget = training["budget"]
+    options: dict[str, Any] = dict(amounts) or {budget["kind"]: budget["amount"]}
+    options |= {name: training[name] for name in ("state", "evaluations", "seed", "patience")}
+    options |= {"patience": given["patience"]} if "patience" in given else {}
+    options["resume"] = folder
+    return PreparedRun(task, folder, start.state.history.updates if start else 0, options, build)
+
+
+def one_amount(given: Mapping[str, Any]) -> dict[str, float]:
+    """The one amount of training among options, or nothing.
+
+    Raises:
+        OptionError: If several were given, or it is not allowed.
+    """
+    amounts = {name: given[name] for name in LENGTH_OPTIONS if given.get(name) is not None}
+    if len(amounts) > 1:
+        raise OptionError(" and ".join(amounts), "must not be given together; give one of them")
+    return {name: LENGTH_OPTIONS[name].check(amount) for name, amount in amounts.items()}
+
+
+def _same_task(saved: dict[str, Any], changes: dict[str, Any]) -> Task:
+    """The task of a resumed run.
+
+    Raises:
+        OptionError: For `task`, if it is not one of `tf_rnn.tasks`; for `data`, if it is not the text that
+            the run was started with.
+    """
+    if saved["name"] not in TASKS:
+        raise OptionError("task", f"must be given to resume a run of a task of your own, {saved['name']!r}")
+    task = described_task(saved, **changes)
+    if getattr(task, "sha256", None) != saved.get("sha256"):
+        raise OptionError("data", "must be the text that the run was started with; this is another one")
+    return task
