@@ -123,8 +123,9 @@ def train_forever(ring: Ring) -> None:
         with graph.session(1) as session:
             run = graph.runner(session, graph.train_step)
             updates = 0
-            while not all_reduce.stops:
-                all_reduce.stop = ring.task.index == 1 and updates == 3 and "stop" in sys.argv
+            while not any(all_reduce.sums):
+                stops = ring.task.index == 1 and updates == 3 and "stop" in sys.argv
+                all_reduce.numbers = (float(stops),)
                 run([[0, 1]], [[1, 0]], graph.zero_state())
                 updates += 1
                 print(updates, flush=True)

@@ -18,7 +18,6 @@ from parallel_worker import CASES, trained
 
 from tf_rnn.options import OptionError
 from tf_rnn.parallel import ClusterTask
-from tf_rnn.parallel.all_reduce import check_style
 from tf_rnn.parallel.launcher import free_addresses
 
 if TYPE_CHECKING:
@@ -100,6 +99,10 @@ def test_when_a_worker_is_killed_all_others_end_with_one_line_each(tmp_path: Pat
 
 
 def test_styles_whose_windows_depend_on_data_are_refused() -> None:
-    check_style("block")
+    place = ClusterTask(("a:1", "b:1"))
+    place.check(6, "block")
+    ALONE.check(5, "sliding")
     with pytest.raises(OptionError, match=r"^style must be block with several workers, got 'sliding'$"):
-        check_style("sliding")
+        place.check(6, "sliding")
+    with pytest.raises(OptionError, match=r"^batch_size must be a multiple of the number of workers"):
+        place.check(5, "block")

@@ -8,16 +8,12 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.session import assign
-from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.parallel.ring import Ring
-
-# In blocks, all workers run the same graphs in the same order, whatever their data.
-STYLES = ("block",)
 
 
 class AllReduce:
@@ -44,13 +40,14 @@ class AllReduce:
         ring: The connections to the other workers.
 
     Attributes:
-        stop: Set to True to ask all workers to stop.
-        stops: Whether any worker had asked to stop before the last step began; the same for all.
+        numbers: Further numbers to be summed with the next step's gradient, as many in all workers.
+        sums: Their sums over the workers in the last step; the same for all.
     """
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
-        self.stop = self.stops = False
+        self.numbers: tuple[float, ...] = ()
+        self.sums: tuple[float, ...] = ()
         self._losses: dict[UnrolledGraph, Any] = {}
         self._error: BaseException | None = None
 
@@ -64,7 +61,7 @@ class AllReduce:
     def __call__(self, gradients: Sequence[Any], graph: UnrolledGraph) -> list[Any]:
         """Returns the mean gradients of all workers, dense tensors.
 
-        Gradients, loss and count are summed in one message.
+        Gradients, loss, count and further numbers are summed in one message.
 
         Args:
             gradients: Those of the graph's loss. The rows of an embedding that were looked up are
@@ -84,27 +81,21 @@ class AllReduce:
         return self._losses[graph]
 
     def _mean(self, count: np.ndarray, *parts: np.ndarray) -> list[np.ndarray]:
-        """The means over all workers' losses; whether a worker wants to stop travels along."""
+        """The means over all workers' losses; further numbers travel along."""
         ends = np.cumsum([part.size for part in parts])
-        more = np.array([count, self.stop], count.dtype)
+        more = np.array([count, *self.numbers], count.dtype)
         message = np.concatenate([*map(np.ravel, parts), more])
-        values = message[:-2]
+        values, sums = message[: -len(more)], message[-len(more) :]
         values *= count
         try:
             self.ring.sum_in_place(message)
         except BaseException as error:  # an interrupt, too: the runtime keeps nothing but its text
             self._error = error
             raise
-        self.stops = bool(message[-1] > 0)
-        values /= max(message[-2], 1)
+        self.sums = tuple(sums[1:].tolist())
+        values /= max(sums[0], 1)
         split = np.split(values, ends[:-1])
         return [mean.reshape(part.shape) for mean, part in zip(split, parts, strict=True)]
-
-
-def check_style(style: str) -> None:
-    """Raises OptionError for a truncation style in which workers could make different steps."""
-    if style not in STYLES:
-        raise OptionError("style", f"must be {' or '.join(STYLES)} with several workers, got {style!r}")
 
 
 def broadcast_variables(ring: Ring, session: Any, variables: Sequence[Any]) -> None:

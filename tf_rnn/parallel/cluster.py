@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options import OptionError, require_choice, require_whole, shown
+from tf_rnn.options.words import TASK_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TASK_TYPES = ("worker",)
+# The truncation styles in which all workers run the same graphs in the same order, whatever their data.
+STYLES = ("block",)
 VARIABLE = "TF_CONFIG"
 EXAMPLE = '{"worker": ["host:port", "host:port"]}'
 LAST_PORT = 65535
@@ -62,6 +64,18 @@ class ClusterTask:
         """Whether this is worker 0."""
         return self.index == 0
 
+    def check(self, batch_size: int, style: str) -> None:
+        """Raises OptionError unless the workers can train together.
+
+        Args:
+            batch_size: The rows of a batch, of all workers.
+            style: The truncation style.
+        """
+        self.rows(batch_size)
+        if style not in STYLES and self.num_workers > 1:
+            allowed = " or ".join(STYLES)
+            raise OptionError("style", f"must be {allowed} with several workers, got {style!r}")
+
     def rows(self, batch_size: int) -> slice:
         """The rows of a batch that this worker reads, of the rows that all workers read together.
 
@@ -83,7 +97,7 @@ def cluster_task(
     task_index: int | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> ClusterTask | None:
-    """Returns the cluster and the place of this process in it; None without a cluster.
+    """Returns the cluster and which of its workers this process is; None without a cluster.
 
     Options given take precedence over the environment variable TF_CONFIG, which has the form
 

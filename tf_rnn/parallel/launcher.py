@@ -26,6 +26,8 @@ LOOPBACK = "127.0.0.1"
 # How often the workers were started before; above 0 a worker resumes from the last checkpoint.
 RESTART = "TF_RNN_RESTART"
 POLL_SECONDS = 0.05
+# The exit status after bad input, which is a cause of the failures of others rather than a consequence.
+BAD_INPUT = 2
 # Workers end without help when one of them has ended; after this time they are ended.
 END_SECONDS = 15.0
 # Worker 0 saves the run when it is interrupted; after this time it is ended.
@@ -33,7 +35,7 @@ SAVE_SECONDS = 60.0
 CLEAR_LINE = "\r\x1b[K"
 
 
-class Worker:
+class WorkerProcess:
     """A worker as a process of this machine.
 
     Worker 0 writes to the streams of this process; lines of the others are prefixed with their name.
@@ -138,11 +140,11 @@ class Launcher:
             for index in range(self._size):
                 config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
                 environment = {TF_CONFIG: json.dumps(config), RESTART: str(restarts)}
-                workers.append(Worker(index, self._command, environment, pipe))
+                workers.append(WorkerProcess(index, self._command, environment, pipe))
                 stack.callback(workers[-1].kill)
             return self._decisive(self._endings(workers))
 
-    def _endings(self, workers: list[Worker]) -> list[Ending]:
+    def _endings(self, workers: list[WorkerProcess]) -> list[Ending]:
         """How the workers ended, in this order; once one has, the others have some seconds to follow."""
         passed_on = 0
         deadline = math.inf
@@ -157,23 +159,23 @@ class Launcher:
             known = {ending.index for ending in endings}
             statuses = [(index, worker.status) for index, worker in enumerate(workers) if index not in known]
             new = [Ending(index, status) for index, status in statuses if status is not None]
-            # Bad input, status 2, is a cause of others' failures rather than a consequence.
-            endings += sorted(new, key=lambda ending: -abs(ending.status))
+            endings += new
             if any(ending.status or ending.index == 0 for ending in endings):
                 deadline = min(deadline, time.monotonic() + END_SECONDS)
             time.sleep(POLL_SECONDS)
         return endings
 
     def _decisive(self, endings: list[Ending]) -> Ending:
-        """Worker 0 if it succeeded or was interrupted, else the first that was killed, else that failed."""
+        """Worker 0 if it succeeded or was interrupted, else the first that was killed, refused or failed."""
         chief = [ending for ending in endings if ending.index == 0]
         if self._signals:
             return chief[0] if chief else Ending(0, -self._signals[0])
         if chief and chief[0].status == 0:
             return chief[0]
         killed = [ending for ending in endings if ending.was_killed]
+        refused = [ending for ending in endings if ending.status == BAD_INPUT]
         failed = [ending for ending in endings if ending.status]
-        return (killed or failed)[0]
+        return (killed or refused or failed)[0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,14 @@
 """Sums and messages among workers that are connected in a ring; no TensorFlow.
 
-Worker w sends to worker w + 1 and receives from worker w - 1. TensorFlow's own collectives were tried
-first: its server listens on all interfaces whatever the cluster says and runs every graph that anybody
-sends to it; over loopback it sums 10 numbers in 1.3 ms and 132,071 in 3.2 ms, a ring in 0.1 and 0.5 ms.
-A ring listens on one address, and what it receives are numbers.
+Worker w sends to worker w + 1 and receives from worker w - 1.
+
+Why not TensorFlow's collectives: its server listens on all interfaces whatever the cluster says, and runs
+every graph that anybody sends to it. A ring listens on one address, and what it receives are numbers. It is
+faster, too. Milliseconds for a sum of float32 numbers by two processes over loopback, on a shared machine:
+
+    numbers          10     132,071     2,000,000
+    collectives     1.2-1.9  3.0-3.5      28-35
+    ring            0.24       0.86         8.6
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import contextlib
 import hashlib
 import io
 import itertools
+import json
 import select
 import socket
 import struct
@@ -117,6 +123,11 @@ class Ring:
     def broadcast(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Returns the arrays of worker 0; those of the others are ignored."""
         return self.gather(arrays if self.task.is_chief else ())[0]
+
+    def broadcast_json(self, value: Any) -> Any:
+        """Returns the value of worker 0, which can be written as JSON; those of the others are ignored."""
+        text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        return json.loads(self.broadcast([text])[0].tobytes())
 
     def _swap(self, message: bytes) -> bytes:
         received = bytearray(self._begin(MESSAGE, len(message)))
