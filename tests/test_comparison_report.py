@@ -53,6 +53,9 @@ def text_task(tmp_path_factory: pytest.TempPathFactory) -> Text:
     return Text(path)
 
 
+TASK_LINE = "Task echo (lags 2 5, effects 0.3 -0.15, length 600, valid length 90)"
+
+
 def report(
     folder: Path, runs: list[dict[str, Any]], comparison: Comparison = COMPARISON, task: Task = TASK
 ) -> tuple[Sweep, str]:
@@ -177,7 +180,7 @@ def test_report_has_everything(tmp_path: Path) -> None:
     parts = [
         "# How wide should the graph be?",
         sweep.answer.sentence,
-        "Task echo, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds.",
+        f"{TASK_LINE}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds.",
         "```\npython -m tf_rnn compare --num-steps 1 4 --out 'my results'\n```",
         sweep.table().markdown(),
         *(f"- {name}: {loss:.4f} nats" for name, loss in TASK.baselines().items()),
@@ -226,32 +229,32 @@ def test_report_of_a_text(tmp_path: Path, text_task: Text) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Task echo, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds"),
+        ({}, "{task}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds"),
         (
             {"cell": "lstm", "num_layers": 2, "clip_norm": 5.0, "seeds": 1},
             (
-                "Task echo, cell lstm 2 x 3, batch 7, adagrad 0.1, gradient norm at most 5, "
+                "{task}, cell lstm 2 x 3, batch 7, adagrad 0.1, gradient norm at most 5, "
                 "1,500 tokens per run, 1 seed"
             ),
         ),
         (
             {"budget": "epochs", "amount": 2.5, "dropout": 0.25, "reduction": "sum", "recompute": "sqrt"},
             (
-                "Task echo, cell vanilla 3, batch 7, adagrad 0.1, sum of the losses, dropout 0.25, "
+                "{task}, cell vanilla 3, batch 7, adagrad 0.1, reduction sum, dropout 0.25, "
                 "recompute sqrt, 2.5 epochs per run, 2 seeds"
             ),
         ),
         (
             {"amount": 12_345_678, "style": "adaptive", "tolerance": 0.2},
             (
-                "Task echo, cell vanilla 3, batch 7, adagrad 0.1, adaptive with tolerance 0.2, "
+                "{task}, cell vanilla 3, batch 7, adagrad 0.1, style adaptive, tolerance 0.2, "
                 "12,345,678 tokens per run, 2 seeds"
             ),
         ),
     ],
 )
 def test_the_line_of_a_comparison(changes: dict[str, Any], expected: str) -> None:
-    assert comparison_line(make_comparison(**changes)) == expected
+    assert comparison_line(make_comparison(**changes)) == expected.format(task=TASK_LINE)
 
 
 def test_loss_picture_shows_losses_spreads_baselines_and_floors() -> None:

@@ -51,6 +51,10 @@ def test_training_is_that_of_the_loop() -> None:
     assert run.evaluation == expected.evaluation
     assert run.records[-1]["valid_loss"] == run.curve[-1].valid_loss
     assert (run.folder, run.new_updates) == (None, 8)
+    (first, last) = run.table().rows
+    assert (first[:3], last[:3]) == (["1", "4", "80"], ["2", "8", "160"])
+    assert last[4] == f"{run.curve[-1].valid_loss:.4f}"
+    assert [line.get_ydata()[-1] for line in run.figure().axes[0].lines] == list(run.curve[-1][3:5])
     with pytest.raises(OptionError, match=r"^out must be given to train for a model to be loaded, got None$"):
         run.load()
 

@@ -1,4 +1,4 @@
-"""What is trained on what: a network, a task, and how a training step changes the one to suit the other."""
+"""Setups: task, network and optimizer in one value."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CELLS_THAT_PREDICT = ("influence",)
 # Inputs that cannot be embedded, and why.
 NOT_EMBEDDED = {"real": "whose inputs are real numbers", "none": "whose inputs are none"}
-# What suits a task that says nothing of it.
+# What suits a task without `defaults`.
 GENERAL = Defaults(
     batch_size=20,
     optimizer="adam",

@@ -1,4 +1,4 @@
-"""A training run: prepared, so that nothing is refused later; trained, as a value."""
+"""Training runs: checked before they start, and values when they are done."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.inference import Model
+    from tf_rnn.reporting import Table
     from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training import CurvePoint, Evaluation, TrainingResult, Worker
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a training run gave.
+    """A finished training run.
 
     Attributes:
         task: What was learnt.
@@ -51,8 +52,20 @@ class Run:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The curve as a list of dictionaries."""
-        return [point._asdict() for point in self.curve]
+        """A dictionary for each evaluation after training began: the lines of `metrics.jsonl`."""
+        return self.result.records
+
+    def table(self) -> Table:
+        """The learning curve as a table."""
+        return self.result.table()
+
+    def figure(self) -> Any:
+        """The learning curve: a `matplotlib.figure.Figure`."""
+        return self.result.figure()
+
+    def write(self, out: str | os.PathLike[str]) -> list[Path]:
+        """Writes the learning curve; see `TrainingResult.write`."""
+        return self.result.write(out)
 
     @property
     def best(self) -> CurvePoint:

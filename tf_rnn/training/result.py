@@ -5,14 +5,22 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.files import plain
-from tf_rnn.text import perplexity
+from tf_rnn.files import as_path, make_folder, plain, write_figure, write_text
+from tf_rnn.reporting import Image, Page, Table
+from tf_rnn.reporting.style import line_styles, make_figure
+from tf_rnn.text import loss_text, loss_words, perplexity
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     import numpy as np
 
     from tf_rnn.training.evaluation import Evaluation
     from tf_rnn.training.state import CurvePoint
+
+TITLE = "Learning curve"
+FILES = ("curve.csv", "curve.png", "report.md")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +51,55 @@ class TrainingResult:
     def records(self) -> list[dict[str, Any]]:
         """A dictionary for each evaluation after training began: the lines of `metrics.jsonl`."""
         return records(self.curve, self.unit)
+
+    def table(self) -> Table:
+        """The learning curve: a row for each evaluation after training began."""
+        points = [point for point in self.curve if point.updates]
+        columns = {
+            "epoch": [str(point.epoch) for point in points],
+            "step": [f"{point.updates:,}" for point in points],
+            "tokens": [f"{point.tokens:,}" for point in points],
+            "training\nloss": [loss_text(point.train_loss, self.unit) for point in points],
+            "validation\nloss": [loss_text(point.valid_loss, self.unit) for point in points],
+            "seconds": [f"{point.seconds:.1f}" for point in points],
+        }
+        return Table.of_columns(TITLE, columns)
+
+    def figure(self) -> Any:
+        """Training and validation loss against tokens: a `matplotlib.figure.Figure`."""
+        figure, axes = make_figure(TITLE, (8, 5))
+        losses = {
+            "training": [point.train_loss for point in self.curve],
+            "validation": [point.valid_loss for point in self.curve],
+        }
+        for (name, values), style in zip(losses.items(), line_styles(), strict=False):
+            axes.plot([point.tokens for point in self.curve], values, label=name, **style)
+        axes.set_xlabel("tokens: rows times time steps")
+        axes.set_ylabel(f"loss ({self.unit})")
+        axes.legend(edgecolor="none")
+        return figure
+
+    def write(self, out: str | os.PathLike[str]) -> list[Path]:
+        """Writes `curve.csv`, `curve.png` and `report.md`; a run that is saved has checkpoints beside.
+
+        Args:
+            out: A folder, made if there is none.
+
+        Returns:
+            The files.
+
+        Raises:
+            OptionError: For `out`, if it cannot be written.
+        """
+        folder = as_path("out", out)
+        make_folder("out", folder)
+        table = Table.of_records(TITLE, self.records, list(self.records[0]) if self.records else [])
+        write_text(folder / FILES[0], table.csv())
+        write_figure(folder / FILES[1], self.figure())
+        image = Image("Training and validation loss against tokens", FILES[1])
+        loss = loss_words(self.evaluation.loss, self.unit)
+        Page("A training run", f"Validation loss: {loss}.", self.table(), image).write(folder / FILES[2])
+        return [folder / name for name in FILES]
 
 
 def records(curve: list[CurvePoint], unit: str) -> list[dict[str, Any]]:
