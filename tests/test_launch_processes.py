@@ -10,12 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from parallel_helpers import DEADLINE, runs, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-DEADLINE = 120.0
 
 # A worker that leaves its process number, does what the test says, and ends as soon as another has.
 WORKER = """
@@ -61,27 +59,10 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
     return process.returncode, out, err.splitlines()
 
 
-def until(happens: Callable[[], bool], what: str) -> None:
-    """Waits for an event that can be seen."""
-    end = time.monotonic() + DEADLINE
-    while not happens():
-        assert time.monotonic() < end, f"{what} did not happen in {DEADLINE:.0f} s"
-        time.sleep(0.05)
-
-
 def processes(folder: Path, restart: int = 0) -> list[int]:
     """The workers of one start, in order, once both are connected."""
     until(lambda: len(list(folder.glob(f"{restart}.*"))) == 2, f"start {restart} of both workers")
     return [int(path.suffix[1:]) for path in sorted(folder.glob(f"{restart}.*"))]
-
-
-def runs(process: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be asked for its status does not."""
-    try:
-        with open(f"/proc/{process}/stat", encoding="utf-8") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def assert_all_ended(folder: Path) -> None:

@@ -76,8 +76,11 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     with joined(given, prepare) as (prepared, worker):
         if worker is None or worker.is_chief:
             train_and_report(prepared, given.get("threads"), worker)
-        else:
+            return
+        try:
             prepared.start((), given.get("threads"), worker)
+        except tf_rnn.training.SavedInterrupt as error:
+            raise KeyboardInterrupt("interrupted; worker 0 has saved the run") from error
 
 
 def train_and_report(prepared: PreparedRun, threads: int | None, worker: Worker | None) -> None:
