@@ -55,7 +55,7 @@ def joined(given: dict[str, Any], prepare: Prepare) -> Iterator[tuple[PreparedRu
         OptionError: If an option is not allowed, or differs from that of another worker.
         LostWorkerError: If another worker has ended.
     """
-    place = cluster_task(*(given.get(name) for name in CLUSTER_OPTIONS))
+    place = cluster_task(given.get("cluster"), given.get("task_type"), given.get("task_index"))
     if place is None:
         yield prepare(given), None
         return

@@ -84,10 +84,12 @@ class RingWorker(Worker):
 
         Votes given now count after the next step.
         """
-        own = votes if self.is_chief else Votes(seconds=0.0, stop=votes.stop, save=False)
-        self._all_reduce.numbers = tuple(map(float, own))
         seconds, stop, save = self._all_reduce.sums or (0.0, 0.0, 0.0)
         self._all_reduce.sums = ()  # after the end of an epoch there is no step between two calls
+        own = Votes(0.0, votes.stop, save=False)
+        if self.is_chief:
+            own = votes._replace(save=votes.save and not save)  # what is agreed is done now, not twice
+        self._all_reduce.numbers = tuple(map(float, own))
         return Votes(seconds, stop > 0, save > 0)
 
     def seconds(self, own: float) -> float:

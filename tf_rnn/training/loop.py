@@ -135,24 +135,25 @@ def train(
     check(graph, task, plan)
     evaluator = Evaluator(graph, task, state)
     with contextlib.ExitStack() as stack:
-        watchers: list[Callback] = []
         start, folder, interrupts = TrainingState({}, {}), None, Interrupts()
-        if worker.is_chief:
-            watchers += [ProgressLine()] if callbacks is None else callbacks
-            config = {}
-            if out is not None or resume is not None:
-                config = run_config(graph, task, plan, worker.num_workers)
-                folder = stack.enter_context(_folder(out, resume, config, task.unit))
-                if folder.start is not None:
-                    start = folder.start.state.fitted(graph, worker.num_workers)
-                evaluations = len(start.history.curve)
-                watchers.append(TensorBoard(folder.path / SUMMARIES, graph, task, evaluations))
-            start = dataclasses.replace(start, config=config, vocabulary=getattr(task, "vocabulary", None))
+        config: dict[str, Any] = {}
+        if worker.is_chief and (out is not None or resume is not None):
+            config = run_config(graph, task, plan, worker.num_workers)
+            folder = stack.enter_context(_folder(out, resume, config, task.unit))
+            if folder.start is not None:
+                start = folder.start.state.fitted(graph, worker.num_workers)
+        start = dataclasses.replace(start, config=config, vocabulary=getattr(task, "vocabulary", None))
         if session is None:
             session = stack.enter_context(graph.session())
         start, saver = worker.begin(start, folder, graph, session)
         if start.variables:
             start.restore("resume", graph, session)
+        watchers: list[Callback] = []
+        if worker.is_chief:
+            watchers += [ProgressLine()] if callbacks is None else callbacks
+        if folder is not None:
+            evaluations = len(start.history.curve)
+            watchers.append(TensorBoard(folder.path / SUMMARIES, graph, task, evaluations))
         if saver is not None:
             stack.enter_context(interrupts)
         watching = stack.enter_context(CallbackList(*watchers))
