@@ -14,7 +14,7 @@ from model_helpers import made_up_text, metrics
 import tf_rnn
 from tf_rnn.graph import make_graph
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Echo, Stream, Task
+from tf_rnn.tasks import Arrays, Echo, Stream, Task
 from tf_rnn.training import Schedule, train
 
 if TYPE_CHECKING:
@@ -104,8 +104,12 @@ def test_double_the_length_is_refused_before_it_is_verified(
 ) -> None:
     """It was after all the training, when data were too short for it."""
     monkeypatch.chdir(tmp_path)
-    experiment = tf_rnn.Experiment(Echo(length=600, valid_length=600), **SIZES)
-    with pytest.raises(OptionError, match=r"^num_steps must be at most 150 .*, got 200$"):
+    values = np.arange(1800, dtype=np.int32) % 3
+    experiment = tf_rnn.Experiment(Arrays(values[:-1], values[1:], valid_fraction=0.6), **SIZES)
+    message = (
+        r"^verify must be left out where twice num_steps \(200\) cannot be trained: num_steps must be at "
+    )
+    with pytest.raises(OptionError, match=message):
         experiment.recommend(100, verify=True, out="out")
     assert list(tmp_path.iterdir()) == []
 

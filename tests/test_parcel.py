@@ -23,7 +23,6 @@ from tf_rnn.tasks import Echo, Text
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETUP = Setup(task="louder", state_size=3, batch_size=7)
 # Neither the script nor the module beside it is protected by `if __name__ == "__main__"`.
 TASKS = """
 from tf_rnn.tasks import Echo
@@ -41,7 +40,7 @@ from tf_rnn.comparison import Comparison, Screen, compare
 from tf_rnn.setup import Setup
 
 print("once")
-setup = Setup(task="louder", state_size=3, batch_size=7)
+setup = Setup(task=Louder(), state_size=3, batch_size=7)
 comparison = Comparison(setup=setup, num_steps=(2, 3), state=("carry",), seeds=1, amount=1500)
 sweep = compare(comparison, Louder(), workers=2, screen=Screen.silent())
 print(json.dumps([run["loss"] for run in sweep.records]))
@@ -58,7 +57,8 @@ class Louder(Echo):
         super().__init__(**small | options)
 
 
-COMPARISON: dict[str, Any] = {"task": "louder", "task_options": {}, "num_steps": (2, 3), "state": ("carry",)}
+SETUP = Setup(task=Louder(), state_size=3, batch_size=7)
+COMPARISON: dict[str, Any] = {"task": Louder(), "task_options": {}, "num_steps": (2, 3), "state": ("carry",)}
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,9 @@ def cut(array: np.ndarray, window: Window) -> np.ndarray:
     return array[:, np.minimum(places, array.shape[1] - 1)]
 
 
+PREPARED: dict[Any, Any] = {}
+
+
 def summed_gradients(
     windows: list[Window],
     session: Any,
@@ -57,7 +60,10 @@ def summed_gradients(
     state = windows[0].graph.zero_state() if state is None else state
     for window in windows:
         pairs = [gradient for gradient, _ in window.graph.gradients]
-        run = window.graph.runner(session, window.next_state, *pairs)
+        key = session, id(window.graph), id(window.next_state)
+        if key not in PREPARED:  # a window is run thousands of times
+            PREPARED[key] = window.graph.runner(session, window.next_state, *pairs)
+        run = PREPARED[key]
         state, *gradients = run(cut(inputs, window), cut(targets, window), state, *window.more)
         scale = window.loss_scale * window.new_steps
         total = [scale * g + (total[i] if total else 0) for i, g in enumerate(gradients)]

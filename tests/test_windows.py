@@ -60,13 +60,13 @@ def test_a_stride_beyond_the_width_is_refused_where_it_matters() -> None:
 
 def test_a_row_too_long_for_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     graph, out = make_graph(), tmp_path / "run"
-    monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH - 1)
+    monkeypatch.setattr("tf_rnn.setup.LARGEST_WIDTH", LENGTH - 1)
     message = "^style must be another than 'full' where a row has more than 19 steps; here it has 20$"
     with pytest.raises(OptionError, match=message):
         train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=(), out=out)
     assert not out.exists()
     train(graph, TASK, updates=1, truncation=Truncation("block"), callbacks=())
-    monkeypatch.setattr("tf_rnn.options.LARGEST_WIDTH", LENGTH)
+    monkeypatch.setattr("tf_rnn.setup.LARGEST_WIDTH", LENGTH)
     train(graph, TASK, updates=1, truncation=Truncation("full"), callbacks=())
 
 

@@ -156,7 +156,7 @@ class Cell(abc.ABC):
     def build(
         self,
         input_size: int,
-        dtype: Any = tf.float32,
+        dtype: Any = "float32",
         seed: int | None = None,
         init_scale: float | None = None,
         seed_name: str | None = None,
@@ -239,7 +239,7 @@ class Cell(abc.ABC):
         kernel, *biases = (variable.read_value() for variable in self._variables)
         return Weights(kernel[: self._input_size], kernel[self._input_size :], tuple(biases))
 
-    def zero_state(self, batch_size: int, dtype: Any = tf.float32) -> Any:
+    def zero_state(self, batch_size: int, dtype: Any = "float32") -> Any:
         """S_{-1} = 0: tensors [batch_size, state_size] in the structure of the state."""
         return tf.nest.map_structure(lambda size: tf.zeros([batch_size, size], dtype), self.state_size)
 

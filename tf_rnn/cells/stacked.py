@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell
 from tf_rnn.options import OptionError, shown
 
@@ -79,7 +78,7 @@ class StackedCell:
     def build(
         self,
         input_size: int,
-        dtype: Any = tf.float32,
+        dtype: Any = "float32",
         seed: int | None = None,
         init_scale: float | None = None,
     ) -> None:
@@ -95,7 +94,7 @@ class StackedCell:
             layer.build(input_size, dtype, seed, init_scale, seed_name)
             input_size = layer.output_size
 
-    def zero_state(self, batch_size: int, dtype: Any = tf.float32) -> tuple[Any, ...]:
+    def zero_state(self, batch_size: int, dtype: Any = "float32") -> tuple[Any, ...]:
         """The layers' zero states, from the inputs upwards."""
         return tuple(layer.zero_state(batch_size, dtype) for layer in self._layers)
 

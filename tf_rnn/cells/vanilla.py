@@ -24,12 +24,23 @@ class Activation(NamedTuple):
     gradient: Callable[[Any, Any], Any]
 
 
-ACTIVATIONS = {
-    "tanh": Activation(tf.tanh, lambda value, upstream: tf.raw_ops.TanhGrad(y=value, dy=upstream)),
-    "relu": Activation(
-        tf.nn.relu, lambda value, upstream: tf.raw_ops.ReluGrad(gradients=upstream, features=value)
-    ),
-}
+def _tanh(z: Any) -> Any:
+    return tf.tanh(z)
+
+
+def _relu(z: Any) -> Any:
+    return tf.nn.relu(z)
+
+
+def _tanh_gradient(value: Any, upstream: Any) -> Any:
+    return tf.raw_ops.TanhGrad(y=value, dy=upstream)
+
+
+def _relu_gradient(value: Any, upstream: Any) -> Any:
+    return tf.raw_ops.ReluGrad(gradients=upstream, features=value)
+
+
+ACTIVATIONS = {"tanh": Activation(_tanh, _tanh_gradient), "relu": Activation(_relu, _relu_gradient)}
 
 
 class VanillaCell(Cell):

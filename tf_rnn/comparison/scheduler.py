@@ -34,5 +34,5 @@ def open_workers(scheduler: str, count: int | None, screen: Screen) -> AbstractC
     Raises:
         OptionError: If a value is not allowed; on entry, if there is no such scheduler.
     """
-    name = WORKER_OPTIONS["scheduler"].check(scheduler)
+    name, count = WORKER_OPTIONS["scheduler"].check(scheduler), WORKER_OPTIONS["workers"].check(count)
     return SCHEDULERS[name.partition("://")[0]](name, count, screen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
@@ -10,12 +9,13 @@ from tf_rnn._tensorflow import tf
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-OPTIMIZERS = {
-    "sgd": tf.train.GradientDescentOptimizer,
-    "momentum": functools.partial(tf.train.MomentumOptimizer, momentum=0.9),
-    "adagrad": tf.train.AdagradOptimizer,
-    "adam": tf.train.AdamOptimizer,
-    "rmsprop": tf.train.RMSPropOptimizer,
+# The class in `tf.train` and its options but the learning rate.
+OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
+    "sgd": ("GradientDescentOptimizer", {}),
+    "momentum": ("MomentumOptimizer", {"momentum": 0.9}),
+    "adagrad": ("AdagradOptimizer", {}),
+    "adam": ("AdamOptimizer", {}),
+    "rmsprop": ("RMSPropOptimizer", {}),
 }
 
 # These leave a row with a zero gradient unchanged, so that its gradient need not be made dense.
@@ -35,7 +35,8 @@ class SharedOptimizer:
 
     def __init__(self, name: str) -> None:
         self._rate: Any = None
-        self._optimizer = OPTIMIZERS[name](learning_rate=lambda: self._rate)
+        kind, options = OPTIMIZERS[name]
+        self._optimizer = getattr(tf.train, kind)(learning_rate=lambda: self._rate, **options)
 
     def apply(self, pairs: Iterable[tuple[Any, Any]], learning_rate: Any) -> Any:
         """The operation that makes one step with (gradient, variable) pairs."""
