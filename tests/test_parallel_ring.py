@@ -110,7 +110,7 @@ def test_workers_with_other_options_are_refused_in_one_line() -> None:
     assert any(isinstance(error, OptionError) for error in found)
     problem = "cluster must have workers with the same options, data and version; worker"
     for index, error in enumerate(found):
-        assert str(error) in {f"{problem} {1 - index} has others", f"worker {1 - index} has ended"}
+        assert str(error) in {f"{problem} {1 - index} differs", f"worker {1 - index} has ended"}
 
 
 def connected(address: str) -> socket.socket:

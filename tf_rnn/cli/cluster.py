@@ -40,9 +40,9 @@ class Prepare(Protocol):
 
 @contextlib.contextmanager
 def joined(given: dict[str, Any], prepare: Prepare) -> Iterator[tuple[PreparedRun, Worker | None]]:
-    """The run that options describe, and this process among those that train it, once all have joined.
+    """Prepares the run that options describe, and connects this process with those that train it, too.
 
-    Worker 0 alone has a folder. What can be checked is checked before the others are waited for.
+    Worker 0 alone has a folder. Options are checked before the process waits for the others.
 
     Args:
         given: The options, by name.

@@ -64,7 +64,7 @@ class Ring:
     Args:
         task: The cluster and the place of this process in it.
         agreement: A text that must be the same for all workers: options, data, versions.
-        report: Called with a line for the user where others are waited for.
+        report: Receives a line for the user if another worker takes long to connect.
 
     Raises:
         OptionError: For `cluster`, if the address of this worker cannot be listened on, or the others
@@ -213,7 +213,7 @@ def _connect(
 
 
 class _Waiting:
-    """Reports once that others are waited for, after some seconds."""
+    """Reports once for each worker that has not connected after some seconds."""
 
     def __init__(self, task: ClusterTask, report: Callable[[str], None]) -> None:
         self._task, self._report, self._since = task, report, time.monotonic()
@@ -308,7 +308,7 @@ def _check_hello(received: bytes, own: bytes, index: int) -> None:
     if agreement != own_agreement:
         raise OptionError(
             "cluster",
-            f"must have workers with the same options, data and version; worker {index} has others",
+            f"must have workers with the same options, data and version; worker {index} differs",
         )
 
 

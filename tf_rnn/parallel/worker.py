@@ -1,4 +1,4 @@
-"""A worker of several that train one network: what `train` does with the others goes over a ring."""
+"""Workers that train one network together, connected in a ring."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class RingWorker(Worker):
-    """A worker that is connected with others in a ring.
+    """A worker connected with others in a ring.
 
         with Ring(cluster_task()) as ring, RingWorker(ring) as worker:
             graph = UnrolledGraph(..., batch_size=8, reduce_gradients=worker.reduce_gradients)

@@ -33,7 +33,7 @@ class Votes(NamedTuple):
 
 
 class Worker:
-    """Base class of workers: a process that trains by itself.
+    """Base class of workers: the only process that trains.
 
     Attributes:
         index: Its number, from 0. Worker 0 evaluates, reports and saves the run.
