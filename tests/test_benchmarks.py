@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import compare_libraries, cores, growth, overhead
+from benchmarks import cluster, compare_libraries, cores, growth, overhead
 from benchmarks.side_by_side import race as racing
 from benchmarks.side_by_side.configurations import CONFIGURATIONS, Configuration
 from benchmarks.side_by_side.equality import TOLERANCE, inequality
@@ -334,7 +334,14 @@ def test_cpu_time_includes_children() -> None:
     assert rows == [["runs", "20.0", "38.0", "95%", "at least 90%"]]
 
 
-@pytest.mark.parametrize("command", [compare_libraries, growth, overhead, cores])
+def test_paces_are_shown_beside_that_of_one_process() -> None:
+    measured = {128: dict(zip(cluster.WAYS, (50_000.0, 75_000.0, 95_000.0), strict=True))}
+    assert cluster.cluster_table(measured).rows == [
+        ["128", "50,000 (1.00)", "75,000 (1.50)", "95,000 (1.90)"]
+    ]
+
+
+@pytest.mark.parametrize("command", [cluster, compare_libraries, growth, overhead, cores])
 def test_bad_options_are_one_line(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(["--unknown", "3"])
@@ -346,7 +353,7 @@ def test_bad_options_are_one_line(command: Any, capsys: pytest.CaptureFixture[st
 def test_the_controlling_process_loads_no_library() -> None:
     names = "('tensorflow', 'keras', 'torch', 'jax', 'matplotlib')"
     code = (
-        "import sys; from benchmarks import compare_libraries, cores, growth, overhead; "
+        "import sys; from benchmarks import cluster, compare_libraries, cores, growth, overhead; "
         f"print([name for name in {names} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)

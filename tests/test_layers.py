@@ -14,8 +14,8 @@ import tf_rnn
 PACKAGE = Path(tf_rnn.__file__).parent
 # In the order in which data flows: each imports only from those before it.
 FOLDERS = (
-    *("reporting", "tasks", "setup", "cells", "graph", "training", "inference", "analysis", "comparison"),
-    *("training_run", "experiment", "cli"),
+    *("reporting", "tasks", "setup", "cells", "graph", "training", "parallel"),
+    *("inference", "analysis", "comparison", "training_run", "experiment", "cli"),
 )
 # These import nothing of the package but what is named here.
 APART = {

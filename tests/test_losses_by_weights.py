@@ -87,7 +87,7 @@ def test_recomputing_marked_losses_counts_targets_once() -> None:
 def test_gradients_are_reduced_before_norm_and_clipping() -> None:
     seen = []
 
-    def halve(gradients: list[Any]) -> list[Any]:
+    def halve(gradients: list[Any], graph: UnrolledGraph) -> list[Any]:
         seen.append([isinstance(gradient, tf.IndexedSlices) for gradient in gradients])
         return [0.5 * tf.convert_to_tensor(gradient) for gradient in gradients]
 

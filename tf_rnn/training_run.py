@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tf_rnn.reporting import Table
     from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
-    from tf_rnn.training import CurvePoint, Evaluation, TrainingResult
+    from tf_rnn.training import CurvePoint, Evaluation, TrainingResult, Worker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,15 +93,21 @@ class PreparedRun:
         task: What is learnt.
         folder: Where the run is kept; None for nowhere.
         updates: Training steps so far.
+        batch_size: Rows of a batch, of all workers.
+        style: The truncation style.
         options: The further arguments of `tf_rnn.train`, those that need TensorFlow apart.
-        build: Makes the graph and the rest of the arguments.
+        build: Makes the graph of a worker and the rest of the arguments.
+        config: The configuration of a run that is resumed; None of a new one.
     """
 
     task: Task
     folder: Path | None
     updates: int
+    batch_size: int
+    style: str
     options: dict[str, Any]
-    build: Callable[[], tuple[UnrolledGraph, dict[str, Any]]]
+    build: Callable[[Worker], tuple[UnrolledGraph, dict[str, Any]]]
+    config: dict[str, Any] | None = None
 
     @property
     def is_language(self) -> bool:
@@ -133,44 +139,57 @@ class PreparedRun:
         """
         seed = training["seed"]
 
-        def build() -> tuple[UnrolledGraph, dict[str, Any]]:
+        def build(worker: Worker) -> tuple[UnrolledGraph, dict[str, Any]]:
             from tf_rnn.graph import make_graph  # noqa: PLC0415
             from tf_rnn.training import Schedule, Truncation  # noqa: PLC0415
 
-            return make_graph(setup, task, training["num_steps"], seed), {
+            together = worker.num_workers, worker.reduce_gradients
+            return make_graph(setup, task, training["num_steps"], seed, *together), {
                 "truncation": Truncation(setup.style, setup.stride, setup.tolerance, seed),
                 "schedule": Schedule(*(training[name] for name in ("schedule", "decay", "decay_after"))),
             }
 
         options = {name: training[name] for name in ("state", "evaluations", "patience", "seed")} | amount
-        return cls(task, folder, 0, options | {"out": folder}, build)
+        return cls(task, folder, 0, setup.batch_size, setup.style, options | {"out": folder}, build)
 
-    def start(self, callbacks: Sequence[Any] | None = None, threads: int | None = None) -> Run:
+    def start(
+        self,
+        callbacks: Sequence[Any] | None = None,
+        threads: int | None = None,
+        worker: Worker | None = None,
+    ) -> Run:
         """Trains.
 
         Args:
             callbacks: What is called during training; None shows a progress line, () nothing.
             threads: CPU threads; None for one per core.
+            worker: This process, if several train together; see `tf_rnn.train`.
 
         Raises:
             DivergedError: If the loss or its gradient is not finite.
             KeyboardInterrupt: After an interrupt.
         """
-        from tf_rnn.training import ProgressLine, train  # noqa: PLC0415
+        from tf_rnn.training import ProgressLine, Worker, train  # noqa: PLC0415
 
-        graph, more = self.build()
+        worker = worker or Worker()
+        graph, more = self.build(worker)
         called = [ProgressLine()] if callbacks is None else [*callbacks]
-        if self.folder is not None and isinstance(self.task, Language):
+        if worker.is_chief and self.folder is not None and isinstance(self.task, Language):
             from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
 
             called.append(Narrator(graph, self.task.vocabulary, self.folder / SUMMARIES / "samples"))
         with graph.session(threads) as session:
-            result = train(graph, self.task, **self.options, **more, session=session, callbacks=called)
+            result = train(
+                graph, self.task, **self.options, **more, session=session, callbacks=called, worker=worker
+            )
         return Run(self.task, self.folder, result, result.updates - self.updates)
 
 
 def prepared_resume(
-    folder: str | os.PathLike[str], given: Mapping[str, Any], task: Task | None = None
+    folder: str | os.PathLike[str],
+    given: Mapping[str, Any],
+    task: Task | None = None,
+    config: dict[str, Any] | None = None,
 ) -> PreparedRun:
     """Checks everything about a run that is to be resumed.
 
@@ -178,6 +197,7 @@ def prepared_resume(
         folder: Where it is kept.
         given: Options, by name; see `tf_rnn.resume`.
         task: The task; None for the one that the run names.
+        config: The run's configuration, where another process has the folder; None to read the folder.
 
     Raises:
         OptionError: If there is no run, or it cannot be resumed with these options.
@@ -188,21 +208,25 @@ def prepared_resume(
             raise TypeError(f"resume() got an unexpected keyword argument {name!r}")
     given = {name: RUN_OPTIONS[name].check(value) for name, value in given.items()}
     amounts = one_amount(given)
-    require_resumable(read_config(folder), given)
-    from tf_rnn.training.run_folder import find_start  # noqa: PLC0415
+    updates = 0
+    if config is None:
+        require_resumable(read_config(folder), given)
+        from tf_rnn.training.run_folder import find_start  # noqa: PLC0415
 
-    start = find_start(folder, warn=lambda _: None)  # damage is reported when the run is opened
-    config = start.state.config if start else read_config(folder)  # an earlier resume may have changed it
+        start = find_start(folder, warn=lambda _: None)  # damage is reported when the run is opened
+        config = start.state.config if start else read_config(folder)  # an earlier resume may have changed it
+        updates = start.state.history.updates if start else 0
     task = _same_task(config["task"], changed_task(given)) if task is None else task
     training, changes = config["training"], changed_graph(given)
     graph = config["graph"] | changes
     task.blocks(graph["batch_size"], graph["num_steps"])
 
-    def build() -> tuple[UnrolledGraph, dict[str, Any]]:
+    def build(worker: Worker) -> tuple[UnrolledGraph, dict[str, Any]]:
         from tf_rnn.graph.describe import described_graph  # noqa: PLC0415
         from tf_rnn.training import Schedule, Truncation  # noqa: PLC0415
 
-        return described_graph(config, **changes), {
+        own = changes | {"batch_size": graph["batch_size"] // worker.num_workers}
+        return described_graph(config, worker.reduce_gradients, **own), {
             "truncation": Truncation(**training["truncation"]),
             "schedule": Schedule(**training["schedule"]),
         }
@@ -212,7 +236,8 @@ def prepared_resume(
     options |= {name: training[name] for name in ("state", "evaluations", "seed", "patience")}
     options |= {"patience": given["patience"]} if "patience" in given else {}
     options["resume"] = folder
-    return PreparedRun(task, folder, start.state.history.updates if start else 0, options, build)
+    style = training["truncation"]["style"]
+    return PreparedRun(task, folder, updates, graph["batch_size"], style, options, build, config)
 
 
 def one_amount(given: Mapping[str, Any]) -> dict[str, float]:

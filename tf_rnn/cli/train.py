@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import tf_rnn
+from tf_rnn.cli.cluster import joined, resuming
 from tf_rnn.cli.groups import add_setup
 from tf_rnn.cli.parser import chosen, command, say
 from tf_rnn.files import NAMED
-from tf_rnn.options.declared import LENGTH_OPTIONS, OUT, PATIENCE, SETUP_OPTIONS, THREADS, TRAINING_OPTIONS
+from tf_rnn.options.declared import (
+    CLUSTER_OPTIONS,
+    LENGTH_OPTIONS,
+    OUT,
+    PATIENCE,
+    SETUP_OPTIONS,
+    THREADS,
+    TRAINING_OPTIONS,
+)
 from tf_rnn.options.option import Option
 from tf_rnn.options.presets import PRESETS, preset_options
 from tf_rnn.options.rules import Choice, Path
+from tf_rnn.parallel.parent_watch import watch_parent
 from tf_rnn.run_config import RUN_OPTIONS
 from tf_rnn.text import loss_text, loss_words
 
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tf_rnn.cli.parser import Parser
+    from tf_rnn.training import Worker
     from tf_rnn.training_run import PreparedRun, Run
 
 NAME = "train"
@@ -46,6 +57,7 @@ def add_options(parser: Parser) -> None:
         one_of=True,
     )
     parser.add_declared("how it is trained", [PATIENCE, *TRAINING_OPTIONS.values(), THREADS])
+    parser.add_declared("several machines (on one machine see launch)", CLUSTER_OPTIONS.values())
     add_setup(parser)
 
 
@@ -60,14 +72,35 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         OptionError: If a value is not allowed.
         KeyboardInterrupt: After an interrupt, with the command that resumes the run.
     """
-    prepared = prepare(given)
+    watch_parent()
+    with joined(given, prepare) as (prepared, worker):
+        if worker is None or worker.is_chief:
+            train_and_report(prepared, given.get("threads"), worker)
+            return
+        try:
+            prepared.start((), given.get("threads"), worker)
+        except tf_rnn.training.SavedInterrupt as error:
+            raise KeyboardInterrupt("interrupted; worker 0 has saved the run") from error
+
+
+def train_and_report(prepared: PreparedRun, threads: int | None, worker: Worker | None) -> None:
+    """Trains, and says what was read, learnt and written.
+
+    Args:
+        prepared: The run.
+        threads: CPU threads.
+        worker: This process, if several train together.
+
+    Raises:
+        KeyboardInterrupt: After an interrupt, with the command that resumes the run.
+    """
+    assert prepared.folder is not None
     for line in data_lines(prepared):
         say(line)
-    assert prepared.folder is not None
     try:
-        trained = prepared.start(threads=given.get("threads"))
+        trained = prepared.start(threads=threads, worker=worker)
     except tf_rnn.training.SavedInterrupt as error:
-        how = command(f"{NAME} --resume", prepared.folder)
+        how = command(resuming(worker), prepared.folder)
         raise KeyboardInterrupt(f"interrupted; the run is saved, resume with: {how}") from error
     if not trained.new_updates:
         say(nothing_left(prepared, trained))
@@ -76,11 +109,12 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         say(f"to sample from it: {command('sample', prepared.folder)}")
 
 
-def prepare(given: dict[str, Any]) -> PreparedRun:
+def prepare(given: dict[str, Any], config: dict[str, Any] | None = None) -> PreparedRun:
     """The run that options describe, checked.
 
     Args:
         given: The options, by name.
+        config: The configuration of a run that is resumed, if another process has its folder.
 
     Raises:
         OptionError: If a value is not allowed.
@@ -89,7 +123,7 @@ def prepare(given: dict[str, Any]) -> PreparedRun:
     if "resume" in given:  # a preset changes nothing of a run
         preset = {name: value for name, value in preset.items() if not RUN_OPTIONS[name].may_change}
         options = chosen(preset | given, (*RUN, *SETUP_OPTIONS))
-        return tf_rnn.training_run.prepared_resume(given["resume"], options)
+        return tf_rnn.training_run.prepared_resume(given["resume"], options, config=config)
     options = preset | given
     experiment = tf_rnn.Experiment(**chosen(options, SETUP_OPTIONS))
     return experiment.prepare(**({"out": NAMED} | chosen(options, RUN)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import describe_cell, described_cell
 from tf_rnn.graph.unrolled import UnrolledGraph
 from tf_rnn.options import GraphOptions, OptionError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def describe(graph: UnrolledGraph) -> dict[str, Any]:
@@ -55,11 +58,14 @@ def described_options(description: Any) -> GraphOptions:
     return GraphOptions(**options)
 
 
-def described_graph(description: Any, **changes: Any) -> UnrolledGraph:
+def described_graph(
+    description: Any, reduce_gradients: Callable[..., list[Any]] | None = None, **changes: Any
+) -> UnrolledGraph:
     """Makes the graph of a description, on a new cell, in a `tf.Graph` of its own.
 
     Args:
         description: From `describe`, directly or through a file.
+        reduce_gradients: See `UnrolledGraph`.
         **changes: Options that differ from the description: another `num_steps` or `batch_size`, say,
             or `optimizer=None` and `dropout=0.0` for a graph without a training step.
 
@@ -69,7 +75,7 @@ def described_graph(description: Any, **changes: Any) -> UnrolledGraph:
     options = dataclasses.replace(described_options(description), **changes)
     cell = described_cell(_part(description, "cell"))
     with tf.Graph().as_default():
-        return UnrolledGraph(cell, **dataclasses.asdict(options))
+        return UnrolledGraph(cell, reduce_gradients=reduce_gradients, **dataclasses.asdict(options))
 
 
 def _part(description: Any, name: str) -> Any:

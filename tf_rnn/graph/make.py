@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf_rnn.cells import make_cell
 from tf_rnn.graph.unrolled import UnrolledGraph
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 
-def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledGraph:
+def make_graph(
+    setup: Setup,
+    task: Task,
+    num_steps: int,
+    seed: int,
+    workers: int = 1,
+    reduce_gradients: Callable[..., list[Any]] | None = None,
+) -> UnrolledGraph:
     """Makes a graph on a new cell, in a `tf.Graph` of its own.
 
     Args:
@@ -21,6 +30,8 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
         task: The setup's task.
         num_steps: The width.
         seed: The seed of the initial weights.
+        workers: Number of processes that share the rows of a batch equally; the graph is that of one.
+        reduce_gradients: See `UnrolledGraph`.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -28,7 +39,7 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
     return UnrolledGraph(
         make_cell(setup.cell, setup.state_size, setup.num_layers, **setup.cell_options),
         num_steps,
-        setup.batch_size,
+        setup.batch_size // workers,
         task.input_size,
         task.num_classes,
         input_kind=task.input_kind,
@@ -44,4 +55,5 @@ def make_graph(setup: Setup, task: Task, num_steps: int, seed: int) -> UnrolledG
         learning_rate=setup.learning_rate,
         clip_norm=setup.clip_norm,
         seed=seed,
+        reduce_gradients=reduce_gradients,
     )

@@ -36,9 +36,12 @@ class LossWeights(Protocol):
 
     Attributes:
         first_step: The first step that counts; losses before it are not computed.
+        loss_count: The number of losses of which the weighted sum is the mean, where it depends on the
+            targets; else 1.
     """
 
     first_step: int
+    loss_count: Any
 
     def weighted_sum(self, chunks: Sequence[ChunkLosses]) -> Any:
         """The sum over steps and examples of w_t L_{t,i}, a scalar."""
@@ -58,12 +61,14 @@ class UniformWeights:
 
     def __init__(self, options: GraphOptions, head: Head, targets: Any) -> None:
         self.first_step = options.num_steps - options.num_loss_steps
+        self.loss_count: Any = 1
         self._divisor: Any = options.batch_size
         if options.reduction == "mean":
             self._divisor *= options.num_loss_steps
             if options.loss_steps == "marked":
                 rows = tf.reshape(targets, [options.rows, *targets.shape[2:]])
-                self._divisor = tf.maximum(head.count(rows, options.dtype), 1)
+                self.loss_count = head.count(rows, options.dtype)
+                self._divisor = tf.maximum(self.loss_count, 1)
 
     def weighted_sum(self, chunks: Sequence[ChunkLosses]) -> Any:
         """See `LossWeights.weighted_sum`."""
@@ -79,6 +84,7 @@ class FedWeights:
     """
 
     first_step = 0
+    loss_count = 1
 
     def __init__(self, weights: Any, batch_size: int) -> None:
         self._weights, self._batch_size = weights, batch_size
@@ -98,10 +104,14 @@ class Objective:
         head: Outputs to losses.
         weights: How much the loss of each step counts.
         batch_size: Examples side by side.
+
+    Attributes:
+        loss_count: See `LossWeights`.
     """
 
     def __init__(self, head: Head, weights: LossWeights, batch_size: int) -> None:
         self._head, self._weights, self._batch_size = head, weights, batch_size
+        self.loss_count = weights.loss_count
 
     def losses(
         self, readout: tuple[Any, ...], outputs: list[Any], targets: list[list[Any]]

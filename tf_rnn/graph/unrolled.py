@@ -92,10 +92,11 @@ class UnrolledGraph:
         dtype: "float32" or "float64".
         seed: Initial weights are a function of it, and so is, in each session, what is dropped where
             `dropout_seed` is not fed; None for random ones.
-        reduce_gradients: A function from the list of gradients (tensors or `tf.IndexedSlices`, duplicate
-            rows summed, in the order of `gradients`) to a list of the same length, applied before norm
-            and clipping: the mean over workers in data-parallel training. Graphs of other widths made
-            by `with_steps` inherit it.
+        reduce_gradients: A function of the list of gradients (tensors or `tf.IndexedSlices`, duplicate
+            rows summed, in the order of `gradients`) and of this graph that returns a list of the same
+            length, applied before norm and clipping: the mean over workers in data-parallel training,
+            see `tf_rnn.parallel.all_reduce.AllReduce`. Graphs of other widths made by `with_steps`
+            inherit it.
         reweighted: Whether to feed how much each loss counts and how much of the gradient crosses each
             step; see `Reweighting`. `loss_steps` must then be "all".
 
@@ -114,7 +115,7 @@ class UnrolledGraph:
         input_size: int,
         num_classes: int,
         *,
-        reduce_gradients: Callable[[list[Any]], list[Any]] | None = None,
+        reduce_gradients: Callable[..., list[Any]] | None = None,
         reweighted: bool = False,
         **options: Any,
     ) -> None:
@@ -162,7 +163,8 @@ class UnrolledGraph:
         training = NO_TRAINING
         if options.optimizer is not None:
             pairs = self._find_gradients()
-            training = make_training_step(pairs, options, self.network.scope, self._reduce_gradients)
+            reduce = self._reduce_gradients and functools.partial(self._reduce_gradients, graph=self)
+            training = make_training_step(pairs, options, self.network.scope, reduce)
         self.learning_rate, self.gradients, self.gradient_norm, self.train_step = training
 
     @property
@@ -211,6 +213,11 @@ class UnrolledGraph:
     def cell_inputs(self) -> list[list[Any]]:
         """The vectors that each layer reads, n tensors [batch_size, ...] a layer."""
         return self._forward.cell_inputs()
+
+    @property
+    def loss_count(self) -> Any:
+        """The number of losses that `total_loss` is the mean of if targets are marked, a scalar; else 1."""
+        return self._objective.loss_count
 
     @property
     def loss_scale(self) -> float:

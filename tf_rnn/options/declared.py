@@ -38,6 +38,7 @@ from tf_rnn.options.words import (
     SPLITS,
     STATES,
     STYLES,
+    TASK_TYPES,
     TASKS,
 )
 
@@ -292,6 +293,32 @@ THREADS = Option(
     rule=OrNone(Whole(at_most=MOST)),
     may_change=True,
     help="CPU threads (default: one per core); use 1 for bit-for-bit reproducible resume",
+)
+
+CLUSTER_OPTIONS = by_name(
+    Option(
+        name="cluster",
+        rule=Text(),
+        help='the workers that train together, {"worker": ["HOST:PORT", ...]} or a JSON file with it; each '
+        "is started with the same options (default: what the variable TF_CONFIG says)",
+    ),
+    Option(name="task_type", rule=Choice(TASK_TYPES), help="what this process is in the cluster"),
+    Option(
+        name="task_index",
+        rule=Whole(at_least=0),
+        help="which of the workers this process is, from 0; worker 0 has the folder, evaluates and reports",
+    ),
+)
+LAUNCH_OPTIONS = by_name(
+    Option(
+        name="workers", rule=Whole(at_most=MOST), default=2, help="processes, each with its share of the rows"
+    ),
+    Option(
+        name="restarts",
+        rule=Whole(at_least=0, at_most=MOST),
+        default=3,
+        help="how often all workers are started again from the last checkpoint after one was killed",
+    ),
 )
 
 # --- the commands that measure ------------------------------------------------------------------------

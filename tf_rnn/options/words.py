@@ -27,6 +27,7 @@ SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
 CHECKPOINTS_TO_USE = ("best", "last")
 SPLITS = ("train", "valid", "test", "all")
+TASK_TYPES = ("worker",)
 BUDGETS = ("tokens", "updates", "seconds", "epochs")
 
 # Most layers, seeds and threads; a larger number is a slip of the hand.

@@ -21,7 +21,7 @@ import re
 import stat
 import sys
 import zipfile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -124,9 +124,8 @@ class Checkpoints:
         except OSError as error:
             reason = error.strerror or error
             raise OptionError("out", f"could not be written: {reason} ({str(self._folder)!r})") from error
-        arrays: dict[str, Any] = _to_arrays(state)
         with replacing(self.path(number)) as partial, partial.open("xb") as file:
-            np.savez(file, **arrays)
+            write_state(file, state)
         self._prune({number, self._last, state.best.number if state.best else None})
         self._last = number
 
@@ -208,12 +207,23 @@ def read_checkpoint(path: Path) -> TrainingState:
         raise DamagedError("it is a link, or no file")
     data = path.read_bytes()
     try:
-        return _from_arrays(_verified(data))
+        return read_state(data)
     except MemoryError:
         raise
     except Exception as error:  # readers of damaged files raise errors of all kinds
         lines = str(error).splitlines() or [type(error).__name__]
         raise DamagedError(f"{error} is missing" if isinstance(error, KeyError) else lines[0]) from error
+
+
+def write_state(file: BinaryIO, state: TrainingState) -> None:
+    """Writes a state in the form of a checkpoint."""
+    arrays: dict[str, Any] = _to_arrays(state)
+    np.savez(file, **arrays)
+
+
+def read_state(data: bytes) -> TrainingState:
+    """The state in the bytes of a checkpoint; errors of all kinds if they are damaged."""
+    return _from_arrays(_verified(data))
 
 
 def _verified(data: bytes) -> dict[str, np.ndarray]:

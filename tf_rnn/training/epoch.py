@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def counts_of(
-    style: Style, graph: UnrolledGraph, length: int, position: StreamPosition | None = None
+    style: Style, graph: UnrolledGraph, length: int, workers: int, position: StreamPosition | None = None
 ) -> tuple[int | None, int | None]:
     """Updates and tokens (rows times time steps) of an epoch, None where the style does not know.
 
@@ -27,6 +27,7 @@ def counts_of(
         style: The style, on rows of this length.
         graph: The graph being trained.
         length: Time steps in a row from the position's offset on.
+        workers: Number of processes that train a graph like this one together.
         position: Where the epoch stands, so that only what is left counts; None for its start.
     """
     position, width = position or StreamPosition(), graph.num_steps
@@ -37,7 +38,7 @@ def counts_of(
     steps = per_epoch - (position.start - position.offset) - more if length >= width else 0
     return (
         max(0, updates) if style.knows_updates else None,
-        max(0, steps) * graph.batch_size if style.knows_steps else None,
+        max(0, steps) * graph.batch_size * workers if style.knows_steps else None,
     )
 
 
@@ -50,6 +51,7 @@ class Epoch:
         truncation: The style, which makes the windows.
         probe: Measures gradient norms by lag, for the style "adaptive".
         position: Where to begin.
+        workers: Number of processes that train together; the tokens of all are counted.
 
     Attributes:
         rows: What the windows read, [batch_size, length, ...].
@@ -69,6 +71,7 @@ class Epoch:
         truncation: Truncation,
         probe: GradientProbe,
         position: StreamPosition,
+        workers: int = 1,
     ) -> None:
         rows = task.rows(graph.batch_size, "train", position.epoch)
         require_finite(task, rows, "train")
@@ -78,8 +81,8 @@ class Epoch:
         self._state: Any = None
         length = self.rows.targets.shape[1]
         whole, style = truncation.of(graph, rows.targets.shape[1]), truncation.of(graph, length)
-        self.updates, self.tokens = counts_of(whole, graph, rows.targets.shape[1])
-        self.updates_left, self.tokens_left = counts_of(style, graph, length, position)
+        self.updates, self.tokens = counts_of(whole, graph, rows.targets.shape[1], workers)
+        self.updates_left, self.tokens_left = counts_of(style, graph, length, workers, position)
         self._windows: Iterator[tuple[int, Window]] = iter(())
         if length >= graph.num_steps:
             self._windows = enumerate(style.windows(position.epoch, self._measure), start=1)

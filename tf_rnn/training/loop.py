@@ -20,7 +20,7 @@ from tf_rnn.training.plan import Plan, check, one_budget, run_config
 from tf_rnn.training.probe import GradientProbe
 from tf_rnn.training.progress import ProgressLine
 from tf_rnn.training.result import TrainingResult
-from tf_rnn.training.run_folder import RunFolder, new_run, resumed_run, saved_config
+from tf_rnn.training.run_folder import RunFolder, Saver, new_run, resumed_run, saved_config
 from tf_rnn.training.schedules import Schedule
 from tf_rnn.training.state import (
     StreamPosition,
@@ -30,6 +30,7 @@ from tf_rnn.training.state import (
 )
 from tf_rnn.training.stepper import Stepper
 from tf_rnn.training.tensorboard import TensorBoard
+from tf_rnn.training.worker import Votes, Worker
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 # The range of a seed that is fed to TensorFlow, from 0.
 SEEDS = 2**31
+# How far apart the dropout seeds of two workers are.
+SEED_STRIDE = 1_000_003
 
 
 def train(
@@ -62,6 +65,7 @@ def train(
     resume: str | os.PathLike[str] | None = None,
     session: Any = None,
     callbacks: Sequence[Callback] | None = None,
+    worker: Worker | None = None,
 ) -> TrainingResult:
     """Trains a graph on a task with the session loop of the notes.
 
@@ -101,6 +105,9 @@ def train(
         session: An open session of the graph, whose variables keep their values before and after; None
             to open one for this call.
         callbacks: Objects that watch the run; None for a progress line on standard error, () for silence.
+        worker: This process, if several train together, a `tf_rnn.parallel.worker.RingWorker`: the graph
+            has the rows of this worker alone, and `out`, `resume` and `callbacks` are used by worker 0.
+            None for training by this process.
 
     Returns:
         Curve, final evaluation and weights.
@@ -113,6 +120,7 @@ def train(
             rate or with clipping.
         KeyboardInterrupt: After an interrupt; a `SavedInterrupt` if the run has been saved.
     """
+    worker = worker or Worker()
     budget = one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
     if out is not None and resume is not None:
         raise OptionError("out and resume", "must not be given together; give one of them")
@@ -123,32 +131,35 @@ def train(
     plan = Plan(
         budget, state, evaluations, truncation or Truncation(), schedule or Schedule(), patience, seed
     )
+    task = worker.share(task, plan.truncation.style)
     check(graph, task, plan)
     evaluator = Evaluator(graph, task, state)
     with contextlib.ExitStack() as stack:
-        folder = None
+        start, folder, interrupts = TrainingState({}, {}), None, Interrupts()
         config: dict[str, Any] = {}
-        if out is not None:
-            config = run_config(graph, task, plan)
-            folder = stack.enter_context(new_run(out, config, task.unit))
-        elif resume is not None:
-            config = run_config(graph, task, plan)
-            folder = stack.enter_context(resumed_run(resume, config, task.unit))
+        if worker.is_chief and (out is not None or resume is not None):
+            config = run_config(graph, task, plan, worker.num_workers)
+            folder = stack.enter_context(_folder(out, resume, config, task.unit))
+            if folder.start is not None:
+                start = folder.start.state.fitted(graph, worker.num_workers)
+        start = dataclasses.replace(start, config=config, vocabulary=getattr(task, "vocabulary", None))
         if session is None:
             session = stack.enter_context(graph.session())
-        watchers: list[Callback] = [ProgressLine()] if callbacks is None else list(callbacks)
-        start, interrupts = TrainingState(config, {}), Interrupts()
+        start, saver = worker.begin(start, folder, graph, session)
+        if start.variables:
+            start.restore("resume", graph, session)
+        watchers: list[Callback] = []
+        if worker.is_chief:
+            watchers += [ProgressLine()] if callbacks is None else callbacks
         if folder is not None:
-            if folder.start is not None:
-                start = folder.start.state.fitted(graph)
-                start.restore("resume", graph, session)
-            watchers.append(TensorBoard(folder.path / SUMMARIES, graph, task, len(start.history.curve)))
+            evaluations = len(start.history.curve)
+            watchers.append(TensorBoard(folder.path / SUMMARIES, graph, task, evaluations))
+        if saver is not None:
             stack.enter_context(interrupts)
-        start = dataclasses.replace(start, config=config, vocabulary=getattr(task, "vocabulary", None))
         watching = stack.enter_context(CallbackList(*watchers))
-        monitor = Monitor(graph, task, plan, session, start.history, evaluator, watching)
+        monitor = Monitor(graph, task, plan, session, start.history, evaluator, watching, worker)
         stack.enter_context(monitor.last_good.explaining(task))
-        final_state = run_loop(graph, task, plan, session, start, monitor, folder, interrupts)
+        final_state = run_loop(graph, task, plan, session, start, monitor, saver, interrupts, worker)
         return TrainingResult(
             monitor.curve,
             monitor.evaluation,
@@ -168,8 +179,9 @@ def run_loop(
     session: Any,
     start: TrainingState,
     monitor: Monitor,
-    folder: RunFolder | None,
+    saver: Saver | None,
     interrupts: Interrupts,
+    worker: Worker,
 ) -> Any:
     """Trains from a state on until the budget or patience is used up, or somebody interrupts.
 
@@ -180,8 +192,9 @@ def run_loop(
         session: An open session of the graph.
         start: The run so far; its history grows.
         monitor: Counts, evaluates and reports.
-        folder: Saves the run; None for no saving.
+        saver: Saves the run; None for no saving.
         interrupts: Whether to stop.
+        worker: This process, among those that train together.
 
     Returns:
         The state after the last update, in the structure of the cell's state.
@@ -191,8 +204,11 @@ def run_loop(
         SavedInterrupt: If it was interrupted.
     """
     history, watch, position, zero_state = monitor.history, monitor.watch, start.position, graph.zero_state()
-    carried = tf.nest.pack_sequence_as(zero_state, start.carried) if start.carried else zero_state
-    stepper, probe = Stepper(session, _feeds(graph, plan)), GradientProbe(graph, session)
+    carried = zero_state
+    if start.carried:
+        carried = worker.own_rows(tf.nest.pack_sequence_as(zero_state, start.carried))
+    stepper, probe = Stepper(session, _feeds(graph, plan), worker.loss), GradientProbe(graph, session)
+    batch_size = graph.batch_size * worker.num_workers
     epoch, at_epoch_end = None, False
     while True:
         state = carried if plan.state == "carry" and position.start else zero_state
@@ -202,20 +218,21 @@ def run_loop(
         evaluated = monitor.look(at_epoch_end=at_epoch_end)
 
         # Save and stop: all decisions are made here.
-        over, stop = watch.is_over, interrupts.is_requested
-        if folder is not None and (evaluated or over or stop or folder.save_is_due):
+        over, save_is_due = watch.is_over, saver is not None and saver.save_is_due
+        votes = worker.agree(Votes(watch.seconds, interrupts.is_requested, save_is_due))
+        if saver is not None and (evaluated or over or votes.stop or votes.save):
             with watch.paused():
-                variables, flat = read_variables(graph, session), tf.nest.flatten(carried)
+                variables, flat = read_variables(graph, session), tf.nest.flatten(worker.all_rows(carried))
                 now = {"variables": variables, "carried": flat, "position": position, "history": history}
-                folder.save(dataclasses.replace(start, **now), set(weight_names(graph)), monitor.curve)
-        if stop:
+                saver.save(dataclasses.replace(start, **now), set(weight_names(graph)), monitor.curve)
+        if votes.stop:
             raise SavedInterrupt
         if over:
-            return carried
+            return worker.all_rows(carried)
 
         # The next window; after the last one the epoch ends.
         if epoch is None:
-            epoch = Epoch(graph, task, plan.truncation, probe, position)
+            epoch = Epoch(graph, task, plan.truncation, probe, position, worker.num_workers)
             watch.begin_epoch(epoch)
         window = epoch.next_window(state)
         at_epoch_end = window is None
@@ -226,10 +243,17 @@ def run_loop(
 
         # Train on it.
         rate = watch.learning_rate(graph.options.learning_rate)
-        seed = plan.seed % SEEDS, history.updates
+        seed = (plan.seed + SEED_STRIDE * worker.index) % SEEDS, history.updates
         step = stepper(window, epoch.rows, state, learning_rate=rate, dropout_seed=seed)
-        monitor.count(step, int(window.new_steps * graph.batch_size), rate)
+        monitor.count(step, int(window.new_steps * batch_size), rate)
         carried, position = step.state, epoch.after(window)
+
+
+def _folder(
+    out: Any, resume: Any, config: dict[str, Any], unit: str
+) -> contextlib.AbstractContextManager[RunFolder]:
+    """The folder of a new or resumed run, one of which is given."""
+    return new_run(out, config, unit) if resume is None else resumed_run(resume, config, unit)
 
 
 def _feeds(graph: UnrolledGraph, plan: Plan) -> tuple[str, ...]:

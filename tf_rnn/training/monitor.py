@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tf_rnn.training.plan import Plan
     from tf_rnn.training.state import History
     from tf_rnn.training.stepper import Step
+    from tf_rnn.training.worker import Worker
 
 
 class Monitor:
@@ -36,6 +37,7 @@ class Monitor:
         history: What has been done before.
         evaluator: Measures the validation loss.
         callbacks: Receive reports and evaluations.
+        worker: This process, among those that train together.
     """
 
     def __init__(
@@ -47,23 +49,25 @@ class Monitor:
         history: History,
         evaluator: Evaluator,
         callbacks: CallbackList,
+        worker: Worker,
     ) -> None:
         style = plan.truncation.of(graph, task.row_length(graph.batch_size))
         per_update, per_epoch = style.steps_per_update, style.steps_per_epoch
-        sizes = graph.batch_size * per_update, per_epoch // per_update
+        sizes = graph.batch_size * worker.num_workers * per_update, per_epoch // per_update
         seconds = callbacks.shortest_report_seconds
         self.watch = Stopwatch(plan, *sizes, history, task.unit, seconds)
         self.history, self.curve = history, history.curve
         self.last_good = LastGood(graph, session)
         self.last_good.keep(history.updates)
         self._session, self._evaluator, self._callbacks = session, evaluator, callbacks
+        self._worker = worker
         self._evaluation: Evaluation | None = None
         self._last: tuple[int, float, float] = (0, math.nan, math.nan)
 
     @property
     def evaluation(self) -> Evaluation:
         """The last evaluation, made now if there was none."""
-        return self._evaluation or self._evaluator(self._session)
+        return self._evaluation or self._measured()
 
     def count(self, step: Step, tokens: int, learning_rate: float) -> None:
         """Counts a training step.
@@ -72,7 +76,7 @@ class Monitor:
             DivergedError: If its loss or gradient is not finite.
         """
         history = self.history
-        history.count(step.loss, step.gradient_norm, tokens, self.watch.seconds)
+        history.count(step.loss, step.gradient_norm, tokens, self._worker.seconds(self.watch.seconds))
         if not (math.isfinite(step.loss) and math.isfinite(step.gradient_norm)):
             counts = history.updates, history.epoch, history.largest_norm
             raise DivergedError(step.loss, *counts, step.gradient_norm)
@@ -106,7 +110,7 @@ class Monitor:
             self._report()
         history, seconds = self.history, self.watch.seconds
         with self.watch.paused():
-            self._evaluation = evaluation = self._evaluator(self._session)
+            self._evaluation = evaluation = self._measured()
             if not math.isfinite(evaluation.loss):
                 raise DivergedError(evaluation.loss, history.updates, history.epoch, history.largest_norm)
             counts = history.updates, history.tokens, seconds
@@ -114,6 +118,9 @@ class Monitor:
             self.last_good.keep(history.updates)
             self._callbacks.on_evaluation(point, self._session)
         return point
+
+    def _measured(self) -> Evaluation:
+        return self._worker.evaluation(lambda: self._evaluator(self._session))
 
     def _report(self) -> None:
         self._callbacks.on_progress(self.watch.report(*self._last))

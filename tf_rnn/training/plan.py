@@ -79,11 +79,20 @@ def one_budget(**amounts: float | None) -> Budget | None:
     return Budget(*next(iter(given.items()))) if given else None
 
 
-def run_config(graph: UnrolledGraph, task: Task, plan: Plan) -> dict[str, Any]:
-    """The configuration of a run, ready for JSON: all that determines its results."""
+def run_config(graph: UnrolledGraph, task: Task, plan: Plan, workers: int = 1) -> dict[str, Any]:
+    """The configuration of a run, ready for JSON: all that determines its results.
+
+    Args:
+        graph: The graph being trained.
+        task: The task.
+        plan: How to train.
+        workers: Number of processes that train a graph like this one together. The configuration has
+            the rows of all, so that any number of workers can resume the run.
+    """
     digest = getattr(task, "sha256", None)
     of_task = {"name": task.name, "options": task.options()} | ({"sha256": digest} if digest else {})
     config = describe(graph) | {"task": of_task, "training": dataclasses.asdict(plan)}
+    config["graph"]["batch_size"] *= workers
     plain_config: dict[str, Any] = json.loads(json.dumps(config, default=as_json_number))
     return plain_config
 

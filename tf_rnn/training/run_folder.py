@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -45,6 +45,17 @@ if TYPE_CHECKING:
     from tf_rnn.training.state import CurvePoint, TrainingState
 
 METRICS = "metrics.jsonl"
+
+
+class Saver(Protocol):
+    """What saves a run."""
+
+    @property
+    def save_is_due(self) -> bool:
+        """Whether the last checkpoint is some time ago."""
+
+    def save(self, state: TrainingState, weights: set[str], curve: list[CurvePoint]) -> None:
+        """Saves the run; see `RunFolder.save`."""
 
 
 class RunFolder:
@@ -89,8 +100,7 @@ class RunFolder:
             DivergedError: If a weight is not finite; such a checkpoint would be useless.
         """
         history = state.history
-        if not all(np.isfinite(state.variables[name]).all() for name in weights):
-            raise DivergedError(0.0, history.updates, history.epoch, history.largest_norm, 0.0)
+        require_finite_weights(state, weights)
         began = time.monotonic()
         number = self._checkpoints.next_number
         if len(curve) > 1 and curve[-1].updates == history.updates:
@@ -102,6 +112,13 @@ class RunFolder:
         write_text(self.path / METRICS, "".join(lines))
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(self.save_seconds, took / self.save_share)
+
+
+def require_finite_weights(state: TrainingState, weights: set[str]) -> None:
+    """Raises DivergedError if a weight of a state is not finite."""
+    history = state.history
+    if not all(np.isfinite(state.variables[name]).all() for name in weights):
+        raise DivergedError(0.0, history.updates, history.epoch, history.largest_norm, 0.0)
 
 
 @contextlib.contextmanager

@@ -6,14 +6,14 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.naming import saved_names, weight_names
 from tf_rnn.graph.session import assign
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tf_rnn.graph import UnrolledGraph
 
 
@@ -189,22 +189,27 @@ class TrainingState:
         """
         restore(option, session, saved_names(graph), self.variables)
 
-    def fitted(self, graph: UnrolledGraph) -> TrainingState:
+    def fitted(self, graph: UnrolledGraph, workers: int = 1) -> TrainingState:
         """The state for a graph of another width or batch size.
 
         Another width continues at the same time step of the rows. Another batch size means other rows:
         the epoch begins again, with a state of zero.
 
+        Args:
+            graph: The graph.
+            workers: Number of processes that train a graph like this one together.
+
         Raises:
             OptionError: For `resume`, if the carried state does not have the graph's shapes.
         """
         saved = self.config["graph"]
-        if saved["batch_size"] != graph.batch_size:
+        if saved["batch_size"] != graph.batch_size * workers:
             history = dataclasses.replace(self.history, epoch_updates=0, epoch_tokens=0)
             position = StreamPosition(self.position.epoch)
             return dataclasses.replace(self, carried=None, position=position, history=history)
         if self.carried is not None:
-            wanted, found = _outline(tf.nest.flatten(graph.zero_state())), _outline(self.carried)
+            zeros = [np.repeat(part, workers, axis=0) for part in tf.nest.flatten(graph.zero_state())]
+            wanted, found = _outline(zeros), _outline(self.carried)
             if found != wanted:
                 raise OptionError("resume", f"must hold a state of {wanted}, got {found}")
         if saved["num_steps"] != graph.num_steps:

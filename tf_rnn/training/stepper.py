@@ -1,10 +1,8 @@
-"""Training steps: the one place where training runs the session.
-
-Another way to take a step, by several processes together say, is another object with these methods.
-"""
+"""Training steps: the one place where training runs the session."""
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -35,10 +33,16 @@ class Stepper:
     Args:
         session: An open session of the graphs.
         feeds: Names of the graphs' tensors that each step is given: "learning_rate", "dropout_seed".
+        loss: The loss of a graph, as `total_loss`; with several workers, the mean over all rows.
     """
 
-    def __init__(self, session: Any, feeds: tuple[str, ...] = ()) -> None:
-        self._session, self._feeds = session, feeds
+    def __init__(
+        self,
+        session: Any,
+        feeds: tuple[str, ...] = (),
+        loss: Callable[[UnrolledGraph], Any] = operator.attrgetter("total_loss"),
+    ) -> None:
+        self._session, self._feeds, self._loss = session, feeds, loss
         self._prepared: dict[tuple[int, int], Callable[..., Any]] = {}
 
     def __call__(self, window: Window, rows: Stream, state: Any, **fed: Any) -> Step:
@@ -58,7 +62,7 @@ class Stepper:
 
     def _prepare(self, window: Window) -> Callable[..., Any]:
         graph: UnrolledGraph = window.graph
-        fetches = (graph.total_loss, graph.gradient_norm, window.next_state, graph.train_step)
+        fetches = (self._loss(graph), graph.gradient_norm, window.next_state, graph.train_step)
         run = graph.runner(self._session, *fetches, feeding=[getattr(graph, name) for name in self._feeds])
         self._prepared[id(graph), id(window.next_state)] = run
         return run

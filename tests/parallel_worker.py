@@ -1,0 +1,156 @@
+"""Small training runs of one process or of several workers on the same rows; a script, too."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.parallel import ClusterTask, LostWorkerError, Ring, cluster_task
+from tf_rnn.parallel.all_reduce import AllReduce, broadcast_variables
+from tf_rnn.parallel.parent_watch import watch_parent
+from tf_rnn.parallel.rows import gathered_state, own_rows, own_state
+from tf_rnn.tasks import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROWS, STEPS, BLOCKS = 6, 4, 5
+
+
+class Case(NamedTuple):
+    """A network, and which targets its blocks have."""
+
+    cell: Callable[[], Any]
+    options: dict[str, Any]
+    is_marked: bool = False
+
+
+CASES = {
+    "embedding, clipped": Case(
+        lambda: LSTMCell(3),
+        {"embedding_size": 5, "optimizer": "adagrad", "learning_rate": 0.5, "clip_norm": 0.03},
+    ),
+    "tied, recomputed": Case(
+        lambda: GRUCell(5),
+        {"embedding_size": 5, "readout": "tied", "recompute": 2, "optimizer": "adam", "reduction": "sum"},
+    ),
+    "real": Case(
+        lambda: VanillaCell(3), {"input_kind": "real", "loss": "squared_error", "optimizer": "momentum"}
+    ),
+    "marked": Case(
+        lambda: VanillaCell(3), {"loss_steps": "marked", "optimizer": "sgd", "learning_rate": 0.7}, True
+    ),
+}
+
+
+class Outcome(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+        losses: Of each update, over all rows.
+        norms: Of the gradient before clipping.
+        state: The final state of all rows, a flat list.
+        weights: By position in `graph.variables`.
+    """
+
+    losses: list[float]
+    norms: list[float]
+    state: list[np.ndarray]
+    weights: list[np.ndarray]
+
+
+def stream(case: Case) -> Stream:
+    """Rows of inputs and targets; of marked targets, the second worker has fewer, and one block none."""
+    generator = np.random.default_rng(5)
+    shape = (ROWS, STEPS * BLOCKS)
+    if case.options.get("input_kind") == "real":
+        return Stream(generator.normal(size=(*shape, 7)), generator.normal(size=(*shape, 7)))
+    targets = generator.integers(7, size=shape)
+    if case.is_marked:
+        targets[generator.random(shape) < 0.4] = -1
+        targets[ROWS // 2 :, : 2 * STEPS] = -1
+        targets[:, 3 * STEPS : 4 * STEPS] = -1
+    return Stream(generator.integers(7, size=shape), targets)
+
+
+def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
+    """The session loop of the notes over a worker's rows; without a ring over all rows."""
+    with tf.Graph().as_default():
+        all_reduce = AllReduce(ring) if ring else None
+        share = ROWS // task.num_workers
+        graph = UnrolledGraph(
+            case.cell(),
+            num_steps=STEPS,
+            batch_size=share,
+            input_size=7,
+            num_classes=7,
+            dtype="float64",
+            seed=3 + task.index,
+            reduce_gradients=all_reduce,
+            **case.options,
+        )
+        rows = own_rows(task, stream(case))
+        loss = all_reduce.loss(graph) if all_reduce else graph.total_loss
+        losses, norms = [], []
+        with graph.session(1) as session:
+            if ring:
+                broadcast_variables(ring, session, graph.variables)
+            zeros = tf.nest.map_structure(lambda part: np.zeros((ROWS, *part.shape[1:])), graph.zero_state())
+            state = own_state(task, zeros)
+            for start in range(0, STEPS * BLOCKS, STEPS):
+                block = slice(start, start + STEPS)
+                of_block, norm, state, _ = session.run(
+                    [loss, graph.gradient_norm, graph.final_state, graph.train_step],
+                    graph.feed(rows.inputs[:, block], rows.targets[:, block], state),
+                )
+                losses.append(float(of_block))
+                norms.append(float(norm))
+            whole = gathered_state(ring, state) if ring else state
+            return Outcome(losses, norms, tf.nest.flatten(whole), session.run(list(graph.variables)))
+
+
+def train_forever(ring: Ring) -> None:
+    """Makes updates until a worker asks all to stop, or one is lost: worker 1 asks after three."""
+    with AllReduce(ring) as all_reduce:
+        graph = UnrolledGraph(VanillaCell(3), 2, 1, 2, 2, reduce_gradients=all_reduce)
+        with graph.session(1) as session:
+            run = graph.runner(session, graph.train_step)
+            updates = 0
+            while not any(all_reduce.sums):
+                stops = ring.task.index == 1 and updates == 3 and "stop" in sys.argv
+                all_reduce.numbers = (float(stops),)
+                run([[0, 1]], [[1, 0]], graph.zero_state())
+                updates += 1
+                print(updates, flush=True)
+
+
+def main() -> None:
+    """Trains all cases and writes the outcomes, or trains without end."""
+    watch_parent()
+    task = cluster_task()
+    assert task is not None
+    try:
+        with Ring(task, "tests", lambda line: print(line, flush=True)) as ring:
+            if sys.argv[1] == "cases":
+                found = {name: trained(case, task, ring) for name, case in CASES.items()}
+                for name, outcome in found.items():
+                    path = Path(f"{name}.{task.index}.npz")
+                    np.savez(path, *outcome.state, *outcome.weights)
+                    path.with_suffix(".json").write_text(
+                        json.dumps([outcome.losses, outcome.norms]), encoding="utf-8"
+                    )
+            else:
+                train_forever(ring)
+    except LostWorkerError as error:
+        sys.exit(f"worker {task.index}: {error}")
+
+
+if __name__ == "__main__":
+    main()

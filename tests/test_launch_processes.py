@@ -1,0 +1,153 @@
+"""Workers of one machine start, fail, restart and end together; none outlives its launcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from parallel_helpers import DEADLINE, runs, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A worker that leaves its process number, does what the test says, and ends as soon as another has.
+WORKER = """
+import os, signal, sys, time
+from tf_rnn.parallel import Ring, cluster_task
+from tf_rnn.parallel.parent_watch import watch_parent
+watch_parent()
+task, restart = cluster_task(), int(os.environ["TF_RNN_RESTART"])
+index = task.index
+try:
+    ring = Ring(task)
+    open(f"{restart}.{index}.{os.getpid()}", "w").close()
+    exec(sys.argv[1])
+    ring.gather([])
+    while True:
+        time.sleep(0.01)
+        ring.gather([])
+except ConnectionError as error:
+    sys.exit(f"{error}")
+"""
+
+LAUNCH = """
+import sys
+from tf_rnn.parallel import launcher
+with launcher.Launcher(2, [sys.executable, "-c", sys.argv[1], sys.argv[2]], int(sys.argv[3])) as launch:
+    sys.exit(launch())
+"""
+
+
+def launched(folder: Path, what: str = "", restarts: int = 3) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, WORKER, what, str(restarts)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
+    out, err = process.communicate(timeout=DEADLINE)
+    return process.returncode, out, err.splitlines()
+
+
+def processes(folder: Path, restart: int = 0) -> list[int]:
+    """The workers of one start, in order, once both are connected."""
+    until(lambda: len(list(folder.glob(f"{restart}.*"))) == 2, f"start {restart} of both workers")
+    return [int(path.suffix[1:]) for path in sorted(folder.glob(f"{restart}.*"))]
+
+
+def assert_all_ended(folder: Path) -> None:
+    numbers = [int(path.suffix[1:]) for path in folder.iterdir()]
+    until(lambda: not any(map(runs, numbers)), f"the end of {numbers}")
+
+
+def test_output_of_worker_0_is_the_launchers_and_lines_of_others_have_their_name(tmp_path: Path) -> None:
+    what = "print('out', index, flush=True); print('err', index, file=sys.stderr, flush=True); sys.exit()"
+    assert finish(launched(tmp_path, what))[:2] == (0, "out 0\n")
+    _, _, lines = finish(launched(tmp_path, what))
+    assert sorted(lines) == ["err 0", "worker 1: err 1", "worker 1: out 1"]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_a_worker_is_killed_all_start_again_until_they_succeed(victim: int, tmp_path: Path) -> None:
+    process = launched(tmp_path, "if restart == 1: sys.exit()")
+    os.kill(processes(tmp_path)[victim], signal.SIGKILL)
+    status, _, lines = finish(process)
+    assert status == 0, lines
+    line = f"worker {victim} was killed by SIGKILL; restart 1 of 3 from the last checkpoint"
+    assert line in lines
+    processes(tmp_path, 1)
+    assert_all_ended(tmp_path)
+
+
+def test_after_its_last_restart_a_run_that_is_killed_again_has_ended(tmp_path: Path) -> None:
+    status, _, lines = finish(
+        launched(tmp_path, "if index: os.kill(os.getpid(), signal.SIGKILL)", restarts=1)
+    )
+    own = [line for line in lines if line.startswith("worker 1 ")]
+    assert status == 128 + signal.SIGKILL
+    assert own == [
+        "worker 1 was killed by SIGKILL; restart 1 of 1 from the last checkpoint",
+        "worker 1 was killed by SIGKILL; the run has ended",
+    ]
+    assert_all_ended(tmp_path)
+
+
+def test_a_worker_that_fails_ends_the_run_with_its_status_and_no_restart(tmp_path: Path) -> None:
+    status, _, lines = finish(launched(tmp_path, "if index: print('bad input', flush=True); sys.exit(2)"))
+    assert status == 2
+    assert {"worker 1: bad input", "worker 1 ended with status 2; the run has ended"} < set(lines)
+    assert not list(tmp_path.glob("1.*"))
+    assert_all_ended(tmp_path)
+
+
+def test_an_interrupt_goes_to_worker_0_alone_which_may_take_its_time(tmp_path: Path) -> None:
+    what = """
+try:
+    while True:
+        ring.gather([])
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    assert index == 0
+    time.sleep(0.5)
+    print("saved", flush=True)
+    sys.exit(130)
+"""
+    process = launched(tmp_path, what)
+    processes(tmp_path)
+    process.send_signal(signal.SIGINT)
+    status, out, lines = finish(process)
+    assert (status, out) == (130, "saved\n"), lines
+    assert_all_ended(tmp_path)
+
+
+def test_a_second_interrupt_ends_all_at_once(tmp_path: Path) -> None:
+    process = launched(
+        tmp_path, "signal.signal(signal.SIGINT, lambda *_: open(f'3.{index}.{os.getpid()}', 'w').close())"
+    )
+    processes(tmp_path)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    until(lambda: bool(list(tmp_path.glob("3.*"))), "the first interrupt in worker 0")
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[0] == 130
+    assert [path.name[:4] for path in tmp_path.glob("3.*")] == ["3.0."]
+    assert_all_ended(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_a_launcher_that_is_killed(number: signal.Signals, tmp_path: Path) -> None:
+    process = launched(tmp_path)
+    processes(tmp_path)
+    process.send_signal(number)
+    finish(process)
+    assert_all_ended(tmp_path)

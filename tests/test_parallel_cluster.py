@@ -1,0 +1,120 @@
+"""The description of a cluster: as an option, in a file, in TF_CONFIG; and a clear line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tf_rnn.options import OptionError
+from tf_rnn.parallel import ClusterTask, cluster_task
+from tf_rnn.parallel.cluster import split_address
+from tf_rnn.parallel.rows import own_rows
+from tf_rnn.tasks import Stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TWO = {"worker": ["b:2", "[::1]:3"]}
+EXPECTED = ClusterTask(("b:2", "[::1]:3"), 1)
+
+
+def tf_config(cluster: Any, task: Any) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
+
+
+def test_a_cluster_is_given_inline_in_a_file_or_by_tf_config(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps(TWO), encoding="utf-8")
+    environment = tf_config(TWO, {"type": "worker", "index": 1})
+    assert cluster_task(json.dumps(TWO), "worker", 1, {}) == EXPECTED
+    assert cluster_task(str(path), None, 1, {}) == EXPECTED
+    assert cluster_task(None, None, None, environment) == EXPECTED
+    assert cluster_task(json.dumps(TWO), None, 0, environment) == ClusterTask(EXPECTED.worker, 0)
+    assert (EXPECTED.num_workers, EXPECTED.is_chief, ClusterTask(EXPECTED.worker).is_chief) == (
+        2,
+        False,
+        True,
+    )
+    assert [split_address(address) for address in EXPECTED.worker] == [("b", 2), ("::1", 3)]
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{}", '{"cluster": {}, "task": {"type": "worker", "index": 0}}'])
+def test_without_a_cluster_there_is_one_process(text: str) -> None:
+    assert cluster_task(environment={"TF_CONFIG": text}) is None
+    assert cluster_task(environment={}) is None
+
+
+FORM = "must have addresses of the form host:port, got "
+BAD_CLUSTERS: dict[str, tuple[Any, str]] = {
+    "no worker": ({"worker": []}, "must name at least one worker, got none"),
+    "a parameter server": ({"ps": ["a:1"], "worker": ["b:2"]}, "must have the single key worker, like"),
+    "a list": ([1], "must have the single key worker, like"),
+    "no list": ({"worker": "b:2"}, "must have a list of addresses for worker, got 'b:2'"),
+    "no port": ({"worker": ["a"]}, FORM + "'a'"),
+    "no host": ({"worker": [":1"]}, FORM + "':1'"),
+    "port 0": ({"worker": ["a:0"]}, FORM + "'a:0'"),
+    "port 65536": ({"worker": ["a:65536"]}, FORM + "'a:65536'"),
+    "a URL": ({"worker": ["grpc://a:1"]}, FORM + "'grpc://a:1'"),
+    "IPv6 without brackets": ({"worker": ["::1:1"]}, FORM + "'::1:1'"),
+    "a number": ({"worker": [1]}, FORM + "1"),
+    "twice": ({"worker": ["a:1", "a:1"]}, "must name each address once, got 'a:1' twice"),
+}
+
+
+@pytest.mark.parametrize(("value", "problem"), BAD_CLUSTERS.values(), ids=BAD_CLUSTERS)
+def test_a_malformed_cluster_is_refused_wherever_it_is_given(value: Any, problem: str) -> None:
+    environment = tf_config(value, {"type": "worker", "index": 0})
+    with pytest.raises(OptionError) as by_option:
+        cluster_task(json.dumps(value), None, 0, {})
+    with pytest.raises(OptionError) as by_environment:
+        cluster_task(environment=environment)
+    for caught in (by_option, by_environment):
+        assert (caught.value.option, caught.value.problem[: len(problem)]) == ("cluster", problem)
+
+
+BAD_TASKS: dict[str, tuple[tuple[Any, Any, Any], str]] = {
+    "no index": ((json.dumps(TWO), "worker", None), "task_index must be given with cluster"),
+    "no such worker": ((json.dumps(TWO), None, 2), "task_index must be from 0 to 1 in this cluster, got 2"),
+    "another type": ((json.dumps(TWO), "ps", 0), "task_type must be one of worker; got 'ps'"),
+    "index alone": ((None, None, 1), "task_index must be left out without cluster, got 1"),
+    "type alone": ((None, "worker", None), "task_type must be left out without cluster, got 'worker'"),
+    "no such file": (("nowhere.json", None, 0), "cluster must be JSON or a file that can be read, got"),
+    "cut off": (("{", None, 0), "cluster must be JSON like"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_TASKS.values(), ids=BAD_TASKS)
+def test_a_place_that_is_none_is_refused(options: tuple[Any, Any, Any], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        cluster_task(*options, {})
+    assert str(caught.value)[: len(message)] == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cluster must be described by valid JSON in TF_CONFIG, got '{'"),
+        ("[]", "cluster must be described by valid JSON in TF_CONFIG"),
+        (json.dumps({"cluster": TWO}), "task_type must be one of worker; got None"),
+        (json.dumps({"cluster": TWO, "task": {"type": "worker"}}), "task_index must be a whole number"),
+    ],
+)
+def test_tf_config_that_is_incomplete_is_refused(text: str, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        cluster_task(environment={"TF_CONFIG": text})
+    assert str(caught.value)[: len(message)] == message
+
+
+def test_workers_share_the_rows_in_order_and_evenly() -> None:
+    rows = Stream(np.arange(6)[:, np.newaxis], np.arange(6)[:, np.newaxis] + 10)
+    tasks = [ClusterTask(("a:1", "b:1", "c:1"), index) for index in range(3)]
+    shares = [own_rows(task, rows) for task in tasks]
+    assert [share.inputs.ravel().tolist() for share in shares] == [[0, 1], [2, 3], [4, 5]]
+    assert shares[2].targets.ravel().tolist() == [14, 15]
+    with pytest.raises(
+        OptionError, match=r"^batch_size must be a multiple of the number of workers \(3\), got 7$"
+    ):
+        tasks[0].rows(7)

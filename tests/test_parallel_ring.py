@@ -1,0 +1,160 @@
+"""Sums and messages in a ring of workers: threads of this process on the loopback interface."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tf_rnn.options import OptionError
+from tf_rnn.parallel import ClusterTask, LostWorkerError, Ring
+from tf_rnn.parallel.cluster import split_address
+from tf_rnn.parallel.launcher import free_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEADLINE = 30.0
+
+
+def in_ring(
+    workers: int,
+    work: Callable[[Ring], Any],
+    agreements: tuple[str, ...] = (),
+    addresses: tuple[str, ...] = (),
+) -> list[Any]:
+    """What each worker's part of the work gives, or its error."""
+    addresses = addresses or tuple(free_addresses(workers))
+
+    def part(index: int) -> Any:
+        try:
+            with Ring(ClusterTask(addresses, index), agreements[index] if agreements else "") as ring:
+                return work(ring)
+        except (OptionError, LostWorkerError) as error:
+            return error
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(part, index) for index in range(workers)]
+        return [future.result(DEADLINE) for future in futures]
+
+
+def numbers(worker: int, size: int, dtype: str) -> np.ndarray:
+    return np.random.default_rng([size, worker]).normal(size=size).astype(dtype)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_are_right_and_have_the_same_bits_everywhere(workers: int, dtype: str) -> None:
+    sizes = (0, 1, 4, 7, 300_001)  # fewer than the workers, and more than the system buffers
+
+    def sums(ring: Ring) -> list[np.ndarray]:
+        found = [numbers(ring.task.index, size, dtype) for size in sizes]
+        for values in found:
+            ring.sum_in_place(values)
+        return found
+
+    found = in_ring(workers, sums)
+    for place, size in enumerate(sizes):
+        expected = np.sum([numbers(worker, size, dtype) for worker in range(workers)], axis=0)
+        assert found[0][place].dtype == dtype
+        np.testing.assert_allclose(
+            found[0][place], expected, rtol=0, atol={"float32": 3e-6, "float64": 1e-14}[dtype]
+        )
+        assert all(np.array_equal(of_worker[place], found[0][place]) for of_worker in found)
+
+
+def test_arrays_of_all_workers_are_gathered_in_order_and_those_of_the_first_broadcast() -> None:
+    def arrays(worker: int) -> list[np.ndarray]:
+        return [np.full((worker + 1, 2), worker, "float32"), np.arange(worker)][: 1 + worker % 2]
+
+    for workers in (1, 3):
+        found = in_ring(workers, lambda ring: ring.gather(arrays(ring.task.index)))
+        sent = in_ring(workers, lambda ring: ring.broadcast(arrays(ring.task.index)))
+        for of_worker in found:
+            for worker, given in enumerate(of_worker):
+                for one, other in zip(given, arrays(worker), strict=True):
+                    assert one.dtype == other.dtype
+                    assert np.array_equal(one, other)
+        assert all(len(given) == 1 and np.array_equal(given[0], arrays(0)[0]) for given in sent)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_when_a_worker_ends_all_others_know(gone: int) -> None:
+    def work(ring: Ring) -> str:
+        ring.sum_in_place(np.zeros(5))
+        if ring.task.index == gone:
+            return "gone"
+        ring.sum_in_place(np.zeros(100_003))
+        return "never"
+
+    found = in_ring(3, work)
+    for index, of_worker in enumerate(found):
+        line = f"another worker has ended; so does worker {index}"
+        assert str(of_worker) == ("gone" if index == gone else line)
+
+
+def test_workers_that_are_out_of_step_stop_instead_of_adding_what_does_not_belong_together() -> None:
+    def work(ring: Ring) -> None:
+        with pytest.raises(RuntimeError, match=r"^worker \d is out of step with the worker before it"):
+            ring.sum_in_place(np.zeros(4 + ring.task.index))
+
+    assert in_ring(2, work) == [None, None]
+
+
+def test_workers_with_other_options_are_refused_in_one_line() -> None:
+    found = in_ring(2, lambda ring: ring, ("a", "b"))
+    assert any(isinstance(error, OptionError) for error in found)
+    problem = "cluster must have workers with the same options, data and version; worker"
+    for index, error in enumerate(found):
+        assert str(error) in {f"{problem} {1 - index} differs", f"worker {1 - index} has ended"}
+
+
+def connected(address: str) -> socket.socket:
+    """A connection to an address, as soon as somebody listens there."""
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection(split_address(address), timeout=DEADLINE)
+
+
+def test_strangers_that_connect_are_turned_away() -> None:
+    addresses = tuple(free_addresses(2))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: Ring(ClusterTask(addresses, 0)))
+        with connected(addresses[0]) as stranger, connected(addresses[0]):
+            stranger.sendall(b"GET / HTTP/1.1\r\n" * 10)
+            with Ring(ClusterTask(addresses, 1)) as two, first.result(DEADLINE) as one:
+                with contextlib.suppress(ConnectionResetError):
+                    assert stranger.recv(1) == b""
+                sums = [pool.submit(ring.gather, [np.array(ring.task.index)]) for ring in (one, two)]
+                assert [future.result(DEADLINE) for future in sums] == [[[0], [1]]] * 2
+
+
+def test_a_worker_listens_on_its_address_alone() -> None:
+    port = split_address(free_addresses(1)[0])[1]
+    addresses = (f"127.0.0.2:{port}", f"127.0.0.3:{port}")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: Ring(ClusterTask(addresses, 0)))
+        connected(addresses[0]).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        Ring(ClusterTask(addresses, 1)).close()
+        first.result(DEADLINE).close()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1:2222", "no-such-host.invalid:2222"])
+def test_an_address_of_another_machine_cannot_be_listened_on(address: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        Ring(ClusterTask((address, "127.0.0.1:1")))
+    problem = f"must give worker 0 a free address of this machine, got {address!r}"
+    assert (caught.value.option, caught.value.problem[: len(problem)]) == ("cluster", problem)
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OptionError, match=r"^cluster must give worker 0 a free address of this machine"):
+            Ring(ClusterTask((address, "127.0.0.1:1")))
