@@ -1,7 +1,7 @@
-"""Lets processes that tests start find the package, wherever they run, installed or not; how tests search.
+"""Search profiles of Hypothesis, and the path on which processes that tests start find the package.
 
-A default run searches little and always the same, so that no test fails by chance in it. The wide
-searches, marked slow, look elsewhere every time, unless they are told `--hypothesis-seed`, as `.ci/run` does.
+A default run searches little and always the same, so that no test fails by chance. The wide searches,
+marked slow, differ from run to run unless `--hypothesis-seed` is given, as in `.ci/run`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-ROOT = str(Path(__file__).parent.parent)
+HERE = Path(__file__).parent
 
-os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(HERE.parent), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
