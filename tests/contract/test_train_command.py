@@ -108,7 +108,7 @@ def test_it_says_how_it_went(said: list[str], kept: Path) -> None:
     lowest = min(lines, key=lambda line: line["valid_loss"])
     assert said[-2:] == [
         (
-            f"kept in {kept}: lowest validation loss {lowest['valid_loss']:.4f} "
+            f"saved in {kept}: lowest validation loss {lowest['valid_loss']:.4f} "
             f"after epoch {lowest['epoch']} (step {lowest['step']})"
         ),
         f"to sample from it: python -m tf_rnn sample {kept}",
@@ -191,7 +191,7 @@ def test_other_tasks(
     assert lines[0] == baselines
     (measured,) = metrics(folder)
     shown = loss_text(measured["valid_loss"], TASKS[task].unit)
-    assert lines[2:] == [f"kept in {folder}: lowest validation loss {shown} after epoch 1 (step 3)"]
+    assert lines[2:] == [f"saved in {folder}: lowest validation loss {shown} after epoch 1 (step 3)"]
     found, _ = succeeds(["evaluate", str(folder)], capsys)
     assert re.fullmatch(rf"valid: {re.escape(shown)} ± \S+ squared error, 10 tokens\n", found), found
 
@@ -229,7 +229,7 @@ def test_what_may_change_and_what_it_becomes_for_good(
     _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
     # After two epochs of 17 updates come 59 of 2 rows of 179 tokens, and 7 of the next.
     assert [(line["epoch"], line["step"]) for line in metrics(copy)[2:]] == [(3, 34 + 59), (4, 100)]
-    assert lines[-2].startswith(f"kept in {copy}: lowest validation loss ")
+    assert lines[-2].startswith(f"saved in {copy}: lowest validation loss ")
 
     def changed() -> dict[str, Any]:
         config = load(copy, "last").config
@@ -280,7 +280,7 @@ def test_a_finished_run_says_so_each_time(copy: Path, capsys: pytest.CaptureFixt
         epochs = int(words[-1]) if words else 2
         assert lines[2:] == [
             f"nothing left to do: already trained for {epochs} epochs; raise --epochs to continue",
-            f"kept in {copy}: lowest validation loss {before[-1]['valid_loss']:.4f} after epoch 2 (step 34)",
+            f"saved in {copy}: lowest validation loss {before[-1]['valid_loss']:.4f} after epoch 2 (step 34)",
             f"to sample from it: python -m tf_rnn sample {copy}",
         ]
         assert metrics(copy) == before
@@ -359,7 +359,7 @@ def test_an_interrupted_run_is_saved_and_goes_on_as_if_it_had_not_been(
     _, lines = succeeds([*shlex.split(last.removeprefix(begin)), "--threads", "1"], capsys)
     assert but_for_time(folder) == but_for_time(kept)
     assert_same_weights(folder, kept)
-    assert lines[-2].startswith(f"kept in {folder}: ")
+    assert lines[-2].startswith(f"saved in {folder}: ")
 
 
 # --- what goes wrong -------------------------------------------------------------------------------

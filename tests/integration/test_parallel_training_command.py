@@ -128,7 +128,7 @@ def test_two_workers_learn_what_one_process_learns(case: str, place: Path, tmp_p
     with Launched("--workers", "2", "--", "train", *CASES[case], "--out", str(out)) as launched:
         status, lines = launched.end()
     assert status == 0, lines
-    assert lines[-1].startswith((f"kept in {out}: lowest validation loss", "to sample from it"))
+    assert lines[-1].startswith((f"saved in {out}: lowest validation loss", "to sample from it"))
     assert not [line for line in lines if line.startswith("worker")]
     assert_same_run(out, case)
 

@@ -50,7 +50,7 @@ def add_options(parser: Parser) -> None:
     names = ", ".join(option.flag for option in RUN_OPTIONS.values() if option.may_change)
     resume = RESUME.but(help=f"{RESUME.help}; of its options these may change: {names}")
     parser.add_declared("where the run is kept", [out, resume], one_of=True)
-    parser.add_declared("a start", [PRESET])
+    parser.add_declared("starting point", [PRESET])
     parser.add_declared(
         "total training length, counted from the start of the run (choose one)",
         LENGTH_OPTIONS.values(),
@@ -104,7 +104,7 @@ def train_and_report(prepared: PreparedRun, threads: int | None, worker: Worker 
         raise KeyboardInterrupt(f"interrupted; the run is saved, resume with: {how}") from error
     if not trained.new_updates:
         say(nothing_left(prepared, trained))
-    say(f"kept in {prepared.folder}: {best_line(trained)}")
+    say(f"saved in {prepared.folder}: {best_line(trained)}")
     if prepared.is_language:
         say(f"to sample from it: {command('sample', prepared.folder)}")
 

@@ -85,7 +85,7 @@ TASK_OPTIONS = by_name(
         name="num_symbols",
         rule=Whole(at_least=2),
         only=("task", ("memory", "copy")),
-        help="symbols to be recalled are drawn from so many (default 8)",
+        help="number of distinct symbols (default 8)",
     ),
     Option(
         name="num_recalled",
@@ -339,7 +339,7 @@ COMPARE_OPTIONS = by_name(
         name="budget",
         rule=Choice(BUDGETS),
         default="tokens",
-        help="what each run gets the same amount of",
+        help="unit of the budget that every run gets",
     ),
     Option(
         name="amount",

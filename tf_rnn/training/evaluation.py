@@ -61,8 +61,10 @@ class Evaluator:
         self._resets = {"carry": False, "reset": True}[require_choice("state", state, STATES)]
         self._task = task
         stream = task.checked_stream(split)
-        require_finite(task, stream, split)
+        require_usable(task, stream, split)
         length = len(stream.targets)
+        if not length:
+            raise OptionError("task", f"must have data in the split {split!r}, got none")
         num_rows = 1 if task.warm_up else min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
         row_length = math.ceil(length / num_rows / task.period) * task.period
         num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, row_length)
@@ -157,20 +159,33 @@ def _blocks(rows: Stream, num_steps: int) -> Iterator[Stream]:
         yield type(rows)(rows.inputs[:, window], rows.targets[:, window])
 
 
-def require_finite(task: Task, stream: Stream, split: str) -> None:
-    """Raises OptionError unless real inputs and targets are finite; marked targets may be nan.
+def require_usable(task: Task, stream: Stream, split: str) -> None:
+    """Raises OptionError unless real values are finite and classes within their range.
+
+    Marked targets may be nan, and -1 for classes.
 
     Args:
         task: The task.
         stream: Tokens [length, ...], or contiguous rows of them, [batch_size, row_length, ...].
         split: The name of the split.
     """
+    sizes = {"inputs": task.input_size, "targets": task.num_classes}
     for name, values in zip(stream._fields, stream, strict=True):
-        if values.dtype.kind != "f" or not values.size:
+        if not values.size:
             continue
-        may_be_nan = name == "targets" and task.loss_steps == "marked"
-        strange = np.isinf(values) if may_be_nan else ~np.isfinite(values)
-        if strange.any():
-            step, place = np.argwhere(strange.reshape(-1, values.shape[-1]))[0]
-            got = values.reshape(-1, values.shape[-1])[step, place]
-            raise OptionError(name, f"of split {split!r} must be finite, got {got} at step {step}")
+        is_marked = name == "targets" and task.loss_steps != "all"
+        if values.dtype.kind == "f":
+            _require_finite(name, values, split, may_be_nan=is_marked)
+        elif not (-1 if is_marked else 0) <= values.min() <= values.max() < sizes[name]:
+            found = f"from {values.min()} to {values.max()}"
+            raise OptionError(
+                name, f"of split {split!r} must be classes from 0 to {sizes[name] - 1}, got {found}"
+            )
+
+
+def _require_finite(name: str, values: np.ndarray, split: str, *, may_be_nan: bool) -> None:
+    strange = np.isinf(values) if may_be_nan else ~np.isfinite(values)
+    if strange.any():
+        step, place = np.argwhere(strange.reshape(-1, values.shape[-1]))[0]
+        got = values.reshape(-1, values.shape[-1])[step, place]
+        raise OptionError(name, f"of split {split!r} must be finite, got {got} at step {step}")

@@ -16,7 +16,7 @@ from tf_rnn import cells
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Adding, Echo
+from tf_rnn.tasks import Adding, Echo, Stream, Task
 from tf_rnn.training import (
     Callback,
     CurvePoint,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from tf_rnn.tasks import Stream
 
 # 5 blocks an epoch of 3 rows times 4 steps; 2 tokens stay over.
 TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=62, valid_length=9)
@@ -565,3 +564,29 @@ def test_no_report_counts_past_its_end(style: str, budget: dict[str, float], tmp
             assert (last[3] is None) == (style in ("random", "adaptive"))
             if "updates" in given and style not in ("random", "adaptive"):
                 assert last[2] == last[3], shown
+
+
+class OneBased(Task):
+    """Classes 1, 2, 3 of 3, or no validation data."""
+
+    name = "one-based"
+    input_size = num_classes = 3
+    valid_length = 60
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        classes = np.arange(60 if split == "train" else self.valid_length, dtype=np.int32) % 3 + 1
+        return Stream(classes - 1, classes)
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+
+def test_classes_out_of_range_and_missing_data_are_named_before_training(tmp_path: Path) -> None:
+    graph, out = UnrolledGraph(cells.VanillaCell(2), 4, 3, 3, 3), tmp_path / "run"
+    with pytest.raises(OptionError, match=r"^targets of split 'train' must be classes from 0 to 2, got "):
+        train(graph, OneBased(), updates=1, callbacks=(), out=out)
+    task = OneBased()
+    task.num_classes, task.valid_length = 4, 0
+    with pytest.raises(OptionError, match=r"^task must have data in the split 'valid', got none$"):
+        train(UnrolledGraph(cells.VanillaCell(2), 4, 3, 3, 4), task, updates=1, callbacks=(), out=out)
+    assert not out.exists()
