@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tf_rnn import comparison as comparison
     from tf_rnn import graph as graph
     from tf_rnn import inference as inference
+    from tf_rnn import parallel as parallel
     from tf_rnn import tasks as tasks
     from tf_rnn import training as training
     from tf_rnn import training_run as training_run
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from tf_rnn.training import Truncation as Truncation
     from tf_rnn.training import train as train
 
-_MODULES = ("analysis", "cells", "comparison", "graph", "inference", "tasks", "training", "training_run")
+_MODULES = (
+    *("analysis", "cells", "comparison", "graph", "inference", "parallel", "tasks", "training"),
+    "training_run",
+)
 _NAMES = {
     "DivergedError": "training",
     "Experiment": "experiment",
@@ -67,6 +71,7 @@ __all__ = [
     "graph",
     "inference",
     "load",
+    "parallel",
     "resume",
     "tasks",
     "train",

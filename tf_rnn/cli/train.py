@@ -81,6 +81,8 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
             prepared.start((), given.get("threads"), worker)
         except tf_rnn.training.SavedInterrupt as error:
             raise KeyboardInterrupt("interrupted; worker 0 has saved the run") from error
+        except tf_rnn.DivergedError as error:
+            raise FloatingPointError("training has diverged; worker 0 reports where") from error
 
 
 def train_and_report(prepared: PreparedRun, threads: int | None, worker: Worker | None) -> None:

@@ -1,6 +1,6 @@
 """Data-parallel training: several processes train one network, each on its share of the rows.
 
-No TensorFlow is loaded here; what needs it is imported from its own module (`tf_rnn.parallel.all_reduce`).
+No TensorFlow is loaded here; what needs it is imported from its own module (`tf_rnn.parallel.worker`).
 """
 
 from tf_rnn.parallel.cluster import ClusterTask, cluster_task

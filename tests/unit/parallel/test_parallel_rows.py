@@ -1,4 +1,4 @@
-"""What workers share: rows, state, votes and evaluations, by threads in the place of processes."""
+"""What workers share: rows, state, votes and evaluations; threads take the place of processes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from helpers import assert_close
 
+from tf_rnn.cells import VanillaCell
+from tf_rnn.graph import UnrolledGraph
 from tf_rnn.parallel import ClusterTask, Ring
 from tf_rnn.parallel.launcher import free_addresses
 from tf_rnn.parallel.rows import shared_task
 from tf_rnn.parallel.worker import RingWorker
 from tf_rnn.tasks import Adding, Echo
-from tf_rnn.training import Evaluation
+from tf_rnn.training import Evaluation, train
 from tf_rnn.training.worker import Votes, Worker
 
 if TYPE_CHECKING:
@@ -97,3 +99,18 @@ def test_only_worker_0_evaluates() -> None:
 
     for found in in_workers(3, work):
         assert repr(found) == repr(evaluation)
+
+
+def test_dropout_differs_between_workers_and_nothing_else_does() -> None:
+    class Second(Worker):
+        index = 1
+
+    def weights(worker: Worker, dropout: float) -> Any:
+        task = Echo(length=500)
+        graph = UnrolledGraph(VanillaCell(3), 5, 2, 2, 2, dropout=dropout, seed=3)
+        return train(graph, task, updates=3, callbacks=(), worker=worker).weights
+
+    assert_close(weights(Second(), 0.0), weights(Worker(), 0.0), 0)
+    assert_close(weights(Second(), 0.5), weights(Second(), 0.5), 0)
+    found, other = weights(Second(), 0.5), weights(Worker(), 0.5)
+    assert any((found[name] != other[name]).any() for name in found)
