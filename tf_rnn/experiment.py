@@ -27,6 +27,7 @@ from tf_rnn.options.declared import (
     WORKER_OPTIONS,
 )
 from tf_rnn.setup import Setup, check_setup, setup_identity
+from tf_rnn.tasks import Task
 from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tf_rnn.comparison import Recommendation, Sweep
-    from tf_rnn.tasks import Task
 
 EPOCHS = 10.0
 # How much each run of a comparison gets if nothing else is said; of tokens, what suits the task.
@@ -296,7 +296,7 @@ def resume(
     *,
     callbacks: Sequence[Any] | None = None,
     threads: int | None = None,
-    task: Task | str | None = None,
+    task: str | Task | None = None,
     **changes: Any,
 ) -> Run:
     """Resumes a training run.
@@ -313,6 +313,6 @@ def resume(
         OptionError: If there is no run, or an option may not change.
         DivergedError: If the loss or its gradient is not finite.
     """
-    if isinstance(task, str):  # repeated, like any other option
-        task, changes = None, {**changes, "task": task}
+    if task is not None and not isinstance(task, Task):  # a name, which has to be that of the run
+        changes, task = changes | {"task": task}, None
     return prepared_resume(folder, changes, task).start(callbacks, THREADS.check(threads))

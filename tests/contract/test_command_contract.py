@@ -514,7 +514,7 @@ def test_a_closed_standard_output_is_no_error(
     place: Path, done: dict[str, Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`| head` is no error."""
-    for name in ("compare", "evaluate", "sample", "lags"):
+    for name in ("compare", "evaluate", "sample"):
         read, write = os.pipe()
         stdout = os.fdopen(write, "w", encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stdout)
