@@ -8,16 +8,16 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from command_helpers import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # Work of a test is found by its name: by the scheduler, through which it passes, and by workers.
-PATHS = os.environ["PYTHONPATH"]
+PATHS = os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parent / "integration")])
 
 
 class Cluster:

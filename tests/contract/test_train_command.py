@@ -160,7 +160,7 @@ def test_without_a_folder_it_goes_to_one_named_after_the_options(
     _, lines = succeeds([*words, "1"], capsys)
     (folder,) = (tmp_path / "results").iterdir()
     assert re.fullmatch(r"train-text-vanilla-8-[0-9a-f]{6}", folder.name), folder.name
-    assert lines[-2].startswith(f"kept in results/{folder.name}: lowest validation loss ")
+    assert lines[-2].startswith(f"saved in results/{folder.name}: lowest validation loss ")
     message = (
         f"--out must be a new folder, 'results/{folder.name}' holds results already "
         "(a training run can be resumed)"

@@ -62,7 +62,8 @@ class Parcel:
             options = json.dumps(_with_whole_path(task.options()))
             bare = dataclasses.replace(setup, task=task.name, task_options={})
             return cls(_pickled(bare, None), task.name, options, digest)
-        return cls(_pickled(setup, task), task.name, "", digest)
+        own = dataclasses.replace(setup, task=task, task_options={})  # one task, not two
+        return cls(_pickled(own, task), task.name, "", digest)
 
     def open(self) -> Contents:
         """Returns the setup and the task; a process makes the task of equal parcels only once.

@@ -13,8 +13,8 @@ from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
-from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice
-from tf_rnn.tasks import TASKS, make_vocabulary
+from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice, shown
+from tf_rnn.tasks import TASKS, Task, make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
 from tf_rnn.training.plan import check_fit
 from tf_rnn.training.state import restore
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.tasks import Task, Vocabulary
+    from tf_rnn.tasks import Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +148,8 @@ def _own_task(task: Task | None, name: str, graph: UnrolledGraph) -> Task | None
     """
     if task is None:
         return None
+    if not isinstance(task, Task):
+        raise OptionError("task", f"must be a Task, got {shown(task)}")
     if task.name != name:
         raise OptionError("task", f"must be the task of the run, {name!r}, got {task.name!r}")
     check_fit(graph, task)
