@@ -14,6 +14,7 @@ from cluster_helpers import cluster
 from command_helpers import DEADLINE
 from comparison_helpers import made_up_cost, make_comparison, run_here
 
+from tf_rnn import tasks
 from tf_rnn.comparison import Parcel, Results, Screen, Sweep, open_workers
 from tf_rnn.comparison.comparing import run_comparison
 from tf_rnn.options import OptionError
@@ -144,3 +145,9 @@ def test_a_task_that_a_worker_cannot_unpickle_is_refused_in_one_line(monkeypatch
         "task must be an object that every worker can unpickle, on node7 louder raises "
         "ModuleNotFoundError: No module named 'a_library_that_only_one_machine_has'"
     )
+
+
+def test_a_task_that_is_registered_travels_with_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers do not know of it."""
+    monkeypatch.setitem(tasks.TASKS, "louder", Louder)
+    assert Parcel.of(Setup(task="louder"), Louder()).options == ""

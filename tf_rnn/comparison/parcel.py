@@ -58,7 +58,8 @@ class Parcel:
             OptionError: For `task`, if it cannot be pickled.
         """
         digest = getattr(task, "sha256", None)
-        if TASKS.get(task.name) is type(task):
+        # A task of one's own may be registered, too, but workers do not know it.
+        if TASKS.get(task.name) is type(task) and type(task).__module__.startswith("tf_rnn."):
             options = json.dumps(_with_whole_path(task.options()))
             bare = dataclasses.replace(setup, task=task.name, task_options={})
             return cls(_pickled(bare, None), task.name, options, digest)
