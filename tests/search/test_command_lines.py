@@ -5,6 +5,7 @@ What is typed is derived from the commands' own parsers: an option that is added
 
 from __future__ import annotations
 
+import functools
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -72,6 +73,7 @@ STATUSES = {name: {2} if name == "launch" else {0, 2} for name in COMMANDS}
 QUICK = [name for name in COMMANDS if name != "recommend"]
 
 
+@functools.cache
 def actions(command: str) -> list[argparse.Action]:
     """What a command takes."""
     parser = Parser()
