@@ -36,8 +36,12 @@ def make_folder(option: str, folder: Path) -> None:
     """Makes a folder for results, unless it exists.
 
     Raises:
-        OptionError: For `option`, if it cannot be made or written.
+        OptionError: For `option`, if it cannot be made or written, or is within a run's checkpoints.
     """
+    real = Path(os.path.realpath(folder))
+    for place in (real, *real.parents):
+        if place.name == CHECKPOINTS and next(place.glob("checkpoint-*.npz"), None):
+            raise OptionError(option, f"must lie outside of a run's checkpoints, got {str(folder)!r}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
