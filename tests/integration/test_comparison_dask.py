@@ -182,7 +182,9 @@ class OtherVersion:
 def test_a_cluster_without_the_package_is_refused(
     bare: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    paths = {"PYTHONPATH": ""}
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "tf_rnn.py").write_text("""raise ModuleNotFoundError("No module named 'tf_rnn'")""")
+    paths = {"PYTHONPATH": str(tmp_path / "bare")}
     with cluster(tmp_path, **(paths if bare == "scheduler" else {})) as made:
         made.add("one", **(paths if bare == "worker" else {}))
         wait_for_workers(made.address, 1)
