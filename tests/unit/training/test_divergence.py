@@ -21,6 +21,7 @@ from tf_rnn.training.checkpoints import Checkpoints
 from tf_rnn.training.divergence import LargestLag
 from tf_rnn.training.run_folder import RunFolder, find_start
 from tf_rnn.training.state import read_variables
+from tf_rnn.training.stepper import Step, Stepper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,99 +38,145 @@ def make_graph(learning_rate: float = 0.1, **options: Any) -> UnrolledGraph:
     return UnrolledGraph(cells.VanillaCell(5, activation="relu"), 4, 3, 2, 2, **(given | options))
 
 
+@pytest.fixture(scope="module")
+def tame() -> UnrolledGraph:
+    return make_graph()
+
+
+@pytest.fixture(scope="module")
 def explosive() -> UnrolledGraph:
-    """Whose weights are no use after one update."""
+    """Whose weights are no longer finite after one update."""
     return make_graph(3e38)
 
 
-def diverged(graph: UnrolledGraph, **options: Any) -> DivergedError:
-    with pytest.raises(DivergedError) as caught, graph.session(threads=1) as session:
-        train(graph, TASK, session=session, callbacks=(), **options)
+def run(graph: UnrolledGraph, callback: Callback | None = None, **options: Any) -> TrainingResult:
+    with graph.session(threads=1) as session:
+        given = {"session": session, "callbacks": [callback] if callback else ()} | options
+        return train(graph, TASK, **given)
+
+
+def diverged(graph: UnrolledGraph, callback: Callback | None = None, **options: Any) -> DivergedError:
+    with pytest.raises(DivergedError) as caught:
+        run(graph, callback, **options)
     return caught.value
 
 
-def test_the_gradient_by_lag_is_that_of_the_last_good_weights_where_it_happened() -> None:
-    """By hand: on the second block, from the state after the first, at the initial weights."""
-    graph = make_graph()
-    norms, rows = gradient_norms(graph), TASK.rows(3)
-    with graph.session(threads=1) as session:
-        state = graph.zero_state()
+def test_the_update_and_the_lag_with_the_last_good_weights(
+    tame: UnrolledGraph, explosive: UnrolledGraph
+) -> None:
+    """On the second block, from the state after the first, at the initial weights."""
+    norms, rows = gradient_norms(tame), TASK.rows(3)
+    with tame.session(threads=1) as session:
+        state = tame.zero_state()
         for start in (0, 4):
-            block = rows.inputs[:, start : start + 4], rows.targets[:, start : start + 4]
-            values, state = session.run([norms, graph.final_state], graph.feed(*block, state))
+            values, state = session.run(
+                [norms, tame.final_state], tame.feed(*rows.steps(start, start + 4), state)
+            )
     by_lag = values.mean(axis=1)
-    error = diverged(explosive(), updates=9)
-    assert error.update == 2
+    with explosive.session(threads=1) as session:
+        found = [step.gradient_norm for step in itertools.islice(session_loop(explosive, TASK, session), 2)]
+        expected = session.run(list(explosive.variables))
+    assert math.isnan(found[1]), found
+    with explosive.session(threads=1) as session:
+        error = diverged(explosive, updates=9, evaluations=1, session=session)
+        left = session.run(list(explosive.variables))
+    np.testing.assert_equal(left, expected, "weights are left as the last update left them")
+    assert not all(np.isfinite(values).all() for values in left)
+    assert (math.isfinite(error.loss), error.update, error.epoch, error.largest_norm) == (
+        False,
+        2,
+        1,
+        found[0],
+    )
     assert error.lag is not None
-    expected = (int(np.argmax(by_lag)), by_lag.max(), by_lag[0], 0)
-    np.testing.assert_allclose(error.lag, expected, rtol=1e-6)
-    assert f"; by lag, with the weights after update 0, it was largest at lag {error.lag.lag} (" in str(error)
+    np.testing.assert_allclose(error.lag, (int(np.argmax(by_lag)), by_lag.max(), by_lag[0], 0), rtol=1e-6)
+    at_the_end = diverged(explosive, updates=1)  # no training loss says so, but the validation loss
+    assert (math.isfinite(at_the_end.loss), at_the_end.update, at_the_end.largest_norm) == (
+        False,
+        1,
+        found[0],
+    )
+    clipped = make_graph(3e38, clip_norm=1e-38)
+    assert math.isfinite(run(clipped, updates=7).evaluation.loss)
+    with clipped.session() as session:
+        norm = next(session_loop(clipped, TASK, session)).gradient_norm
+    assert norm == found[0], "the norm is that before clipping"
 
 
-def test_a_gradient_that_is_not_finite_ends_a_run_though_its_loss_is() -> None:
+def test_the_update_counts_over_epochs_and_the_norm_is_the_largest_of_all(
+    tame: UnrolledGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = iter([0.25, 6.5, 2.0, 0.5, 0.125, 0.75, math.nan])
+    take = Stepper.__call__
+
+    def with_norm(*arguments: Any, **fed: Any) -> Step:
+        step, norm = take(*arguments, **fed), next(norms)
+        return step._replace(gradient_norm=norm, loss=math.inf if math.isnan(norm) else step.loss)
+
+    monkeypatch.setattr(Stepper, "__call__", with_norm)
+    error = diverged(tame, updates=12)
+    assert (error.update, error.epoch, error.largest_norm) == (7, 2, 6.5)
+
+
+def test_a_gradient_that_is_not_finite_ends_a_run_though_its_loss_is(tame: UnrolledGraph) -> None:
     """States of 1e-30, 1e-18, 1e-6 and 1e6: of dL/dS_{t-k} = 1e12^k U the square is none from lag 2 on."""
-    graph = make_graph()
-    W, b_s, U, b_p = (np.zeros(variable.shape, np.float32) for variable in graph.variables)
+    W, b_s, U, b_p = (np.zeros(variable.shape, np.float32) for variable in tame.variables)
     W[-5:], b_s[:], U[:, 0] = 1e12 * np.eye(5), 1e-30, 1e-3
-    with graph.session(threads=1) as session:
-        assign(session, graph.variables, [W, b_s, U, b_p])
-        update = next(session_loop(graph, TASK, session, "reset"))
+    with tame.session(threads=1) as session:
+        assign(session, tame.variables, [W, b_s, U, b_p])
+        update = next(session_loop(tame, TASK, session, "reset"))
         assert math.isfinite(update.loss)
         assert update.gradient_norm == math.inf
-        assign(session, graph.variables, [W, b_s, U, b_p])
-        with pytest.raises(DivergedError) as caught:
-            train(graph, TASK, updates=3, state="reset", session=session, callbacks=())
-    error = caught.value
+        assign(session, tame.variables, [W, b_s, U, b_p])
+        error = diverged(tame, updates=3, state="reset", session=session)
     assert (error.loss, error.update, error.gradient_norm) == (update.loss, 1, math.inf)
     assert error.lag is not None
     assert error.lag[:2] == (2, math.inf)
-    assert str(error) == (
-        f"the gradient's norm is inf, of a loss of {update.loss:.4g}, at update 1 (epoch 1); "
-        f"by lag, with the weights after update 0, it was largest at lag 2 (inf, and "
-        f"{error.lag.norm_at_0:.3g} at lag 0); {ADVICE}"
-    )
 
 
-def test_weights_are_left_as_the_last_update_left_them() -> None:
-    """An open session belongs to whoever opened it."""
-    graph, twin = explosive(), explosive()
-    with twin.session(threads=1) as session:
-        list(itertools.islice(session_loop(twin, TASK, session), 2))
-        expected = session.run(list(twin.variables))
-    with graph.session(threads=1) as session:
-        with pytest.raises(DivergedError):
-            train(graph, TASK, updates=9, session=session, callbacks=())
-        found = session.run(list(graph.variables))
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert not all(np.isfinite(values).all() for values in found)
+def test_weights_that_were_spoilt_before_have_no_lag(tame: UnrolledGraph) -> None:
+    with tame.session(threads=1) as session:
+        tame.variables[0].load(np.full(tame.variables[0].shape, np.nan), session)
+        error = diverged(tame, updates=1, session=session)
+    assert (error.update, error.lag) == (0, None)
 
 
-def test_weights_that_were_spoilt_before_tell_nothing() -> None:
-    graph = make_graph()
-    with graph.session(threads=1) as session:
-        graph.variables[0].load(np.full(graph.variables[0].shape, np.nan), session)
-        with pytest.raises(DivergedError) as caught:
-            train(graph, TASK, updates=1, session=session, callbacks=())
-    assert caught.value.lag is None
-    assert str(caught.value) == f"the loss is nan before any update; {ADVICE}"
+AT = "at update 12 (epoch 3)"
+GREW = f"{AT}, after gradients that grew to a norm of "
+WHERE = "; by lag, with the weights after update 10, it was largest at lag "
 
 
-def test_the_error_passes_from_process_to_process() -> None:
-    error = DivergedError(0.5, 12, 3, 4.5, math.inf, LargestLag(7, math.inf, 0.25, 10))
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((math.nan, 12, 3, 1234.0), f"the loss is nan {GREW}1.23e+03"),
+        ((math.nan, 12, 3, 0.0), f"the loss is nan {AT}"),  # none was finite
+        ((math.inf, 0, 3, 0.0), "the loss is inf before any update"),
+        ((0.0, 12, 3, 2.5, 0.0), f"a weight is no longer finite {GREW}2.5"),
+        (
+            (math.nan, 12, 3, math.inf, 0.5, LargestLag(0, 2.0, 2.0, 10)),
+            f"the loss is nan {GREW}inf{WHERE}0 (2)",
+        ),
+        (
+            (0.5, 12, 3, 4.5, math.inf, LargestLag(7, 3.14159, 0.25, 10)),
+            f"the gradient's norm is inf, of a loss of 0.5, {AT}{WHERE}7 (3.14, and 0.25 at lag 0)",
+        ),
+    ],
+)
+def test_the_words_of_the_error_also_in_another_process(arguments: tuple[Any, ...], words: str) -> None:
+    error = DivergedError(*arguments)
     again = pickle.loads(pickle.dumps(error))
-    assert str(again) == str(error)
-    assert (again.loss, again.update, again.epoch, again.largest_norm) == (0.5, 12, 3, 4.5)
-    assert (again.gradient_norm, again.lag) == (math.inf, error.lag)
+    assert str(again) == str(error) == f"{words}; {ADVICE}"
+    assert repr(vars(again)) == repr(vars(error))
 
 
 # --- what is kept ----------------------------------------------------------------------------------
 
 
-def saved(folder: Path) -> int:
+def saved(folder: Path) -> TrainingState:
     start = find_start(folder, pytest.fail)
     assert start is not None
-    return start.state.history.updates
+    return start.state
 
 
 class Spoiling(Callback):
@@ -150,71 +197,46 @@ class Spoiling(Callback):
         self._session = session
 
 
-def run(graph: UnrolledGraph, listener: Callback | None = None, **options: Any) -> TrainingResult:
-    with graph.session(threads=1) as session:
-        return train(graph, TASK, session=session, callbacks=[listener] if listener else (), **options)
-
-
-def test_the_last_good_checkpoint_stays_and_is_resumed_at_a_smaller_rate(tmp_path: Path) -> None:
-    """As from one of a run that was ended there; the new rate and limit are those of the run from then on."""
-    graph = make_graph()
-    with pytest.raises(DivergedError) as caught:
-        run(graph, Spoiling(graph, 12), epochs=4, out=tmp_path / "run")
-    assert (caught.value.update, saved(tmp_path / "run")) == (13, 10)
-    assert caught.value.lag is not None
-    assert caught.value.lag.update == 10
-    run(make_graph(), updates=10, out=tmp_path / "ended")
-    results = [
-        run(make_graph(0.01, clip_norm=1.0), epochs=4, resume=tmp_path / name) for name in ("run", "ended")
-    ]
+def test_the_last_good_checkpoint_stays_and_is_resumed_at_a_smaller_rate(
+    tmp_path: Path, tame: UnrolledGraph
+) -> None:
+    """As from a run that was ended there; the new rate and limit are those of the run from then on."""
+    error = diverged(tame, Spoiling(tame, 12), epochs=4, out=tmp_path / "run")
+    assert (error.update, saved(tmp_path / "run").history.updates) == (13, 10)
+    assert error.lag is not None
+    assert error.lag.update == 10
+    run(tame, updates=10, out=tmp_path / "ended")
+    careful = make_graph(0.01, clip_norm=1.0)
+    results = [run(careful, epochs=4, resume=tmp_path / name) for name in ("run", "ended")]
     assert [result.updates for result in results] == [20, 20]
     assert_close(list(results[0].weights.values()), list(results[1].weights.values()), 0, "weights")
-    start = find_start(tmp_path / "run", pytest.fail)
-    assert start is not None
-    kept = start.state.config["graph"]
+    kept = saved(tmp_path / "run").config["graph"]
     assert (kept["learning_rate"], kept["clip_norm"]) == (0.01, 1.0)
 
 
-def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
-    graph = make_graph()
+def test_weights_that_are_not_finite_are_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tame: UnrolledGraph
+) -> None:
+    """A run that saves all the time ends instead, and the checkpoint before is the last."""
     folder = RunFolder(tmp_path)
-    with graph.session(threads=1) as session:
+    with tame.session(threads=1) as session:
 
         def save(**counts: Any) -> None:
-            variables = read_variables(graph, session)
+            variables = read_variables(tame, session)
             folder.save(TrainingState({}, variables, history=History(**counts)), set(variables), [])
 
         save(updates=1)
-        checkpoints = Checkpoints(tmp_path / "checkpoints", "resume")
-        assert checkpoints.numbers == [1]
-        values = session.run(graph.variables[1])
+        values = session.run(tame.variables[1])
         for spoilt in (math.nan, math.inf):
             values[-1] = spoilt
-            graph.variables[1].load(values, session)
+            tame.variables[1].load(values, session)
             message = f"a weight is no longer finite at update 7 (epoch 2); {ADVICE}"
             with pytest.raises(DivergedError, match=f"^{re.escape(message)}$"):
                 save(updates=7, epochs=1, epoch_updates=2)
-            assert checkpoints.numbers == [1]
-
-
-def test_a_run_that_saves_all_the_time_keeps_no_weights_that_are_not_finite(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It ends instead, and the checkpoint before is the last."""
+            assert Checkpoints(tmp_path / "checkpoints", "resume").numbers == [1]
     monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
     monkeypatch.setattr(RunFolder, "save_share", math.inf)
-    graph = make_graph()
-    with pytest.raises(DivergedError) as caught:
-        run(graph, Spoiling(graph, 12, math.inf), epochs=4, out=tmp_path)
-    words = "a weight is no longer finite at update 12 (epoch 3), after gradients that grew to "
-    assert str(caught.value).startswith(words), str(caught.value)
-    assert caught.value.lag is not None
-    assert saved(tmp_path) == 11
-
-
-def test_the_words_name_the_lag_where_it_is_known() -> None:
-    error = DivergedError(math.nan, 12, 3, 1234.0).with_lag(LargestLag(7, 3.14159, 0.25, 10))
-    assert str(error) == (
-        "the loss is nan at update 12 (epoch 3), after gradients that grew to a norm of 1.23e+03; by lag, "
-        f"with the weights after update 10, it was largest at lag 7 (3.14, and 0.25 at lag 0); {ADVICE}"
-    )
+    error = diverged(tame, Spoiling(tame, 12, math.inf), epochs=4, out=tmp_path / "run")
+    assert (error.update, error.loss, error.gradient_norm) == (12, 0.0, 0.0)
+    assert error.lag is not None
+    assert saved(tmp_path / "run").history.updates == 11

@@ -10,11 +10,8 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import types
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +34,12 @@ from tf_rnn.training import (
     run_folder,
     train,
 )
-from tf_rnn.training.checkpoints import Checkpoints, quiet
+from tf_rnn.training.checkpoints import Checkpoints
 from tf_rnn.training.run_folder import RunFolder, find_start, saved_config
 from tf_rnn.training.state import read_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tf_rnn.training import Progress, TrainingResult
 
@@ -50,20 +47,17 @@ if TYPE_CHECKING:
 TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=29, valid_length=3)
 
 
-def make_graph(**options: Any) -> UnrolledGraph:
+@functools.cache
+def graph_of(**options: Any) -> UnrolledGraph:
+    """One graph for all tests that need the same; each of its sessions starts from the same weights."""
     given: dict[str, Any] = {"seed": 7, "optimizer": "adam", "dropout": 0.3}
     return UnrolledGraph(cells.VanillaCell(5), 4, 3, 2, 2, **(given | options))
-
-
-@functools.cache
-def shared_graph() -> UnrolledGraph:
-    return make_graph()
 
 
 def run(
     callback: Callback | None = None, graph: UnrolledGraph | None = None, **options: Any
 ) -> TrainingResult:
-    graph = graph or shared_graph()
+    graph = graph or graph_of()
     with graph.session(threads=1) as session:
         return train(graph, TASK, session=session, callbacks=[callback] if callback else (), **options)
 
@@ -76,10 +70,11 @@ def quick() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def saved_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
-    monkeypatch.setattr(RunFolder, "save_share", math.inf)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingResult]:
+    """A run of five updates that nothing happens to."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(updates=5, out=folder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -92,76 +87,27 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) | {"seconds": 0} for line in lines]
 
 
-def saved_updates(folder: Path) -> int:
-    """The number of updates in the newest checkpoint."""
+def saved(folder: Path) -> TrainingState:
     start = find_start(folder, pytest.fail)
     assert start is not None
-    return start.state.history.updates
+    return start.state
 
 
-def assert_same_end(folder: Path, weights: dict[str, Any], updates: int) -> None:
-    """As of an undisturbed run; `seconds` may differ."""
-    expected = run(updates=updates, out=folder / "whole")
-    assert metrics(folder) == metrics(folder / "whole")
-    assert list(weights) == list(expected.weights)
-    for name, value in expected.weights.items():
-        assert_close(weights[name], value, 0, name)
+@pytest.fixture
+def assert_same_end(whole: tuple[Path, TrainingResult]) -> Callable[[Path], None]:
+    """Resumes a run, to the end of the undisturbed one; `seconds` may differ."""
+
+    def check(folder: Path) -> None:
+        weights, expected = run(updates=5, resume=folder).weights, whole[1].weights
+        assert metrics(folder) == metrics(whole[0])
+        assert list(weights) == list(expected)
+        for name, value in expected.items():
+            assert_close(weights[name], value, 0, name)
+
+    return check
 
 
 # --- interrupted ---------------------------------------------------------------------------------
-
-INTERRUPTED_TWICE = """
-import math, signal, sys
-from pathlib import Path
-import test_run_folder
-from tf_rnn.training import Callback
-from tf_rnn.training.run_folder import RunFolder
-
-class Line(Callback):
-    report_seconds = 0.0
-
-    def on_progress(self, progress):
-        print(progress.updates, flush=True)
-
-folder = Path(sys.argv[1])
-RunFolder.save_seconds, RunFolder.save_share = 0.0, math.inf
-handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-for place in ({"out": folder}, {"resume": folder}):
-    try:
-        test_run_folder.run(Line(), updates=10**9, **place)
-    except KeyboardInterrupt:
-        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
-        print(-1, flush=True)
-"""
-
-
-def read_until(process: subprocess.Popen[str], updates: int) -> int:
-    """Waits for at least so many updates; returns the number that was read."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) >= updates:
-            return int(line)
-    assert process.stderr is not None
-    raise AssertionError(f"no update {updates}: {process.stderr.read()}")
-
-
-def test_signals_end_a_run_after_the_present_update(tmp_path: Path) -> None:
-    """SIGINT, and SIGTERM after resuming: both save, raise KeyboardInterrupt and restore handlers."""
-    folder, done, pipe = tmp_path / "run", 0, subprocess.PIPE
-    command = [sys.executable, "-c", INTERRUPTED_TWICE, str(folder)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent, stdout=pipe, stderr=pipe, text=True) as process:
-        assert process.stdout is not None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            assert read_until(process, done + 1) == done + 1
-            done = read_until(process, done + 3)
-            process.send_signal(number)
-            more = [int(line) for line in iter(process.stdout.readline, "-1\n")]
-            done = [done, *more][-1]
-        _, errors = process.communicate(timeout=100)
-    assert (process.returncode, errors) == (0, "")
-    assert saved_updates(folder) == done
-    weights = run(updates=done + 3, resume=folder).weights
-    assert_same_end(folder, weights, done + 3)
 
 
 class Interrupting(Callback):
@@ -169,8 +115,8 @@ class Interrupting(Callback):
 
     report_seconds = 0.0
 
-    def __init__(self, update: int = -1, evaluation: int = -1, times: int = 1) -> None:
-        self._update, self._evaluation, self._times = update, evaluation, times
+    def __init__(self, update: int = -1, evaluation: int = -1, *numbers: signal.Signals) -> None:
+        self._update, self._evaluation, self._numbers = update, evaluation, numbers or (signal.SIGINT,)
         self.updates: list[int] = []
         self.handlers: set[Any] = set()
 
@@ -185,8 +131,8 @@ class Interrupting(Callback):
             self._send()
 
     def _send(self) -> None:
-        for _ in range(self._times):
-            signal.raise_signal(signal.SIGINT)
+        for number in self._numbers:
+            signal.raise_signal(number)
 
 
 @pytest.fixture(autouse=True)
@@ -197,43 +143,43 @@ def handlers_are_restored() -> Iterator[None]:
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-# Between two evaluations; before any update, at an epoch's end, and at the very end.
 @pytest.mark.parametrize(
-    ("at", "updates"), [({"update": 3}, 3), *(({"evaluation": n}, n) for n in (0, 2, 5))]
+    ("where", "updates"),
+    [
+        ((3, -1), 3),  # between two evaluations
+        ((3, -1, signal.SIGTERM), 3),
+        ((-1, 0), 0),  # before any update
+        ((-1, 2), 2),  # at an epoch's end
+        ((-1, 5, signal.SIGTERM), 5),  # at the very end
+    ],
 )
-def test_a_first_interrupt_waits_until_the_run_is_saved(tmp_path: Path, at: Any, updates: int) -> None:
-    callback = Interrupting(**at)
+def test_a_first_interrupt_waits_until_the_run_is_saved(
+    tmp_path: Path, where: Any, updates: int, assert_same_end: Any
+) -> None:
+    callback = Interrupting(*where)
     with pytest.raises(SavedInterrupt):
         run(callback, updates=5, out=tmp_path)
     assert callback.updates == list(range(1, updates + 1))
-    assert saved_updates(tmp_path) == updates
-    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+    assert saved(tmp_path).history.updates == updates
+    assert_same_end(tmp_path)
 
 
-def test_a_second_interrupt_is_immediate_and_does_not_claim_to_have_saved(tmp_path: Path) -> None:
-    """What was saved before can be resumed."""
-    callback = Interrupting(update=3, times=2)
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("where", "updates", "found"), [((3, -1), 3, 2), ((-1, 0), 0, None)])
+def test_a_second_interrupt_is_immediate_and_does_not_claim_to_have_saved(
+    tmp_path: Path, first: signal.Signals, where: Any, updates: int, found: int | None, assert_same_end: Any
+) -> None:
+    """What was saved before can be resumed: the last evaluation, or nothing but the configuration."""
+    callback = Interrupting(*where, first, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as caught:
         run(callback, updates=9, out=tmp_path)
     assert caught.type is KeyboardInterrupt
-    assert callback.updates == [1, 2, 3]
-    assert saved_updates(tmp_path) == 2, "the last evaluation"
-    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
-
-
-def test_an_interrupt_before_the_first_checkpoint_does_not_claim_to_have_saved(tmp_path: Path) -> None:
-    """The configuration has been written, and nothing else."""
-
-    class Late(Callback):
-        def on_evaluation(self, point: CurvePoint, session: Any) -> None:
-            for _ in range(2):
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt) as caught:
-        run(Late(), updates=9, out=tmp_path)
-    assert caught.type is KeyboardInterrupt
-    assert set(contents(tmp_path)) == {"config.json"}
-    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+    assert callback.updates == list(range(1, updates + 1))
+    if found is None:
+        assert set(contents(tmp_path)) == {"config.json"}
+    else:
+        assert saved(tmp_path).history.updates == found
+    assert_same_end(tmp_path)
 
 
 def test_without_a_folder_an_interrupt_is_immediate() -> None:
@@ -246,19 +192,17 @@ def test_without_a_folder_an_interrupt_is_immediate() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert caught.type is KeyboardInterrupt
-    assert callback.updates == [1, 2]
-    assert callback.handlers == {signal.default_int_handler}
+    assert (callback.updates, callback.handlers) == ([1, 2], {signal.default_int_handler})
 
 
 def test_handlers_are_restored_after_an_error(tmp_path: Path) -> None:
-    graph = make_graph(optimizer="sgd", learning_rate=3e38)
     callback = Interrupting()
     with pytest.raises(DivergedError):
-        run(callback, graph, updates=9, out=tmp_path)
+        run(callback, graph_of(optimizer="sgd", learning_rate=3e38), updates=9, out=tmp_path)
     assert callback.handlers != {signal.getsignal(signal.SIGINT)}, "none was ever set"
 
 
-def test_another_thread_trains_without_handlers(tmp_path: Path) -> None:
+def test_another_thread_trains_without_handlers(tmp_path: Path, assert_same_end: Any) -> None:
     """Only the main thread may set them."""
     callback = Interrupting()
     results: list[TrainingResult] = []
@@ -267,10 +211,10 @@ def test_another_thread_trains_without_handlers(tmp_path: Path) -> None:
     thread.join()
     assert [result.updates for result in results] == [3]
     assert callback.handlers == {signal.getsignal(signal.SIGINT)}
-    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
+    assert_same_end(tmp_path)
 
 
-# --- when it is saved ----------------------------------------------------------------------------
+# --- when it is saved, and what ------------------------------------------------------------------
 
 
 def test_saving_is_due_after_a_while_and_takes_a_small_part_of_the_time(
@@ -294,51 +238,77 @@ def test_saving_is_due_after_a_while_and_takes_a_small_part_of_the_time(
     assert waited == [60.0, 60.0, 200.0]
 
 
-def test_each_update_may_be_saved(tmp_path: Path, saved_always: None) -> None:
-    seen = []
-
+def test_each_update_may_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Looking(Callback):
         report_seconds = 0.0
 
         def on_progress(self, progress: Progress) -> None:
             if progress.updates > 1:
-                seen.append(saved_updates(tmp_path))
+                seen.append(saved(tmp_path).history.updates)
 
+    monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
+    monkeypatch.setattr(RunFolder, "save_share", math.inf)
+    seen: list[int] = []
     run(Looking(), updates=4, out=tmp_path)
-    assert seen == [1, 2, 3]
-    assert saved_updates(tmp_path) == 4
+    assert [*seen, saved(tmp_path).history.updates] == [1, 2, 3, 4]
 
 
 def test_the_best_checkpoint_is_kept_and_holds_the_weights_with_the_lowest_loss(tmp_path: Path) -> None:
-    graph = make_graph(optimizer="sgd", learning_rate=3.0, dropout=0.0)
+    graph = graph_of(optimizer="sgd", learning_rate=3.0, dropout=0.0)
     result = run(None, graph, epochs=9, out=tmp_path)
     lowest = min(result.curve[1:], key=lambda point: point.valid_loss)
     made = Checkpoints(tmp_path / "checkpoints", "resume")
     best = made.best(pytest.fail)
     assert best is not None
-    assert lowest.epoch < 8, "the best is one of the last two by itself"
+    assert lowest.epoch < 8, "the best must not be one of the last two"
     assert len(made.numbers) == 3
     assert best.state.history.updates == lowest.updates
     assert best.state.best is not None
     assert best.state.best.valid_loss == lowest.valid_loss
-    again = run(None, graph, updates=lowest.updates, out=tmp_path / "again")
+    again = run(None, graph, updates=lowest.updates)
     assert again.evaluation.loss == lowest.valid_loss
     for name, value in again.weights.items():
         assert_close(best.state.variables[name], value, 0, name)
 
 
-def test_a_state_is_restored_without_a_new_operation(tmp_path: Path) -> None:
-    run(updates=3, out=tmp_path)
-    start = find_start(tmp_path)
-    assert start is not None
-    graph = shared_graph()
+def test_a_state_is_restored_without_a_new_operation(whole: tuple[Path, TrainingResult]) -> None:
+    state, graph = saved(whole[0]), graph_of()
     before = len(graph.tf_graph.get_operations())
     with graph.session(threads=1) as session:
-        start.state.restore("resume", graph, session)
+        state.restore("resume", graph, session)
         for name, value in read_variables(graph, session).items():
-            assert_close(value, start.state.variables[name], 0, name)
+            assert_close(value, state.variables[name], 0, name)
     assert len(graph.tf_graph.get_operations()) == before
-    assert "layer_0/W/m" in start.state.variables
+    assert "layer_0/W/m" in state.variables
+
+
+def test_the_configuration_is_written_once_and_saved_with_each_checkpoint(tmp_path: Path) -> None:
+    run(updates=1, out=tmp_path)
+    assert saved_config(tmp_path)["training"]["budget"] == {"kind": "updates", "amount": 1}
+    written = (tmp_path / "config.json").read_bytes()
+    run(epochs=1, resume=tmp_path)
+    assert saved_config(tmp_path)["training"]["budget"] == {"kind": "epochs", "amount": 1}
+    assert (tmp_path / "config.json").read_bytes() == written
+
+
+def test_metrics_are_the_records_with_null_for_what_is_not_a_number(
+    tmp_path: Path, whole: tuple[Path, TrainingResult]
+) -> None:
+    folder, result = whole
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == result.records
+    assert [record["step"] for record in result.records] == [2, 4, 5]
+    _, _, seconds, train_loss, valid_loss, _ = point = result.curve[1]
+    assert result.records[0] == {
+        "epoch": 1, "step": 2, "tokens": 24, "train_loss": train_loss, "valid_loss": valid_loss,
+        "perplexity": math.exp(valid_loss), "seconds": seconds,
+    }  # fmt: skip
+    curve = [result.curve[0], point._replace(train_loss=math.nan, valid_loss=1e4)]
+    RunFolder(tmp_path).save(TrainingState({}, {}), set(), curve)
+    (line,) = metrics(tmp_path)
+    assert (line["train_loss"], line["valid_loss"], line["perplexity"]) == (None, 1e4, None)
+    RunFolder(tmp_path).save(TrainingState({}, {}), set(), curve[:1])
+    assert metrics(tmp_path) == [], "only points after the start have a line"
 
 
 # --- what cannot be written or read ----------------------------------------------------------------
@@ -353,94 +323,62 @@ def full_of_metrics(path: Path, *given: Any, open_path: Any = Path.open, **more:
 
 
 @pytest.mark.parametrize(
-    ("place", "failing", "file"),
+    ("update", "place", "failing", "file"),
     [
-        ("tf_rnn.files.Path.open", full_of_metrics, "metrics.jsonl"),
-        ("tf_rnn.training.checkpoints.np.savez", full, "checkpoints/checkpoint-000003.npz"),
+        (0, "os.fsync", full, "config.json"),
+        (3, "tf_rnn.files.Path.open", full_of_metrics, "metrics.jsonl"),
+        (3, "tf_rnn.training.checkpoints.np.savez", full, "checkpoints/checkpoint-000003.npz"),
     ],
 )
 def test_a_run_that_cannot_be_saved_ends_and_can_be_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, failing: Any, file: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    update: int,
+    place: str,
+    failing: Any,
+    file: str,
+    assert_same_end: Any,
 ) -> None:
-    """When the disk is full after the first epoch; what was saved before is unchanged."""
+    """When the disk is full before or after the first epoch; what was saved before is unchanged."""
 
     class Filling(Callback):
         report_seconds = 0.0
 
         def on_progress(self, progress: Progress) -> None:
-            if progress.updates == 3:
+            if progress.updates == update:
                 before.update(contents(tmp_path))
                 monkeypatch.setattr(place, failing)
 
     before: dict[str, bytes] = {}
+    if not update:
+        monkeypatch.setattr(place, failing)
     message = f"out could not be written: No space left on device ({str(tmp_path / file)!r})"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         run(Filling(), updates=6, out=tmp_path)
     after = contents(tmp_path)
+    monkeypatch.undo()
+    if not update:
+        assert after == {}
+        return
     # The first checkpoint's turn to be deleted has come, and the run has ended.
     kept = [name for name in before if "checkpoint-000001" not in name and name != LOCK]
     assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
-    monkeypatch.undo()
-    assert_same_end(tmp_path, run(updates=6, resume=tmp_path).weights, 6)
-
-
-def test_a_checkpoint_that_cannot_be_read_is_reported_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A missing permission or a bad disk is not damage: nothing is trained, nothing deleted."""
-    run(updates=3, out=tmp_path)
-    before, read = contents(tmp_path), Path.read_bytes
-    newest = max((tmp_path / "checkpoints").iterdir())
-    for error in (
-        PermissionError(errno.EACCES, "Permission denied"),
-        OSError(errno.EIO, "Input/output error"),
-    ):
-
-        def fail(path: Path, error: OSError = error) -> bytes:
-            if path == newest:
-                raise error
-            return read(path)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Path, "read_bytes", fail)
-            with pytest.raises(OptionError) as caught:
-                run(updates=5, resume=tmp_path)
-        assert str(caught.value) == f"resume could not be read: {error.strerror} ({str(newest)!r})"
-        assert contents(tmp_path) == before
-    assert_same_end(tmp_path, run(updates=5, resume=tmp_path).weights, 5)
-
-
-def test_a_configuration_that_cannot_be_written_is_an_error_of_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "fsync", full)
-    message = f"out could not be written: No space left on device ({str(tmp_path / 'config.json')!r})"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        run(updates=3, out=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("mine", encoding="utf-8")
-    message = f"out must be a folder that can be written, got {str(path)!r} (File exists)"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        run(updates=3, out=path)
-    assert path.read_text(encoding="utf-8") == "mine"
+    assert_same_end(tmp_path)
 
 
 @pytest.mark.parametrize("link", ["summaries", "summaries/samples", "checkpoints"])
-def test_a_run_writes_nothing_through_a_link(tmp_path: Path, link: str) -> None:
+def test_a_run_writes_nothing_through_a_link(
+    tmp_path: Path, link: str, whole: tuple[Path, TrainingResult]
+) -> None:
     """As in a folder that somebody else has made."""
-    outside, folder = tmp_path / "outside", tmp_path / "run"
-    run(updates=1, out=folder)
+    outside, folder = tmp_path / "outside", shutil.copytree(whole[0], tmp_path / "run")
     (folder / link).parent.mkdir(exist_ok=True)
     (folder / link).rename(outside) if (folder / link).exists() else outside.mkdir()
     (folder / link).symlink_to(outside)
     before = contents(outside)
     message = f"resume must have no links to other places, {str(folder / link)!r} is one"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        run(updates=2, resume=folder)
+        run(updates=6, resume=folder)
     new = tmp_path / "new"
     (new / link).parent.mkdir(parents=True)
     (new / link).symlink_to(tmp_path / "nothing")
@@ -449,91 +387,23 @@ def test_a_run_writes_nothing_through_a_link(tmp_path: Path, link: str) -> None:
     assert contents(outside) == before
 
 
-@pytest.mark.parametrize("option", ["out", "resume"])
-@pytest.mark.parametrize("value", [5, "", "a\0b", "\udcff", b"run"])
-def test_a_value_that_is_no_path_is_refused(option: str, value: Any) -> None:
-    message = f"{option} must be the path of a folder, got {value!r}"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        run(updates=1, **{option: value})
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
-def test_the_configuration_is_written_once_and_saved_with_each_checkpoint(tmp_path: Path) -> None:
-    run(updates=1, out=tmp_path)
-    assert saved_config(tmp_path)["training"]["budget"] == {"kind": "updates", "amount": 1}
-    written = (tmp_path / "config.json").read_bytes()
-    run(epochs=1, resume=tmp_path)
-    assert saved_config(tmp_path)["training"]["budget"] == {"kind": "epochs", "amount": 1}
-    assert (tmp_path / "config.json").read_bytes() == written
-
-
-def test_options_may_be_numbers_of_any_type(tmp_path: Path) -> None:
-    graph = make_graph(learning_rate=Fraction(1, 10), clip_norm=np.float32(0.5), dropout=0.0)
-    run(None, graph, updates=Fraction(2), patience=np.int64(9), out=tmp_path)
-    config = saved_config(tmp_path)
-    assert (config["graph"]["learning_rate"], config["graph"]["clip_norm"]) == (0.1, 0.5)
-    assert (config["training"]["budget"]["amount"], config["training"]["patience"]) == (2.0, 9)
-    run(None, make_graph(learning_rate=0.1, clip_norm=0.5, dropout=0.0), updates=3, resume=tmp_path)
-
-
-def test_records_are_the_lines_of_the_metrics(tmp_path: Path) -> None:
-    result = run(updates=3, out=tmp_path)
-    lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == result.records
-    assert [record["step"] for record in result.records] == [2, 3]
-    point = result.curve[1]
-    assert result.records[0] == {
-        "epoch": 1,
-        "step": 2,
-        "tokens": 24,
-        "train_loss": point.train_loss,
-        "valid_loss": point.valid_loss,
-        "perplexity": math.exp(point.valid_loss),
-        "seconds": point.seconds,
-    }
-
-
-def test_what_is_not_a_number_in_the_metrics_is_null(tmp_path: Path) -> None:
-    """There is a line for each point after the start."""
-    curve = [CurvePoint(0, 0, 0.0, math.nan, 0.7, 0), CurvePoint(4, 48, 1.5, math.nan, 1e4, 2)]
-    RunFolder(tmp_path).save(TrainingState({}, {}), set(), curve)
-    (line,) = (json.loads(text) for text in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines())
-    assert (line["train_loss"], line["valid_loss"], line["perplexity"]) == (None, 1e4, None)
-    RunFolder(tmp_path).save(TrainingState({}, {}), set(), curve[:1])
-    assert (tmp_path / "metrics.jsonl").read_bytes() == b""
-
-
-def made_up(folder: Path, **arrays: Any) -> None:
-    """Puts other arrays in the newest checkpoint."""
-    path = max((folder / "checkpoints").iterdir())
-    with np.load(path) as found:
-        np.savez(path, **dict(found) | arrays)
-
-
-def test_states_and_variables_of_another_network_are_refused(tmp_path: Path) -> None:
-    """Nobody writes such a checkpoint but on purpose."""
-    run(updates=1, out=tmp_path / "run")
-    for arrays, message in (
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
         ({"carried/0": np.zeros((3, 6))}, "must hold a state of float32 [3, 5], got float64 [3, 6]"),
         (
             {"variables/layer_0/W/m": np.zeros((7, 6), np.float32)},
             "must hold the variables of its configuration: layer_0/W/m is float32 [7, 6], not float32 [7, 5]",
         ),
-    ):
-        copy = shutil.copytree(tmp_path / "run", tmp_path / next(iter(arrays)).partition("/")[0])
-        made_up(copy, **arrays)
-        with pytest.raises(OptionError, match=f"^resume {re.escape(message)}$"):
-            run(updates=2, resume=copy)
-
-
-def test_a_run_of_an_earlier_version_is_reported(tmp_path: Path) -> None:
-    run(updates=1, out=tmp_path)
-    for path in (tmp_path / "checkpoints").iterdir():
-        path.unlink()
-    (tmp_path / "checkpoints" / "checkpoint-000003").mkdir()
-    with pytest.raises(OptionError, match=r"^resume must hold checkpoints of this version, "):
-        run(updates=2, resume=tmp_path)
-    with pytest.raises(OptionError, match=r"^resume must hold checkpoints of this version, "):
-        find_start(tmp_path, quiet)
+    ],
+)
+def test_states_and_variables_of_another_network_are_refused(
+    tmp_path: Path, whole: tuple[Path, TrainingResult], arrays: dict[str, Any], message: str
+) -> None:
+    """Nobody writes such a checkpoint except on purpose."""
+    folder = shutil.copytree(whole[0], tmp_path / "run")
+    path = max((folder / "checkpoints").iterdir())
+    with np.load(path) as found:
+        np.savez(path, **dict(found) | arrays)
+    with pytest.raises(OptionError, match=f"^resume {re.escape(message)}$"):
+        run(updates=6, resume=folder)
