@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {"graph": {"num_steps": 4, "clip_norm": None}, "task": 
 START, POINT = CurvePoint(0, 0, 0.0, math.nan, 0.75, 0), CurvePoint(5, 60, 0.25, 2 / 3, 0.625, 1)
 HISTORY = History(7, 84, 1, 2, 24, 0.1 + 0.2, math.pi, 1 / 3, 2, [START, POINT])
 STRANGE = History(
-    2**53, 2**53, 0, 0, 0, 1e-320, math.inf, math.nan, 1, [CurvePoint(2**53, 1, -0.0, *[1e308] * 2, 0)]
+    2**53, 2**53, 0, 0, 0, 1e-320, math.inf, math.nan, 1, [CurvePoint(2**53, 1, -0.0, 1e308, 1e308, 0)]
 )
 CARRIED = [np.linspace(-1, 1, 15, dtype=np.float32).reshape(3, 5), np.zeros((3, 5), np.float32)]
 VARIABLES = {"layer_0/W": CARRIED[0] + 1, "layer_0/W/m": CARRIED[0] + 2, "theta": np.array(0.1)}

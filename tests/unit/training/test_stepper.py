@@ -34,7 +34,7 @@ def run_steps(stepper: Stepper, inputs: Any) -> tuple[list[Any], list[Any]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_n_steps_are_one_run_of_the_wide_graph(kind: str) -> None:
-    options = {"num_classes": 5, "dtype": "float64", "seed": 5} | KINDS[kind]
+    options: dict[str, Any] = {"num_classes": 5, "dtype": "float64", "seed": 5} | KINDS[kind]
     cell, tolerance = LSTMCell(7), 1e-6 if kind == "float32" else 1e-12
     wide = UnrolledGraph(cell, NUM_STEPS, BATCH_SIZE, optimizer=None, **options)
     step = StepGraph(cell, BATCH_SIZE, **options)

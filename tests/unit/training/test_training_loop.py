@@ -175,6 +175,10 @@ class Notebook(Callback):
         self.calls.append("exit" if error is None else f"exit after {type(error).__name__}")
 
 
+class Seldom(Notebook):
+    report_seconds = 1e9
+
+
 def test_a_callback_gets_every_report_that_is_due() -> None:
     notes = Notebook()
     result = run(updates=8, evaluations=4, callbacks=[notes])
@@ -189,8 +193,7 @@ def test_a_callback_gets_every_report_that_is_due() -> None:
     assert all(report.tokens_per_second > 0 for report in notes.reports)
     assert notes.reports[-1].seconds_left == 0
     assert all(report.seconds_left > 0 for report in notes.reports[:-1])
-    seldom = Notebook()
-    seldom.report_seconds = 1e9
+    seldom = Seldom()
     run(updates=3, callbacks=[seldom])
     assert [(report.updates, report.fraction) for report in seldom.reports] == [(3, 1.0)], "the end"
 
@@ -288,7 +291,8 @@ def test_a_graph_data_and_a_plan_that_do_not_fit_are_refused_before_training(
     with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
         train(graph_of(sizes=sizes, **options), task, updates=1, out=tmp_path / "out", callbacks=())
     assert list(tmp_path.iterdir()) == []
-    for name, value in {"truncation": "sliding", "schedule": 0.5, "seed": None, "state": "keep"}.items():
+    wrong: dict[str, Any] = {"truncation": "sliding", "schedule": 0.5, "seed": None, "state": "keep"}
+    for name, value in wrong.items():
         with pytest.raises(OptionError, match=rf"^{name} must be .*{re.escape(repr(value))}$"):
             train(graph_of(), TASK, updates=1, callbacks=(), **{name: value})
 
