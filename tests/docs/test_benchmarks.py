@@ -40,18 +40,9 @@ if TYPE_CHECKING:
 ROOT = Path(benchmarks.__file__).resolve().parent.parent
 
 TINY = Configuration(
-    name="T",
-    title="tiny",
-    cell="lstm",
-    num_layers=2,
-    state_size=4,
-    num_classes=7,
-    batch_size=5,
-    num_steps=3,
-    optimizer="adam",
-    learning_rate=0.01,
-    steps=2,
-)
+    name="T", title="tiny", cell="lstm", num_layers=2, state_size=4, num_classes=7, batch_size=5, num_steps=3,
+    optimizer="adam", learning_rate=0.01, steps=2,
+)  # fmt: skip
 
 
 # The problem and the floor
@@ -143,8 +134,11 @@ def is_installed(library: str) -> bool:
     return package not in {"torch", "jax"} or importlib.util.find_spec(package) is not None
 
 
+# By default every library with clipping, and ours with all the others.
 EQUAL_WORK = [
-    (library, training)
+    pytest.param(
+        library, training, marks=() if training == "clipped" or library == "tf_rnn" else pytest.mark.slow
+    )
     for library in filter(is_installed, LIBRARIES)
     for training in TRAININGS
     if training == "clipped" or library not in VARIANTS

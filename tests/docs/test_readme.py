@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,21 +16,15 @@ import benchmarks
 
 ROOT = Path(benchmarks.__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BORDER = "====="
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python"
 
 
 def test_two_commands_set_up_and_run() -> None:
+    """`.ci/run` extracts the second from the README, so it runs what a reader types."""
     lines = [line.strip() for line in README.splitlines() if line.strip().startswith("python3 -m venv .venv")]
     assert lines == [f"{SET_UP} -m tf_rnn compare", f"{SET_UP} -m pytest"]
-
-
-def test_continuous_integration_runs_the_test_command() -> None:
-    """`.ci/run` extracts the line from the README, so it runs what a reader types."""
-    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "grep -m 1 -- '-m pytest$' README.md" in script
-    (found,) = [line for line in README.splitlines() if line.endswith("-m pytest")]
-    assert found.strip() == f"{SET_UP} -m pytest"
+    assert "grep -m 1 -- '-m pytest$' README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert [line.strip() for line in README.splitlines() if line.endswith("-m pytest")] == [lines[1]]
 
 
 def examples() -> tuple[str, str]:
@@ -50,24 +44,20 @@ class Shown(NamedTuple):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """Runs both examples in one process, since TensorFlow takes seconds to start."""
     folder = tmp_path_factory.mktemp("readme")
     lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(400)]
     (folder / "my.txt").write_text("".join(lines), encoding="utf-8")
     script, loop = examples()
-    border = (
-        f"import sys; [print({BORDER!r}, file=stream, flush=True) for stream in (sys.stdout, sys.stderr)]"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join([loop, border, script])],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
-    assert done.returncode == 0, done.stderr
-    shown, _, more = done.stdout.partition(f"{BORDER}\n")
-    return Shown(shown, done.stderr.partition(f"{BORDER}\n")[0], more, folder)
+    outputs = []
+    for code in (loop, script):
+        with (
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(io.StringIO()) as output,
+            contextlib.redirect_stderr(io.StringIO()) as errors,
+        ):
+            exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+        outputs.append((output.getvalue(), errors.getvalue()))
+    return Shown(*outputs[0], outputs[1][0], folder)
 
 
 def test_the_script_trains_resumes_and_samples(shown: Shown) -> None:
@@ -88,19 +78,11 @@ def test_the_loop_runs_unchanged(shown: Shown) -> None:
     assert 0.44 < loss < baseline, shown.loop
 
 
-def layout() -> list[tuple[str, str]]:
+def test_the_layout_is_complete_and_exists() -> None:
     table = README.split("| folder |")[1].split("\n\n")[0]
-    return re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, flags=re.MULTILINE)
-
-
-def test_every_folder_of_the_layout_exists() -> None:
-    paths = [path for path, _ in layout()]
+    paths = set(re.findall(r"^\| `([^`]+)` \| .+ \|$", table, flags=re.MULTILINE))
     assert [path for path in paths if not (ROOT / path).is_dir()] == []
-
-
-def test_the_layout_is_complete() -> None:
-    folders = {f"tf_rnn/{path.parent.name}" for path in (ROOT / "tf_rnn").glob("*/__init__.py")}
-    assert folders - {path for path, _ in layout()} == set()
+    assert {f"tf_rnn/{path.parent.name}" for path in (ROOT / "tf_rnn").glob("*/__init__.py")} <= paths
 
 
 @pytest.mark.parametrize("folder", ["", "benchmarks", "notebooks", "tests"])

@@ -15,13 +15,11 @@ from helpers import (
     assert_close,
     assert_slopes_agree,
     assign,
-    chessboard,
     gradients_of,
     input_vectors,
     make_run,
     new_session,
     random_block,
-    random_state,
     random_values,
 )
 
@@ -29,7 +27,6 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.graph.dropout import Dropout
-from tf_rnn.options import GraphOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +116,16 @@ def in_numpy(run: Run, steps: tuple[tuple[ref.Step, int], ...]) -> tuple[list[An
     return logits, losses, [graph.cell.join_states(state) for state in states]
 
 
-@pytest.mark.parametrize(("cell", "kind"), chessboard(LAYERS, INPUTS))
+# Every kind of layers meets three kinds of inputs, one of them by default.
+PAIRS = [
+    pytest.param(cell, kind, marks=pytest.mark.slow if (column - row) % 6 else ())
+    for row, cell in enumerate(LAYERS)
+    for column, kind in enumerate(INPUTS)
+    if (column - row) % 2 == 0
+]
+
+
+@pytest.mark.parametrize(("cell", "kind"), PAIRS)
 def test_values_are_those_of_numpy_with_the_same_masks_and_gradients_the_numeric_ones(
     monkeypatch: pytest.MonkeyPatch, cell: str, kind: str
 ) -> None:
@@ -137,29 +143,12 @@ def test_values_are_those_of_numpy_with_the_same_masks_and_gradients_the_numeric
         assert np.abs(gradient).max() > 1e-4, f"nothing flows to {variable.name}"
 
 
-@pytest.mark.parametrize("options", [{"loss": "squared_error"}, {"reduction": "sum"}, {"loss_steps": 2}])
-def test_gradients_of_other_losses(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
-    run = dropped_run(monkeypatch, LAYERS["two"].make(), **INPUTS["few embedded"], **options)
-    assert_slopes_agree(run)
+def test_gradients_of_another_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"loss": "squared_error", "reduction": "sum", "loss_steps": 2}
+    assert_slopes_agree(dropped_run(monkeypatch, LAYERS["two"].make(), **INPUTS["few embedded"], **options))
 
 
-def test_every_element_of_a_small_network_has_its_numeric_gradient() -> None:
-    run = make_run(LAYERS["two"].make(), 4, 3, input_size=5, embedding_size=2, dropout=SHARE)
-    fed = run.fed | {run.graph.dropout_seed: SEED}
-    with new_session(run.graph.tf_graph) as session:
-
-        def fetch(fetches: Any) -> Any:
-            assign(session, run.graph.variables, run.values)
-            return session.run(fetches, fed)
-
-        found = fetch(gradients_of(run.graph))
-        for variable, value, gradient in zip(run.graph.variables, run.values, found, strict=True):
-            expected = ref.numeric_gradient(lambda: float(fetch(run.graph.total_loss)), value)
-            assert_close(gradient, expected, 1e-8, variable.name)
-
-
-@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
-@pytest.mark.parametrize("kind", ["classes", "real", "none"])
+@pytest.mark.parametrize(("cell", "kind"), [("tanh", "classes"), ("gru", "real"), ("lstm", "none")])
 def test_what_a_layer_hands_to_itself_is_never_dropped(
     monkeypatch: pytest.MonkeyPatch, cell: str, kind: str
 ) -> None:
@@ -198,7 +187,7 @@ def one_to_one(share: float, **options: Any) -> tuple[UnrolledGraph, list[Any]]:
     return graph, [W, generator.normal(size=5), np.eye(5), np.zeros(5)]
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("share", [0.1, 0.8])
 def test_the_expected_value_is_that_without_dropout(share: float) -> None:
     """Over N seeds, the mean of D(x) is x within a few of its standard errors.
 
@@ -206,7 +195,7 @@ def test_the_expected_value_is_that_without_dropout(share: float) -> None:
     the standard error of the mean |x| sqrt(p / ((1 - p) N)). Five of them hold 60 elements with
     probability 1 - 60 * 6e-7.
     """
-    runs = 1500
+    runs = 500
     graph, values = one_to_one(share)
     inputs, targets = random_block(np.random.default_rng(7), graph)
     left = []
@@ -236,9 +225,8 @@ def losses_of(session: Any, graph: UnrolledGraph, fed: dict[Any, Any], seeds: li
     ]
 
 
-@pytest.mark.parametrize("embedding_size", [None, 3])
-def test_a_run_is_a_function_of_the_seed(embedding_size: int | None) -> None:
-    run = make_run(LAYERS["three"].make(), 4, 3, input_size=5, embedding_size=embedding_size, dropout=SHARE)
+def test_a_run_is_a_function_of_the_seed() -> None:
+    run = make_run(LAYERS["three"].make(), 4, 3, input_size=5, embedding_size=3, dropout=SHARE)
     seeds = [[3, 1], [3, 2], [4, 1], [4, 0], [2, 2], [-3, 2**31 - 1], [1, 3]]
     found = []
     for _ in range(2):
@@ -252,6 +240,7 @@ def test_a_run_is_a_function_of_the_seed(embedding_size: int | None) -> None:
 def test_a_seed_that_is_not_fed_is_drawn_at_each_run() -> None:
     def losses(seed: int | None) -> list[float]:
         graph = UnrolledGraph(VanillaCell(7), 4, 3, 5, 2, dropout=SHARE, seed=seed)
+        assert (graph.dropout_seed.shape.as_list(), graph.dropout_seed.dtype) == ([2], tf.int32)
         fed = graph.feed(np.ones((3, 4), int), np.ones((3, 4), int), graph.zero_state())
         with graph.session() as session:
             assign(session, graph.variables, random_values(np.random.default_rng(3), graph.variables))
@@ -265,11 +254,6 @@ def test_a_seed_that_is_not_fed_is_drawn_at_each_run() -> None:
     assert first == again
     assert fresh != other
     assert first != second
-
-
-def test_shape_and_type_of_the_seed() -> None:
-    graph = UnrolledGraph(VanillaCell(7), 4, 3, 5, 2, dropout=SHARE)
-    assert (graph.dropout_seed.shape.as_list(), graph.dropout_seed.dtype) == ([2], tf.int32)
 
 
 def dropout_masks(session: Any, options: dict[str, Any], cell: Any, shapes: dict[Any, list[int]]) -> Any:
@@ -290,14 +274,6 @@ def test_masks_differ_between_places_chunks_and_steps() -> None:
     pieces = [piece for mask in found.values() for piece in np.split(mask, 10)]  # one for each step
     for one, other in itertools.combinations(pieces, 2):
         assert not np.array_equal(one, other)
-
-
-def test_masks_of_seeds_next_to_each_other_have_nothing_in_common() -> None:
-    masks = [
-        masks_of(np.array([seed, update]), place, chunk, (5, 7), 0.5)
-        for seed, update, place, chunk in itertools.product(range(3), repeat=4)
-    ]
-    assert len({mask.tobytes() for mask in masks}) == len(masks)
 
 
 def test_masks_depend_on_seed_place_and_chunk_alone() -> None:
@@ -324,19 +300,19 @@ def op_types(graph: Any) -> list[str]:
 
 
 def test_nothing_is_added_where_nothing_is_dropped() -> None:
-    cell = StackedCell([LSTMCell(8), LSTMCell(8)])
-    graph = UnrolledGraph(cell, 20, 3, 5, 2, embedding_size=4)
+    def make(dropout: float) -> UnrolledGraph:
+        cell = StackedCell([LSTMCell(8), LSTMCell(8)])
+        return UnrolledGraph(cell, 6, 3, 5, 2, embedding_size=4, dropout=dropout)
+
+    graph = make(0)
     assert graph.dropout_seed is None
     assert graph.tapes[1][0].projected.op.inputs[0].op.inputs[0].op.type == "ConcatV2"
     assert not [kind for kind in op_types(graph.tf_graph) if kind.startswith("Stateless")]
-    with_it = UnrolledGraph(
-        StackedCell([LSTMCell(8), LSTMCell(8)]), 20, 3, 5, 2, embedding_size=4, dropout=0.1
-    )
     # One chunk and three places: embedded inputs, between the layers, before the readout.
-    assert op_types(with_it.tf_graph).count("StatelessRandomUniformV2") == 3
+    assert op_types(make(0.1).tf_graph).count("StatelessRandomUniformV2") == 3
 
 
-def test_graphs_run_forward_drop_nothing() -> None:
+def test_graphs_run_forward_drop_nothing_and_other_widths_as_much() -> None:
     options: dict[str, Any] = {"embedding_size": 3, "dropout": SHARE, "dtype": "float64"}
     with tf.Graph().as_default() as place:
         graph = UnrolledGraph(LAYERS["two"].make(), 4, 3, 5, 2, **options)
@@ -346,10 +322,6 @@ def test_graphs_run_forward_drop_nothing() -> None:
     assert forward.dropout_seed is None
     assert (forward.options.dropout, step.options.dropout) == (0, 0)
     assert not any(kind.startswith("Stateless") for kind in kinds_after[len(kinds) :])
-
-
-def test_graphs_of_other_widths_drop_as_much() -> None:
-    graph = UnrolledGraph(LAYERS["two"].make(), 4, 3, 5, 2, dropout=SHARE)
     other = graph.with_steps(6)
     assert other.options.dropout == SHARE
     assert other.dropout_seed is not None
@@ -372,23 +344,15 @@ def test_a_reweighted_graph_drops_the_same() -> None:
     assert_close(found, expected, 1e-12)
 
 
-def test_a_cell_that_predicts_is_not_dropped() -> None:
-    options: dict[str, Any] = {"readout": "none", "input_kind": "real", "loss": "squared_error"}
-    run = make_run(VanillaCell(4), 3, 2, input_size=5, dropout=0.9, **options)
-    states, predictions = run.fetch([run.graph.states, run.graph.predictions])
-    assert_close(predictions, states, 0)
-
-
 # --- third-party cells -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("embedding_size", [None, 3])
+@pytest.mark.parametrize(
+    "options", [{"input_size": 3, "input_kind": "real"}, {"input_size": 5, "embedding_size": 3}]
+)
 def test_a_third_party_cell_between_its_places(
-    monkeypatch: pytest.MonkeyPatch, embedding_size: int | None
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    options: dict[str, Any] = {"input_size": 3, "input_kind": "real"}
-    if embedding_size is not None:
-        options = {"input_size": 5, "embedding_size": 3}
     run = dropped_run(monkeypatch, Summing(), **options, num_classes=2, loss="squared_error")
     graph = run.graph
     run.values = [np.random.default_rng(19).normal(size=v.shape) for v in graph.variables]
@@ -415,7 +379,7 @@ def test_a_seed_may_be_fed_where_there_is_nothing_to_drop() -> None:
 # --- what others see of it -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["classes", "few embedded", "real"])
+@pytest.mark.parametrize("kind", ["few embedded", "real"])
 def test_cell_inputs_are_what_the_layers_read(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     run = dropped_run(monkeypatch, LAYERS["three"].make(), **INPUTS[kind])
     graph = run.graph
@@ -431,66 +395,17 @@ def test_cell_inputs_are_what_the_layers_read(monkeypatch: pytest.MonkeyPatch, k
         assert_close(again, np.concatenate(chunks), 1e-13, layer.name)
 
 
-def test_further_tensors_are_fed_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = dropped_run(monkeypatch, LAYERS["two"].make(), **INPUTS["few embedded"], optimizer="sgd")
-    graph = run.graph
-    block = (run.inputs.astype(np.int32), run.targets.astype(np.int32), run.state)
-    results = []
-    for rate in (0.5, 0.125):
-        with graph.session() as session, graph.session() as other:
-            for each in (session, other):
-                assign(each, graph.variables, run.values)
-            feeding = [graph.learning_rate, graph.dropout_seed]
-            step = graph.runner(session, graph.total_loss, graph.train_step, feeding=feeding)
-            (loss, _) = step(*block, rate, SEED)
-            fed = run.fed | {graph.learning_rate: rate}
-            (expected, _) = other.run([graph.total_loss, graph.train_step], fed)
-            assert loss == expected
-            results.append(session.run(graph.variables))
-            assert_close(results[-1], other.run(graph.variables), 0, "after the step")
-    moved = [np.array(b - a) for a, b in zip(run.values, results[0], strict=True)]
-    less = [np.array(b - a) for a, b in zip(run.values, results[1], strict=True)]
-    assert_close([part / 4 for part in moved], less, 1e-15, "the rate was fed")
-
-
-def test_training_with_dropout_follows_the_loop_of_the_readme() -> None:
-    graph, values = one_to_one(0.25, optimizer="sgd", learning_rate=0.05)
-    inputs, targets = random_block(np.random.default_rng(23), graph)
-    losses = []
-    with graph.session() as session:
-        assign(session, graph.variables, values)
-        state = graph.zero_state()
-        for _ in range(300):
-            loss, _ = session.run(
-                [graph.total_loss, graph.train_step], feed_dict=graph.feed(inputs, targets, state)
-            )
-            losses.append(loss)
-    assert np.mean(losses[-30:]) < 0.7 * np.mean(losses[:30]), losses[::30]
-
-
-def test_the_options_of_dropout_are_those_of_the_graph() -> None:
-    options = GraphOptions(
-        num_steps=4, batch_size=3, input_size=5, num_classes=2, embedding_size=3, dropout=0.1
-    )
-    with tf.Graph().as_default():
-        graph = UnrolledGraph(LAYERS["two"].make(), **dataclasses.asdict(options))
-        dropout = Dropout(graph.options, graph.network)
-        assert [place for place in range(5) if dropout.acts(place)] == [0, 1, 2]
-        tied = UnrolledGraph(VanillaCell(3), 4, 3, 5, 5, embedding_size=3, dropout=0.1, readout="tied")
-        assert [place for place in range(5) if Dropout(tied.options, tied.network).acts(place)] == [0, 1]
-        plain = UnrolledGraph(VanillaCell(3), 4, 3, 5, 5, dropout=0.1)
-        assert [place for place in range(5) if Dropout(plain.options, plain.network).acts(place)] == [1]
-
-
-def test_a_random_state_is_no_part_of_what_is_dropped() -> None:
-    """The state fed is read whole: with share 0.9, the first states are those without dropout."""
-    generator = np.random.default_rng(29)
-    graph, values = one_to_one(0.9)
-    whole = graph.forward()
-    inputs, targets = random_block(generator, graph)
-    state = random_state(generator, graph.init_state)
-    with graph.session() as session:
-        assign(session, graph.variables, values)
-        found = session.run(graph.states, graph.feed(inputs, targets, state))
-        expected = session.run(whole.states, whole.feed(inputs, targets, state))
-    assert_close(found, expected, 0)
+@pytest.mark.parametrize(
+    ("cell", "options", "places"),
+    [
+        ("two", {"embedding_size": 3}, [0, 1, 2]),
+        ("tanh", {"embedding_size": 7, "readout": "tied"}, [0, 1]),
+        ("tanh", {}, [1]),
+        ("tanh", {"readout": "none", "num_classes": 7}, []),
+    ],
+)
+def test_where_dropout_acts(cell: str, options: dict[str, Any], places: list[int]) -> None:
+    given = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 5} | options
+    graph = UnrolledGraph(LAYERS[cell].make(), **given, dropout=0.1)
+    dropout = Dropout(graph.options, graph.network)
+    assert [place for place in range(5) if dropout.acts(place)] == places

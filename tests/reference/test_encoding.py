@@ -11,7 +11,7 @@ from helpers import assert_close, assign, new_session, random_values
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell
 from tf_rnn.graph.encoding import ONE_HOT_ROWS, look_up, make_encoding
-from tf_rnn.options import INPUT_KINDS, GraphOptions
+from tf_rnn.options import GraphOptions
 
 
 @pytest.mark.parametrize("rows", [1, 5, ONE_HOT_ROWS, ONE_HOT_ROWS + 1])
@@ -63,23 +63,9 @@ def test_projections_are_those_of_the_vectors(kind: str, rows: int) -> None:
         read, weights = encoding.read(), cell.read()
         project = encoding.projector(read, cell, weights, rows)
         tensor = tf.constant(inputs)
+        placeholder = encoding.placeholder(3, 2)
+        assert placeholder.shape.as_list() == [3, 2, *inputs.shape[1:]], "batch first"
+        assert placeholder.dtype == tensor.dtype
         found = session.run([encoding.vectors(read, tensor), project(tensor)])
     assert_close(found[0], vectors, 0, "vectors")
     assert_close(found[1], vectors @ W[: options.vector_size] + b, 1e-14, "projections")
-
-
-@pytest.mark.parametrize(
-    ("kind", "shape", "dtype"),
-    [
-        ("classes", [3, 2], "int32"),
-        ("embedded", [3, 2], "int32"),
-        ("real", [3, 2, 4], "float64"),
-        ("none", [3, 2, 0], "float64"),
-    ],
-)
-def test_placeholders_are_batch_first(kind: str, shape: list[int], dtype: str) -> None:
-    options = GraphOptions(num_steps=2, batch_size=3, num_classes=2, dtype="float64", **KINDS[kind])
-    with tf.Graph().as_default():
-        placeholder = make_encoding(options, tf.zeros_initializer()).placeholder(3, 2)
-    assert (placeholder.shape.as_list(), placeholder.dtype.name) == (shape, dtype)
-    assert options.input_kind in INPUT_KINDS

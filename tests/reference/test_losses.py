@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from helpers import assert_close, new_session
-from references import cross_entropy, numeric_gradient, softmax
+from references import cross_entropy, softmax
 
 from tf_rnn import options
 from tf_rnn._tensorflow import tf
@@ -45,7 +45,7 @@ def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any
         return found
 
 
-@pytest.mark.parametrize(("rows", "classes"), [(3, 5), (1, 5), (3, 1), (1, 1), (2, 600)])
+@pytest.mark.parametrize(("rows", "classes"), [(3, 5), (1, 1), (2, 600)])
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @pytest.mark.usefixtures("both_ways")
 def test_cross_entropy_is_log_sum_exp(rows: int, classes: int, scale: float) -> None:
@@ -58,16 +58,6 @@ def test_cross_entropy_is_log_sum_exp(rows: int, classes: int, scale: float) -> 
     assert losses.shape == (rows,)
     expected = (softmax(logits) - np.eye(classes)[labels]) * upstream[:, np.newaxis]
     assert_close(gradient, expected, 1e-14, "p - onehot")
-
-
-@pytest.mark.usefixtures("both_ways")
-def test_gradient_of_cross_entropy_is_the_numeric_one() -> None:
-    generator = np.random.default_rng(89)
-    logits, labels = generator.normal(size=(3, 5)), np.array([4, 0, 0])
-    upstream = np.array([0.5, -2, 1])
-    _, gradient = run_cross_entropy(logits, labels, upstream)
-    expected = numeric_gradient(lambda: float(upstream @ cross_entropy(logits, labels)), logits)
-    assert_close(gradient, expected, 1e-8)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -140,6 +130,7 @@ def test_a_class_that_is_none_is_an_error(classes: int) -> None:
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_predictions_and_losses_by_hand(name: str) -> None:
+    assert tuple(LOSSES) == options.LOSSES
     logits = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]))
     with tf.Graph().as_default(), new_session() as session:
         targets: Any = np.array([1, 2], np.int32)
@@ -152,7 +143,3 @@ def test_predictions_and_losses_by_hand(name: str) -> None:
             (loss.predict(tf.constant(logits)), loss.losses(tf.constant(logits), tf.constant(targets)))
         )
     assert_close(found, expected, 1e-15, name)
-
-
-def test_registry_has_the_words_of_config() -> None:
-    assert tuple(LOSSES) == options.LOSSES

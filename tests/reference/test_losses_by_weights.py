@@ -20,9 +20,10 @@ def make_graph(loss: str, **options: Any) -> UnrolledGraph:
     return UnrolledGraph(VanillaCell(5), STEPS, BATCH, 2, CLASSES, loss=loss, **(given | options))
 
 
-@pytest.mark.parametrize(("loss", "absent"), [("cross_entropy", -1), ("squared_error", np.nan)])
-@pytest.mark.parametrize("recompute", [None, 2])
-@pytest.mark.parametrize("loss_steps", ["last", 3])
+@pytest.mark.parametrize(
+    ("loss", "absent", "recompute", "loss_steps"),
+    [("cross_entropy", -1, None, 3), ("cross_entropy", -1, 2, "last"), ("squared_error", np.nan, 2, 3)],
+)
 def test_targets_that_do_not_count_are_not_looked_at(
     monkeypatch: pytest.MonkeyPatch, loss: str, absent: float, recompute: int | None, loss_steps: Any
 ) -> None:
@@ -55,7 +56,7 @@ def test_steps_that_do_not_count_are_not_read_out(loss_steps: Any) -> None:
     assert not needed & {graph.losses[0].op}
 
 
-@pytest.mark.parametrize("recompute", [None, 2, 3])
+@pytest.mark.parametrize("recompute", [None, 2])
 def test_gradients_of_the_last_losses(recompute: int | None) -> None:
     cell = LSTMCell(4)
     run = make_run(cell, 5, 3, input_size=4, embedding_size=6, loss_steps="last", recompute=recompute)
@@ -80,8 +81,8 @@ def test_recomputing_marked_losses_counts_targets_once() -> None:
             UnrolledGraph(LSTMCell(4), num_steps, 3, 2, 2, loss_steps=loss_steps, recompute="sqrt")
             return len(made.get_operations())
 
-    more = {n: operations(n, "marked") - operations(n, "all") for n in (16, 64)}
-    assert more[64] <= 2.5 * more[16], more
+    more = {n: operations(n, "marked") - operations(n, "all") for n in (9, 25)}
+    assert more[25] <= 2 * more[9], more
 
 
 def test_gradients_are_reduced_before_norm_and_clipping() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from helpers import (
     assert_close,
     assert_gradients_agree,
     assert_slopes_agree,
+    assign,
     make_run,
 )
 
@@ -35,8 +35,10 @@ def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
 
 
-@pytest.mark.parametrize(("recompute", "segment"), [(1, 1), ("sqrt", 3), (50, STEPS)])
-@pytest.mark.parametrize("case", ["tanh", "gru", "stacked"])
+@pytest.mark.parametrize(
+    ("case", "recompute", "segment"),
+    [("tanh", 1, 1), ("gru", "sqrt", 3), ("stacked", 3, 3), ("lstm", 50, STEPS)],
+)
 def test_the_gradient_is_the_naive_one(case: str, recompute: int | str, segment: int) -> None:
     """Segments of one step, of chunks that do not come out even, and of more steps than there are."""
     run = make_run(CASES[case].make(), STEPS, BATCH, input_size=5, recompute=recompute)
@@ -47,13 +49,10 @@ def test_the_gradient_is_the_naive_one(case: str, recompute: int | str, segment:
 @pytest.mark.parametrize(
     "options",
     [
-        {"embedding_size": 2},
         {"embedding_size": 4, "readout": "tied", "num_classes": 5},
-        {"loss_steps": "last"},
-        {"reduction": "sum"},
+        {"loss_steps": "last", "reduction": "sum", "input_size": 40},
         {"input_kind": "real", "loss": "squared_error"},
         {"optimizer": "sgd", "embedding_size": 2},
-        {"input_size": 40},
     ],
     ids=str,
 )
@@ -91,26 +90,22 @@ def test_reweighted_graphs_recompute_too() -> None:
         flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 5), 0, 0]
         gradients = [gradient for gradient, _ in graph.gradients]
         with tf.Session(graph=graph.tf_graph) as session:
-            session.run(tf.variables_initializer(graph.variables))
-            for variable, value in zip(graph.variables, run.values, strict=True):
-                variable.load(value, session)
+            assign(session, graph.variables, run.values)
             step = graph.runner(session, graph.total_loss, gradients)
             found.append(step(run.inputs, run.targets, run.state, flow, weights))
     assert_close(found[1], found[0], 1e-12, "reweighted")
 
 
 def test_training_steps_are_the_same_up_to_rounding() -> None:
-    """Clipping and the optimizer's slots included; the lists are there as ever."""
+    """Clipping and the optimizer's slots included; the lists are complete."""
     weights = []
     for recompute in (None, "sqrt"):
-        run = make_run(
-            LSTMCell(4), STEPS, BATCH, input_size=5, optimizer="adam", clip_norm=0.1, recompute=recompute
-        )
+        options: dict[str, Any] = {"optimizer": "adam", "clip_norm": 0.1, "recompute": recompute}
+        run = make_run(LSTMCell(4), STEPS, BATCH, input_size=5, **options)
         graph = run.graph
         assert len(graph.states) == len(graph.losses) == len(graph.predictions) == STEPS
         with graph.session(threads=1) as session:
-            for variable, value in zip(graph.variables, run.values, strict=True):
-                variable.load(value, session)
+            assign(session, graph.variables, run.values)
             for _ in range(3):
                 session.run(graph.train_step, run.fed)
             weights.append(session.run(list(graph.variables)))
@@ -118,13 +113,13 @@ def test_training_steps_are_the_same_up_to_rounding() -> None:
 
 
 def test_memory_grows_with_the_segment_not_with_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """196 steps in segments of 14: 14 states and, of two segments, 28 steps in place of 196."""
+    """100 steps in segments of 10: 10 states and, of two segments, 20 steps in place of 100."""
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 20)
     peaks = {}
-    block = np.random.default_rng(5).integers(5, size=(16, 196))
+    block = np.random.default_rng(5).integers(5, size=(16, 100))
     for recompute in (None, "sqrt"):
         with tf.Graph().as_default():
-            graph = UnrolledGraph(LSTMCell(32), 196, 16, 5, 5, recompute=recompute, seed=1)
+            graph = UnrolledGraph(LSTMCell(32), 100, 16, 5, 5, recompute=recompute, seed=1)
         peaks[recompute] = peak_bytes(graph, block, block)
     assert peaks["sqrt"] < peaks[None] / 3, peaks
 
@@ -142,6 +137,11 @@ def test_what_is_made_of_the_weights_alone_waits_for_its_segment() -> None:
     assert len(early) == 1, f"{early}: only the table of the way forward should be"
 
 
+def options_of(num_steps: int, recompute: int | str | None) -> GraphOptions:
+    sizes = {"num_steps": num_steps, "batch_size": 1, "input_size": 2, "num_classes": 2}
+    return GraphOptions(**sizes, recompute=recompute)
+
+
 @pytest.mark.parametrize(
     ("num_steps", "recompute", "expected"),
     [
@@ -156,30 +156,17 @@ def test_what_is_made_of_the_weights_alone_waits_for_its_segment() -> None:
 def test_segments_are_made_of_whole_chunks(
     num_steps: int, recompute: int | str | None, expected: list[int]
 ) -> None:
-    options = GraphOptions(
-        num_steps=num_steps, batch_size=1, input_size=2, num_classes=2, recompute=recompute
-    )
-    chunks = Chunks(options, LARGE)
-    steps = list(range(num_steps))
+    options = options_of(num_steps, recompute)
+    chunks, steps = Chunks(options, LARGE), list(range(num_steps))
     assert [len(chunk) for chunk in chunks.cut(steps)] == expected
     assert [step for chunk in chunks.cut(steps) for step in chunk] == steps
-    length = options.segment_steps
-    assert [segment[0][0] for segment in chunks.segments(steps)] == list(range(0, num_steps, length))
+    starts = list(range(0, num_steps, options.segment_steps))
+    assert [segment[0][0] for segment in chunks.segments(steps)] == starts
 
 
 def test_sqrt_is_rounded_up() -> None:
-    for num_steps in (1, 2, 16, 17, 1000):
-        options = GraphOptions(
-            num_steps=num_steps, batch_size=1, input_size=2, num_classes=2, recompute="sqrt"
-        )
-        assert options.segment_steps == math.isqrt(num_steps - 1) + 1
-
-
-@pytest.mark.parametrize("value", [0, -1, 2.5, "half", True])
-def test_what_is_refused(value: Any) -> None:
-    message = f"recompute must be 'sqrt' or a whole number of steps, got {value!r}"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        UnrolledGraph(VanillaCell(4), STEPS, BATCH, 5, 5, recompute=value)
+    widths = (1, 2, 16, 17, 1000)
+    assert [options_of(n, "sqrt").segment_steps for n in widths] == [1, 2, 4, 5, 32]
 
 
 def test_a_cell_of_another_kind_is_refused() -> None:

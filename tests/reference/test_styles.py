@@ -12,7 +12,6 @@ from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.options import OptionError
 from tf_rnn.truncation import STYLES, Truncation, Window, draw_segment, needed_steps
 
 BATCH, INPUTS, UNITS, CLASSES, LENGTH = 3, 5, 4, 2, 13
@@ -98,15 +97,8 @@ def in_numpy(values: list[np.ndarray], window_starts: list[int]) -> list[np.ndar
     return gradients
 
 
-def test_registry_has_the_words_of_the_option() -> None:
-    assert tuple(STYLES) == options.STYLES
-
-
-@pytest.mark.parametrize("num_steps", [1, 2, 3, 5])
-@pytest.mark.parametrize("stride", [1, 2, 3, 5])
+@pytest.mark.parametrize(("num_steps", "stride"), [(1, 1), (2, 1), (3, 2), (5, 1), (5, 3), (5, 5)])
 def test_sliding_is_its_definition(num_steps: int, stride: int) -> None:
-    if stride > num_steps:
-        stride, num_steps = num_steps, stride  # the grid's other half again, with n = k among it
     graph = make_graph(num_steps)
     windows = windows_of("sliding", graph, stride=stride)
     starts = [0] * num_steps
@@ -119,8 +111,9 @@ def test_sliding_is_its_definition(num_steps: int, stride: int) -> None:
             assert_close(mine, his, 1e-12, f"sliding, n {num_steps}, k {stride}")
 
 
-@pytest.mark.parametrize("num_steps", [1, 3, 4])
+@pytest.mark.parametrize("num_steps", [1, 4])
 def test_block_is_its_definition_and_sliding_by_the_whole_width(num_steps: int) -> None:
+    assert tuple(STYLES) == options.STYLES
     graph = make_graph(num_steps)
     windows = windows_of("block", graph)
     assert windows_of("sliding", graph, stride=num_steps) == [
@@ -134,12 +127,7 @@ def test_block_is_its_definition_and_sliding_by_the_whole_width(num_steps: int) 
 
 
 @pytest.mark.parametrize(
-    "cell",
-    [
-        pytest.param(lambda: VanillaCell(UNITS), id="vanilla"),
-        pytest.param(lambda: GRUCell(UNITS), id="gru"),
-        pytest.param(lambda: StackedCell([LSTMCell(UNITS), GRUCell(3)]), id="stacked"),
-    ],
+    "cell", [lambda: VanillaCell(UNITS), lambda: StackedCell([LSTMCell(UNITS), GRUCell(3)])]
 )
 def test_every_style_is_full_where_the_window_covers_the_row(cell: Any) -> None:
     graph = make_graph(LENGTH, cell())
@@ -198,7 +186,7 @@ def test_an_error_is_followed_back_once(style: str) -> None:
 
 
 def test_random_truncation_is_unbiased_and_block_is_not() -> None:
-    mean, draws = 3, 2000
+    mean, draws = 3, 600
     graph = make_graph(mean)
 
     def gradient(session: Any, style: str, epoch: int = 0) -> Any:
@@ -224,7 +212,7 @@ def test_random_truncation_is_unbiased_and_block_is_not() -> None:
 def test_random_segments_have_the_mean_and_the_weights_of_their_definition() -> None:
     generator = np.random.default_rng(2)
     mean = 5
-    drawn = [draw_segment(generator, mean, 10_000) for _ in range(20_000)]
+    drawn = [draw_segment(generator, mean, 10_000) for _ in range(5_000)]
     lengths = np.array([length for length, _ in drawn])
     steps = np.arange(1, 10_000)
     keep = np.cumprod(1 - np.minimum(1, 6 / (5 * mean + steps)))
@@ -235,15 +223,8 @@ def test_random_segments_have_the_mean_and_the_weights_of_their_definition() -> 
     length, flow = max(drawn, key=lambda pair: pair[0])
     # Probability of getting this far times the weight of getting this far is 1.
     assert_close(np.prod(flow) * keep[length - 2], 1, 1e-12, "weight")
-
-
-def test_random_segments_end_with_the_row() -> None:
-    class Never:
-        def random(self, size: int) -> np.ndarray:
-            return np.ones(size)
-
-    length, flow = draw_segment(Never(), 3, 7)  # type: ignore[arg-type]
-    assert (length, len(flow)) == (7, 6)
+    ends = {(length, len(flow)) for length, flow in (draw_segment(generator, 30, 7) for _ in range(50))}
+    assert max(ends) == (7, 6), "a segment ends with the row"
 
 
 @pytest.mark.parametrize(
@@ -291,8 +272,3 @@ def test_adaptive_measures_again_and_counts_nothing_twice(monkeypatch: pytest.Mo
         (4, 4, 4, 2), (4, 6, 2, 2), (4, 8, 2, 4),
     ]  # fmt: skip
     assert sum(w.new_steps for w in windows) == 12
-
-
-def test_the_widest_graph_has_a_width() -> None:
-    with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at most 10000, got 10001$"):
-        make_graph(10_001)

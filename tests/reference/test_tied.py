@@ -15,12 +15,10 @@ from helpers import (
     assert_gradients_agree,
     assert_slopes_agree,
     assign,
-    chessboard,
     dense,
     gradients_of,
     input_vectors,
     make_run,
-    naive_gradients,
     new_session,
     random_block,
     random_state,
@@ -30,7 +28,6 @@ from helpers import (
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import StepGraph, UnrolledGraph
-from tf_rnn.graph.optimizers import OPTIMIZERS
 from tf_rnn.options import OptionError
 
 # 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, those of up to 512
@@ -44,7 +41,9 @@ def tied(classes: int, size: int, **options: Any) -> dict[str, Any]:
     return given | options
 
 
-@pytest.mark.parametrize(("cell", "classes"), chessboard(CASES, CLASSES))
+@pytest.mark.parametrize(
+    ("cell", "classes"), [("tanh", "few"), ("gru", "many"), ("lstm", "scattered"), ("stacked", "many")]
+)
 def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, cell: str, classes: str) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)  # chunks of 2, 2 and 1
@@ -62,15 +61,7 @@ def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, cell: str, classe
     assert_slopes_agree(run)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"loss": "squared_error"},
-        {"reduction": "sum"},
-        {"loss_steps": "last"},
-        {"loss": "squared_error", "loss_steps": "last"},
-    ],
-)
+@pytest.mark.parametrize("options", [{"reduction": "sum"}, {"loss": "squared_error", "loss_steps": "last"}])
 def test_gradients_of_other_losses(options: dict[str, Any]) -> None:
     run = make_run(GRUCell(3), 4, 2, **tied(5, 3, **options))
     assert_gradients_agree(run)
@@ -116,60 +107,28 @@ def test_variables_and_their_number() -> None:
     assert sizes[1] - sizes[0] == 3 * 11
 
 
-@pytest.mark.parametrize("cell", ["gru", "stacked"])
-def test_single_steps_are_one_wide_run(cell: str) -> None:
+def test_single_steps_are_one_wide_run() -> None:
     generator = np.random.default_rng(107)
-    options = tied(6, CELLS[cell], dtype="float64")
+    options = tied(6, CELLS["stacked"], dtype="float64")
     with tf.Graph().as_default(), new_session() as session:
-        made = CASES[cell].make()
+        made = CASES["stacked"].make()
         wide, step = UnrolledGraph(made, 4, 3, **options), StepGraph(made, 3, **options)
         assert all(a is b for a, b in zip(step.network.variables, wide.variables, strict=True))
         assign(session, wide.variables, random_values(generator, wide.variables))
         inputs, targets = random_block(generator, wide)
         assert inputs is not None
         state = random_state(generator, wide.init_state)
-        fed = wide.feed(inputs, targets, state)
         forward = wide.forward()
-        expected, states = session.run([wide.predictions, wide.states], fed)
+        expected, states = session.run([wide.predictions, wide.states], wide.feed(inputs, targets, state))
         again = session.run(forward.predictions, forward.feed(inputs, targets, state))
         assert_close(again, expected, 0, "forward")
         for t in range(4):
             flat = zip(tf.nest.flatten(step.init_state), tf.nest.flatten(state), strict=True)
-            fetches = [step.prediction, step.state]
-            prediction, state = session.run(fetches, dict(flat) | {step.input: inputs[:, t]})
+            prediction, state = session.run(
+                [step.prediction, step.state], dict(flat) | {step.input: inputs[:, t]}
+            )
             assert_close(prediction, expected[t], 1e-14, f"prediction {t}")
             assert_close(state, states[t], 1e-14, f"state {t}")
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "clipped"), chessboard(OPTIMIZERS, [(4, 0.01), (11, None), (520, 0.01), (520, 100.0)])
-)
-def test_training_is_that_of_dense_gradients_by_hand(
-    optimizer: str, clipped: tuple[int, float | None]
-) -> None:
-    classes, clip_norm = clipped
-    generator = np.random.default_rng(79)
-    options = tied(classes, 2, optimizer=optimizer, learning_rate=0.07, clip_norm=clip_norm)
-    with tf.Graph().as_default(), new_session() as session:
-        graph = UnrolledGraph(GRUCell(2), 4, 3, **options, dtype="float64")
-        assert isinstance(graph.gradients[0].gradient, tf.Tensor)
-        _, naive = naive_gradients(graph)
-        session.run(tf.global_variables_initializer())
-        values = random_values(generator, graph.variables)
-        assign(session, graph.variables, values)
-        reference = ref.Optimizer(optimizer, 0.07, values)
-        for run in range(3):
-            inputs, targets = random_block(generator, graph)
-            assert inputs is not None
-            fed = graph.feed(inputs % 4, targets, graph.zero_state())  # rows that are looked up twice
-            gradients = session.run(naive, fed)
-            norm, _ = session.run([graph.gradient_norm, graph.train_step], fed)
-            expected = float(np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients)))
-            assert_close(norm, expected, 1e-12, "norm before clipping")
-            scale = 1.0 if clip_norm is None else min(1.0, clip_norm / expected)
-            assert (scale < 1) == (clip_norm == 0.01), scale
-            reference.update([scale * gradient for gradient in gradients])
-            assert_close(session.run(graph.variables), reference.values, 1e-12, f"{optimizer}, run {run}")
 
 
 def test_rows_are_written_into_the_gradient_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,11 +155,6 @@ def test_a_foreign_cell_may_be_tied(classes: int) -> None:
     assert_gradients_agree(run)
 
 
-GOOD: dict[str, Any] = tied(5, 7, batch_size=3)
-BOTH = pytest.mark.parametrize("make", [UnrolledGraph, StepGraph])
-
-
-@BOTH
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -210,23 +164,8 @@ BOTH = pytest.mark.parametrize("make", [UnrolledGraph, StepGraph])
             {"embedding_size": 6},
             "embedding_size must be the cell's output size, 7, where readout is 'tied', got 6",
         ),
-        (
-            {"embedding_size": None, "input_kind": "real"},
-            "embedding_size must be given where readout is 'tied', got None",
-        ),
     ],
 )
-def test_what_cannot_be_tied(make: Any, options: dict[str, Any], message: str) -> None:
-    given = GOOD | options | ({"num_steps": 4} if make is UnrolledGraph else {})
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$") as raised:
-        make(VanillaCell(7), **given)
-    assert raised.value.option == message.split(maxsplit=1)[0]
-
-
-@BOTH
-def test_a_second_graph_must_fit_the_first(make: Any) -> None:
-    cell = VanillaCell(7)
-    UnrolledGraph(cell, 4, **(GOOD | {"num_classes": 2, "readout": "linear"}))
-    message = r"^num_classes must be what the cell's readout was made with, got 5$"
-    with pytest.raises(OptionError, match=message):
-        make(cell, **GOOD, **({"num_steps": 4} if make is UnrolledGraph else {}))
+def test_what_cannot_be_tied(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        UnrolledGraph(VanillaCell(7), 4, 3, **(tied(5, 7) | options))

@@ -66,16 +66,8 @@ def test_a_graph_does_not_grow_while_it_is_trained(style: str, tmp_path: Path) -
     """
     graph = make_graph()
     counting = Counting(graph)
-    schedule = Schedule("plateau")
-    train(
-        graph,
-        TASK,
-        epochs=6,
-        truncation=STYLES[style],
-        schedule=schedule,
-        out=tmp_path,
-        callbacks=[counting],
-    )
+    options: dict[str, Any] = {"truncation": STYLES[style], "schedule": Schedule("plateau"), "out": tmp_path}
+    train(graph, TASK, epochs=6, callbacks=[counting], **options)
     assert len(counting.counts) >= 12
     last = counting.counts[-1]
     if style in {"block", "sliding", "full"}:

@@ -19,19 +19,10 @@ if TYPE_CHECKING:
 
 def made_up_analysis(relative_bias: Sequence[float], half_life: float = 2.5) -> LagAnalysis:
     n = len(relative_bias)
-    return LagAnalysis(
-        lags=list(range(n)),
-        gradient_norm=[1.0] * n,
-        decay=0.5 ** (1 / half_life),
-        half_life=half_life,
-        trend="vanishes",
-        bound=None,
-        truncations=list(range(1, n + 1)),
-        relative_bias=list(relative_bias),
-        cosine=[1.0] * n,
-        block_bias=list(relative_bias),
-        positions=3,
-    )
+    numbers: dict[str, Any] = {"lags": list(range(n)), "gradient_norm": [1.0] * n, "trend": "vanishes"}
+    numbers |= {"truncations": list(range(1, n + 1)), "cosine": [1.0] * n, "bound": None, "positions": 3}
+    numbers |= {"relative_bias": list(relative_bias), "block_bias": list(relative_bias)}
+    return LagAnalysis(decay=0.5 ** (1 / half_life), half_life=half_life, **numbers)
 
 
 # Bias of truncation after K = 1 to 8 steps; the widths needed at a tolerance of 0.1.
@@ -54,9 +45,6 @@ def advice_for(
     ("bias", "tolerance", "width"),
     [
         (NEEDS_3, 0.1, 3),
-        (NEEDS_4, 0.1, 4),
-        (NEEDS_6, 0.1, 6),
-        (NEEDS_8, 0.1, 8),
         (NEEDS_3, 0.08, 3),  # no more than the tolerance: equal is enough
         (NEEDS_3, 0.07, 4),
         (NEEDS_3, 0.9, 1),
@@ -108,17 +96,11 @@ def test_the_reason_has_the_numbers() -> None:
     )
 
 
-@pytest.mark.parametrize("half_life", [-3.0, -0.5])
-def test_a_gradient_that_grows_has_no_half_life(half_life: float) -> None:
-    reason = advice_for(NEEDS_3, half_lives=[half_life]).reason
-    assert "over 8 steps, whose norm does not decay; truncating after 1 step would" in reason
-
-
-def test_half_lives_that_are_not_known_are_left_out() -> None:
-    reason = advice_for([0.0], half_lives=[math.nan]).reason
-    assert reason.startswith(
-        "Use num_steps 1: truncating after 1 step loses 0% of the gradient over 1 step (at most 10% is "
-    )
+def test_half_lives_that_are_negative_or_unknown() -> None:
+    growing = advice_for(NEEDS_3, half_lives=[-0.5]).reason
+    assert "over 8 steps, whose norm does not decay; truncating after 1 step would" in growing
+    unknown = advice_for([0.0], half_lives=[math.nan]).reason
+    assert "loses 0% of the gradient over 1 step (at most 10% is " in unknown
 
 
 NONE = [math.nan] * 8
@@ -130,11 +112,10 @@ NONE = [math.nan] * 8
 def test_without_a_gradient_there_is_nothing_to_recommend(biases: list[list[float]], without: str) -> None:
     advice = advice_for(*biases)
     assert (advice.num_steps, advice.sure) == (8, False)
-    assert advice.reason == (
+    start = (
         f"There is no gradient to judge by: over 8 steps it is zero in {without}. num_steps 8, the longest "
-        "length measured, is no recommendation; change the initial weights or train longer, and measure "
-        "again."
     )
+    assert advice.reason.startswith(start)
 
 
 def test_a_style_may_need_more_than_the_gradient() -> None:
@@ -150,33 +131,24 @@ def test_a_style_may_need_more_than_the_gradient() -> None:
     ("biases", "agree"),
     [
         ([NEEDS_4, NEEDS_6], True),  # a factor of 1.5
-        ([NEEDS_3, NEEDS_4], True),
         ([NEEDS_3, NEEDS_6], False),
         ([NEEDS_6, NEEDS_4, NEEDS_3], False),
     ],
 )
 def test_seeds_agree_within_a_factor(biases: list[list[float]], agree: bool) -> None:
     advice = advice_for(*biases)
-    assert advice.num_steps == 6 or biases == [NEEDS_3, NEEDS_4]
+    assert advice.num_steps == 6
     assert advice.sure == agree
     assert (": they disagree, so compare widths before relying on it." in advice.reason) == (not agree)
-
-
-def test_one_seed_says_that_it_is_one() -> None:
-    advice = advice_for(NEEDS_3)
-    assert advice.sure
-    assert advice.reason.endswith(
-        " 1 of 1 networks needs 3 steps; train more seeds to see how certain that is."
-    )
 
 
 def test_the_widest_is_never_known_to_be_enough() -> None:
     advice = advice_for(NEEDS_8, NEEDS_6)
     assert (advice.num_steps, advice.needed, advice.sure) == (8, [8, 6], False)
-    assert advice.reason.endswith(
-        " 2 networks need 8 and 6 steps: nothing shorter than the 8 steps measured is enough, and more may "
-        "be needed; measure again with a larger num_steps."
-    )
+    assert "nothing shorter than the 8 steps measured is enough" in advice.reason
+    one = advice_for(NEEDS_3)
+    assert one.sure
+    assert "1 of 1 networks needs 3 steps; train more seeds" in one.reason
 
 
 # --- whether it held -----------------------------------------------------------------------------
@@ -197,7 +169,6 @@ def verified(losses: dict[int, float], **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("losses", "answer", "over"),
     [
-        ({3: 0.625, 6: 0.5, 12: 0.75}, "held", "0.0000"),
         ({3: 0.625, 6: 0.5, 12: 0.5}, "held", "0.0000"),
         ({3: 0.625, 6: 0.515625, 12: 0.5}, "held", "0.0156"),  # exactly the noise
         ({3: 0.625, 6: 0.53125, 12: 0.5}, "did not hold", "0.0312"),
@@ -207,14 +178,10 @@ def verified(losses: dict[int, float], **changes: Any) -> str:
 def test_verification_is_within_the_noise_of_the_best(
     losses: dict[int, float], answer: str, over: str
 ) -> None:
-    shown = ", ".join(f"{loss:.4f} at {width}" for width, loss in losses.items())
-    distance = {
-        "held": f"matches the best (difference {over}, noise 0.0156)",
-        "did not hold": f"is {over} worse than the best (noise 0.0156)",
-    }
-    assert verified(losses, resolution=0.015625) == (
-        f"Verified: the advice {answer}. Held-out loss {shown} (nats); the advised width {distance[answer]}."
-    )
+    distance = f"(difference {over}, noise 0.0156)" if answer == "held" else f"is {over} worse than the best"
+    found = verified(losses, resolution=0.015625)
+    assert found.startswith(f"Verified: the advice {answer}. ")
+    assert distance in found
 
 
 def test_noise_is_that_of_the_best_width() -> None:
@@ -227,29 +194,17 @@ def test_noise_is_that_of_the_best_width() -> None:
     assert verification([advised, best], 6).startswith("Verified: the advice held.")
 
 
-def test_losses_have_the_unit_of_the_task() -> None:
-    assert "(squared error); the advised width is 3.2e-07 worse than the best (noise 1e-07)." in verified(
-        {3: 0.5, 6: 4.2e-7, 12: 1e-7}, unit="squared error", resolution=1e-7
-    )
-
-
-def test_a_width_that_diverged_was_no_good_advice() -> None:
+def test_a_width_of_which_runs_diverged_is_no_good_advice_and_no_best() -> None:
     diverged = {"runs": 0, "diverged": 3, "loss": math.nan}
     summaries = [made_up_summary(3, 0.75), made_up_summary(6, **diverged), made_up_summary(12, 0.5)]
     assert verification(summaries, 6) == (
         "Verified: no. Every run at num_steps 6 diverged; held-out loss 0.7500 at 3, 0.5000 at 12."
     )
     everywhere = [made_up_summary(width, **diverged) for width in (3, 6, 12)]
-    assert verification(everywhere, 6) == (
-        "Verified: no. Every run at num_steps 6 diverged; held-out loss nowhere finite."
-    )
-
-
-def test_a_width_of_which_some_runs_diverged_is_no_good_advice_and_no_best() -> None:
+    assert verification(everywhere, 6).endswith("held-out loss nowhere finite.")
     lucky = made_up_summary(6, 0.25, runs=1, diverged=2)
-    assert verification([made_up_summary(3, 0.75), lucky], 6).endswith(
-        "the advised width has runs that diverged."
-    )
+    some = verification([made_up_summary(3, 0.75), lucky], 6)
+    assert some.endswith("the advised width has runs that diverged.")
     assert verification([lucky, made_up_summary(12, 0.5)], 12).startswith("Verified: the advice held.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, random_block, random_state, random_values
+from helpers import assert_close, assign, random_block, random_state, random_values
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,13 +31,22 @@ from tf_rnn.options import GraphOptions, OptionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+class Counter:
+    state_size = output_size = 5
+
+    def zero_state(self, batch_size: int, dtype: Any) -> Any:
+        return tf.zeros([batch_size, 5], dtype)
+
+    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        return state, state + 1
+
+    def __repr__(self) -> str:
+        return "<counter>"
+
+
 EVERY_OPTION: dict[str, dict[str, Any]] = {
-    "vanilla": {
-        "state_size": 3,
-        "activation": "relu",
-        "recurrent_init": "identity",
-        "recurrent_gain": 1.5,
-    },
+    "vanilla": {"state_size": 3, "activation": "relu", "recurrent_init": "identity", "recurrent_gain": 1.5},
     "gru": {"state_size": 5, "recurrent_init": "glorot", "recurrent_gain": 0.25},
     "lstm": {"state_size": 4, "forget_bias": -2.5, "recurrent_init": "identity", "recurrent_gain": 0.5},
     "influence": {"state_size": 7, "num_positive": 0, "start": -0.25},
@@ -64,23 +73,12 @@ def through_json(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", list(CELLS))
 def test_options_make_an_equal_cell(name: str) -> None:
-    default = CELLS[name](5)
+    default, changed = CELLS[name](5), CELLS[name](**EVERY_OPTION[name])
     assert default.options() == make_cell(name, 5).options()
-    for cell, given_options in [(default, {"state_size": 5}), (CELLS[name](**EVERY_OPTION[name]), None)]:
-        options = cell.options()
-        assert options.items() >= (given_options or EVERY_OPTION[name]).items()
-        assert through_json(options) == options
-        again = CELLS[name](**through_json(options))
-        assert again.options() == options
-        assert again.state_size == cell.state_size
-    assert set(EVERY_OPTION[name]) == set(default.options()), "an option is left out, or made up"
-
-
-def test_options_are_plain_numbers() -> None:
-    cell = LSTMCell(np.int64(3), np.float32(0.5), recurrent_gain=np.float64(2))  # type: ignore[arg-type]
-    assert [type(value) for value in cell.options().values()] == [int, str, float, float]
-    influence = InfluenceCell(np.int32(5), np.int64(2), np.float32(0.5))  # type: ignore[arg-type]
-    assert [type(value) for value in influence.options().values()] == [int, int, float]
+    assert changed.options() == EVERY_OPTION[name], "an option is left out, or made up"
+    for cell in (default, changed):
+        again = CELLS[name](**through_json(cell.options()))
+        assert (again.options(), again.state_size) == (cell.options(), cell.state_size)
 
 
 @pytest.mark.parametrize(
@@ -88,21 +86,16 @@ def test_options_are_plain_numbers() -> None:
     [
         *(lambda name=name: CELLS[name](**EVERY_OPTION[name]) for name in CELLS),
         lambda: StackedCell([LSTMCell(4, 0.5), StackedCell([GRUCell(3, "glorot"), VanillaCell(2, "relu")])]),
-        lambda: make_cell("gru", 3, 2),
     ],
 )
 def test_a_description_makes_an_equal_cell(make: Callable[[], Any]) -> None:
     cell = make()
     description = describe_cell(cell)
     layers = getattr(cell, "layers", (cell,))
-    assert [layer["cell"] for layer in description] == [layer.name for layer in layers]
-    assert [layer["state_size"] for layer in description] == [
-        layer.options()["state_size"] for layer in layers
-    ]
+    assert description == [{"cell": layer.name} | layer.options() for layer in layers]
     again = described_cell(through_json(description))
     assert type(again) is type(cell)
-    assert describe_cell(again) == description
-    assert again.state_size == cell.state_size
+    assert (describe_cell(again), again.state_size) == (description, cell.state_size)
     if not isinstance(cell, InfluenceCell):
         assert_close(initial_values(again), initial_values(cell), 0, "initial values")
 
@@ -123,14 +116,8 @@ def test_descriptions_by_hand() -> None:
     assert describe_cell(InfluenceCell()) == [influence]
     few = described_cell([{"cell": "lstm", "state_size": 4}])
     assert describe_cell(few) == [lstm], "options left out are the defaults"
-    assert describe_cell(StackedCell([GRUCell(2)]))[0]["cell"] == "gru"
-
-
-class Foreign:
-    state_size = output_size = 3
-
-    def __repr__(self) -> str:
-        return "<foreign>"
+    of_numpy = LSTMCell(np.int64(4), np.float32(1), recurrent_gain=np.float64(1))  # type: ignore[arg-type]
+    assert through_json(describe_cell(of_numpy)) == [lstm]
 
 
 class OfOurs(VanillaCell):
@@ -140,17 +127,15 @@ class OfOurs(VanillaCell):
 
 @pytest.mark.parametrize(
     ("cell", "shown"),
-    [
-        (Foreign(), "<foreign>"),
-        (OfOurs(3), "<of ours>"),
-        (StackedCell([GRUCell(2), OfOurs(3)]), "<of ours>"),
-        (None, "None"),
-    ],
+    [(Counter(), "<counter>"), (StackedCell([GRUCell(2), OfOurs(3)]), "<of ours>"), (None, "None")],
 )
 def test_other_cells_are_not_described(cell: Any, shown: str) -> None:
     message = f"^cell must be one of tf_rnn.cells to be described, got {shown}$"
     with pytest.raises(OptionError, match=message):
         describe_cell(cell)
+    if isinstance(cell, Counter):
+        with pytest.raises(OptionError, match=message):
+            describe(UnrolledGraph(cell, **NEEDED))
 
 
 FORM = "cell must be described by a list of at least one layer, got "
@@ -160,52 +145,24 @@ WRONG = "cell must be described as by describe_cell; "
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (None, FORM + "None"),
         ([], FORM + "[]"),
         ({"cell": "lstm", "state_size": 3}, FORM + "{'cell': 'lstm', 'state_size': 3}"),
-        ("lstm", FORM + "'lstm'"),
         (["lstm"], WRONG + "layer must be a dictionary of a cell's options, got 'lstm'"),
         ([{"state_size": 3}], WRONG + "cell must be given for every layer, got {'state_size': 3}"),
         ([{"cell": "gru"}], WRONG + "state_size must be given for every layer, got {'cell': 'gru'}"),
         (
-            [{"cell": "influence"}],
-            WRONG + "state_size must be given for every layer, got {'cell': 'influence'}",
-        ),
-        (
-            [{"cell": "rnn", "state_size": 3}],
-            WRONG + "cell must be one of vanilla, gru, lstm, influence; got 'rnn'",
-        ),
-        (
             [{"cell": ["gru"], "state_size": 3}],
             WRONG + "cell must be one of vanilla, gru, lstm, influence; got ['gru']",
         ),
-        ([{"cell": "gru", "state_size": 3, "width": 2}], WRONG + "width must be left out as no cell has it"),
         ([{"cell": "gru", "state_size": 3, 5: 2}], WRONG + "5 must be left out as no cell has it"),
         (
             [{"cell": "gru", "state_size": 3, "forget_bias": 1}],
             WRONG + "forget_bias must be left out unless cell is lstm",
         ),
         (
-            [{"cell": "gru", "state_size": 3, "num_layers": 2}],
-            WRONG + "num_layers must be left out as no cell has it",
-        ),
-        (
             [{"cell": "gru", "state_size": 3}, {"cell": "gru", "state_size": 0}],
             WRONG + "state_size must be a whole number of at least 1, got 0",
         ),
-        (
-            [{"cell": "lstm", "state_size": 3, "forget_bias": "x"}],
-            WRONG + "forget_bias must be a number, got 'x'",
-        ),
-        (
-            [{"cell": "lstm", "state_size": 3, "forget_bias": True}],
-            WRONG + "forget_bias must be a number, got True",
-        ),
-        (
-            [{"cell": "influence", "state_size": 3, "num_positive": 1.5}],
-            WRONG + "num_positive must be a whole number of at least 0, got 1.5",
-        ),
-        ([{"cell": "influence", "state_size": 3, "start": None}], WRONG + "start must be a number, got None"),
     ],
 )
 def test_what_is_no_description_of_a_cell(description: Any, message: str) -> None:
@@ -214,12 +171,9 @@ def test_what_is_no_description_of_a_cell(description: Any, message: str) -> Non
     assert raised.value.option == "cell"
 
 
-def test_an_influence_cell_stands_alone() -> None:
-    layers = [{"cell": "influence", "state_size": 3}, {"cell": "gru", "state_size": 3}]
-    with pytest.raises(
-        OptionError, match=r"^cell must be described as by describe_cell; cells must be a list"
-    ):
-        described_cell(layers)
+def test_an_influence_cell_is_no_layer() -> None:
+    with pytest.raises(OptionError, match=f"^{WRONG}cells must be a list"):
+        described_cell([{"cell": "influence", "state_size": 3}, {"cell": "gru", "state_size": 3}])
 
 
 def require_cell_or_error(description: Any) -> None:
@@ -233,13 +187,9 @@ def require_cell_or_error(description: Any) -> None:
         assert describe_cell(described_cell(describe_cell(found))) == describe_cell(found)
 
 
-@given(JSON)
-def test_any_json_is_a_cell_or_an_error(description: Any) -> None:
-    require_cell_or_error(description)
-
-
 @given(st.sampled_from(list(CELLS)), st.data())
 def test_a_description_with_something_else_in_it(name: str, data: st.DataObject) -> None:
+    require_cell_or_error(data.draw(JSON))
     layer = {"cell": name, **EVERY_OPTION[name]}
     layer[data.draw(st.sampled_from([*layer, "width"]))] = data.draw(JSON)
     for key in data.draw(st.sets(st.sampled_from(list(layer)), max_size=2)):
@@ -251,16 +201,14 @@ def test_a_description_with_something_else_in_it(name: str, data: st.DataObject)
 
 NEEDED: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 5}
 GRAPHS: list[dict[str, Any]] = [
-    {},
     {"input_kind": "real", "loss": "squared_error", "loss_steps": 2, "dtype": "float64", "seed": 3},
     {"embedding_size": 4, "readout": "tied", "dropout": 0.25, "init_scale": 0.5, "clip_norm": 0.5},
-    {"optimizer": "adam", "learning_rate": 0.01, "reduction": "sum", "loss_steps": "last"},
-    {"optimizer": None},
+    {"optimizer": None, "reduction": "sum", "loss_steps": "last"},
 ]
 
 
 @pytest.mark.parametrize("options", GRAPHS)
-def test_a_graph_is_made_anew(options: dict[str, Any]) -> None:
+def test_a_description_makes_an_equal_graph(options: dict[str, Any]) -> None:
     generator = np.random.default_rng(31)
     graph = UnrolledGraph(StackedCell([GRUCell(3), LSTMCell(4)]), **(NEEDED | options))
     description = describe(graph)
@@ -284,14 +232,6 @@ def test_a_graph_is_made_anew(options: dict[str, Any]) -> None:
     assert_close(found[1], found[0], 0)
 
 
-@pytest.mark.parametrize("cell", list(CASES))
-def test_graphs_on_every_cell(cell: str) -> None:
-    graph = UnrolledGraph(CASES[cell].make(), **NEEDED, optimizer=None)
-    again = described_graph(through_json(describe(graph)))
-    assert [v.op.name for v in again.variables] == [v.op.name for v in graph.variables]
-    assert [v.shape for v in again.variables] == [v.shape for v in graph.variables]
-
-
 def test_a_graph_on_an_influence_cell() -> None:
     options: dict[str, Any] = {"input_kind": "none", "readout": "none", "loss": "squared_error"}
     graph = UnrolledGraph(InfluenceCell(5, start=0.25), 4, 1, 0, 1, **options)
@@ -301,76 +241,40 @@ def test_a_graph_on_an_influence_cell() -> None:
         assert list(session.run(again.variables)) == [0.25]
 
 
-def test_changes_come_before_the_description() -> None:
+def test_changes_override_the_description() -> None:
     graph = UnrolledGraph(GRUCell(3), **NEEDED, loss_steps="last", dropout=0.5)
-    changed = described_graph(describe(graph), num_steps=7, batch_size=1, optimizer=None, dropout=0.0)
-    expected = dataclasses.replace(graph.options, num_steps=7, batch_size=1, optimizer=None, dropout=0.0)
-    assert changed.options == expected
-    assert changed.train_step is None
+    changes: dict[str, Any] = {"num_steps": 7, "batch_size": 1, "optimizer": None, "dropout": 0.0}
+    with tf.Graph().as_default() as outer:
+        changed = described_graph(describe(graph), **changes)
+    assert changed.tf_graph is not outer, "it is in a tf.Graph of its own"
+    assert changed.options == dataclasses.replace(graph.options, **changes)
     with pytest.raises(OptionError, match=r"^num_steps must be a whole number of at least 1, got 0$"):
         described_graph(describe(graph), num_steps=0)
-    with pytest.raises(TypeError, match="width"):
-        described_graph(describe(graph), width=3)
-
-
-def test_it_stands_in_a_graph_of_its_own() -> None:
-    description = describe(UnrolledGraph(GRUCell(3), **NEEDED))
-    with tf.Graph().as_default() as outer:
-        inside = described_graph(description)
-    assert inside.tf_graph is not outer
-    assert not outer.get_operations()
 
 
 def test_numbers_of_numpy_are_written_as_plain_ones() -> None:
     options: dict[str, Any] = {name: np.int64(value) for name, value in NEEDED.items()}
     options |= {"learning_rate": np.float32(0.5), "loss_steps": np.int8(2)}
     graph = UnrolledGraph(GRUCell(3), **options)
-    description = describe(graph)
-    assert through_json(description) == description
-    assert described_options(description) == graph.options
-
-
-def test_options_left_out_are_the_defaults() -> None:
-    assert described_options({"graph": NEEDED}) == GraphOptions(**NEEDED)
-
-
-def test_foreign_cells_are_not_described() -> None:
-    class Counter:
-        state_size = output_size = 5
-
-        def zero_state(self, batch_size: int, dtype: Any) -> Any:
-            return tf.zeros([batch_size, 5], dtype)
-
-        def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
-            return state, state + 1
-
-    with pytest.raises(OptionError, match=r"^cell must be one of tf_rnn\.cells to be described, got <"):
-        describe(UnrolledGraph(Counter(), **NEEDED))
+    assert described_options(through_json(describe(graph))) == graph.options
+    assert described_options({"graph": NEEDED}) == GraphOptions(**NEEDED), "options left out are the defaults"
 
 
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (None, "description must be a dictionary with the key 'graph', got None"),
         ([], "description must be a dictionary with the key 'graph', got []"),
-        ({"cell": 3}, "description must be a dictionary with the key 'graph', got {'cell': 3}"),
         ({"graph": 3}, "graph must be described by a dictionary of its options, got 3"),
         (
             {"graph": NEEDED | {"width": 3}},
             "graph must be described by options that graphs have, got 'width'",
         ),
         ({"graph": NEEDED | {3: 3}}, "graph must be described by options that graphs have, got 3"),
-        ({"graph": {}}, "graph must be described with its num_steps, got []"),
         (
             {"graph": {"num_steps": 4, "input_size": 5, "batch_size": 3}},
             "graph must be described with its num_classes, got ['batch_size', 'input_size', 'num_steps']",
         ),
         ({"graph": NEEDED | {"num_steps": 0}}, "num_steps must be a whole number of at least 1, got 0"),
-        (
-            {"graph": NEEDED | {"dropout": "0.5"}},
-            "dropout must be a number of at least 0 and below 1, got '0.5'",
-        ),
-        ({"graph": NEEDED | {"readout": {}}}, "readout must be one of linear, tied, none; got {}"),
     ],
 )
 def test_what_is_no_description_of_a_graph(description: Any, message: str) -> None:

@@ -96,7 +96,7 @@ def test_too_few_and_too_many_values_are_refused(small: Small) -> None:
             run(*values)
 
 
-def test_what_goes_wrong_inside_is_told_as_by_a_run(small: Small) -> None:
+def test_what_goes_wrong_inside_is_reported_as_by_a_run(small: Small) -> None:
     with small.session.graph.as_default():
         looked_up = tf.gather(tf.constant([1.0, 2.0]), small.rows)
     run = make_callable(small.session, [looked_up], [small.rows])

@@ -1,4 +1,4 @@
-"""What no machine can hold is told before TensorFlow tries."""
+"""What no machine can hold is refused before TensorFlow tries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 BLOCK: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
 KEEPS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-    "vanilla": (lambda: VanillaCell(7), {}),
     "embedding": (lambda: GRUCell(6), {"embedding_size": 9}),
     "tied": (lambda: LSTMCell(5), {"num_classes": 5, "embedding_size": 5, "readout": "tied"}),
     "layers": (lambda: StackedCell([LSTMCell(4), GRUCell(3)]), {"dtype": "float64"}),
@@ -45,14 +44,10 @@ def test_what_is_reckoned_is_what_is_made(case: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
-        (
-            VanillaCell(2**30),
-            {},
-            "state_size must be smaller: the weights that it makes would take 4.61e+09 GB",
-        ),
+        (VanillaCell(2**30), {}, "state_size must be smaller: the weights that it makes would take 4.61e"),
         (
             LSTMCell(3),
-            {"input_size": 2**31 - 1, "embedding_size": 2**31 - 1},
+            dict.fromkeys(("input_size", "embedding_size"), 2**31 - 1),
             "embedding_size must be smaller",
         ),
         (GRUCell(10), {"num_classes": 2**31 - 1}, "num_classes must be smaller"),
@@ -67,10 +62,10 @@ def test_the_option_that_takes_most_is_named(
     cell: Any, options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "memory_of_machine", lambda: 8e9)
-    with tf.Graph().as_default(), pytest.raises(OptionError, match=f"^{re.escape(message)}") as told:
+    with tf.Graph().as_default(), pytest.raises(OptionError, match=f"^{re.escape(message)}") as refused:
         UnrolledGraph(cell, **(BLOCK | options))
-    assert str(told.value).endswith(", and the machine has 8 GB")
+    assert str(refused.value).endswith(", and the machine has 8 GB")
 
 
-def test_the_machine_tells_its_memory() -> None:
+def test_the_memory_of_this_machine() -> None:
     assert 1e8 < memory.memory_of_machine() < 1e15

@@ -75,56 +75,45 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- which checkpoint ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["best", "last"])
-def test_the_best_and_the_last(kept: tuple[Path, TrainingResult], which: str) -> None:
+@pytest.mark.parametrize(
+    ("which", "name"), [("best", "checkpoint-000002.npz"), ("last", "checkpoint-000004.npz")]
+)
+def test_the_best_and_the_last(
+    kept: tuple[Path, TrainingResult], which: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The held-out losses of the training, to what float32 has."""
     folder, _ = kept
     losses = [line["valid_loss"] for line in metrics(folder)]
     assert losses == sorted(losses), "the first was to be the best"
-    expected = {"best": losses[0], "last": losses[-1]}[which]
-    name = {"best": "checkpoint-000002.npz", "last": "checkpoint-000004.npz"}[which]
-    model = load(folder, which)
-    found = model.evaluator().loss
+    expected = losses[0] if which == "best" else losses[-1]
+    model = load(str(folder), which)
+    found = model.evaluator(num_steps=5).loss
     assert abs(found - expected) < 1e-6, f"{which}: {found}, not {expected}"
     assert model.checkpoint.path == folder / "checkpoints" / name
-
-
-def test_without_a_word_it_is_the_best(kept: tuple[Path, TrainingResult]) -> None:
-    paths = [load(kept[0]).checkpoint.path, load(str(kept[0]), "best").checkpoint.path]
-    assert paths == [checkpoints(kept[0])[0]] * 2
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_last_has_the_weights_that_training_left(kept: tuple[Path, TrainingResult]) -> None:
     folder, result = kept
+    assert load(folder).checkpoint.path == checkpoints(folder)[0], "by default it is the best"
     model = load(folder, "last")
     assert list(model.weights) == list(result.weights)
     for name, value in result.weights.items():
         np.testing.assert_array_equal(model.weights[name], value, strict=True, err_msg=name)
 
 
-def test_a_damaged_best_falls_back_and_says_so(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    best, *_, last = checkpoints(copy)
+def test_a_damaged_checkpoint_falls_back_and_says_so(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    best, before, last = checkpoints(copy)
     spoil(best)
     model = load(copy)
     assert model.checkpoint.path == last
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"{best.name} is damaged ({DAMAGE}); {last.name}, the newest, is used"
-    assert abs(model.evaluator().loss - metrics(copy)[-1]["valid_loss"]) < 1e-6
-
-
-def test_a_damaged_last_falls_back_and_says_so(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    *_, before, last = checkpoints(copy)
+    assert abs(model.evaluator(num_steps=5).loss - metrics(copy)[-1]["valid_loss"]) < 1e-6
     spoil(last)
     assert load(copy, "last").checkpoint.path == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{last.name} is damaged ("), line
-
-
-def test_undamaged_it_says_nothing(
-    kept: tuple[Path, TrainingResult], capsys: pytest.CaptureFixture[str]
-) -> None:
-    load(kept[0])
-    assert capsys.readouterr() == ("", "")
 
 
 # --- what is no run --------------------------------------------------------------------------------
@@ -151,14 +140,10 @@ def test_a_run_without_a_good_checkpoint_is_refused(copy: Path, tmp_path: Path) 
     (bare / "checkpoints").mkdir(parents=True)
     for checkpoint in checkpoints(copy):
         spoil(checkpoint)
-    for folder in (bare, copy):
-        for which in ("best", "last"):
-            message = f"folder must have an undamaged checkpoint, {str(folder)!r} has none"
-            assert refusal(folder, which) == message
-
-
-def test_there_are_two_checkpoints_to_choose_from(kept: tuple[Path, TrainingResult]) -> None:
-    assert refusal(kept[0], "newest") == "checkpoint must be one of best, last; got 'newest'"
+    for folder, which in ((bare, "best"), (copy, "best"), (copy, "last")):
+        message = f"folder must have an undamaged checkpoint, {str(folder)!r} has none"
+        assert refusal(folder, which) == message
+    assert refusal(copy, "newest") == "checkpoint must be one of best, last; got 'newest'"
 
 
 # --- what a model has ------------------------------------------------------------------------------
@@ -174,15 +159,12 @@ def test_it_unpacks(kept: tuple[Path, TrainingResult]) -> None:
     assert (model.graph.num_steps, model.graph.batch_size, model.graph.train_step) == (1, 1, None)
 
 
+READOUT = ["readout/U", "readout/b_p"]
 NAMES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
-    "vanilla": (lambda: VanillaCell(3), {}, ["layer_0/W", "layer_0/b_s", "readout/U", "readout/b_p"]),
     "stacked": (
-        lambda: StackedCell([LSTMCell(3), GRUCell(4)]),
+        lambda: StackedCell([VanillaCell(3), GRUCell(4)]),
         {"embedding_size": 5},
-        [
-            *("embedding/E", "layer_0/W", "layer_0/b", "layer_1/W", "layer_1/b", "layer_1/b_n"),
-            *("readout/U", "readout/b_p"),
-        ],
+        ["embedding/E", "layer_0/W", "layer_0/b_s", "layer_1/W", "layer_1/b", "layer_1/b_n", *READOUT],
     ),
     "tied": (
         lambda: LSTMCell(3),
@@ -275,7 +257,7 @@ def test_two_models_do_not_disturb_each_other(texts: Path, tmp_path: Path) -> No
     alone = []
     for folder in folders:
         stepper, evaluator = load(folder)
-        alone.append((probabilities(stepper, indices), evaluator()))
+        alone.append((probabilities(stepper, indices), evaluator(num_steps=3)))
     assert alone[0] != alone[1]
     models = [load(folder) for folder in folders]
     shown: list[list[list[float]]] = [[], []]
@@ -284,21 +266,21 @@ def test_two_models_do_not_disturb_each_other(texts: Path, tmp_path: Path) -> No
             found.extend(probabilities(model.stepper, [index]))
             model.evaluator(num_steps=3)
     for model, found, expected in zip(models, shown, alone, strict=True):
-        assert (found, model.evaluator()) == expected
+        assert (found, model.evaluator(num_steps=3)) == expected
 
 
-def test_somebody_s_own_graph_is_left_alone(kept: tuple[Path, TrainingResult]) -> None:
+def test_the_default_graph_is_left_alone(kept: tuple[Path, TrainingResult]) -> None:
+    def found() -> Any:
+        model = load(kept[0])
+        return model.evaluator(num_steps=5), "".join(model.sample(length=5, seed=1)), model.graph.tf_graph
+
     with tf.Graph().as_default() as graph:
         tf.get_variable("layer_0/W", [2])
         before = [operation.name for operation in graph.get_operations()]
-        model = load(kept[0])
-        evaluation = model.evaluator()
-        text = "".join(model.sample(length=5, seed=1))
+        *inside, made = found()
         assert [operation.name for operation in graph.get_operations()] == before
-        assert tf.get_default_graph() is graph
-    assert model.graph.tf_graph is not graph
-    outside = load(kept[0])
-    assert (outside.evaluator(), "".join(outside.sample(length=5, seed=1))) == (evaluation, text)
+        assert tf.get_default_graph() is graph is not made
+    assert [*found()][:2] == inside
 
 
 def test_without_its_data_it_steps_and_writes(tmp_path: Path) -> None:
@@ -316,7 +298,7 @@ def test_without_its_data_it_steps_and_writes(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_cannot_be_read_is_reported(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not taken for damaged: another one would be another model."""
+    """It does not count as damaged: another one would be another model."""
 
     def fail(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied")

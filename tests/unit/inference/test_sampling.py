@@ -12,23 +12,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from model_helpers import NaiveNetwork, keep_run, random_weights, write_splits
 
-from tf_rnn._tensorflow import tf
-from tf_rnn.cells import GRUCell, LSTMCell
-from tf_rnn.graph import StepGraph
+from tf_rnn.cells import LSTMCell
 from tf_rnn.inference import Model, load, sample
 from tf_rnn.inference.sampling import sharpened
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Text, Words
+from tf_rnn.tasks import Text
 from tf_rnn.tasks.vocabulary import CharacterVocabulary, WordVocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 LETTERS = CharacterVocabulary("abc\n")
 SIGMAS = 5
-DRAWS = 20_000
+DRAWS = 5_000
 
 
 class Fixed:
@@ -97,16 +93,16 @@ def test_top_k_keeps_the_first_of_equals() -> None:
     np.testing.assert_allclose(found, [0, 0.6, 0.4, 0, 0], rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("temperature", [0, 1])
-def test_predictions_that_are_not_finite_are_an_error(temperature: float) -> None:
+def test_predictions_that_are_not_finite_are_an_error() -> None:
     stepper = Fixed(0.5, math.nan, 0.5, 0)
-    with pytest.raises(OptionError, match=r"^model must predict finite probabilities, got nan; "):
-        drawn(stepper, length=1, temperature=temperature)
+    for temperature in (0, 1):
+        with pytest.raises(OptionError, match=r"^model must predict finite probabilities, got nan; "):
+            drawn(stepper, length=1, temperature=temperature)
 
 
-@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.5, 0), (2.0, 3), (0.8, 2), (0.7, 99)])
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.5, 3), (0.7, 99)])
 def test_draws_follow_the_probabilities(temperature: float, top_k: int) -> None:
-    """Each count of 20,000 independent draws lies within 5 standard deviations of a binomial."""
+    """Each count of 5,000 independent draws lies within 5 standard deviations of a binomial."""
     stepper = Fixed(0.5, 0.25, 0.2, 0.05)
     text = drawn(stepper, length=DRAWS, temperature=temperature, top_k=top_k, seed=1)
     for letter, p in zip(LETTERS, sharpened(stepper.probabilities[0], temperature, top_k), strict=True):
@@ -140,35 +136,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return load(keep_run(folder / "out", task, LSTMCell(7), weights, dtype="float64"))
 
 
-def loop_of_steps(
-    model: Model, prime: Sequence[int], length: int, temperature: float, seed: int
-) -> list[int]:
-    """The single-step graph run by hand: fetch prediction and state, feed state and sample."""
-    options = model.graph.options
-    with model.graph.tf_graph.as_default():
-        step = StepGraph(model.graph.cell, 1, options.input_size, options.num_classes, dtype="float64")
-    state = [np.zeros((1, 7))] * 2
-    rng, indices = np.random.default_rng(seed), list(prime)
-    for t in range(len(prime) + length - 1):
-        fed = {step.input: [indices[t]]} | dict(zip(tf.nest.flatten(step.init_state), state, strict=True))
-        p, new = model.session.run([step.prediction, step.state], fed)
-        state = tf.nest.flatten(new)
-        if t + 1 >= len(prime):
-            powers = p[0].astype(float) ** (1 / temperature)
-            indices.append(int(rng.choice(len(powers), p=powers / powers.sum())))
-    return indices
-
-
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_sampling_is_a_loop_of_single_steps(model: Model, temperature: float) -> None:
-    prime = "adé"
-    found = "".join(model.sample(prime, 60, temperature=temperature, seed=3))
-    indices = loop_of_steps(model, model.vocabulary.encode(prime).tolist(), 60, temperature, 3)
-    assert found == model.vocabulary.decode(indices)
-    assert len(found) == 63
-    assert len(set(found)) > 3, "a text that depends on the state"
-
-
 def test_the_state_is_carried(model: Model) -> None:
     """Greedy samples are those of the network in NumPy, and differ from those without its state."""
     naive, vocabulary = NaiveNetwork(model), model.vocabulary
@@ -198,11 +165,6 @@ def test_texts_do_not_disturb_each_other(model: Model) -> None:
 # --- prime -----------------------------------------------------------------------------------------
 
 
-def test_a_prime_alone_is_the_text(model: Model) -> None:
-    for prime in ("", "a", "abc\ndé"):
-        assert "".join(model.sample(prime, 0)) == prime
-
-
 def test_the_prime_is_fed_and_then_the_samples() -> None:
     stepper = Fixed(0, 1, 0, 0)
     assert drawn(stepper, "cac", 3) == "cacbbb"
@@ -227,17 +189,6 @@ def test_unknown_words_become_unk() -> None:
     assert stepper.fed == [3]
 
 
-def test_a_model_of_words(tmp_path: Any) -> None:
-    path = tmp_path / "text.txt"
-    path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")
-    model = load(keep_run(tmp_path / "out", Words(path), GRUCell(4), embedding_size=3))
-    pieces = list(model.sample("the dog", 30, temperature=1, seed=1))
-    assert len(pieces) == 32
-    text = "".join(pieces)
-    assert text.startswith("the <unk>")
-    assert {"the", "cat", "sat"} < set(text.split()) < set(model.tokens or ())
-
-
 # --- token by token --------------------------------------------------------------------------------
 
 
@@ -252,14 +203,17 @@ def test_text_comes_token_by_token() -> None:
     assert steps == [0, 0, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    "options", [{"length": -1}, {"top_k": 2.5}, {"temperature": math.nan}, {"seed": -1}, {"prime": None}]
-)
-def test_bad_options_are_refused_at_the_call(options: dict[str, Any]) -> None:
+def test_bad_options_are_refused_at_the_call() -> None:
     stepper: Any = Fixed(0.25, 0.25, 0.25, 0.25)
-    (name,) = options
-    with pytest.raises(OptionError, match=f"^{name} must be "):
-        sample(stepper, LETTERS, **options)
+    for name, value in {
+        "length": -1,
+        "top_k": 2.5,
+        "temperature": math.nan,
+        "seed": -1,
+        "prime": None,
+    }.items():
+        with pytest.raises(OptionError, match=f"^{name} must be "):
+            sample(stepper, LETTERS, **{name: value})
     message = "prime must hold only the 4 characters of the vocabulary, got 'd' at position 0"
     with pytest.raises(OptionError, match=f"^{message}$"):
         sample(stepper, LETTERS, "d")

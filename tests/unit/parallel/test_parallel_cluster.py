@@ -33,11 +33,8 @@ def test_a_cluster_is_given_inline_in_a_file_or_by_tf_config(tmp_path: Path) -> 
     assert cluster_task(str(path), None, 1, {}) == EXPECTED
     assert cluster_task(None, None, None, environment) == EXPECTED
     assert cluster_task(json.dumps(TWO), None, 0, environment) == ClusterTask(EXPECTED.worker, 0)
-    assert (EXPECTED.num_workers, EXPECTED.is_chief, ClusterTask(EXPECTED.worker).is_chief) == (
-        2,
-        False,
-        True,
-    )
+    assert (EXPECTED.num_workers, EXPECTED.is_chief) == (2, False)
+    assert ClusterTask(EXPECTED.worker).is_chief
     assert [split_address(address) for address in EXPECTED.worker] == [("b", 2), ("::1", 3)]
 
 
@@ -48,63 +45,56 @@ def test_without_a_cluster_there_is_one_process(text: str) -> None:
 
 
 FORM = "must have addresses of the form host:port, got "
-BAD_CLUSTERS: dict[str, tuple[Any, str]] = {
-    "no worker": ({"worker": []}, "must name at least one worker, got none"),
-    "a parameter server": ({"ps": ["a:1"], "worker": ["b:2"]}, "must have the single key worker, like"),
-    "a list": ([1], "must have the single key worker, like"),
-    "no list": ({"worker": "b:2"}, "must have a list of addresses for worker, got 'b:2'"),
-    "no port": ({"worker": ["a"]}, FORM + "'a'"),
-    "no host": ({"worker": [":1"]}, FORM + "':1'"),
-    "port 0": ({"worker": ["a:0"]}, FORM + "'a:0'"),
-    "port 65536": ({"worker": ["a:65536"]}, FORM + "'a:65536'"),
-    "a URL": ({"worker": ["grpc://a:1"]}, FORM + "'grpc://a:1'"),
-    "IPv6 without brackets": ({"worker": ["::1:1"]}, FORM + "'::1:1'"),
-    "a number": ({"worker": [1]}, FORM + "1"),
-    "twice": ({"worker": ["a:1", "a:1"]}, "must name each address once, got 'a:1' twice"),
-}
+BAD_CLUSTERS: list[tuple[Any, str]] = [
+    ({"worker": []}, "must name at least one worker, got none"),
+    ({"ps": ["a:1"], "worker": ["b:2"]}, "must have the single key worker, like"),
+    ([1], "must have the single key worker, like"),
+    ({"worker": "b:2"}, "must have a list of addresses for worker, got 'b:2'"),
+    *(
+        ({"worker": [wrong]}, FORM + repr(wrong))
+        for wrong in ("a", ":1", "a:0", "a:65536", "grpc://a:1", "::1:1", 1)
+    ),
+    ({"worker": ["a:1", "a:1"]}, "must name each address once, got 'a:1' twice"),
+]
 
 
-@pytest.mark.parametrize(("value", "problem"), BAD_CLUSTERS.values(), ids=BAD_CLUSTERS)
+@pytest.mark.parametrize(("value", "problem"), BAD_CLUSTERS)
 def test_a_malformed_cluster_is_refused_wherever_it_is_given(value: Any, problem: str) -> None:
     environment = tf_config(value, {"type": "worker", "index": 0})
-    with pytest.raises(OptionError) as by_option:
-        cluster_task(json.dumps(value), None, 0, {})
-    with pytest.raises(OptionError) as by_environment:
-        cluster_task(environment=environment)
-    for caught in (by_option, by_environment):
+    for given in ((json.dumps(value), None, 0, {}), (None, None, None, environment)):
+        with pytest.raises(OptionError) as caught:
+            cluster_task(*given)
         assert (caught.value.option, caught.value.problem[: len(problem)]) == ("cluster", problem)
 
 
-BAD_TASKS: dict[str, tuple[tuple[Any, Any, Any], str]] = {
-    "no index": ((json.dumps(TWO), "worker", None), "task_index must be given with cluster"),
-    "no such worker": ((json.dumps(TWO), None, 2), "task_index must be from 0 to 1 in this cluster, got 2"),
-    "another type": ((json.dumps(TWO), "ps", 0), "task_type must be one of worker; got 'ps'"),
-    "index alone": ((None, None, 1), "task_index must be left out without cluster, got 1"),
-    "type alone": ((None, "worker", None), "task_type must be left out without cluster, got 'worker'"),
-    "no such file": (("nowhere.json", None, 0), "cluster must be JSON or a file that can be read, got"),
-    "cut off": (("{", None, 0), "cluster must be JSON like"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("options", "message"), BAD_TASKS.values(), ids=BAD_TASKS)
-def test_a_place_that_is_none_is_refused(options: tuple[Any, Any, Any], message: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        cluster_task(*options, {})
-    assert str(caught.value)[: len(message)] == message
+VALID_JSON = "cluster must be described by valid JSON in TF_CONFIG"
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("options", "text", "message"),
     [
-        ("{", "cluster must be described by valid JSON in TF_CONFIG, got '{'"),
-        ("[]", "cluster must be described by valid JSON in TF_CONFIG"),
-        (json.dumps({"cluster": TWO}), "task_type must be one of worker; got None"),
-        (json.dumps({"cluster": TWO, "task": {"type": "worker"}}), "task_index must be a whole number"),
+        ((json.dumps(TWO), "worker", None), None, "task_index must be given with cluster"),
+        ((json.dumps(TWO), None, 2), None, "task_index must be from 0 to 1 in this cluster, got 2"),
+        ((json.dumps(TWO), "ps", 0), None, "task_type must be one of worker; got 'ps'"),
+        ((None, None, 1), None, "task_index must be left out without cluster, got 1"),
+        ((None, "worker", None), None, "task_type must be left out without cluster, got 'worker'"),
+        (("nowhere.json", None, 0), None, "cluster must be JSON or a file that can be read, got"),
+        (("{", None, 0), None, "cluster must be JSON like"),
+        ((), "{", f"{VALID_JSON}, got '{{'"),
+        ((), "[]", VALID_JSON),
+        ((), json.dumps({"cluster": TWO}), "task_type must be one of worker; got None"),
+        (
+            (),
+            json.dumps({"cluster": TWO, "task": {"type": "worker"}}),
+            "task_index must be a whole number",
+        ),
     ],
 )
-def test_tf_config_that_is_incomplete_is_refused(text: str, message: str) -> None:
+def test_a_task_that_the_cluster_does_not_have_is_refused(
+    options: tuple[Any, ...], text: str | None, message: str
+) -> None:
     with pytest.raises(OptionError) as caught:
-        cluster_task(environment={"TF_CONFIG": text})
+        cluster_task(*options, environment={} if text is None else {"TF_CONFIG": text})
     assert str(caught.value)[: len(message)] == message
 
 

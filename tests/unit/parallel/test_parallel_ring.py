@@ -46,8 +46,9 @@ def numbers(worker: int, size: int, dtype: str) -> np.ndarray:
     return np.random.default_rng([size, worker]).normal(size=size).astype(dtype)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 5])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("workers", "dtype"), [(1, "float32"), (2, "float64"), (3, "float32"), (5, "float64")]
+)
 def test_sums_are_right_and_have_the_same_bits_everywhere(workers: int, dtype: str) -> None:
     sizes = (0, 1, 4, 7, 300_001)  # fewer than the workers, and more than the system buffers
 
@@ -82,22 +83,20 @@ def test_arrays_of_all_workers_are_gathered_in_order_and_those_of_the_first_broa
         assert all(len(given) == 1 and np.array_equal(given[0], arrays(0)[0]) for given in sent)
 
 
-@pytest.mark.parametrize("gone", [0, 1, 2])
-def test_when_a_worker_ends_all_others_know(gone: int) -> None:
+@pytest.mark.parametrize("gone", [0, 2])
+def test_when_a_worker_ends_all_others_stop(gone: int) -> None:
     def work(ring: Ring) -> str:
         ring.sum_in_place(np.zeros(5))
-        if ring.task.index == gone:
-            return "gone"
-        ring.sum_in_place(np.zeros(100_003))
-        return "never"
+        if ring.task.index != gone:
+            ring.sum_in_place(np.zeros(100_003))
+        return "gone"
 
-    found = in_ring(3, work)
-    for index, of_worker in enumerate(found):
+    for index, found in enumerate(in_ring(3, work)):
         line = f"another worker has ended; so does worker {index}"
-        assert str(of_worker) == ("gone" if index == gone else line)
+        assert str(found) == ("gone" if index == gone else line)
 
 
-def test_workers_that_are_out_of_step_stop_instead_of_adding_what_does_not_belong_together() -> None:
+def test_workers_that_are_out_of_step_stop() -> None:
     def work(ring: Ring) -> None:
         with pytest.raises(RuntimeError, match=r"^worker \d is out of step with the worker before it"):
             ring.sum_in_place(np.zeros(4 + ring.task.index))
@@ -120,7 +119,9 @@ def connected(address: str) -> socket.socket:
             return socket.create_connection(split_address(address), timeout=DEADLINE)
 
 
-def test_strangers_that_connect_are_turned_away() -> None:
+def test_strangers_that_connect_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that sends something else, and one that sends nothing."""
+    monkeypatch.setattr("tf_rnn.parallel.ring.HELLO_SECONDS", 2.0)
     addresses = tuple(free_addresses(2))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(lambda: Ring(ClusterTask(addresses, 0)))
@@ -145,16 +146,11 @@ def test_a_worker_listens_on_its_address_alone() -> None:
         first.result(DEADLINE).close()
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1:2222", "no-such-host.invalid:2222"])
-def test_an_address_of_another_machine_cannot_be_listened_on(address: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        Ring(ClusterTask((address, "127.0.0.1:1")))
-    problem = f"must give worker 0 a free address of this machine, got {address!r}"
-    assert (caught.value.option, caught.value.problem[: len(problem)]) == ("cluster", problem)
-
-
-def test_a_port_that_is_taken_is_one_line() -> None:
+def test_an_address_that_cannot_be_listened_on_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(OptionError, match=r"^cluster must give worker 0 a free address of this machine"):
-            Ring(ClusterTask((address, "127.0.0.1:1")))
+        in_use = f"127.0.0.1:{taken.getsockname()[1]}"
+        for address in (in_use, "192.0.2.1:2222", "no-such-host.invalid:2222"):
+            with pytest.raises(OptionError) as caught:
+                Ring(ClusterTask((address, "127.0.0.1:1")))
+            problem = f"must give worker 0 a free address of this machine, got {address!r}"
+            assert (caught.value.option, caught.value.problem[: len(problem)]) == ("cluster", problem)

@@ -6,14 +6,15 @@ import csv
 import io
 import math
 from pathlib import Path
-
-import pytest
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from tf_rnn.reporting import Code, Heading, Image, Page, Table, number
 from tf_rnn.reporting.page import bullets, command_code
 from tf_rnn.reporting.style import wrapped
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
+
+if TYPE_CHECKING:
+    import pytest
 
 TABLE = Table("Two rows", ["width", "step\n(ms)"], [["4", "0.500"], ["16", None]])
 
@@ -28,27 +29,23 @@ def test_csv_numbers_keep_all_digits_and_text_its_commas() -> None:
     assert table.csv().count("\n") == 3
 
 
-def test_terminal() -> None:
-    shown = io.StringIO()
-    Console(file=shown, width=120).print(TABLE.rich())
-    lines = [line.split() for line in shown.getvalue().splitlines()]
-    assert lines[0] == ["Two", "rows"]
-    assert ["4", "0.500"] in lines
-
-
 def test_square_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """rich takes them for markup: "[old]" would vanish, "[/b]" is an error."""
-    print_table(Table("a[/b]", ["[old]"], [["x[/b]"]]))
+    """As markup of rich "[old]" would vanish, and "[/b]" is an error."""
+    print_table(Table("a[/b]", ["[old]", "b"], [["x[/b]", "0.500"]]))
     print_line("use [bold]this[/b]")
+    print_line("word " * 99)
     print_written([Path("x[/b]") / "a.json", Path("[old]")])
     shown = capsys.readouterr().out
-    for text in ("a[/b]", "[old]", "x[/b]", "use [bold]this[/b]\n", "written: x[/b]/a.json, [old]\n"):
+    for text in (
+        "a[/b]",
+        "[old]",
+        "x[/b]",
+        "0.500",
+        "use [bold]this[/b]\n",
+        "word " * 99,
+        "written: x[/b]/a.json, [old]\n",
+    ):
         assert text in shown, text
-
-
-def test_a_long_line_is_one_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    print_line("word " * 99)
-    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_columns_without_values_are_left_out() -> None:
@@ -61,11 +58,9 @@ def test_records_may_lack_values() -> None:
     assert table.rows == [[2, 1], [3, None]]
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.12345, "0.123"), (None, "–"), (math.nan, "–"), (math.inf, "–"), (0, "0.000")]
-)
-def test_number(value: float | None, expected: str) -> None:
-    assert number(value, ".3f") == expected
+def test_numbers_that_are_none_are_dashes() -> None:
+    values = (0.12345, 0, None, math.nan, math.inf)
+    assert [number(value, ".3f") for value in values] == ["0.123", "0.000", "–", "–", "–"]
 
 
 def test_a_page_has_its_sections_in_order_without_empty_ones(tmp_path: Path) -> None:
@@ -100,10 +95,7 @@ def test_titles_are_broken_after_commas() -> None:
         "5,000,000 tokens per run,",
         "3 seeds",
     ]
-
-
-def test_a_title_without_commas_is_broken_between_words() -> None:
     words = ("three " * 30).strip()
     lines = wrapped(words).splitlines()
-    assert [len(line) for line in lines] == [77, 77, 23]
+    assert [len(line) for line in lines] == [77, 77, 23], "a title without commas breaks between words"
     assert " ".join(lines) == words
