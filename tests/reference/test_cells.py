@@ -124,7 +124,7 @@ def test_gradients_are_the_numeric_ones(name: str) -> None:
                     losses.append(run(scalar))
                 slope = (losses[0] - losses[1]) / 2e-6
                 assert abs(slope) > 1e-3, f"nothing to compare for {tensor.name}"
-                tolerance = 1e-8 * max(1, np.linalg.norm(direction))
+                tolerance = 1e-8 * max(1.0, float(np.linalg.norm(direction)))
                 assert_close(np.sum(gradient * direction), slope, tolerance, f"{name}, {tensor.name}")
             arrays[at] = start
 

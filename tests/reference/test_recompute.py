@@ -138,7 +138,7 @@ def test_what_is_made_of_the_weights_alone_waits_for_its_segment() -> None:
 
 
 def options_of(num_steps: int, recompute: int | str | None) -> GraphOptions:
-    sizes = {"num_steps": num_steps, "batch_size": 1, "input_size": 2, "num_classes": 2}
+    sizes: dict[str, Any] = {"num_steps": num_steps, "batch_size": 1, "input_size": 2, "num_classes": 2}
     return GraphOptions(**sizes, recompute=recompute)
 
 

@@ -219,7 +219,7 @@ def test_a_third_party_cell_with_variables_trains() -> None:
 
 
 GOOD: dict[str, Any] = {"batch_size": 3, "input_size": 5, "num_classes": 2}
-BOTH = pytest.mark.parametrize("make", [lambda *a, **b: UnrolledGraph(*a, num_steps=4, **b), StepGraph])
+BOTH = pytest.mark.parametrize("make", [lambda cell, **options: UnrolledGraph(cell, 4, **options), StepGraph])
 
 
 @pytest.mark.parametrize(

@@ -205,13 +205,8 @@ def test_text_comes_token_by_token() -> None:
 
 def test_bad_options_are_refused_at_the_call() -> None:
     stepper: Any = Fixed(0.25, 0.25, 0.25, 0.25)
-    for name, value in {
-        "length": -1,
-        "top_k": 2.5,
-        "temperature": math.nan,
-        "seed": -1,
-        "prime": None,
-    }.items():
+    wrong: dict[str, Any] = {"length": -1, "top_k": 2.5, "temperature": math.nan, "seed": -1, "prime": None}
+    for name, value in wrong.items():
         with pytest.raises(OptionError, match=f"^{name} must be "):
             sample(stepper, LETTERS, **{name: value})
     message = "prime must hold only the 4 characters of the vocabulary, got 'd' at position 0"

@@ -61,7 +61,8 @@ BAD_CLUSTERS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("value", "problem"), BAD_CLUSTERS)
 def test_a_malformed_cluster_is_refused_wherever_it_is_given(value: Any, problem: str) -> None:
     environment = tf_config(value, {"type": "worker", "index": 0})
-    for given in ((json.dumps(value), None, 0, {}), (None, None, None, environment)):
+    ways: list[tuple[Any, ...]] = [(json.dumps(value), None, 0, {}), (None, None, None, environment)]
+    for given in ways:
         with pytest.raises(OptionError) as caught:
             cluster_task(*given)
         assert (caught.value.option, caught.value.problem[: len(problem)]) == ("cluster", problem)
@@ -80,21 +81,21 @@ VALID_JSON = "cluster must be described by valid JSON in TF_CONFIG"
         ((None, "worker", None), None, "task_type must be left out without cluster, got 'worker'"),
         (("nowhere.json", None, 0), None, "cluster must be JSON or a file that can be read, got"),
         (("{", None, 0), None, "cluster must be JSON like"),
-        ((), "{", f"{VALID_JSON}, got '{{'"),
-        ((), "[]", VALID_JSON),
-        ((), json.dumps({"cluster": TWO}), "task_type must be one of worker; got None"),
+        ((None, None, None), "{", f"{VALID_JSON}, got '{{'"),
+        ((None, None, None), "[]", VALID_JSON),
+        ((None, None, None), json.dumps({"cluster": TWO}), "task_type must be one of worker; got None"),
         (
-            (),
+            (None, None, None),
             json.dumps({"cluster": TWO, "task": {"type": "worker"}}),
             "task_index must be a whole number",
         ),
     ],
 )
 def test_a_task_that_the_cluster_does_not_have_is_refused(
-    options: tuple[Any, ...], text: str | None, message: str
+    options: tuple[Any, Any, Any], text: str | None, message: str
 ) -> None:
     with pytest.raises(OptionError) as caught:
-        cluster_task(*options, environment={} if text is None else {"TF_CONFIG": text})
+        cluster_task(*options, {} if text is None else {"TF_CONFIG": text})
     assert str(caught.value)[: len(message)] == message
 
 
