@@ -7,12 +7,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import assert_refused, succeeds
-from model_helpers import checkpoints, keep_run, made_up_text, spoil, write_splits
+from command_helpers import succeeds
+from model_helpers import keep_run, made_up_text, write_splits
 
 from tf_rnn.cells import VanillaCell
 from tf_rnn.inference import ModelEvaluator, load
-from tf_rnn.tasks import Adding, Echo, Text
+from tf_rnn.tasks import Adding, Text
 from tf_rnn.training import Evaluation
 
 if TYPE_CHECKING:
@@ -50,31 +50,20 @@ def record(folder: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> dic
 # --- what it tells ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("words", "options"),
-    [
-        ([], {}),
-        (["--split", "test"], {"split": "test"}),
-        (["--split", "all", "--num-steps", "7"], {"split": "all"}),
-        (["--context", "5", "--num-steps", "50"], {"context": 5}),
-        (["--split", "train", "--checkpoint", "last", "--batch-size", "3"], {"split": "train"}),
-    ],
-)
-def test_json_is_what_the_library_gives(
-    words: list[str],
-    options: dict[str, Any],
-    kept: Path,
-    model: Model,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_json_is_what_the_library_gives(kept: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     """The loss to the digits of float32, whatever the width: that of the API is another here."""
-    found = record(kept, *words, capsys=capsys)
-    expected = model.evaluator(num_steps=11, **options)
-    assert list(found) == ["split", "loss", "perplexity", "bits", "tokens"]
-    assert (found["split"], found["tokens"]) == (options.get("split", "valid"), expected.tokens)
-    assert abs(found["loss"] - expected.loss) < 1e-6, f"{found['loss']}, not {expected.loss}"
-    assert found["perplexity"] == math.exp(found["loss"])
-    assert found["bits"] == found["loss"] / math.log(2)
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("", {}),
+        ("--split all --num-steps 7 --checkpoint last", {"split": "all"}),
+        ("--context 5 --num-steps 50 --split test", {"context": 5, "split": "test"}),
+    ]
+    for words, options in cases:
+        found = record(kept, *words.split(), capsys=capsys)
+        expected = model.evaluator(num_steps=11, **options)
+        assert (found["split"], found["tokens"]) == (options.get("split", "valid"), expected.tokens)
+        assert abs(found["loss"] - expected.loss) < 1e-6, f"{found['loss']}, not {expected.loss}"
+        assert found["perplexity"] == math.exp(found["loss"])
+        assert found["bits"] == found["loss"] / math.log(2)
 
 
 def test_one_line_for_a_person(kept: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,22 +111,6 @@ def test_other_data_are_read_as_a_whole(
     assert shown.endswith(" nats, 1,233 tokens\n")
 
 
-def test_other_data_may_be_short(
-    kept: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Too short to be cut into splits, which nobody asks for."""
-    path = tmp_path / "brief.txt"
-    path.write_text(made_up_text(12, 7), encoding="utf-8")
-    found = record(kept, "--data", str(path), capsys=capsys)
-    assert (found["split"], found["tokens"]) == ("all", 11)
-    assert abs(found["loss"] - model.evaluator("all", path).loss) < 1e-6
-    message = (
-        f"--data must leave at least 2 characters for each split, but the file {str(path)!r} leaves 10 for "
-        "'train', 1 for 'valid' and 1 for 'test' (valid_fraction 0.05, test_fraction 0.05)"
-    )
-    assert_refused(["evaluate", str(kept), "--data", str(path), "--split", "valid"], message, capsys)
-
-
 def test_squared_errors_are_no_entropies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = keep_run(tmp_path / "out", Adding(5, length=60, valid_length=50), VanillaCell(3))
     expected = load(folder).evaluator()
@@ -151,39 +124,3 @@ def test_squared_errors_are_no_entropies(tmp_path: Path, capsys: pytest.CaptureF
     }
     shown, _ = succeeds(["evaluate", str(folder)], capsys)
     assert shown == f"valid: {expected.loss:.4f} ± {expected.standard_error:.2g} squared error, 10 tokens\n"
-
-
-def test_a_damaged_best_is_told_and_the_other_used(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = keep_run(tmp_path / "out", Text(write_splits(tmp_path / "splits")), VanillaCell(3))
-    before, last = checkpoints(folder)
-    spoil(last)
-    shown, errors = succeeds(["evaluate", str(folder), "--json"], capsys)
-    (line,) = errors
-    assert line.startswith(f"{last.name} is damaged ("), line
-    assert json.loads(shown)["tokens"] == 101
-    spoil(before)
-    message = f"DIR must have an undamaged checkpoint, {str(folder)!r} has none"
-    assert_refused(["evaluate", str(folder)], message, capsys, after=2)
-
-
-# --- bad input -------------------------------------------------------------------------------------
-
-BAD: dict[str, tuple[list[str], str]] = {
-    "data of a task without": (
-        ["--data", "other.txt"],
-        "--data must be left out for the task echo, got 'other.txt'",
-    ),
-    "a split of a task without": (["--split", "test"], "--split must be one of train, valid; got 'test'"),
-    "all of a task without": (["--split", "all"], "--split must be one of train, valid; got 'all'"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_a_generated_task_has_two_splits_and_no_data(
-    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = keep_run(tmp_path / "echo", Echo(length=60, valid_length=50), VanillaCell(3))
-    words, message = BAD[case]
-    assert_refused(["evaluate", str(folder), *words], message, capsys)

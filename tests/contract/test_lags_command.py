@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from command_helpers import (
     assert_fails,
     files,
     printed,
-    run_main,
     succeeds,
 )
 
@@ -49,22 +47,6 @@ def done(place: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def found(place: Path, done: list[str]) -> dict[str, Any]:
     return load(place)
-
-
-def test_what_is_found(found: dict[str, Any]) -> None:
-    assert (found["task"], found["cell"]) == ("echo", "vanilla")
-    assert found["lags"] == [0, 1, 2, 3]
-    assert found["truncations"] == [1, 2, 3, 4]
-    for key in ("gradient_norm", "relative_bias", "cosine", "block_bias"):
-        assert len(found[key]) == 4, key
-        assert all(type(value) is float for value in found[key]), key
-    assert all(norm > 0 for norm in found["gradient_norm"])
-    assert found["relative_bias"][-1] == 0
-    assert type(found["decay"]) is type(found["half_life"]) is type(found["bound"]) is float
-    assert found["half_life"] == pytest.approx(math.log(0.5) / math.log(found["decay"]), rel=1e-12)
-    assert found["trend"] in ("vanishes", "explodes", "holds")
-    assert found["positions"] == 100
-    assert type(found["loss"]) is float
 
 
 def test_it_is_the_study_of_the_library(found: dict[str, Any]) -> None:
@@ -128,22 +110,6 @@ def test_an_explosion_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert np.all(norms <= norms[0] * 1.5 ** np.arange(50) * 1.001)
 
 
-def test_an_explosion_in_training_ends_with_one_line_that_names_clip_norm(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = [*EXPLOSIVE, "--optimizer", "sgd", "--learning-rate", "0.1", "--state", "reset"]
-    status, shown, errors = run_main(["lags", *words, "--out", str(tmp_path / "out")], capsys)
-    assert (status, shown) == (1, "")
-    *progress, line = errors.splitlines()
-    assert all(re.match(r"epoch 1/1 · step \d+/400 · ", other) for other in progress), errors
-    assert re.fullmatch(
-        r"tf_rnn lags: error: the gradient's norm is (inf|nan), of a loss of \S+, at update \d+ \(epoch 1\); "
-        r"by lag, with the weights after update 0, it was largest at lag 49 \(\S+, and \S+ at lag 0\); "
-        r"limit the gradient's norm with --clip-norm, or lower --learning-rate",
-        line,
-    ), line
-
-
 @pytest.mark.parametrize(
     ("words", "lag", "block"),
     [
@@ -165,13 +131,11 @@ def test_numbers_beyond_all_bounds_end_with_one_line(
     ), line
 
 
-@pytest.mark.parametrize("words", [["--cell", "vanilla"], ["--cell", "lstm"]])  # with a bound and without
-def test_a_gradient_of_nothing_is_drawn_too(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_gradient_of_nothing_is_drawn_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """float32 has no smaller number than 1.4e-45 but 0: all weights are 0, and so are all gradients."""
     folder = tmp_path / "out"
-    succeeds(["lags", *words, "--init-scale", "1e-320", "--tokens", "0", "--out", str(folder)], capsys)
+    words = ["lags", "--cell", "lstm", "--init-scale", "1e-320", "--tokens", "0"]
+    succeeds([*words, "--out", str(folder)], capsys)
     assert set(load(folder)["gradient_norm"]) == {0.0}
     assert sorted(files(folder)) == FILES
 
@@ -179,14 +143,12 @@ def test_a_gradient_of_nothing_is_drawn_too(
 @pytest.mark.parametrize(
     "words",
     [
-        ["--task", "adding", "--span", "5", "--num-steps", "7"],
-        ["--task", "copy", "--delay", "3", "--num-steps", "2", "--style", "full", "--batch-size", "8000"],
         ["--task", "memory", "--lag", "2", "--num-steps", "3", "--cell", "gru", "--num-layers", "2"],
         ["--task", "influence", "--num-steps", "6"],
         ["--num-steps", "1"],
     ],
 )
-def test_every_task(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_tasks(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "out"
     model = [] if "influence" in words else ["--state-size", "3"]
     shown, _ = succeeds(["lags", *words, *model, "--tokens", "10", "--out", str(folder)], capsys)

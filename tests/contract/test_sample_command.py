@@ -14,7 +14,7 @@ from model_helpers import keep_run, random_weights, write_splits
 
 from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.inference import load
-from tf_rnn.tasks import Echo, Text, Words
+from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,15 +70,6 @@ def test_at_the_edges(kept: Path, model: Model, capsys: pytest.CaptureFixture[st
     for zero in ("0", "0.0", "0e0"):
         words = ["--prime", "a", "--length", "20", "--temperature", zero, "--top-k", "0"]
         assert succeeds(["sample", str(kept), *words], capsys)[0] == expected + "\n", zero
-
-
-def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "text.txt"
-    path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")
-    folder = keep_run(tmp_path / "out", Words(path), VanillaCell(3))
-    shown, _ = succeeds(["sample", str(folder), "--prime", "the dog", "--length", "9", "--seed", "1"], capsys)
-    assert shown.startswith("the <unk>")
-    assert shown == "".join(load(folder).sample("the dog", 9, seed=1)) + "\n"
 
 
 # --- to a pipe -------------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-"""`python -m tf_rnn train`, typed as a person types it: a run kept, stopped, and gone on with."""
+"""`python -m tf_rnn train`, typed as a person types it: a run that is saved, stopped, and resumed."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
@@ -17,7 +16,6 @@ from command_helpers import (
     DEADLINE,
     assert_refused,
     captured,
-    files,
     run_main,
     succeeds,
 )
@@ -95,54 +93,6 @@ def test_it_says_what_it_read_and_what_to_compare_with(said: list[str], text: Pa
     ]
 
 
-def test_it_says_how_it_went(said: list[str], kept: Path) -> None:
-    lines = metrics(kept)
-    shown = [other.rpartition(" · ") for other in said[2:-2]]
-    assert [before for before, _, _ in shown] == [
-        f"epoch {line['epoch']}/2 · {line['step']} updates so far · loss {line['train_loss']:.4f} · "
-        f"validation {line['valid_loss']:.3f} ({line['perplexity']:.4g} ppl, "
-        f"{line['valid_loss'] / math.log(2):.2f} bits)"
-        for line in lines
-    ]
-    assert [re.fullmatch(r"\d+:\d\d", clock) is None for _, _, clock in shown] == [False, False]
-    lowest = min(lines, key=lambda line: line["valid_loss"])
-    assert said[-2:] == [
-        (
-            f"saved in {kept}: lowest validation loss {lowest['valid_loss']:.4f} "
-            f"after epoch {lowest['epoch']} (step {lowest['step']})"
-        ),
-        f"to sample from it: python -m tf_rnn sample {kept}",
-    ]
-
-
-def test_metrics_have_a_line_for_each_epoch(kept: Path) -> None:
-    lines = metrics(kept)
-    assert [(line["epoch"], line["step"], line["tokens"]) for line in lines] == [
-        (1, EPOCH, EPOCH * 20),
-        (2, 2 * EPOCH, 2 * EPOCH * 20),
-    ]
-    for line in lines:
-        assert line["perplexity"] == math.exp(line["valid_loss"])
-        assert line["seconds"] > 0
-    assert lines[1]["valid_loss"] < lines[0]["valid_loss"] < math.log(6) + 0.2, lines
-
-
-def test_the_configuration_is_kept(kept: Path, text: Path) -> None:
-    config = json.loads((kept / "config.json").read_text(encoding="utf-8"))
-    assert set(config) == {"cell", "graph", "task", "training"}
-    assert config["cell"][0] == {
-        "cell": "vanilla",
-        "state_size": 8,
-        "activation": "tanh",
-        "recurrent_init": "orthogonal",
-        "recurrent_gain": 1.0,
-    }
-    graph = {"num_steps": 5, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.002, "seed": 0}
-    assert {name: config["graph"][name] for name in graph} == graph
-    assert (config["task"]["name"], config["task"]["options"]["data"]) == ("text", str(text))
-    assert config["training"]["budget"] == {"kind": "epochs", "amount": 2.0}
-
-
 def test_the_same_command_gives_the_same_run(line: list[str], kept: Path, tmp_path: Path) -> None:
     """Bit for bit, times apart; and with another seed another."""
     folder, other = tmp_path / "out", tmp_path / "other"
@@ -197,74 +147,6 @@ def test_other_tasks(
 
 
 # --- resuming --------------------------------------------------------------------------------------
-
-
-def test_an_option_may_be_given_again(
-    copy: Path, line: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each at its value so far, those that were left out too."""
-    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
-    same = {
-        "activation": "tanh",
-        "learning-rate": config["graph"]["learning_rate"],
-        "reduction": "mean",
-        "dropout": 0,
-        "style": "block",
-        "decay": 0.5,
-        "recurrent-gain": 1,
-        "seed": 0,
-    }
-    words = [word for name, value in same.items() for word in (f"--{name}", str(value))]
-    _, lines = succeeds([*line, *words, "--epochs", "2", "--resume", str(copy)], capsys)
-    assert lines[2].startswith("nothing left to do: ")
-
-
-def test_what_may_change_and_what_it_becomes_for_good(
-    copy: Path, tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Width, rows, memory, patience, how long, threads, where the text is; the next time they still are."""
-    elsewhere = shutil.copy(text, tmp_path / "elsewhere.txt")
-    words = ["--num-steps", "3", "--batch-size", "2", "--patience", "9", "--data", str(elsewhere)]
-    words += ["--updates", "100", "--threads", "2", "--recompute", "2"]
-    _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
-    # After two epochs of 17 updates come 59 of 2 rows of 179 tokens, and 7 of the next.
-    assert [(line["epoch"], line["step"]) for line in metrics(copy)[2:]] == [(3, 34 + 59), (4, 100)]
-    assert lines[-2].startswith(f"saved in {copy}: lowest validation loss ")
-
-    def changed() -> dict[str, Any]:
-        config = load(copy, "last").config
-        sizes = {name: config["graph"][name] for name in ("num_steps", "batch_size", "recompute")}
-        training = {name: config["training"][name] for name in ("patience", "budget")}
-        return sizes | training | {"data": config["task"]["options"]["data"]}
-
-    now = changed()
-    assert now == {
-        "num_steps": 3,
-        "batch_size": 2,
-        "recompute": 2,
-        "patience": 9,
-        "budget": {"kind": "updates", "amount": 100.0},
-        "data": str(elsewhere),
-    }
-    _, lines = succeeds(["train", "--resume", str(copy)], capsys)
-    nothing_left = "nothing left to do: already trained for 100 updates; raise --updates to continue"
-    assert lines[2] == nothing_left
-    _, lines = succeeds(["train", "--resume", str(copy), "--updates", "101"], capsys)
-    assert changed() == now | {"budget": {"kind": "updates", "amount": 101.0}}
-    assert " · 101 updates so far · " in lines[2], lines
-
-
-def test_the_same_command_line_goes_on(
-    line: list[str], kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With --resume in place of --out: begun for one epoch and gone on with it is the run of two."""
-    folder = tmp_path / "out"
-    shorter = [word if word != "2" else "1" for word in line]
-    succeeds([*shorter, "--out", str(folder)], capsys)
-    assert len(metrics(folder)) == 1
-    succeeds([*line, "--resume", str(folder)], capsys)
-    assert but_for_time(folder) == but_for_time(kept)
-    assert_same_weights(folder, kept)
 
 
 def assert_same_weights(folder: Path, other: Path) -> None:
@@ -390,43 +272,3 @@ def test_a_run_that_diverges_keeps_its_checkpoints(
     assert [line["epoch"] for line in metrics(folder)] == [1, 2]
     config = load(folder, "last").config["graph"]
     assert (config["learning_rate"], config["clip_norm"]) == (0.01, 1.0)
-
-
-BAD_DATA: dict[str, tuple[bytes, str]] = {
-    "empty.txt": (b"", "--data must hold text, but the file 'empty.txt' is empty"),
-    "brief.txt": (
-        made_up_text(40).encode(),
-        "--num-steps must be at most 8 (the 35 tokens of split 'train' cut into 4 rows), got 9",
-    ),
-    "briefest.txt": (
-        b"abcde",
-        (
-            "--data must leave at least 2 characters for each split, but the file 'briefest.txt' leaves 5 "
-            "for 'train', 0 for 'valid' and 0 for 'test' (valid_fraction 0.05, test_fraction 0.05)"
-        ),
-    ),
-    "parts/train.txt": (
-        b"abc",
-        (
-            "--data must have train.txt, valid.txt and test.txt where it is a directory (or these with one "
-            "prefix, as in ptb.train.txt), but 'parts' has no valid.txt"
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize("path", BAD_DATA)
-def test_bad_data_are_one_line_and_leave_no_trace(
-    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Into a folder that exists nothing is written, either."""
-    monkeypatch.chdir(tmp_path)
-    content, message = BAD_DATA[path]
-    for name in (path, "results/mine/notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content)
-    before = files(tmp_path), sorted(tmp_path.rglob("*"))
-    words = ["train", *MODEL, "--num-steps", "9", "--data", path.partition("/")[0]]
-    for out in ([], ["--out", "results/mine"]):
-        assert_refused([*words, *out], message, capsys)
-        assert (files(tmp_path), sorted(tmp_path.rglob("*"))) == before, "something was left behind"

@@ -103,17 +103,6 @@ def test_lags_are_a_value_and_files_if_wanted(tmp_path: Path, capsys: pytest.Cap
     assert [path.name for path in tmp_path.iterdir()] == ["x[b]"]
 
 
-@pytest.mark.parametrize("name", ["x[/b]", "[old]", "a b"])
-def test_strange_paths_are_printed_as_they_are(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rich took brackets for markup: one ended the program after all the work, the other vanished."""
-    monkeypatch.chdir(tmp_path)
-    words = ["--state-size", "3", "--batch-size", "20", "--num-steps", "2", "--tokens", "0"]
-    shown, _ = succeeds(["lags", *words, "--out", name], capsys)
-    assert f"written: {name}/report.md, {name}/lags.json" in shown
-
-
 def test_double_the_length_is_refused_before_it_is_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

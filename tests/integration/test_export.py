@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import resource
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from tf_rnn.inference.keras_weights import weights_of_keras
 from tf_rnn.inference.saved_model import open_step, write_saved_model
 from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import GraphOptions, OptionError
-from tf_rnn.training.run_folder import saved_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -484,17 +482,6 @@ def test_options_of_training_do_not_matter() -> None:
     with tf.Graph().as_default():
         outputs = open_step(description).outputs
     assert list(outputs) == ["prediction", "state_0_hidden", "state_0_cell"]
-
-
-def test_an_exported_model_cannot_be_resumed(tmp_path: Path) -> None:
-    """Its configuration is that of a run, which would start again there, with other weights."""
-    folder = tmp_path / "model"
-    export(as_model(make_example(VanillaCell(3), input_size=5)), folder)
-    before = sorted(folder.rglob("*"))
-    message = f"must be the folder of a training run, {str(folder)!r} holds an exported model"
-    with pytest.raises(OptionError, match=f"^resume {re.escape(message)}"):
-        saved_config(folder)
-    assert sorted(folder.rglob("*")) == before
 
 
 # --- commands --------------------------------------------------------------------------------------

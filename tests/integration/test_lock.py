@@ -143,18 +143,6 @@ def test_a_folder_that_stays_empty_is_removed(tmp_path: Path) -> None:
     assert (tmp_path / "there").is_dir()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine", encoding="utf-8")
-    for folder, reason in (
-        (tmp_path / "none", "No such file or directory"),
-        (tmp_path / "file", "Not a directory"),
-    ):
-        message = f"resume must be a folder that can be written, got {str(folder)!r} ({reason})"
-        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-            held("resume", folder).__enter__()
-    assert files(tmp_path) == {"file": b"mine"}
-
-
 # --- commands --------------------------------------------------------------------------------------
 
 SMALL = ["--batch-size", "5", "--state-size", "3", "--tokens", "200", "--num-steps", "4"]

@@ -133,7 +133,8 @@ def test_two_workers_learn_what_one_process_learns(case: str, place: Path, tmp_p
     assert_same_run(out, case)
 
 
-@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
 def test_after_a_worker_was_killed_all_resume_from_the_last_checkpoint(
     victim: int, place: Path, tmp_path: Path
 ) -> None:

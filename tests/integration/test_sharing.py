@@ -18,7 +18,6 @@ from helpers import (
 )
 from references import Optimizer
 
-from tf_rnn import options
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.cells.initial import named_seed
@@ -224,7 +223,3 @@ def test_a_checkpoint_of_one_size_restores_in_another(tmp_path: Path, cell: str,
     assert abs(fresh - expected[0][0]) > 1e-6, "nothing was restored that mattered"
     assert abs(expected[2][0] - expected[0][0]) > 1e-6, "training changed nothing"
     assert_close(found, expected, 0, "losses, predictions and states, before and while training")
-
-
-def test_registry_has_the_words_of_config() -> None:
-    assert tuple(OPTIMIZERS) == options.OPTIMIZERS

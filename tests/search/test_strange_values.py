@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from model_helpers import keep_run, made_up_text
 
@@ -110,13 +110,13 @@ def search_maker(name: str, profile: settings) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_options_are_taken_or_told(name: str) -> None:
-    search_maker(name, settings(max_examples=50))
+    search_maker(name, settings(max_examples=40))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_many_options_are_taken_or_told(name: str) -> None:
-    search_maker(name, settings(settings.get_profile("wide"), max_examples=1000))
+    search_maker(name, settings(settings.get_profile("wide"), max_examples=200))
 
 
 # --- texts and trained models --------------------------------------------------------------------
@@ -131,8 +131,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(text: Path) -> Model:
-    folder = text.parent / "run"
-    return load(keep_run(folder, Text(text, 0.2, 0.2), LSTMCell(3)))
+    return load(keep_run(text.parent / "run", Text(text, 0.2, 0.2), LSTMCell(3)))
 
 
 @pytest.mark.parametrize("kind", [tasks.Text, tasks.Words])
@@ -226,9 +225,11 @@ def fed_graphs() -> dict[str, Any]:
 @given(data=st.data())
 def test_training_is_done_or_told(trained: tuple[Any, Any, Any], data: st.DataObject) -> None:
     graph, task, session = trained
-    names = options_of(train, "graph", "task", "session", "callbacks", "out")
+    names = options_of(train, "graph", "task", "session", "callbacks", "out", "worker")
 
     def train_a_little(**options: Any) -> Any:
+        number = options.get("evaluations")  # each that is passed is counted
+        assume(not isinstance(number, int | float) or not number > 10**5)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Stopwatch, "is_spent", property(lambda watch: watch._history.updates >= 2))
             return train(graph, task, session=session, callbacks=(), **options)
