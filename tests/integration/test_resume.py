@@ -702,8 +702,8 @@ def test_resume_needs_nothing_but_the_folder(tmp_path: Path) -> None:
     case = CASES["adaptive"]
     whole = run(case, updates=5)
     run(case, updates=3, out=tmp_path)
-    options: dict[str, Any]
-    for options in ({"updates": 5}, {}):  # the second time nothing is left to do
+    calls: list[dict[str, Any]] = [{"updates": 5}, {}]  # the second time nothing is left to do
+    for options in calls:
         rest = resume(tmp_path, threads=1, callbacks=(), **options)
         assert_same_run(Ran(rest.result, whole.notes), whole)
 
