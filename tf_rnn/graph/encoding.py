@@ -10,6 +10,7 @@ import abc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.graph.own_gradient import own_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,16 +152,16 @@ def look_up(table: Any, indices: Any) -> Any:
     The gradient of a small table is one product with the one-hot matrix of the indices, which is
     much faster than TensorFlow's scattered sum.
     """
-    rows = int(table.shape[0])
-    if rows > ONE_HOT_ROWS:
+    if int(table.shape[0]) > ONE_HOT_ROWS:
         return tf.gather(table, indices)
 
-    @tf.custom_gradient
-    def gather(table: Any) -> tuple[Any, Callable[[Any], Any]]:
-        def gradient(upstream: Any) -> Any:
-            one_hot = tf.one_hot(indices, rows, dtype=upstream.dtype)
-            return tf.matmul(one_hot, upstream, transpose_a=True)
+    with own_gradient("GatherV2", "look_up", _one_hot_gradient):
+        return tf.gather(table, indices)
 
-        return tf.gather(table, indices), gradient
 
-    return gather(table)
+def _one_hot_gradient(operation: Any, upstream: Any) -> tuple[Any, None, None]:
+    """The gradient of a table that rows were gathered from."""
+    table, indices, _ = operation.inputs
+    upstream = tf.convert_to_tensor(upstream)  # sparse where somebody gathers again
+    one_hot = tf.one_hot(indices, int(table.shape[0]), dtype=upstream.dtype)
+    return tf.matmul(one_hot, upstream, transpose_a=True), None, None

@@ -63,10 +63,9 @@ class Readout(abc.ABC):
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """The logits of any number of rows."""
 
+    @staticmethod
     @abc.abstractmethod
-    def backward(
-        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
-    ) -> tuple[Any, ...]:
+    def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
         """The derivative of `logits`: dL/dH, then dL/d(weights).
 
             dL/d(logits_r) = factors_r d_logits_r   for row r
@@ -98,9 +97,8 @@ class Linear(Readout):
         U, b_p = weights
         return tf.matmul(outputs, U) + b_p
 
-    def backward(
-        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
-    ) -> tuple[Any, ...]:
+    @staticmethod
+    def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
         """dL/dH, dL/dU, dL/db_p; see `Readout.backward`."""
         U, _ = weights
         factors = tf.expand_dims(factors, 1)
@@ -140,9 +138,8 @@ class Tied(Readout):
         E, b_p = weights
         return tf.matmul(outputs, E, transpose_b=True) + b_p
 
-    def backward(
-        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
-    ) -> tuple[Any, ...]:
+    @staticmethod
+    def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
         """dL/dH, dL/dE, dL/db_p; see `Readout.backward`."""
         E, _ = weights
         factors = tf.expand_dims(factors, 1)
@@ -171,9 +168,8 @@ class Direct(Readout):
         """The outputs."""
         return outputs
 
-    def backward(
-        self, weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any
-    ) -> tuple[Any, ...]:
+    @staticmethod
+    def backward(_: tuple[Any, ...], __: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
         """dL/dH; see `Readout.backward`."""
         return (tf.expand_dims(factors, 1) * d_logits,)
 

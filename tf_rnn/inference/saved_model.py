@@ -174,7 +174,7 @@ def _classes(network: Network, reading: Reading, options: GraphOptions, _: Any) 
         checked = tf.identity(indices)
     if not reading.embedding:
         return {INPUT: indices}, network.encoding.vectors((), checked)
-    # Not by `network.encoding`: its gradient is a Python function, which a SavedModel cannot hold.
+    # Not by `network.encoding`: its gradient is known to this package alone.
     return {INPUT: indices}, tf.gather(reading.embedding[0], checked)
 
 
