@@ -230,7 +230,7 @@ print(*sizes)
 
 @pytest.mark.slow
 def test_50_rounds_of_training_need_no_more_memory_than_the_first_10() -> None:
-    """A graph of this width takes 8 MB, so that 40 of them would take 320; up to 10 are left to the allocator."""
+    """A graph of this width takes 8 MB, so 40 of them would take 320; 10 are left to the allocator."""
     done = subprocess.run(
         [sys.executable, "-c", ROUNDS], capture_output=True, text=True, check=False, timeout=600
     )

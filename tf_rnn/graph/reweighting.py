@@ -30,8 +30,9 @@ class Reweighting:
 
     def on_state(self, t: int, state: Any) -> Any:
         """S_t for step t + 1: the same value, with a gradient `flow[t]` times as large."""
-        flow = self._factors[t]
-        return tf.nest.map_structure(lambda part: flow * part + tf.stop_gradient((1 - flow) * part), state)
+        more = self._factors[t] - 1
+        # Exactly the same: a sum of flow * part and (1 - flow) * part would be rounded.
+        return tf.nest.map_structure(lambda part: part + more * (part - tf.stop_gradient(part)), state)
 
     def on_state_gradient(self, t: int, gradient: Any) -> Any:
         """The gradient with respect to S_t, `flow[t]` times as large."""
