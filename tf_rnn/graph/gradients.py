@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
@@ -93,6 +94,64 @@ def layered_gradients(
         d_embedding = [_of_both_uses(d_embedding[0], d_head.pop(0))]
     gradients = [*d_embedding, *d_layers, *d_head]
     return LayeredGradients(list(map(GradientAndVariable, gradients, network.variables)), states)
+
+
+def state_gradients(
+    loss: Any,
+    network: Network,
+    reading: Reading,
+    unrolled: Unrolled,
+    on_state_gradient: Callable[[int, Any], Any],
+) -> list[Any]:
+    """dL/dS_t of each step t, n structures like the cell's state: see `UnrolledGraph.state_gradients`.
+
+    In the backward pass of a layer, dL/dS_t as step t + 1 gives it is what does not flow within step t.
+
+    Args:
+        loss: Scalar, of the outputs of the last step.
+        network: The network.
+        reading: The read that the loss was computed from.
+        unrolled: The unrolled layers.
+        on_state_gradient: See `back_through_time`.
+    """
+    found: list[Any] = []
+
+    def record(t: int, d_state: Any) -> Any:
+        found.append(on_state_gradient(t, d_state))
+        return found[-1]
+
+    layered_gradients(loss, network, reading, unrolled, record)
+    steps = unrolled.num_steps
+    layers = [found[first : first + steps][::-1] for first in range(0, len(found), steps)]
+    by_step = [list(states) for states in zip(*layers[::-1], strict=True)]
+    # No step follows the last one: its state counts by what the readout reads.
+    top = network.cell.layers[-1]
+    (d_hidden,) = tf.gradients(
+        loss, [top.hidden(unrolled.states[-1][-1])], unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    by_step[-1][-1] = top.with_hidden(by_step[-1][-1], d_hidden)
+    return [network.cell.join_states(states) for states in by_step]
+
+
+def plain_state_gradients(loss: Any, states: list[Any]) -> list[Any]:
+    """The same for any cell, from the states S_t: the gradient of one step after the other."""
+    found = [_through_a_step(loss, state) for state in states[-2:]]
+    for after, before in itertools.pairwise(states[-2::-1]):
+        found.insert(0, _through_a_step(after, before, found[0]))
+    return found
+
+
+def _through_a_step(outputs: Any, state: Any, upstream: Any = None) -> Any:
+    """The gradient of a state, the parts of which are independent variables."""
+    parts = tf.nest.flatten(state)
+    gradients = tf.gradients(
+        tf.nest.flatten(outputs),
+        parts,
+        None if upstream is None else tf.nest.flatten(upstream),
+        stop_gradients=parts,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return tf.nest.pack_sequence_as(state, gradients)
 
 
 def _flow_down(

@@ -15,8 +15,8 @@ def gradient_norms(graph: UnrolledGraph) -> Any:
 
         norms[k, i] = || dL_t / dS_{t-k} ||  for example i, t = n - 1
 
-    All lags come from one backward pass. A state of several parts (an LSTM's hidden and cell, the
-    layers of a stack) counts as one vector.
+    `UnrolledGraph.state_gradients` defines dL_t / dS_{t-k}. A state of several parts (an LSTM's hidden
+    and cell, the layers of a stack) counts as one vector. At lag 0 that is what the readout reads alone.
 
     Args:
         graph: Any graph.
@@ -27,11 +27,8 @@ def gradient_norms(graph: UnrolledGraph) -> Any:
     Source: Pascanu et al. 2013, section 2.1; Aicher et al. 2019, section 3.
     """
     with graph.tf_graph.as_default(), tf.name_scope("gradient_norms"):
-        states = [tf.nest.flatten(state) for state in graph.states]
-        parts = tf.nest.flatten(states)
-        gradients = tf.gradients(graph.losses[-1], parts, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        by_step = tf.nest.pack_sequence_as(states, gradients)
-        squares = [tf.add_n([tf.reduce_sum(tf.square(part), axis=1) for part in step]) for step in by_step]
+        steps = map(tf.nest.flatten, graph.state_gradients(tf.reduce_sum(graph.losses[-1])))
+        squares = [tf.add_n([tf.reduce_sum(tf.square(part), axis=1) for part in step]) for step in steps]
         return tf.sqrt(tf.stack(squares[::-1]))
 
 

@@ -11,7 +11,13 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import split_rows
 from tf_rnn.graph.block import Block
 from tf_rnn.graph.forward_pass import ForwardPass
-from tf_rnn.graph.gradients import GradientAndVariable, layered_gradients, plain_gradients
+from tf_rnn.graph.gradients import (
+    GradientAndVariable,
+    layered_gradients,
+    plain_gradients,
+    plain_state_gradients,
+    state_gradients,
+)
 from tf_rnn.graph.network import Network, Reading, home_graph
 from tf_rnn.graph.objective import FedWeights, LossWeights, Objective, UniformWeights
 from tf_rnn.graph.recompute import recomputed_gradients
@@ -314,6 +320,30 @@ class UnrolledGraph:
         built: T = self._cache[build]
         return built
 
+    def state_gradients(self, loss: Any) -> list[Any]:
+        """The gradient dL/dS_t of a loss of the last step with respect to each state, n structures.
+
+        A state is what the following steps start from: dL/dS_t is the derivative of L as a function of S_t,
+
+            L(S_t),   (P_{t+1}, S_{t+1}) = G(X_{t+1}, S_t),   (P_{t+2}, S_{t+2}) = G(X_{t+2}, S_{t+1}), ...
+
+        All parts of S_t are independent variables: that an LSTM's H_t was computed from C_t, and a layer's
+        state from the layer below, within step t, is not counted again. (TensorFlow's `tf.gradients` with
+        respect to the tensors of `states` counts it.) With J_t = dS_t / dS_{t-1}, the Jacobian of a step,
+
+            dL/dS_{t-1} = J_t^T dL/dS_t;   dL/dS_{n-1} is the derivative of the last readout alone
+
+        In a reweighted graph, what flows back to S_t is multiplied by `flow[t]`.
+
+        Args:
+            loss: A scalar; it depends on outputs and predictions of the last step alone.
+        """
+        with self._adding():
+            if not self.network.is_layered:
+                return plain_state_gradients(loss, self.states)
+            network, reading, unrolled = self.network, self._reading, self._forward.unrolled
+            return state_gradients(loss, network, reading, unrolled, self._on_state_gradient)
+
     @contextlib.contextmanager
     def _adding(self) -> Iterator[None]:
         """Adds operations to the graph, whatever the context of the caller."""
@@ -346,13 +376,17 @@ class UnrolledGraph:
     def _find_gradients(self) -> list[GradientAndVariable]:
         if not self.network.is_layered:
             return plain_gradients(self.total_loss)
-        back = self.reweighting.on_state_gradient if self.reweighting else same_state
+        back = self._on_state_gradient
         network, reading, forward = self.network, self._reading, self._forward
         if self.options.recompute is None:
             return layered_gradients(self.total_loss, network, reading, forward.unrolled, back).pairs
         return recomputed_gradients(
             forward.segments, forward.unroller_of, self._part_of_loss, back, network, reading, self.total_loss
         )
+
+    @property
+    def _on_state_gradient(self) -> Callable[[int, Any], Any]:
+        return self.reweighting.on_state_gradient if self.reweighting else same_state
 
     def _part_of_loss(
         self, reading: Reading, outputs: list[Any], targets: list[list[Any]], first_step: int
