@@ -12,7 +12,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.contributions import contributions
 from tf_rnn.cells import VanillaCell
-from tf_rnn.graph.lags import gradient_norms
+from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.setup import check_setup
 from tf_rnn.tasks import Stream
 
@@ -89,11 +89,8 @@ def measure_lags(
     Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
     """
     probe = graph.forward(num_steps=num_steps)
-    with probe.tf_graph.as_default():
-        norms = tf.reduce_mean(gradient_norms(probe), axis=1)
-        parts = contributions(probe)
-        products = tf.matmul(parts, parts, transpose_b=True)
-        run = probe.runner(session, norms, products, probe.final_state)
+    norms, products = probe.cached(mean_gradient_norms), probe.cached(_products)
+    run = probe.runner(session, norms, products, probe.final_state)
     norm_sum = np.zeros(num_steps)
     product_sum = np.zeros((num_steps, num_steps))
     state, positions = probe.zero_state(), 0
@@ -106,6 +103,12 @@ def measure_lags(
         if task.period == 1:
             state = final_state
     return _analysis(norm_sum / positions, product_sum, _bound(graph, session), positions)
+
+
+def _products(graph: UnrolledGraph) -> Any:
+    """The inner products of the contributions of the lags, [num_steps, num_steps]."""
+    parts = contributions(graph)
+    return tf.matmul(parts, parts, transpose_b=True)
 
 
 def _require_finite(norms: np.ndarray, position: int) -> None:

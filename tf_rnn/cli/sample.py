@@ -43,7 +43,14 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         task = model.config["task"]["name"]
         raise OptionError("folder", f"must hold a language model, got one of the task {task}")
     options = {name: option.default for name, option in SAMPLE_OPTIONS.items()}
-    for piece in model.sample(**(options | chosen(given, SAMPLE_OPTIONS))):
-        sys.stdout.write(piece)
-        sys.stdout.flush()
+    try:
+        for piece in model.sample(**(options | chosen(given, SAMPLE_OPTIONS))):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    except OptionError as error:
+        if error.option != "model":
+            raise
+        raise OptionError(
+            "folder", "must hold a model with finite predictions, got nan; its weights have diverged"
+        ) from error
     sys.stdout.write("\n")

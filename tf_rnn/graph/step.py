@@ -9,7 +9,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.third_party import calling
-from tf_rnn.options import GraphOptions
+from tf_rnn.options import GraphOptions, require_whole
 
 if TYPE_CHECKING:
     from tf_rnn.graph.unrolled import UnrolledGraph
@@ -65,17 +65,22 @@ class StepGraph:
     def of(cls, graph: UnrolledGraph, batch_size: int = 1) -> StepGraph:
         """The single-step graph of an n-wide graph, on the same variables.
 
+        The same object each time for the same arguments.
+
         Args:
             graph: A graph of any width.
             batch_size: Examples side by side.
         """
-        options = dataclasses.asdict(graph.options) | {"batch_size": batch_size, "recompute": None}
-        del options["num_steps"]
-        if options["loss_steps"] != "marked":
-            options["loss_steps"] = "all"
-        with graph.tf_graph.as_default():
-            return cls(graph.cell, **options)
+        return graph.cached(_step_graph, cls, require_whole("batch_size", batch_size))
 
     def session(self, threads: int | None = None) -> Any:
         """An ordinary `tf.Session` of `tf_graph`, all variables initialised."""
         return open_session(self.tf_graph, step_operations(self.cell, self.options), threads)
+
+
+def _step_graph(graph: UnrolledGraph, kind: type[StepGraph], batch_size: int) -> StepGraph:
+    options = dataclasses.asdict(graph.options) | {"batch_size": batch_size, "recompute": None}
+    del options["num_steps"]
+    if options["loss_steps"] != "marked":
+        options["loss_steps"] = "all"
+    return kind(graph.cell, **options)

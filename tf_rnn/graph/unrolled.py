@@ -306,18 +306,20 @@ class UnrolledGraph:
         """
         return self._sibling(reweighted, num_steps=num_steps, loss_steps=loss_steps)
 
-    def cached(self, build: Callable[[UnrolledGraph], T]) -> T:
-        """The result of a function that adds operations to the graph; it is called once.
+    def cached(self, build: Callable[..., T], *arguments: Any) -> T:
+        """The result of a function that adds operations to the graph; called once for the same arguments.
 
         However often a graph is trained and evaluated, its `tf_graph` thus does not grow.
 
         Args:
-            build: Called with this graph, with its `tf_graph` as the default.
+            build: Called with this graph and the arguments, with its `tf_graph` as the default.
+            *arguments: Hashable.
         """
-        if build not in self._cache:
+        key = (build, *arguments)
+        if key not in self._cache:
             with self._adding():
-                self._cache[build] = build(self)
-        built: T = self._cache[build]
+                self._cache[key] = build(self, *arguments)
+        built: T = self._cache[key]
         return built
 
     def state_gradients(self, loss: Any) -> list[Any]:

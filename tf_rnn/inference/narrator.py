@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tf_rnn.graph import StepGraph
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
+from tf_rnn.options import OptionError
 from tf_rnn.training import Callback
 from tf_rnn.training.tensorboard import EventWriter, write_text
 
@@ -52,8 +53,10 @@ class Narrator(Callback):
         if not point.updates:
             return
         stepper = Stepper(self._step, session)
-        text = "".join(
-            sample(stepper, self._vocabulary, length=LENGTH, temperature=TEMPERATURE, seed=point.updates)
-        )
+        pieces = sample(stepper, self._vocabulary, length=LENGTH, temperature=TEMPERATURE, seed=point.updates)
+        try:
+            text = "".join(pieces)
+        except OptionError as error:  # predictions are not finite; training itself notices what it must
+            text = str(error)
         write_text(self._writer, "sample", text, point.updates)
         self._writer.flush()
