@@ -37,7 +37,7 @@ def test_sample_names_the_folder(diverged: Path, capsys: pytest.CaptureFixture[s
     message = "DIR must hold a model with finite predictions, got nan; its weights have diverged"
     for temperature in ("0", "0.8"):
         assert_refused(["sample", str(diverged), "--temperature", temperature], message, capsys)
-    with pytest.raises(OptionError, match="^model must predict finite probabilities, got nan; "):
+    with pytest.raises(OptionError, match=r"^model must predict finite probabilities, got nan; "):
         next(load(diverged).sample())
 
 

@@ -15,6 +15,7 @@ from tf_rnn.cells import VanillaCell
 from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.setup import check_setup
 from tf_rnn.tasks import Stream
+from tf_rnn.training.evaluation import usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +84,13 @@ def measure_lags(
         See `LagAnalysis`.
 
     Raises:
-        OptionError: If the data are too short.
+        OptionError: If the data are too short, or not usable.
         OverflowError: If a gradient, or the carried state, is too large for a floating-point number.
 
     Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
     """
     probe = graph.forward(num_steps=num_steps)
+    usable(task, task.checked_stream(split), split, graph.options.dtype)
     norms, products = probe.cached(mean_gradient_norms), probe.cached(_products)
     run = probe.runner(session, norms, products, probe.final_state)
     norm_sum = np.zeros(num_steps)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.feeding import checked_array, checked_state
+from tf_rnn.graph.feeding import checked_array, checked_state, require_range
 from tf_rnn.graph.prepared import make_callable
 
 if TYPE_CHECKING:
@@ -50,9 +50,16 @@ class Block:
 
     def feed(self, inputs: Any, targets: Any, state: Any) -> dict[Any, Any]:
         """The feed dictionary of arrays that fit; OptionError for those that do not."""
+        options = self._options
         fed = {self.packed_targets: checked_array("targets", targets, self.packed_targets)}
-        if self._options.input_size:
+        if options.loss == "cross_entropy":
+            counted = fed[self.packed_targets][:, -options.num_loss_steps :]  # the others are not read
+            at_least = -1 if options.loss_steps == "marked" else 0
+            require_range("targets", counted, options.num_classes, at_least=at_least)
+        if options.input_size:
             fed[self._packed_inputs] = checked_array("inputs", inputs, self._packed_inputs)
+            if options.input_kind == "classes":
+                require_range("inputs", fed[self._packed_inputs], options.input_size)
         return fed | checked_state(state, self.init_state)
 
     def runner(self, session: Any, fetches: Sequence[Any], feeding: Sequence[Any]) -> Callable[..., Any]:

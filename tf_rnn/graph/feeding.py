@@ -53,13 +53,13 @@ def checked_array(name: str, value: Any, placeholder: Any) -> np.ndarray:
     if array.shape != tuple(placeholder.shape):
         raise OptionError(name, f"must have shape {list(placeholder.shape)}, got {list(array.shape)}")
     if placeholder.dtype.is_integer:
-        _require_classes(name, array)
+        require_indices(name, array)
     elif array.dtype.kind not in NUMBERS:
         raise OptionError(name, f"must hold numbers, got {shown(array.ravel()[0])}")
     return array
 
 
-def _require_classes(name: str, array: np.ndarray) -> None:
+def require_indices(name: str, array: np.ndarray) -> None:
     """Raises OptionError for what TensorFlow would truncate silently: fractions, numbers beyond 32 bits."""
     if np.can_cast(array.dtype, np.int32):
         return
@@ -73,3 +73,35 @@ def _require_classes(name: str, array: np.ndarray) -> None:
     beyond = array[(array < -LARGEST_SIZE) | (array > LARGEST_SIZE)]
     if beyond.size:
         raise OptionError(name, f"must hold class indices of at most {LARGEST_SIZE}, got {beyond[0]}")
+
+
+def require_range(name: str, array: np.ndarray, size: int, *, at_least: int = 0) -> None:
+    """Raises OptionError unless all class indices are from `at_least` to `size` - 1."""
+    if array.size and not at_least <= array.min() <= array.max() < size:
+        outside = array[(array < at_least) | (array >= size)][0]
+        raise OptionError(name, f"must hold classes from {at_least} to {size - 1}, got {outside}")
+
+
+def converted(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """A value as an array of another dtype.
+
+    Raises:
+        OptionError: If it does not hold numbers, or the conversion would change them by more than rounding.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise OptionError(name, "must be an array, got rows of different lengths") from error
+    if array.dtype == dtype:
+        return array
+    if dtype.kind in "iu":
+        require_indices(name, array)
+        return array.astype(dtype)
+    if array.dtype.kind not in NUMBERS:
+        raise OptionError(name, f"must hold numbers, got {shown(array.ravel()[0])}")
+    with np.errstate(over="ignore"):
+        reals = array.astype(dtype)
+    lost = np.isinf(reals) & np.isfinite(array)
+    if lost.any():
+        raise OptionError(name, f"must be finite in {dtype}, got {array[lost].ravel()[0]}")
+    return reals

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn._tensorflow import CallableOptions, tf
+from tf_rnn.graph.feeding import converted
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class FeedSpec(NamedTuple):
 
     Attributes:
         name: For messages.
-        dtype: Arrays of other dtypes are converted.
+        dtype: Arrays of other dtypes are converted, and checked.
         shape: None for an axis of any length.
     """
 
@@ -34,8 +35,13 @@ class FeedSpec(NamedTuple):
         return cls(name, np.dtype(tensor.dtype.as_numpy_dtype), tuple(tensor.shape.as_list()))
 
     def array(self, value: Any) -> np.ndarray:
-        """The value as an array; OptionError if its shape does not fit."""
-        array = np.asarray(value, self.dtype)
+        """The value as an array; OptionError if its shape does not fit, or conversion would change it."""
+        if isinstance(value, np.ndarray) and value.dtype == self.dtype:
+            array = value
+        elif isinstance(value, float | int):  # a learning rate at every step
+            array = np.asarray(value, self.dtype)
+        else:
+            array = converted(self.name, value, self.dtype)
         if array.shape != self.shape and not self._allows(array.shape):
             raise OptionError(self.name, f"must have shape {list(self.shape)}, got {list(array.shape)}")
         return array

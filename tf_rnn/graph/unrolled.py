@@ -246,7 +246,7 @@ class UnrolledGraph:
 
         Raises:
             OptionError: If a shape or the state's structure does not fit, naming both; or if a class
-                index is not whole.
+                index is not whole, or out of range where it is read.
         """
         return self._block.feed(inputs, targets, state)
 
@@ -254,7 +254,8 @@ class UnrolledGraph:
         """A function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
         The fast way to run the same fetches many times; preparing takes longer than one run.
-        Arguments are as for `feed`, except that class indices are not checked to be whole.
+        Arguments are as for `feed`. Arrays of int32, or of the graph's dtype, are fed as they are; others
+        are converted and checked each time. TensorFlow finds class indices out of range.
         The value of an operation is None.
 
         Args:

@@ -10,7 +10,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError, require_whole
 from tf_rnn.tasks import TASKS, described_task
-from tf_rnn.training.evaluation import Evaluation, has_loss, stacked_losses
+from tf_rnn.training.evaluation import Evaluation, has_loss, require_counted, stacked_losses, usable
 
 if TYPE_CHECKING:
     import os
@@ -97,11 +97,12 @@ class ModelEvaluator:
         if context is not None:
             require_whole("context", context)
         task = self.task(data)
-        stream = task.checked_stream(split)
+        stream = usable(task, task.checked_stream(split), split, self._graph.options.dtype)
         layout = lay_out(len(stream.targets), batch_size, num_steps, task.period, context)
         losses = self._losses(stream, layout, min(num_steps, layout.length))
         counted = has_loss(stream.targets, task.loss_steps)
         counted[: task.warm_up] = False
+        require_counted(counted, split)
         found = losses.ravel()[: len(counted)][counted]
         with np.errstate(over="ignore", invalid="ignore"):  # after divergence
             loss, spread = float(found.mean()), float(found.std())

@@ -98,6 +98,9 @@ def require_row_length(length: int, batch_size: int, *, period: int = 1, source:
     batch_size = require_whole("batch_size", batch_size)
     period = require_whole("period", period)
     examples = length // period
+    if not examples:
+        what = "token" if period == 1 else f"example of {period} steps"
+        raise OptionError("task", f"must have at least one {what} in {source}, got {length} tokens")
     if batch_size > examples:
         what = "tokens" if period == 1 else f"examples of {period} steps"
         raise OptionError(

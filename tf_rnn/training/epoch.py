@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.training.evaluation import require_usable
+from tf_rnn.training.evaluation import usable
 from tf_rnn.training.state import StreamPosition
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Epoch:
         workers: int = 1,
     ) -> None:
         rows = task.rows(graph.batch_size, "train", position.epoch)
-        require_usable(task, rows, "train")
+        rows = usable(task, rows, "train", graph.options.dtype)
         self.rows = rows.steps(position.offset, rows.targets.shape[1])
         self._position, self._probe = position, probe
         self._measured, self._replayed = list(position.measured), iter(position.measured)

@@ -60,17 +60,15 @@ class Evaluator:
     def __init__(self, graph: UnrolledGraph, task: Task, state: str = "carry", split: str = "valid") -> None:
         self._resets = {"carry": False, "reset": True}[require_choice("state", state, STATES)]
         self._task = task
-        stream = task.checked_stream(split)
-        require_usable(task, stream, split)
+        stream = usable(task, task.checked_stream(split), split, graph.options.dtype)
         length = len(stream.targets)
-        if not length:
-            raise OptionError("task", f"must have data in the split {split!r}, got none")
         num_rows = 1 if task.warm_up else min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
         row_length = math.ceil(length / num_rows / task.period) * task.period
         num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, row_length)
         self._length = length
         self._counted = has_loss(stream.targets, task.loss_steps)
         self._counted[: task.warm_up] = False
+        require_counted(self._counted, split)
         self._row_length = row_length
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
         self._blocks = _filled(stream, num_rows, row_length, num_steps)
@@ -159,8 +157,8 @@ def _blocks(rows: Stream, num_steps: int) -> Iterator[Stream]:
         yield type(rows)(rows.inputs[:, window], rows.targets[:, window])
 
 
-def require_usable(task: Task, stream: Stream, split: str) -> None:
-    """Raises OptionError unless real values are finite and classes within their range.
+def usable(task: Task, stream: Stream, split: str, dtype: str) -> Stream:
+    """The data of a split as a graph takes them: int32 classes within their range, finite real values.
 
     Marked targets may be nan, and -1 for classes.
 
@@ -168,24 +166,47 @@ def require_usable(task: Task, stream: Stream, split: str) -> None:
         task: The task.
         stream: Tokens [length, ...], or contiguous rows of them, [batch_size, row_length, ...].
         split: The name of the split.
+        dtype: Of real values.
+
+    Raises:
+        OptionError: If there are none, or one is not usable.
     """
-    sizes = {"inputs": task.input_size, "targets": task.num_classes}
-    for name, values in zip(stream._fields, stream, strict=True):
-        if not values.size:
-            continue
-        is_marked = name == "targets" and task.loss_steps != "all"
-        if values.dtype.kind == "f":
-            _require_finite(name, values, split, may_be_nan=is_marked)
-        elif not (-1 if is_marked else 0) <= values.min() <= values.max() < sizes[name]:
-            found = f"from {values.min()} to {values.max()}"
-            raise OptionError(
-                name, f"of split {split!r} must be classes from 0 to {sizes[name] - 1}, got {found}"
-            )
+    if not len(stream.targets):
+        raise OptionError("task", f"must have data in the split {split!r}, got none")
+    inputs, targets = stream
+    is_marked = task.loss_steps != "all"
+    if task.input_kind == "classes":
+        inputs = _classes("inputs", inputs, task.input_size, split, may_be_none=False)
+    else:
+        inputs = _reals("inputs", inputs, dtype, split, may_be_nan=False)
+    if task.loss == "cross_entropy":
+        targets = _classes("targets", targets, task.num_classes, split, may_be_none=is_marked)
+    else:
+        targets = _reals("targets", targets, dtype, split, may_be_nan=is_marked)
+    return type(stream)(inputs, targets)
 
 
-def _require_finite(name: str, values: np.ndarray, split: str, *, may_be_nan: bool) -> None:
-    strange = np.isinf(values) if may_be_nan else ~np.isfinite(values)
+def _classes(name: str, values: np.ndarray, size: int, split: str, *, may_be_none: bool) -> np.ndarray:
+    if not (-1 if may_be_none else 0) <= values.min() <= values.max() < size:
+        found = f"from {values.min()} to {values.max()}"
+        raise OptionError(name, f"of split {split!r} must be classes from 0 to {size - 1}, got {found}")
+    return np.asarray(values, np.int32)
+
+
+def _reals(name: str, values: np.ndarray, dtype: str, split: str, *, may_be_nan: bool) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        reals = np.asarray(values, dtype)
+    strange = np.isinf(reals) if may_be_nan else ~np.isfinite(reals)
     if strange.any():
-        step, place = np.argwhere(strange.reshape(-1, values.shape[-1]))[0]
-        got = values.reshape(-1, values.shape[-1])[step, place]
-        raise OptionError(name, f"of split {split!r} must be finite, got {got} at step {step}")
+        width = values.shape[-1]
+        step, place = np.argwhere(strange.reshape(-1, width))[0]
+        got = values.reshape(-1, width)[step, place]
+        wanted = f"finite in {dtype}" if np.isfinite(got) else "finite"
+        raise OptionError(name, f"of split {split!r} must be {wanted}, got {got} at step {step}")
+    return reals
+
+
+def require_counted(counted: np.ndarray, split: str) -> None:
+    """Raises OptionError unless some token of a split counts."""
+    if not counted.any():
+        raise OptionError("task", f"must have targets in the split {split!r} after the warm-up, got none")

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tf_rnn._tensorflow import tf
 from tf_rnn.files import SUMMARIES
 from tf_rnn.graph.naming import weight_names
@@ -243,7 +245,7 @@ def run_loop(
 
         # Train on it.
         rate = watch.learning_rate(graph.options.learning_rate)
-        seed = (plan.seed + SEED_STRIDE * worker.index) % SEEDS, history.updates
+        seed = np.array([(plan.seed + SEED_STRIDE * worker.index) % SEEDS, history.updates], np.int32)
         step = stepper(window, epoch.rows, state, learning_rate=rate, dropout_seed=seed)
         monitor.count(step, int(window.new_steps * batch_size), rate)
         carried, position = step.state, epoch.after(window)

@@ -12,7 +12,7 @@ from tf_rnn.options import STATES, OptionError, require_choice, require_whole, s
 from tf_rnn.setup import check_rows
 from tf_rnn.tasks import TASKS
 from tf_rnn.training.budget import Budget
-from tf_rnn.training.evaluation import require_usable
+from tf_rnn.training.evaluation import usable
 from tf_rnn.training.schedules import Schedule
 from tf_rnn.truncation import Truncation
 
@@ -107,7 +107,7 @@ def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
     task.blocks(graph.batch_size, graph.num_steps)
     check_rows(plan.truncation.style, task, graph.batch_size)
     if type(task) not in TASKS.values():  # the data of the package's own tasks are known to be usable
-        require_usable(task, task.rows(graph.batch_size), "train")
+        usable(task, task.rows(graph.batch_size), "train", graph.options.dtype)
 
 
 def check_fit(graph: UnrolledGraph, task: Task) -> None:

@@ -51,7 +51,7 @@ def test_the_single_step_graph_of_a_graph_is_made_once() -> None:
 def test_a_batch_size_that_is_none_is_refused(batch_size: Any) -> None:
     graph = make_graph(GRUCell(5))
     StepGraph.of(graph)
-    with pytest.raises(OptionError, match="^batch_size must be a whole number"):
+    with pytest.raises(OptionError, match=r"^batch_size must be a whole number"):
         StepGraph.of(graph, batch_size)
 
 
