@@ -229,14 +229,13 @@ CLASSES = np.random.default_rng(2).integers(2, size=(3, 5))
 def test_what_a_cast_would_change_is_refused(part: int, values: Any, problem: str) -> None:
     """By a feed dictionary and by a prepared run alike."""
     graph = make_graph(real=False)
-    block = [CLASSES, CLASSES]
-    block[part] = values
+    inputs, targets = (values if number == part else CLASSES for number in range(2))
     message = f"^{Stream._fields[part]} {problem}"
     with graph.session() as session:
         run = graph.runner(session, graph.total_loss)
         for use in (graph.feed, run):
             with pytest.raises(OptionError, match=message):
-                use(*block, graph.zero_state())
+                use(inputs, targets, graph.zero_state())
 
 
 @pytest.mark.parametrize(
@@ -264,11 +263,10 @@ def test_a_real_value_that_a_cast_would_make_infinite_is_refused() -> None:
 @pytest.mark.parametrize(("add", "got"), [(1, 2), (-1, -1)])
 def test_a_feed_of_classes_out_of_range_is_refused(part: int, add: int, got: int) -> None:
     graph = make_graph(real=False)
-    block = [CLASSES, CLASSES]
-    block[part] = CLASSES + add
+    inputs, targets = (CLASSES + add if number == part else CLASSES for number in range(2))
     message = rf"^{Stream._fields[part]} must hold classes from 0 to 1, got {got}$"
     with pytest.raises(OptionError, match=message):
-        graph.feed(*block, graph.zero_state())
+        graph.feed(inputs, targets, graph.zero_state())
 
 
 def test_targets_that_do_not_count_may_be_anything() -> None:

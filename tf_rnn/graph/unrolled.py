@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tf_rnn._tensorflow import tf
@@ -42,7 +43,8 @@ class UnrolledGraph:
         L_t = loss(P_t, Y_t),   total_loss = mean over examples and steps of L_t
 
     Errors flow back through all n steps and stop at `init_state`: feeding the `final_state` of one
-    run to the next carries the state over the border, but not the gradient.
+    run to the next carries the state over the border, but not the gradient. Threads may share a graph, and
+    what `cached`, `forward`, `with_steps` and `runner` give; training is for one thread at a time.
 
     Attributes:
         inputs: n tensors X_t, int32 [batch_size], or [batch_size, input_size].
@@ -139,6 +141,7 @@ class UnrolledGraph:
             )
         self._reduce_gradients = reduce_gradients
         self._cache: dict[Any, Any] = {}
+        self._lock = threading.RLock()  # of all graphs on the same variables
         self._siblings: dict[tuple[GraphOptions, bool], UnrolledGraph] = {(self.options, reweighted): self}
         self.tf_graph = home_graph(cell)
         with self.tf_graph.as_default(), tf.name_scope(f"width_{num_steps}"):
@@ -317,10 +320,11 @@ class UnrolledGraph:
             *arguments: Hashable.
         """
         key = (build, *arguments)
-        if key not in self._cache:
-            with self._adding():
-                self._cache[key] = build(self, *arguments)
-        built: T = self._cache[key]
+        with self._lock:
+            if key not in self._cache:
+                with self._adding():
+                    self._cache[key] = build(self, *arguments)
+            built: T = self._cache[key]
         return built
 
     def state_gradients(self, loss: Any) -> list[Any]:
@@ -364,17 +368,18 @@ class UnrolledGraph:
             changes["loss_steps"] = own if isinstance(own, str) else min(own, changes["num_steps"])
         options = dataclasses.replace(self.options, **changes)
         key = (options, reweighted)
-        if key not in self._siblings:
-            with self.tf_graph.as_default():
-                sibling = UnrolledGraph(
-                    self.cell,
-                    reduce_gradients=self._reduce_gradients,
-                    reweighted=reweighted,
-                    **dataclasses.asdict(options),
-                )
-            self._siblings[key] = sibling
-            sibling._siblings = self._siblings
-        return self._siblings[key]
+        with self._lock:
+            if key not in self._siblings:
+                with self.tf_graph.as_default():
+                    sibling = UnrolledGraph(
+                        self.cell,
+                        reduce_gradients=self._reduce_gradients,
+                        reweighted=reweighted,
+                        **dataclasses.asdict(options),
+                    )
+                sibling._siblings, sibling._lock = self._siblings, self._lock
+                self._siblings[key] = sibling
+            return self._siblings[key]
 
     def _find_gradients(self) -> list[GradientAndVariable]:
         if not self.network.is_layered:

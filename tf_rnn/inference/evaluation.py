@@ -45,6 +45,8 @@ class Layout(NamedTuple):
 class ModelEvaluator:
     """Measures the loss of a trained model on a split of its task, counting every token.
 
+    It keeps no state between calls, and threads may share it.
+
     Args:
         graph: A graph with the model's variables.
         open_session: Opens a session of a graph on the same variables, with their trained values.

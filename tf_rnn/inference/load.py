@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Model:
     """A trained model.
 
-    It unpacks: `stepper, evaluator = load(folder)`.
+    It unpacks: `stepper, evaluator = load(folder)`. Threads may share it: they may sample and evaluate at
+    the same time. `stepper` alone has a state, see `Stepper`.
 
     Attributes:
         checkpoint: The checkpoint that it was loaded from.

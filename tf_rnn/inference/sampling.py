@@ -31,7 +31,8 @@ def sample(
         P_t, S_t = G(X_t, S_{t-1});   X_{t+1} ~ P_t ** (1 / temperature), normalised
 
     Args:
-        stepper: A stepper for one example; its state is reset first.
+        stepper: A stepper for one example. Each text has a state of its own, so that several may be
+            sampled at once, by several threads too; that of the stepper is not touched.
         vocabulary: The vocabulary of the model.
         prime: Text to start from. If it is empty, the first input is `Vocabulary.opening`, a newline
             where there is one.
@@ -66,16 +67,14 @@ def _draw(
     stepper: Stepper, primed: list[int], length: int, temperature: float, top_k: int, seed: int | None
 ) -> Iterator[int]:
     rng = np.random.default_rng(seed)
-    stepper.reset()
+    stepper = stepper.another()
     for index in primed[:-1]:
         stepper.step(np.array([index]))
     index = primed[-1]
     for _ in range(length):
         probabilities = sharpened(stepper.step(np.array([index]))[0], temperature, top_k)
         index = int(rng.choice(len(probabilities), p=probabilities))
-        state = stepper.state
         yield index
-        stepper.state = state  # the stepper may have been used since
 
 
 def sharpened(probabilities: np.ndarray, temperature: float, top_k: int) -> np.ndarray:

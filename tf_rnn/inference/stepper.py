@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ class Stepper:
 
         P_t, S_t = G(X_t, S_{t-1})
 
+    A stepper has one state, so that threads must not share it; each takes `another`.
+
     Args:
         graph: A single-step graph.
         session: An open session of that graph.
@@ -36,6 +39,12 @@ class Stepper:
         self._run = make_callable(session, [graph.prediction, graph.state], fed)
         self.state: Any = None
         self.reset()
+
+    def another(self) -> Stepper:
+        """A stepper of the same network with a state of its own, zero at first."""
+        other = copy.copy(self)
+        other.reset()
+        return other
 
     def reset(self) -> None:
         """Sets the state to zero."""

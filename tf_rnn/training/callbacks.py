@@ -60,7 +60,8 @@ class Progress(NamedTuple):
 class Callback:
     """Base class of callbacks; its methods do nothing.
 
-    A callback is entered before the first call and left after the last.
+    A callback is entered before the first call and left after the last. All calls come from the thread that
+    trains; a callback belongs to one run at a time.
 
     Attributes:
         report_seconds: Seconds between two calls of `on_progress`; the shortest of all callbacks counts.

@@ -45,7 +45,7 @@ class Evaluator:
     block to block, so that the result does not depend on the width of any graph; with "reset" it is
     zero at the start of every block of the graph's own width, as in training. Every token that has a
     loss counts, except the first `task.warm_up`. Rows that do not come out even are padded, and the
-    padding does not count. Rows begin where an example of the task does.
+    padding does not count. Rows begin where an example of the task does. Threads may share an evaluator.
 
     Args:
         graph: The graph whose variables are evaluated, in a forward graph of its own.
@@ -91,12 +91,13 @@ class Evaluator:
 
     def _runner(self, session: Any) -> Callable[..., Any]:
         """Prepared once per session, as training evaluates many times in the same one."""
-        if self._prepared is None or self._prepared[0] is not session:
+        prepared = self._prepared  # another thread may replace it
+        if prepared is None or prepared[0] is not session:
             fetches = [self._losses, self._graph.final_state]
             if self._task.lags:
                 fetches.append(self._predictions)
-            self._prepared = session, self._graph.runner(session, *fetches)
-        return self._prepared[1]
+            prepared = self._prepared = session, self._graph.runner(session, *fetches)
+        return prepared[1]
 
     def _run(self, session: Any) -> tuple[np.ndarray, np.ndarray]:
         run = self._runner(session)

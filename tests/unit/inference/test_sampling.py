@@ -35,8 +35,9 @@ class Fixed:
         self.fed: list[int] = []
         self.state = 0
 
-    def reset(self) -> None:
+    def another(self) -> Fixed:
         self.fed.clear()
+        return self
 
     def step(self, x: NDArray[Any]) -> NDArray[Any]:
         (index,) = x
