@@ -343,7 +343,7 @@ def test_feeding_a_structure_where_there_is_none() -> None:
         graph.feed(BLOCK, BLOCK, None)
 
 
-def test_whole_classes_of_any_type_are_fed_and_others_refused_by_the_session(
+def test_whole_classes_of_any_type_are_fed_and_others_refused(
     fed_graph: UnrolledGraph,
 ) -> None:
     block = np.array([[0, 1, 1, 0]] * 3)
@@ -355,9 +355,17 @@ def test_whole_classes_of_any_type_are_fed_and_others_refused_by_the_session(
 
         found = {loss(block.astype(dtype), block.astype(dtype)) for dtype in (int, np.uint8, bool, float)}
         assert len(found) == 1, found
-        for inputs, targets, wrong in [(5, 0, 5), (-1, 0, -1), (0, 2, 2)]:
-            with pytest.raises(tf.errors.InvalidArgumentError, match=str(wrong)):
-                loss(BLOCK + inputs, BLOCK + targets)
+        run = fed_graph.runner(session, fed_graph.total_loss)
+        for inputs, targets, message in [
+            (5, 0, "inputs must hold classes from 0 to 4, got 5"),
+            (-1, 0, "inputs must hold classes from 0 to 4, got -1"),
+            (0, 2, "targets must hold classes from 0 to 1, got 2"),
+        ]:
+            fed = BLOCK + inputs, BLOCK + targets, zeros
+            with pytest.raises(OptionError, match=f"^{message}$"):
+                fed_graph.feed(*fed)
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message[-2:].strip()):
+                run(*fed)
 
 
 def test_real_values_are_numbers() -> None:
