@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -14,9 +15,11 @@ try:
     import tf_rnn
     from tf_rnn.cli import compare, evaluate, export, import_keras, lags, launch, recommend, sample, train
     from tf_rnn.cli.parser import BAD_INPUT, Parser
+    from tf_rnn.console import say, settle
     from tf_rnn.options import OptionError
 except KeyboardInterrupt:  # while modules are loaded
-    print("tf_rnn: interrupted", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a log that cannot be written
+        print("tf_rnn: interrupted", file=sys.stderr, flush=True)
     sys.exit(INTERRUPTED)
 
 if TYPE_CHECKING:
@@ -57,8 +60,10 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
         line, status = ending(error, positional[name])
-        print(f"tf_rnn {name}: {line}", file=sys.stderr)
+        say(f"tf_rnn {name}: {line}")
         return status
+    finally:
+        settle()
     return 0
 
 

@@ -31,7 +31,8 @@ def _quiet_standard_error() -> Iterator[None]:
     if sys.stderr is None:  # closed by whoever started the program
         yield
         return
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a log that cannot be written
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
         saved = os.dup(STANDARD_ERROR)
         os.dup2(notes.fileno(), STANDARD_ERROR)

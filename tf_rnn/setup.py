@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.console import visible
 from tf_rnn.options import (
     CELLS,
     LARGEST_WIDTH,
@@ -258,9 +259,8 @@ def _words(name: str, value: Any) -> str:
     title = TITLES.get(name, plain)
     if isinstance(value, tuple | list):
         return f"{title} {' '.join(map(str, value))}"
-    return (
-        f"{title} {value:g}" if isinstance(value, float) and name not in CELL_OPTIONS else f"{title} {value}"
-    )
+    is_rounded = isinstance(value, float) and name not in CELL_OPTIONS
+    return f"{title} {value:g}" if is_rounded else f"{title} {visible(str(value))}"
 
 
 def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:

@@ -22,14 +22,15 @@ APART = {
     "options": set[str](),
     "truncation": {"options"},
     "text": set[str](),
+    "console": set[str](),
     "_tensorflow": set[str](),
     "run_config": {"options"},
     "files": {"options", "run_config"},
-    "lock": {"options", "files"},
-    "reporting": {"options", "files", "lock", "text"},
+    "lock": {"options", "files", "console"},
+    "reporting": {"options", "files", "lock", "text", "console"},
     # TensorFlow only for downloads; a fresh interpreter does not load it, see below.
     "tasks": {"options", "_tensorflow"},
-    "setup": {"options", "tasks", "truncation"},
+    "setup": {"options", "tasks", "truncation", "console"},
     "cells": {"options", "_tensorflow"},
 }
 # The public face and the command may import everything.
@@ -80,7 +81,7 @@ def allowed(folder: str) -> set[str]:
     """Folders and modules that a folder may import, apart from itself."""
     if folder in APART:
         return APART[folder]
-    beside = {"options", "truncation", "run_config", "lock", "files", "text", "_tensorflow"}
+    beside = {"options", "truncation", "run_config", "lock", "files", "text", "console", "_tensorflow"}
     if folder == "cli":  # loads the package's modules when they are used
         beside |= {""}
     return {*beside, *FOLDERS[: FOLDERS.index(folder)]}

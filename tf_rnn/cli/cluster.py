@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tf_rnn.cli.parser import say
+from tf_rnn.console import say
 from tf_rnn.files import CONFIG, is_there
 from tf_rnn.options.declared import CLUSTER_OPTIONS
 from tf_rnn.parallel import Ring, cluster_task

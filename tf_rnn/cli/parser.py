@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from typing import TYPE_CHECKING, Any, Never
 
+from tf_rnn.console import shell_word, visible
 from tf_rnn.options.rules import Flag
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         """Ends the program."""
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+        self.exit(BAD_INPUT, f"{self.prog}: error: {visible(message)}\n")
 
     def add_declared(self, title: str, options: Iterable[Option], *, one_of: bool = False) -> None:
         """Adds a group of options.
@@ -89,16 +88,12 @@ def chosen(given: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
     return {name: given[name] for name in options if name in given}
 
 
-def say(line: str) -> None:
-    """Prints a line for the user, beside the results."""
-    print(line, file=sys.stderr)
-
-
 def command(words: str, folder: Path) -> str:
     """A command about a folder, ready to be copied to a shell."""
-    return f"python -m tf_rnn {words} {shlex.quote(str(folder))}"
+    name = str(folder)
+    return f"python -m tf_rnn {words} {shell_word(f'./{name}' if name.startswith('-') else name)}"
 
 
 def written(files: Iterable[Path]) -> str:
     """The line that names what was written."""
-    return f"written: {', '.join(map(str, files))}"
+    return visible(f"written: {', '.join(map(str, files))}")

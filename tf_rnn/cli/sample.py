@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.cli.parser import chosen
+from tf_rnn.console import visible
 from tf_rnn.files import require_run
 from tf_rnn.options import OptionError
 from tf_rnn.options.declared import SAMPLE_OPTIONS
@@ -43,9 +44,10 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         task = model.config["task"]["name"]
         raise OptionError("folder", f"must hold a language model, got one of the task {task}")
     options = {name: option.default for name, option in SAMPLE_OPTIONS.items()}
+    is_terminal = sys.stdout.isatty()
     try:
         for piece in model.sample(**(options | chosen(given, SAMPLE_OPTIONS))):
-            sys.stdout.write(piece)
+            sys.stdout.write(visible(piece, keep="\n\t") if is_terminal else piece)
             sys.stdout.flush()
     except OptionError as error:
         if error.option != "model":

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import tf_rnn
 from tf_rnn.cli.cluster import joined, resuming
 from tf_rnn.cli.groups import add_setup
-from tf_rnn.cli.parser import chosen, command, say
+from tf_rnn.cli.parser import chosen, command
+from tf_rnn.console import say
 from tf_rnn.files import NAMED
 from tf_rnn.options.declared import (
     CLUSTER_OPTIONS,

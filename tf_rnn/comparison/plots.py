@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, make_figure, whole_ticks, width_axis
+from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, literal, make_figure, whole_ticks, width_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     for name, loss in task.baselines().items():
         axes.axhline(loss, linestyle="--", **REFERENCE)
         axes.annotate(
-            f"{name}, {loss:.4f}",
+            literal(f"{name}, {loss:.4f}"),
             (1.01, loss),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -63,7 +63,7 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     losses = [summary.loss for summary in summaries if summary.runs]
     if losses and min(losses) > 0 and max(losses) > LOG_FROM * min(losses):
         axes.set_yscale("log")
-    axes.set_ylabel(f"held-out loss ({task.unit} per {task.token})")
+    axes.set_ylabel(literal(f"held-out loss ({task.unit} per {task.token})"))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
     return figure

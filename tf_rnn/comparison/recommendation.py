@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.comparison.tables import cost_table
 from tf_rnn.comparison.verify import verification
 from tf_rnn.files import plain, write_figure, write_json, write_text
-from tf_rnn.reporting import Heading, Image, Page, Table
+from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.reporting.page import command_code
 
@@ -107,7 +107,7 @@ class Recommendation:
             "Which width to use",
             self.reason,
             self.verification,
-            f"{self.line}.",
+            Plain(f"{self.line}."),
             command_code(command),
             Image("Bias of truncation", "recommendation.png"),
             Heading("What it costs"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_rnn.reporting import Heading, Image, Page
+from tf_rnn.reporting import Heading, Image, Page, Plain
 from tf_rnn.reporting.page import bullets, command_code
 from tf_rnn.setup import setup_line
 
@@ -48,7 +48,7 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
     return Page(
         "How wide should the graph be?",
         sweep.sentence,
-        f"{sweep.line}.",
+        Plain(f"{sweep.line}."),
         command_code(command),
         Heading("What each width learns"),
         sweep.table(),

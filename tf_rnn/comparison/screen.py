@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from tf_rnn.console import log_console, print_log, visible
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -22,11 +24,11 @@ class Screen:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console = Console(stderr=True) if console is None else console
+        self._console = console = log_console() if console is None else console
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -51,7 +53,7 @@ class Screen:
 
     def say(self, line: str) -> None:
         """Prints a line."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_log(self._console, line)
 
     def say_costs(self, widths: int) -> None:
         """Prints that costs are being measured."""
@@ -75,7 +77,7 @@ class Screen:
                 return
             if key not in self._lines:
                 self._lines[key] = self._bars.add_task(key.title, total=1.0, note="")
-            self._bars.update(self._lines[key], completed=fraction, note=line)
+            self._bars.update(self._lines[key], completed=fraction, note=visible(line))
 
     def finish_run(self, key: RunKey, outcome: str) -> None:
         """Prints the outcome of a run."""

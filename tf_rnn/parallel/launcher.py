@@ -11,11 +11,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from tf_rnn.console import Log, visible
 from tf_rnn.parallel.cluster import VARIABLE as TF_CONFIG
 from tf_rnn.parallel.parent_watch import VARIABLE as PARENT_PIPE
 
@@ -230,6 +230,7 @@ def _pipe() -> Iterator[int]:
 
 def show(line: str) -> None:
     """Writes a line to standard error; at a terminal it replaces the progress line, which is drawn again."""
-    clear = CLEAR_LINE if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{clear}{line}\n")
-    sys.stderr.flush()
+    log = Log()
+    clear = CLEAR_LINE if log.isatty() else ""
+    log.write(f"{clear}{visible(line)}\n")
+    log.flush()

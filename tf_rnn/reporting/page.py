@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
+import re
 from typing import TYPE_CHECKING
 
+from tf_rnn.console import shell_word, visible
 from tf_rnn.files import write_text
 from tf_rnn.reporting.table import Table
 
@@ -37,6 +38,17 @@ class Code:
 
 
 @dataclasses.dataclass(frozen=True)
+class Plain:
+    """A paragraph that is shown as it stands, names of files included: nothing in it is Markdown."""
+
+    text: str
+
+    def markdown(self) -> str:
+        """The paragraph in Markdown."""
+        return _MARKUP.sub(r"\\\g<0>", visible(self.text))
+
+
+@dataclasses.dataclass(frozen=True)
 class Image:
     """A picture.
 
@@ -53,7 +65,9 @@ class Image:
         return f"![{self.description}]({self.file})"
 
 
-Section = str | Heading | Code | Image | Table
+Section = str | Heading | Code | Plain | Image | Table
+# What Markdown reads as more than itself; an underscore within a word is one.
+_MARKUP = re.compile(r"[\\`*\[\]<>|~&$#]|(?<![^\W_])_|_(?![^\W_])")
 
 
 class Page:
@@ -85,7 +99,7 @@ def command_code(words: Sequence[str]) -> Code | None:
     Args:
         words: The command line after `python -m tf_rnn`.
     """
-    return Code(f"python -m tf_rnn {shlex.join(words)}") if words else None
+    return Code(f"python -m tf_rnn {' '.join(map(shell_word, words))}") if words else None
 
 
 def bullets(*lines: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.console import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,11 +33,16 @@ def make_figure(title: str, size: tuple[float, float], columns: int = 1, rows: i
     from matplotlib.figure import Figure  # noqa: PLC0415 (takes half a second to load)
 
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(wrapped(title), x=0.01, ha="left", fontsize=11)
+    figure.suptitle(literal(wrapped(visible(title, keep="\n"))), x=0.01, ha="left", fontsize=11)
     axes = figure.subplots(rows, columns, squeeze=False)
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes[0, 0] if axes.size == 1 else axes
+
+
+def literal(text: str) -> str:
+    """A text for a figure without formulas: a dollar sign is one."""
+    return visible(text, keep="\n").replace("$", r"\$")
 
 
 def width_axis(axes: Any, widths: Sequence[int], label: str) -> None:

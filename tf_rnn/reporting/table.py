@@ -7,6 +7,8 @@ import io
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from tf_rnn.console import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -49,7 +51,7 @@ class Table(NamedTuple):
     def markdown(self) -> str:
         """The table in Markdown, columns aligned to the right."""
         rows = [_one_line(self.header), ["---:"] * len(self.header), *map(_cells, self.rows)]
-        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        return "\n".join(f"| {' | '.join(map(_markdown_cell, row))} |" for row in rows)
 
     def csv(self) -> str:
         """The table as CSV, numbers with all their digits."""
@@ -67,20 +69,25 @@ class Table(NamedTuple):
 
         # As `Text`, cells in square brackets are not read as markup.
         shown = RichTable(
-            title=Text(self.title, style="table.title"),
+            title=Text(visible(self.title), style="table.title"),
             title_justify="left",
             box=SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
         )
         for name in self.header:
-            shown.add_column(Text(name, style="table.header"), justify="right", vertical="bottom")
+            title = Text(visible(name, keep="\n"), style="table.header")
+            shown.add_column(title, justify="right", vertical="bottom")
         for row in self.rows:
-            shown.add_row(*map(Text, _cells(row)))
+            shown.add_row(*(Text(visible(cell)) for cell in _cells(row)))
         return shown
 
 
 def _one_line(header: Sequence[str]) -> list[str]:
     return [name.replace("\n", " ") for name in header]
+
+
+def _markdown_cell(text: str) -> str:
+    return visible(text).replace("|", "\\|")
 
 
 def _cells(row: Sequence[Any]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tf_rnn.console import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -19,7 +21,10 @@ PLAIN_WIDTH = 120
 
 def print_line(line: str) -> None:
     """Prints text as it stands, square brackets included; a terminal wraps it between words."""
-    _console(_width()).print(line, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    shown = visible(line, keep="\n")
+    _console(_width()).print(
+        shown, highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
+    )
 
 
 def print_table(table: Table) -> None:
@@ -29,8 +34,8 @@ def print_table(table: Table) -> None:
 
 def print_written(files: Iterable[Path]) -> None:
     """Prints which files were written."""
-    line = f"written: {', '.join(map(str, files))}"
-    _console().print(line, highlight=False, markup=False, soft_wrap=True)
+    line = visible(f"written: {', '.join(map(str, files))}")
+    _console().print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def _console(width: int | None = None) -> Console:

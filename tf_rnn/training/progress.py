@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from tf_rnn.console import log_console, print_log, visible
 from tf_rnn.text import loss_text, loss_words
 from tf_rnn.training.callbacks import Callback, count_text
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from rich.console import Console
 
     from tf_rnn.training.callbacks import Progress
     from tf_rnn.training.state import CurvePoint
@@ -28,10 +30,10 @@ class ProgressLine(Callback):
     """
 
     def __init__(self, console: Console | None = None, seconds: float = 5.0) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or log_console()
         self._seconds = seconds
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             TimeRemainingColumn(compact=True),
             console=self._console,
@@ -61,7 +63,7 @@ class ProgressLine(Callback):
     def on_progress(self, progress: Progress) -> None:
         """Updates the line."""
         self._last = progress
-        self._bars.update(self._task, completed=progress.fraction, description=progress.line)
+        self._bars.update(self._task, completed=progress.fraction, description=visible(progress.line))
         if not self._console.is_terminal and time.monotonic() >= self._next_line:
             self._print(f"{progress.line} · {clock(progress.seconds_left)} left")
             self._next_line = time.monotonic() + self._seconds
@@ -79,7 +81,7 @@ class ProgressLine(Callback):
         self._printed = point.updates
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_log(self._console, line)
 
 
 def clock(seconds: float) -> str:
