@@ -9,6 +9,7 @@ import math
 import numbers
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # In the folder of a run, and in that of an exported model.
 CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
 SIGNATURE = "signature.json"
+# The file that is locked while a command writes to a folder.
+LOCK = ".lock"
 ELSEWHERE = "choose another folder"
 # Given as the folder for results: one in this folder, named after the options.
 NAMED = Path("results")
@@ -72,10 +75,11 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         The configuration as read from JSON.
 
     Raises:
-        OptionError: For `out`, if the folder cannot be written, or holds results of another
-            configuration or damaged ones, which are not overwritten.
+        OptionError: For `out`, if the folder cannot be written, has other files, or holds results of
+            another configuration or damaged ones, which are not overwritten.
     """
     kept: dict[str, Any] = json.loads(json.dumps(identity, default=as_json_number))
+    require_own("out", folder)
     make_folder("out", folder)
     if is_there(folder, CONFIG):
         require_same(folder, read_json(folder / CONFIG), kept)
@@ -83,13 +87,34 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def require_own(option: str, folder: Path) -> None:
+    """Raises OptionError for `option` unless a folder is new or empty, or has a configuration.
+
+    What else is in somebody's folder is not ours to replace.
+    """
+    if is_there(folder, CONFIG):
+        return
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except (OSError, ValueError):  # `make_folder` reports it
+        return
+    others = sorted(names - {LOCK, partial_name(CONFIG)})  # which a killed process may leave
+    if others:
+        raise OptionError(
+            option,
+            f"must be a new folder, an empty one, or one with results of this package, got {str(folder)!r}, "
+            f"which has {others[0]!r} and no {CONFIG}; {ELSEWHERE}",
+        )
+
+
 def require_new(folder: Path) -> None:
-    """Raises OptionError for `out` if a folder already holds results."""
+    """Raises OptionError for `out` if a folder already holds results or other files."""
     if is_there(folder, CONFIG) or is_there(folder, CHECKPOINTS):
         raise OptionError(
             "out",
             f"must be a new folder, {str(folder)!r} holds results already (a training run can be resumed)",
         )
+    require_own("out", folder)
 
 
 def require_no_links(option: str, folder: Path) -> None:
@@ -216,8 +241,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG; see `write_text`."""
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+    with replacing(path) as partial, partial.open("xb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # letters of a name that no font has
+        figure.savefig(file, format="png", dpi=130)
 
 
 @contextlib.contextmanager
@@ -229,7 +255,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OptionError: For `out`, if it cannot be written; the file at `path` is unchanged then.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(partial_name(path.name))
     try:
         partial.unlink(missing_ok=True)  # it may be a link
         yield partial
@@ -243,6 +269,11 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def partial_name(name: str) -> str:
+    """The name of the temporary file from which a file is replaced."""
+    return f".{name}.partial"
 
 
 def _sync(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.files import CONFIG, as_path, claim_folder, is_there
+from tf_rnn.files import CONFIG, LOCK, as_path, claim_folder, is_there
 from tf_rnn.lock import made_and_held
 from tf_rnn.options import OptionError
 
@@ -37,6 +37,7 @@ def results_folder(out: str | os.PathLike[str], identity: dict[str, Any]) -> Ite
             claim_folder(folder, identity)
             yield folder
         except OptionError:
-            if is_new:
+            # Once there are results beside it, it says whose they are.
+            if is_new and {path.name for path in folder.iterdir()} <= {CONFIG, LOCK}:
                 (folder / CONFIG).unlink(missing_ok=True)
             raise

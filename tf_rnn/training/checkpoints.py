@@ -19,12 +19,12 @@ import io
 import json
 import re
 import stat
-import sys
 import zipfile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from tf_rnn.console import say
 from tf_rnn.files import replacing
 from tf_rnn.options import OptionError
 from tf_rnn.training.state import Best, CurvePoint, History, StreamPosition, TrainingState
@@ -62,11 +62,6 @@ class Checkpoint(NamedTuple):
     def with_config(self, config: dict[str, Any]) -> Checkpoint:
         """The same checkpoint with another form of its configuration."""
         return self._replace(state=dataclasses.replace(self.state, config=config))
-
-
-def say(line: str) -> None:
-    """Prints a line on standard error."""
-    print(line, file=sys.stderr)
 
 
 def quiet(line: str) -> None:

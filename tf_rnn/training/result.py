@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.files import as_path, make_folder, plain, write_figure, write_text
+from tf_rnn.files import as_path, claim_folder, plain, read_config, write_figure, write_text
+from tf_rnn.options import OptionError
 from tf_rnn.reporting import Image, Page, Table
-from tf_rnn.reporting.style import line_styles, make_figure
+from tf_rnn.reporting.style import line_styles, literal, make_figure
 from tf_rnn.text import loss_text, loss_words, perplexity
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TITLE = "Learning curve"
 FILES = ("curve.csv", "curve.png", "report.md")
+# The configuration of a folder that holds nothing else.
+CONTENT = {"content": "learning curve"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,7 @@ class TrainingResult:
         for (name, values), style in zip(losses.items(), line_styles(), strict=False):
             axes.plot([point.tokens for point in self.curve], values, label=name, **style)
         axes.set_xlabel("tokens: rows times time steps")
-        axes.set_ylabel(f"loss ({self.unit})")
+        axes.set_ylabel(literal(f"loss ({self.unit})"))
         axes.legend(edgecolor="none")
         return figure
 
@@ -83,16 +86,19 @@ class TrainingResult:
         """Writes `curve.csv`, `curve.png` and `report.md`; a run that is saved has checkpoints beside.
 
         Args:
-            out: A folder, made if there is none.
+            out: The folder of the run, a new one, or one that has been written to in this way.
 
         Returns:
             The files.
 
         Raises:
-            OptionError: For `out`, if it cannot be written.
+            OptionError: For `out`, if it cannot be written or has other files.
         """
         folder = as_path("out", out)
-        make_folder("out", folder)
+        try:
+            read_config(folder)
+        except OptionError:  # not the folder of a run
+            claim_folder(folder, CONTENT)
         table = Table.of_records(TITLE, self.records, list(self.records[0]) if self.records else [])
         write_text(folder / FILES[0], table.csv())
         write_figure(folder / FILES[1], self.figure())

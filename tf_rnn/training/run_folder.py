@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tf_rnn.console import say
 from tf_rnn.files import (
     CHECKPOINTS,
     CONFIG,
@@ -31,7 +32,7 @@ from tf_rnn.files import (
 )
 from tf_rnn.lock import held, made_and_held
 from tf_rnn.options import OptionError
-from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, quiet, say
+from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, quiet
 from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.result import records
 from tf_rnn.training.resume_rules import require_same_run
@@ -136,7 +137,6 @@ def new_run(out: str | os.PathLike[str], config: dict[str, Any], unit: str) -> I
     path = as_path("out", out)
     with made_and_held("out", path):
         require_new(path)
-        require_no_links("out", path)
         write_json(path / CONFIG, config)
         yield RunFolder(path, unit)
 
