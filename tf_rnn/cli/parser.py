@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.console import shell_word, visible
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tf_rnn.options.rules import Rule
 
 BAD_INPUT = 2
+# What `float` reads, or a list of numbers begins with; no option of ours begins like it.
+NEGATIVE_NUMBER = re.compile(r"-(?:\.?[0-9]|inf|nan)", re.IGNORECASE)
+LACKING_VALUE = re.compile(r"argument (--\S+): expected (?:at least )?one argument")
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,10 +33,13 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         options.setdefault("argument_default", argparse.SUPPRESS)
         super().__init__(**options)
+        self._negative_number_matcher = NEGATIVE_NUMBER  # argparse knows -1 and -0.5 alone
         self.positional: dict[str, str] = {}
 
     def error(self, message: str) -> Never:
         """Ends the program."""
+        if lacking := LACKING_VALUE.match(message):
+            message += f"; one that begins with a dash is given as {lacking[1]}=-..."
         self.exit(BAD_INPUT, f"{self.prog}: error: {visible(message)}\n")
 
     def add_declared(self, title: str, options: Iterable[Option], *, one_of: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import decimal
 import math
 import numbers
 import os
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # How the command line spells None.
 OFF = "off"
+# Digits of a whole number that is spelt with an exponent.
+LONGEST = 30
 
 
 class Rule(abc.ABC):
@@ -76,11 +79,22 @@ class Whole(Rule):
         return int(value)
 
     def read(self, text: str) -> Any:
-        """Python's spelling of integers."""
+        """Python's spelling of integers, or one with an exponent: 1_000, 1e6, 2.5e3."""
         try:
             return int(text)
         except ValueError:
-            return text
+            return _with_exponent(text)
+
+
+def _with_exponent(text: str) -> Any:
+    """The whole number that a word with an exponent spells exactly, or the word itself."""
+    try:
+        number = decimal.Decimal(text)
+    except decimal.InvalidOperation:
+        return text
+    # A number of thousands of digits is a slip of the hand, and takes long to write out.
+    is_whole = number.is_finite() and -LONGEST < number.adjusted() < LONGEST and number == int(number)
+    return int(number) if "e" in text.lower() and is_whole else text
 
 
 @dataclasses.dataclass(frozen=True)
