@@ -64,6 +64,16 @@ def is_there(path: Path, name: str = "") -> bool:
         return False
 
 
+def require_readable(option: str, folder: Path) -> None:
+    """Raises OptionError for `option` if a folder may not be entered, so that what is in it is not known."""
+    try:
+        (folder / CONFIG).exists()
+    except PermissionError as error:
+        raise OptionError(option, f"could not be read: {error.strerror} ({str(folder)!r})") from error
+    except (OSError, ValueError):  # it does not exist
+        pass
+
+
 def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """Makes a folder for results of one configuration, and writes the configuration to it.
 
@@ -92,6 +102,7 @@ def require_own(option: str, folder: Path) -> None:
 
     What else is in somebody's folder is not ours to replace.
     """
+    require_readable(option, folder)
     if is_there(folder, CONFIG):
         return
     try:
@@ -109,6 +120,7 @@ def require_own(option: str, folder: Path) -> None:
 
 def require_new(folder: Path) -> None:
     """Raises OptionError for `out` if a folder already holds results or other files."""
+    require_readable("out", folder)
     if is_there(folder, CONFIG) or is_there(folder, CHECKPOINTS):
         raise OptionError(
             "out",
@@ -127,12 +139,14 @@ def require_no_links(option: str, folder: Path) -> None:
 
 def require_empty(folder: Path) -> None:
     """Raises OptionError for `out` unless a folder is new or empty."""
+    require_readable("out", folder)
     if is_there(folder) and not (folder.is_dir() and next(folder.iterdir(), None) is None):
         raise OptionError("out", f"must be a new folder or an empty one, got {str(folder)!r}")
 
 
 def require_run(folder: Path) -> None:
     """Raises OptionError for `folder` unless it holds a training run with checkpoints."""
+    require_readable("folder", folder)
     if not (is_there(folder, CHECKPOINTS) and (folder / CHECKPOINTS).is_dir()):
         raise OptionError("folder", f"must be the folder of a training run, got {str(folder)!r}")
 
@@ -144,6 +158,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         OptionError: For `resume`, if it is missing, cannot be read, or belongs to an exported model.
     """
     folder = as_path("resume", folder)
+    require_readable("resume", folder)
     if is_there(folder, SIGNATURE):
         raise OptionError(
             "resume",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.parser import command, written
-from tf_rnn.files import CONFIG, is_there, require_empty
+from tf_rnn.files import CONFIG, is_there, require_empty, require_readable
 from tf_rnn.options import Option, OptionError
 from tf_rnn.options.declared import OUT
 from tf_rnn.options.rules import Path
@@ -37,6 +37,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         OptionError: If the model cannot be read, or the run not be written.
     """
     exported = given["exported"]
+    require_readable("exported", exported)
     if not is_there(exported, CONFIG):
         raise OptionError("exported", f"must be a folder that export wrote, got {str(exported)!r}")
     require_empty(given["out"])

@@ -86,5 +86,7 @@ def checked_folder(options: dict[str, Any], count: int) -> Path | None:
         OptionError: If a value is not allowed.
     """
     prepared = train.prepare(options)
+    if not prepared.task.is_current():
+        raise OptionError("data", f"must be a file, which every worker can read, got {options['data']!r}")
     ClusterTask(tuple(free_addresses(count))).check(prepared.batch_size, prepared.style)
     return prepared.folder

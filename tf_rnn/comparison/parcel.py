@@ -58,8 +58,10 @@ class Parcel:
             OptionError: For `task`, if it cannot be pickled.
         """
         digest = getattr(task, "sha256", None)
-        # A task of one's own may be registered, too, but workers do not know it.
-        if TASKS.get(task.name) is type(task) and type(task).__module__.startswith("tf_rnn."):
+        # A task of one's own may be registered, too, but workers do not know it. What came through a pipe
+        # cannot be read again.
+        is_known = TASKS.get(task.name) is type(task) and type(task).__module__.startswith("tf_rnn.")
+        if is_known and task.is_current():
             options = json.dumps(_with_whole_path(task.options()))
             bare = dataclasses.replace(setup, task=task.name, task_options={})
             return cls(_pickled(bare, None), task.name, options, digest)

@@ -76,7 +76,12 @@ def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
     if isinstance(data, str) and data in DOWNLOADS:
         paths = watched = fetch(data)
     else:
-        paths = _find_files(data)
+        try:
+            paths = _find_files(data)
+        except OSError as error:  # a directory that may not be entered
+            raise OptionError(
+                "data", f"could not be read from {os.fspath(data)!r}: {error.strerror}"
+            ) from error
         watched = paths if len(paths) == 1 else (Path(data), *paths)
     stamps = tuple(stamp for path in watched if (stamp := _stamp(path)))
     sources = tuple(Source(read_text(path), f"the file {str(path)!r}") for path in paths)
@@ -129,6 +134,8 @@ def _find_files(data: str | os.PathLike[str]) -> tuple[Path, ...]:
     try:
         path = Path(data)
         is_directory, exists = path.is_dir(), path.exists()
+    except PermissionError:
+        raise
     except (TypeError, ValueError, OSError) as error:  # not a path, a null character, a name too long
         raise OptionError(
             "data", f"must be the path of a text file or a directory, got {shown(data)}"
