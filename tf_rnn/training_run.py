@@ -210,11 +210,15 @@ def prepared_resume(
     amounts = one_amount(given)
     updates = 0
     if config is None:
-        require_resumable(read_config(folder), given)
-        from tf_rnn.training.run_folder import find_start  # noqa: PLC0415
+        from tf_rnn.training.run_folder import find_start, kept_config  # noqa: PLC0415
 
+        kept = kept_config(folder)
+        if kept is not None:
+            require_resumable(kept, given)
         start = find_start(folder, warn=lambda _: None)  # damage is reported when the run is opened
         config = start.state.config if start else read_config(folder)  # an earlier resume may have changed it
+        if kept is None:
+            require_resumable(config, given)
         updates = start.state.history.updates if start else 0
     task = _same_task(config["task"], changed_task(given)) if task is None else task
     training, changes = config["training"], changed_graph(given)

@@ -88,9 +88,11 @@ class Checkpoints:
         Raises:
             OptionError: If the folder holds only checkpoints of an earlier version.
         """
-        if not self._folder.is_dir():
-            return []
-        names = [path.name for path in self._folder.iterdir()]
+        try:
+            names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+        except OSError as error:
+            reason = error.strerror or error
+            raise OptionError(self._option, f"could not be read: {reason} ({str(self._folder)!r})") from error
         found = [int(match[1]) for match in map(_NAME.fullmatch, names) if match]
         if not found and any(map(_FOLDER_OF_OLD.fullmatch, names)):
             raise OptionError(

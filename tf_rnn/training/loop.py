@@ -22,7 +22,7 @@ from tf_rnn.training.plan import Plan, check, one_budget, run_config
 from tf_rnn.training.probe import GradientProbe
 from tf_rnn.training.progress import ProgressLine
 from tf_rnn.training.result import TrainingResult
-from tf_rnn.training.run_folder import RunFolder, Saver, new_run, resumed_run, saved_config
+from tf_rnn.training.run_folder import InPlace, RunFolder, Saver, new_run, resumed_run, saved_config
 from tf_rnn.training.schedules import Schedule
 from tf_rnn.training.state import (
     StreamPosition,
@@ -155,7 +155,8 @@ def train(
             watchers += [ProgressLine()] if callbacks is None else callbacks
         if folder is not None:
             evaluations = len(start.history.curve)
-            watchers.append(TensorBoard(folder.path / SUMMARIES, graph, task, evaluations))
+            board = TensorBoard(folder.path / SUMMARIES, graph, task, evaluations)
+            watchers += [InPlace(folder), board]
         if saver is not None:
             stack.enter_context(interrupts)
         watching = stack.enter_context(CallbackList(*watchers))

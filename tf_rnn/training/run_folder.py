@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +33,7 @@ from tf_rnn.files import (
 )
 from tf_rnn.lock import held, made_and_held
 from tf_rnn.options import OptionError
+from tf_rnn.training.callbacks import Callback
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, quiet
 from tf_rnn.training.divergence import DivergedError
 from tf_rnn.training.result import records
@@ -39,7 +41,6 @@ from tf_rnn.training.resume_rules import require_same_run
 from tf_rnn.training.state import Best
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -78,7 +79,9 @@ class RunFolder:
     save_share = 0.05
 
     def __init__(self, path: Path, unit: str = "nats", start: Checkpoint | None = None) -> None:
-        self.path, self.start, self._unit = path, start, unit
+        self.path = path = path.absolute()  # the process may change its directory
+        self.start, self._unit = start, unit
+        self._facts = path.stat()
         self._best = start.state.best if start else None
         self._checkpoints = Checkpoints(path / CHECKPOINTS, "out", start and start.number)
         self._next_save = time.monotonic() + self.save_seconds
@@ -102,6 +105,7 @@ class RunFolder:
         """
         history = state.history
         require_finite_weights(state, weights)
+        self.require_in_place()
         began = time.monotonic()
         number = self._checkpoints.next_number
         if len(curve) > 1 and curve[-1].updates == history.updates:
@@ -113,6 +117,36 @@ class RunFolder:
         write_text(self.path / METRICS, "".join(lines))
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(self.save_seconds, took / self.save_share)
+
+    def require_in_place(self) -> None:
+        """Raises OptionError for `out` if the folder was moved or deleted."""
+        try:
+            is_same = os.path.samestat(self.path.stat(), self._facts)
+        except FileNotFoundError:
+            is_same = False
+        except OSError:  # writing reports it
+            is_same = True
+        if not is_same:
+            raise OptionError(
+                "out",
+                f"must stay where it is until the run ends, {str(self.path)!r} has been moved or deleted; "
+                "what was saved before can be resumed",
+            )
+
+
+class InPlace(Callback):
+    """Ends a run whose folder was moved before anything is written in its place.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        """Looks for the folder."""
+        self._folder.require_in_place()
 
 
 def require_finite_weights(state: TrainingState, weights: set[str]) -> None:
@@ -157,8 +191,12 @@ def resumed_run(resume: str | os.PathLike[str], config: dict[str, Any], unit: st
     path = as_path("resume", resume)
     with held("resume", path) if path.is_dir() else contextlib.nullcontext():
         start = find_start(path)
-        require_same_run(path, start.state.config if start else read_config(path), config)
+        saved = start.state.config if start else read_config(path)
+        require_same_run(path, saved, config)
         require_no_links("resume", path)
+        if kept_config(path) is None:
+            write_json(path / CONFIG, saved)
+            say(f"{CONFIG} was damaged; it is that of the last checkpoint again")
         yield RunFolder(path, unit, start)
 
 
@@ -177,6 +215,20 @@ def find_start(folder: Path, warn: Callable[[str], None] = say) -> Checkpoint | 
     if start is None and checkpoints.numbers:
         raise OptionError("resume", f"must have an undamaged checkpoint, {str(folder)!r} has none")
     return start and start.with_config(usable_config("resume", folder, start.state.config))
+
+
+def kept_config(folder: Path) -> dict[str, Any] | None:
+    """The content of config.json; None if it is damaged, and checkpoints hold another copy.
+
+    Raises:
+        OptionError: For `resume`, if there is no run.
+    """
+    try:
+        return read_config(folder)
+    except OptionError:
+        if Checkpoints(folder / CHECKPOINTS, "resume").numbers:
+            return None
+        raise
 
 
 def saved_config(folder: str | os.PathLike[str]) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""A run folder that is moved during the run, a process that changes its directory, a damaged config."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from model_helpers import checkpoints, metrics
+
+import tf_rnn
+from tf_rnn.options import OptionError
+from tf_rnn.training import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tf_rnn.training import Run
+    from tf_rnn.training.state import CurvePoint
+
+EXPERIMENT: dict[str, Any] = {"task": "echo", "state_size": 3, "batch_size": 20}
+
+
+class At(Callback):
+    """Does something at an evaluation."""
+
+    def __init__(self, updates: int, do: Callable[[], object]) -> None:
+        self._updates, self._do = updates, do
+
+    def on_evaluation(self, point: CurvePoint, session: Any) -> None:
+        if point.updates == self._updates:
+            self._do()
+
+
+def train(out: Any, *callbacks: Callback, updates: int = 40) -> Run:
+    experiment = tf_rnn.Experiment(**EXPERIMENT)
+    return experiment.train(5, updates=updates, evaluations=4, out=out, callbacks=callbacks)
+
+
+def tree(folder: Path) -> set[str]:
+    """What is in a folder, event files by the beginning of their names."""
+    return {str(path.relative_to(folder)).partition("events.")[0] for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("updates", [10, 20])
+def test_a_run_whose_folder_is_moved_ends_and_can_be_resumed(tmp_path: Path, updates: int) -> None:
+    folder, moved = tmp_path / "run", tmp_path / "moved"
+    message = f"^out must stay where it is until the run ends, {str(folder)!r} has been moved or deleted; "
+    with pytest.raises(OptionError, match=message):
+        train(folder, At(updates, lambda: folder.rename(moved)))
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+    assert not (moved / ".lock").exists()
+    resumed = tf_rnn.resume(moved, callbacks=())
+    assert resumed.result.updates == 40
+    train(tmp_path / "whole")
+    assert [line["valid_loss"] for line in metrics(moved)] == pytest.approx(
+        [line["valid_loss"] for line in metrics(tmp_path / "whole")], rel=1e-5
+    )
+
+
+def test_another_folder_in_its_place_is_not_written_to(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def replace() -> None:
+        folder.rename(tmp_path / "moved")
+        folder.mkdir()
+        (folder / "mine").touch()
+
+    with pytest.raises(OptionError, match="has been moved or deleted"):
+        train(folder, At(20, replace))
+    assert [path.name for path in folder.iterdir()] == ["mine"]
+
+
+def test_a_process_may_change_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    train("run", At(10, lambda: os.chdir(tmp_path / "b")))
+    monkeypatch.chdir(tmp_path / "a")
+    train("undisturbed")
+    assert tree(tmp_path / "a" / "run") == tree(tmp_path / "a" / "undisturbed")
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"cell": 3}', None])
+def test_a_damaged_config_is_restored_from_a_checkpoint(
+    damage: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, updates=20)
+    config = (tmp_path / "config.json").read_bytes()
+    if damage is None:
+        (tmp_path / "config.json").unlink()
+    else:
+        (tmp_path / "config.json").write_text(damage, encoding="utf-8")
+    with pytest.raises(OptionError, match=r"^state_size must stay 3 in a resumed run, got 4"):
+        tf_rnn.resume(tmp_path, state_size=4)
+    assert tf_rnn.resume(tmp_path, updates=30, callbacks=()).result.updates == 30
+    assert (tmp_path / "config.json").read_bytes() == config
+    assert "config.json was damaged; it is that of the last checkpoint again\n" in capsys.readouterr().err
+    for path in checkpoints(tmp_path):
+        path.unlink()
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"^resume must hold undamaged results, "):
+        tf_rnn.resume(tmp_path, updates=40)
