@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
 import warnings
 import zipfile
 from pathlib import Path
@@ -28,14 +29,20 @@ from typing import TYPE_CHECKING, Any
 
 import h5py  # type: ignore[import-untyped]  # what Keras keeps weights with, required by TensorFlow
 
-from tf_rnn._tensorflow import tf
-from tf_rnn.files import CONFIG, as_path, is_own_file, is_there, read_json, usable_config
+from tf_rnn.files import CONFIG, as_path, is_own_file, is_there, read_json, require_readable, usable_config
 from tf_rnn.graph.describe import described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference.exporting import KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY, new_folder
+from tf_rnn.inference.keras_archive import (
+    largest_size,
+    least_weights,
+    model_of_config,
+    read_archive,
+    require_stored,
+)
 from tf_rnn.inference.keras_model import empty_model, outside_of_graphs, require_equal
 from tf_rnn.inference.keras_weights import outline, weights_of_keras
-from tf_rnn.inference.weights import assign_weights
+from tf_rnn.inference.weights import assign_weights, session_without
 from tf_rnn.options import OptionError
 from tf_rnn.training.run_folder import new_run
 from tf_rnn.training.state import TrainingState, read_variables
@@ -63,6 +70,7 @@ def import_keras(exported: str | os.PathLike[str], out: str | os.PathLike[str]) 
             of its config.json; for `out`, if it is not empty or cannot be written.
     """
     folder = as_path("exported", exported)
+    require_readable("exported", folder)
     config, vocabulary = _read_config(folder), _read_vocabulary(folder)
     try:
         description = {name: config[name] for name in ("cell", "graph")}
@@ -71,8 +79,13 @@ def import_keras(exported: str | os.PathLike[str], out: str | os.PathLike[str]) 
         graph = described_graph(description, num_steps=1, batch_size=1, loss_steps="all", dropout=0.0)
     except OptionError as error:
         raise OptionError("exported", f"must hold the Keras model of its {CONFIG}; {error}") from error
-    with new_folder(out) as partial, new_run(partial, config, "nats") as run, graph.session() as session:
-        assign_weights(session, weight_names(graph), weights)
+    names = weight_names(graph)
+    with (
+        new_folder(out) as partial,
+        new_run(partial, config, "nats") as run,
+        session_without(graph, names.values()) as session,
+    ):
+        assign_weights(session, names, weights)
         state = TrainingState(config, read_variables(graph, session), vocabulary=vocabulary)
         run.save(state, set(weights), [])
     return Path(out)
@@ -113,21 +126,34 @@ def _read_model(folder: Path, description: dict[str, Any]) -> Any:
     raise OptionError("model", f"must be in {' or '.join(READERS)}, {str(folder)!r} has neither")
 
 
-def _load_model(path: Path, _: dict[str, Any]) -> Any:
+def _load_model(path: Path, description: dict[str, Any]) -> Any:
     if not zipfile.is_zipfile(path):
         raise _unreadable(path, "it is no archive of files")
-    try:
-        return tf.compat.v2.keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises errors of all kinds
-        raise _unreadable(path, _first_sentence(error)) from error
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / KERAS_WEIGHTS
+        try:
+            config = read_archive(path, weights)
+            require_stored(weights, least_weights(description))
+            model = model_of_config(config, largest_size(description))
+        except Exception as error:  # Keras and readers of damaged files raise errors of all kinds
+            raise _unreadable(path, _first_sentence(error)) from error
+        return _filled(model, weights, path)
 
 
 def _load_weights(path: Path, description: dict[str, Any]) -> Any:
-    model = empty_model(description)
     try:
-        count = _count_weights(path)
+        require_stored(path, least_weights(description))
+    except Exception as error:
+        raise _unreadable(path, _first_sentence(error)) from error
+    return _filled(empty_model(description), path, path)
+
+
+def _filled(model: Any, weights: Path, path: Path) -> Any:
+    """A model with the weights of a file; `path` is named in errors."""
+    try:
+        count = _count_weights(weights)
         with warnings.catch_warnings(action="ignore"):  # the error repeats them
-            model.load_weights(path)
+            model.load_weights(weights)
     except ValueError as error:
         raise _other_layers(path, model) from error
     except Exception as error:

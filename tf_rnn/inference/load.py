@@ -13,6 +13,7 @@ from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
+from tf_rnn.inference.weights import session_without
 from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice, shown
 from tf_rnn.tasks import TASKS, Task, make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
@@ -132,7 +133,7 @@ def load(folder: str | os.PathLike[str], checkpoint: str = "best", *, task: Task
     step, names = StepGraph.of(graph), weight_names(graph)
 
     def open_session(of: UnrolledGraph) -> Any:
-        opened = of.session()
+        opened = session_without(of, names.values())
         restore("folder", opened, names, found.state.variables)
         return opened
 

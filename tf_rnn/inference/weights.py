@@ -1,4 +1,4 @@
-"""Assigning weights by name."""
+"""Sessions with given weights, and assigning weights by name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.graph.session import assign
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph.session import assign, session_config, step_operations
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from tf_rnn.graph import UnrolledGraph
+
+
+def session_without(graph: UnrolledGraph, given: Iterable[Any]) -> Any:
+    """An open session in which the given variables have no value yet: none is drawn, to be thrown away.
+
+    Args:
+        graph: A graph.
+        given: Its variables that are assigned next; the others are initialised.
+    """
+    names = {variable.op.name for variable in given}
+    with graph.tf_graph.as_default():
+        rest = [variable.initializer for variable in tf.global_variables() if variable.op.name not in names]
+    config = session_config(step_operations(graph.cell, graph.options))
+    session = tf.Session(graph=graph.tf_graph, config=config)
+    session.run(rest)
+    return session
 
 
 def assign_weights(session: Any, variables: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
