@@ -10,6 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 INTERRUPTED = 130
+# Says which encoding standard streams have.
+ENCODING = "PYTHONIOENCODING"
 
 try:
     import tf_rnn
@@ -108,9 +110,12 @@ def _open_closed_streams() -> None:
 
 
 def _replace_missing_characters() -> None:
-    """Makes terminals show a question mark for a character that they lack."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Makes terminals show a question mark for a character that they lack; files and pipes get UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.isatty() and ENCODING not in os.environ:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        elif isinstance(stream, io.TextIOWrapper) and stream is sys.stdout:
+            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -82,9 +82,10 @@ class Log(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
-        with _dropping():
+        try:
             return bool(self._stream.isatty())
-        return False
+        except (OSError, ValueError, AttributeError):  # closed, or none at all
+            return False
 
     def fileno(self) -> int:
         """Its number."""

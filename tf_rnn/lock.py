@@ -20,6 +20,8 @@ from tf_rnn.console import say
 from tf_rnn.files import LOCK, make_folder, require_own
 from tf_rnn.options import OptionError
 
+__all__ = ["LOCK", "held", "locked", "made_and_held"]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

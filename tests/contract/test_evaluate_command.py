@@ -86,13 +86,14 @@ def test_the_options_reach_the_library(
         asked.append((arguments, options))
         return Evaluation(1.0, 0.5, 3, {})
 
-    monkeypatch.setattr(ModelEvaluator, "__call__", evaluate)
+    monkeypatch.setattr(ModelEvaluator, "on", evaluate)
+    monkeypatch.setattr(ModelEvaluator, "task", lambda _, data: data)
     words = ["--split", "test", "--data", "a", "--num-steps", "7", "--batch-size", "3", "--context", "2"]
     succeeds(["evaluate", str(kept), *words], capsys)
     succeeds(["evaluate", str(kept)], capsys)
     assert asked == [
-        (("test", "a"), {"num_steps": 7, "batch_size": 3, "context": 2}),
-        (("valid", None), {"num_steps": 50, "batch_size": 1, "context": None}),
+        (("a", "test"), {"num_steps": 7, "batch_size": 3, "context": 2}),
+        ((None, "valid"), {"num_steps": 50, "batch_size": 1, "context": None}),
     ]
 
 

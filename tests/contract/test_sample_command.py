@@ -72,6 +72,15 @@ def test_at_the_edges(kept: Path, model: Model, capsys: pytest.CaptureFixture[st
         assert succeeds(["sample", str(kept), *words], capsys)[0] == expected + "\n", zero
 
 
+def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")
+    folder = keep_run(tmp_path / "out", Words(path), VanillaCell(3))
+    shown, _ = succeeds(["sample", str(folder), "--prime", "the dog", "--length", "9", "--seed", "1"], capsys)
+    assert shown.startswith("the dog ")
+    assert shown == "".join(load(folder).sample("the dog", 9, seed=1)) + "\n"
+
+
 # --- to a pipe -------------------------------------------------------------------------------------
 
 
@@ -111,11 +120,15 @@ def test_each_piece_is_shown_before_the_next_is_computed(
 def test_a_terminal_that_lacks_a_letter_shows_a_question_mark(
     kept: Path, model: Model, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
-    assert ended(["sample", str(kept), "--length", "100", "--seed", "3"]) == 0
+    """What is no terminal gets UTF-8."""
     expected = "".join(model.sample(length=100, seed=3)) + "\n"
-    assert written.getvalue() == expected.encode(encoding, "replace")
+    for is_terminal in (True, False):
+        written = io.BytesIO()
+        stream = io.TextIOWrapper(written, encoding=encoding)
+        monkeypatch.setattr(stream, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert ended(["sample", str(kept), "--length", "100", "--seed", "3"]) == 0
+        assert written.getvalue() == expected.encode(encoding if is_terminal else "utf-8", "replace")
 
 
 def test_a_model_of_no_language_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

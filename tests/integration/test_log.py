@@ -92,8 +92,9 @@ def test_a_command_is_done_though_its_log_is_broken(
     assert {"config.json"} < set(files(tmp_path / "out"))
 
 
-def run(words: Sequence[str], **streams: int) -> int:
-    return subprocess.run(command(words), check=False, timeout=DEADLINE, **streams).returncode
+def run(words: Sequence[str], stderr: int, stdout: int | None = None) -> int:
+    done = subprocess.run(command(words), check=False, timeout=DEADLINE, stdout=stdout, stderr=stderr)
+    return done.returncode
 
 
 @pytest.mark.parametrize("log", ["no reader", "full disk"])

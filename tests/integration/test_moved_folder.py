@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tf_rnn.training import Run
     from tf_rnn.training.state import CurvePoint
+    from tf_rnn.training_run import Run
 
 EXPERIMENT: dict[str, Any] = {"task": "echo", "state_size": 3, "batch_size": 20}
 

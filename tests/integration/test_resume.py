@@ -616,11 +616,13 @@ def test_a_new_run_needs_a_folder_without_results(kept: Path, tmp_path: Path) ->
         with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
             run(KEPT, kept_graph(), updates=4, out=folder)
     assert digests(kept) == there
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "notes.txt").write_text("mine", encoding="utf-8")
-    run(KEPT, kept_graph(), updates=1, out=tmp_path / "notes")
-    names = {"notes.txt", "config.json", "metrics.jsonl", "checkpoints"}
-    assert {path.name for path in (tmp_path / "notes").iterdir()} == names
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"^out must be a new folder, an empty one, or one with results "):
+        run(KEPT, kept_graph(), updates=1, out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("budget", [{}, {"updates": 3}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_helpers import assert_refused, ended, workers_here
@@ -92,7 +92,7 @@ def locked_out(folder: Path) -> Iterator[None]:
 def test_a_folder_that_may_not_be_entered_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    checks = {
+    checks: dict[str, Any] = {
         "folder": require_run,
         "resume": read_config,
         "out": lambda path: require_own("out", path),
@@ -108,9 +108,10 @@ def test_a_folder_that_may_not_be_entered_is_refused_with_the_reason(tmp_path: P
             with pytest.raises(OptionError) as caught:
                 check(folder)
             assert str(caught.value) == f"out {reason}"
-        for verb in (tf_rnn.load, tf_rnn.resume):
-            with pytest.raises(OptionError, match="Permission denied"):
-                verb(folder)
+        with pytest.raises(OptionError, match="Permission denied"):
+            tf_rnn.load(folder)
+        with pytest.raises(OptionError, match="Permission denied"):
+            tf_rnn.resume(folder)
         with pytest.raises(OptionError) as caught:
             Text(folder)
         assert str(caught.value) == f"data could not be read from {str(folder)!r}: Permission denied"

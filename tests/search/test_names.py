@@ -196,7 +196,7 @@ def test_a_figure_shows_the_name_without_formulas(name: str, tmp_path: Path) -> 
     figure, _ = make_figure(name, (4, 3))
     write_figure(tmp_path / "a.png", figure)
     task = Named()
-    Named.text = task.unit = name  # type: ignore[misc]
+    Named.text = task.unit = name
     write_figure(tmp_path / "b.png", loss_figure([], task, name))
     assert (tmp_path / "b.png").stat().st_size > 1000
 

@@ -10,6 +10,7 @@ import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.files import plain, require_run
 from tf_rnn.options.declared import EVALUATE_OPTIONS
+from tf_rnn.tasks.vocabulary import UNKNOWN
 from tf_rnn.text import loss_words, perplexity
 
 if TYPE_CHECKING:
@@ -45,21 +46,25 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         name: given.get(name, EVALUATE_OPTIONS[name].default)
         for name in ("num_steps", "batch_size", "context")
     }
-    evaluation = model.evaluator(split, given.get("data"), **how)
+    task = model.evaluator.task(given.get("data"))
+    evaluation = model.evaluator.on(task, split, **how)
+    unknown = task.unknown_share(split) if isinstance(task, tf_rnn.tasks.Language) else None
     unit = tf_rnn.tasks.TASKS[model.config["task"]["name"]].unit
     show = _as_json if "json" in given else _as_line
-    print(show(split, evaluation, unit))
+    print(show(split, evaluation, unit, unknown))
 
 
-def _as_json(split: str, evaluation: Evaluation, unit: str) -> str:
+def _as_json(split: str, evaluation: Evaluation, unit: str, unknown: float | None) -> str:
     entropy = {"perplexity": perplexity(evaluation.loss), "bits": evaluation.loss / math.log(2)}
     values = entropy if unit == "nats" else dict.fromkeys(entropy)
     record = {"split": split, "loss": evaluation.loss, **values, "tokens": evaluation.tokens}
+    record |= {} if unknown is None else {"unknown": unknown}
     return json.dumps(plain(record), allow_nan=False)
 
 
-def _as_line(split: str, evaluation: Evaluation, unit: str) -> str:
+def _as_line(split: str, evaluation: Evaluation, unit: str, unknown: float | None) -> str:
+    share = "" if unknown is None else f", {unknown:.1%} of them {UNKNOWN}"
     return (
         f"{split}: {loss_words(evaluation.loss, unit)} ± {evaluation.standard_error:.2g} {unit}, "
-        f"{evaluation.tokens:,} tokens"
+        f"{evaluation.tokens:,} tokens{share}"
     )

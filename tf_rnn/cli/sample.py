@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.cli.parser import chosen
-from tf_rnn.console import visible
+from tf_rnn.console import say, visible
 from tf_rnn.files import require_run
 from tf_rnn.options import OptionError
 from tf_rnn.options.declared import SAMPLE_OPTIONS
+from tf_rnn.tasks.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,8 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         task = model.config["task"]["name"]
         raise OptionError("folder", f"must hold a language model, got one of the task {task}")
     options = {name: option.default for name, option in SAMPLE_OPTIONS.items()}
+    if unknown := model.vocabulary.unknown(given.get("prime", "")):
+        say(f"not in the vocabulary, read as {UNKNOWN}: {', '.join(unknown)}")
     is_terminal = sys.stdout.isatty()
     try:
         for piece in model.sample(**(options | chosen(given, SAMPLE_OPTIONS))):

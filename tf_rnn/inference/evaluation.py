@@ -98,7 +98,18 @@ class ModelEvaluator:
         require_whole("batch_size", batch_size)
         if context is not None:
             require_whole("context", context)
-        task = self.task(data)
+        return self.on(self.task(data), split, num_steps=num_steps, batch_size=batch_size, context=context)
+
+    def on(
+        self,
+        task: Task,
+        split: str = "valid",
+        *,
+        num_steps: int = NUM_STEPS,
+        batch_size: int = 1,
+        context: int | None = None,
+    ) -> Evaluation:
+        """Measures the loss on a task that `task` returned; see `__call__`."""
         stream = usable(task, task.checked_stream(split), split, self._graph.options.dtype)
         layout = lay_out(len(stream.targets), batch_size, num_steps, task.period, context)
         losses = self._losses(stream, layout, min(num_steps, layout.length))

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.files import CONFIG, SIGNATURE, as_path, require_empty, write_json, write_text
+from tf_rnn.files import CONFIG, LOCK, SIGNATURE, as_path, require_empty, write_json, write_text
 from tf_rnn.inference.keras_model import keras_model, no_equivalent, outside_of_graphs
 from tf_rnn.inference.readme import readme
 from tf_rnn.inference.saved_model import write_saved_model
-from tf_rnn.lock import LOCK, locked
+from tf_rnn.lock import locked
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:

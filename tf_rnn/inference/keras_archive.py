@@ -87,15 +87,15 @@ def require_stored(path: Path, least: int) -> None:
 
 def least_weights(description: Mapping[str, Any]) -> int:
     """How many numbers the matrices of a described network have, biases not counted."""
-    options = described_options(description)
-    size, count = options.input_size, 0
+    options, count = described_options(description), 0
+    size: int = options.input_size
     if options.embedding_size is not None:
         size, count = options.embedding_size, options.input_size * options.embedding_size
     for layer in described_layers(description):
         gates, units = len(KERAS_LAYERS[layer["cell"]].gate_order), layer["state_size"]
         count += (size + units) * units * gates
         size = units
-    return count + size * options.num_classes
+    return int(count + size * options.num_classes)
 
 
 def largest_size(description: Mapping[str, Any]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +59,7 @@ def sample(
     except OptionError as error:
         raise OptionError("prime", error.problem) from error
     drawn = _draw(stepper, primed or [vocabulary.opening], length, temperature, top_k, seed)
-    return vocabulary.pieces(itertools.chain(primed, drawn))
+    return vocabulary.continued(prime, drawn)
 
 
 def _draw(

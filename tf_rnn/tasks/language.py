@@ -76,6 +76,7 @@ class Language(Task):
         self._given = None if vocabulary is None else self.vocabulary_kind(vocabulary)
         corpus = read_corpus(data)
         sources = corpus.sources
+        self._notes = self._remarks(sources)
         self._corpus = corpus._replace(sources=())  # the texts are needed no longer
         self._origins = [source.origin for source in sources]
         self.data = _as_text(data)
@@ -94,6 +95,18 @@ class Language(Task):
         self._tokens = self._cut(of_sources)
         if self._given is None and min(map(len, self._tokens.values())) < 2:
             raise self._too_short("train")
+
+    def _remarks(self, sources: Sequence[Source]) -> list[str]:
+        """Returns a line for everything in the texts that is not read as it stands."""
+        return []
+
+    def unknown_share(self, split: str = "train") -> float | None:
+        """Returns the fraction of a split's targets that are `<unk>`; None where every token is known."""
+        return None
+
+    def notes(self) -> list[str]:
+        """Returns lines about what is read as something else than it stands for."""
+        return list(self._notes)
 
     @abstractmethod
     def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:

@@ -72,6 +72,14 @@ class Vocabulary(tuple[str, ...]):
             OptionError: See `decode`; when the iteration reaches the index.
         """
 
+    @abstractmethod
+    def continued(self, text: str, indices: Iterable[int]) -> Iterator[str]:
+        """Returns the parts of a text, its own tokens kept, and after them those of class indices."""
+
+    def unknown(self, text: str) -> list[str]:
+        """Returns the tokens of a text that are read as another one, each once."""
+        return []
+
     def decode(self, indices: Iterable[int]) -> str:
         """Returns the text whose tokens have these class indices, in order.
 
@@ -137,6 +145,10 @@ class CharacterVocabulary(Vocabulary):
         """Returns the characters one by one; see `Vocabulary.pieces`."""
         return self._named(indices)
 
+    def continued(self, text: str, indices: Iterable[int]) -> Iterator[str]:
+        """Returns characters; see `Vocabulary.continued`."""
+        return itertools.chain(text, self._named(indices))
+
     @staticmethod
     def _is_token(text: str) -> bool:
         return len(text) == 1
@@ -171,8 +183,20 @@ class WordVocabulary(Vocabulary):
 
         `<eos>` becomes a newline.
         """
+        return self._spaced(self._named(indices))
+
+    def continued(self, text: str, indices: Iterable[int]) -> Iterator[str]:
+        """Returns words, those of the text though they may be unknown; see `Vocabulary.continued`."""
+        return self._spaced(itertools.chain(split_words(text), self._named(indices)))
+
+    def unknown(self, text: str) -> list[str]:
+        """Returns the words that are read as `<unk>`; see `Vocabulary.unknown`."""
+        return [word for word in dict.fromkeys(split_words(text)) if word not in self._class_by_word]
+
+    @staticmethod
+    def _spaced(words: Iterable[str]) -> Iterator[str]:
         begins_line = True
-        for word in self._named(indices):
+        for word in words:
             if word == END_OF_LINE:
                 yield "\n"
             else:
@@ -185,7 +209,9 @@ class WordVocabulary(Vocabulary):
 
 
 def split_words(text: str) -> Iterator[str]:
-    """Returns the words of a text in order, separated by white space, with `<eos>` for every newline."""
+    """Returns the words of a text in order, separated by white space, with `<eos>` for every end of line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.replace("\n", f" {END_OF_LINE} \n").split("\n")
     return itertools.chain.from_iterable(map(str.split, lines))
 

@@ -85,6 +85,25 @@ class Words(Language):
         """Returns the constructor's options, ready for JSON; see `Language.options`."""
         return {**super().options(), "vocabulary_size": self.vocabulary_size}
 
+    def _remarks(self, sources: Sequence[Source]) -> list[str]:
+        found = [source.text for source in sources if END_OF_LINE in source.text]
+        count = sum(text.split().count(END_OF_LINE) for text in found)
+        return (
+            [f"the text has {count:,} times the word {END_OF_LINE}, read as the end of a line"]
+            if count
+            else []
+        )
+
+    def unknown_share(self, split: str = "train") -> float:
+        """Returns the fraction of a split's targets that are `<unk>`."""
+        return float(np.mean(self.stream(split).targets == self.vocabulary.index(UNKNOWN)))
+
+    def notes(self) -> list[str]:
+        """Returns the shares of `<unk>`, and how often the text itself has `<eos>`."""
+        long_enough = [split for split, tokens in self._tokens.items() if len(tokens) > 1]
+        shares = ", ".join(f"{self.unknown_share(split):.1%} of {split}" for split in long_enough)
+        return [*super().notes(), f"unknown words, read as {UNKNOWN}: {shares}"]
+
     def _learn(self, sources: Sequence[Source]) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
         numbers = defaultdict[str, int]()
         numbers.default_factory = numbers.__len__  # a new word gets the next number

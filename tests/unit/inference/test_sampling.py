@@ -180,14 +180,26 @@ def test_without_a_prime_the_first_input_is_a_newline(tokens: str, opening: int)
     assert (text, stepper.fed) == ("bb", [opening, 1])
 
 
-def test_unknown_words_become_unk() -> None:
+def test_unknown_words_are_read_as_unk() -> None:
+    """And stay in the text."""
     vocabulary = WordVocabulary(["<unk>", "the", "cat", "<eos>"])
     stepper: Any = Fixed(0, 0, 1, 0)
     found = list(sample(stepper, vocabulary, "the  zebra\nthe", 2))
-    assert found == ["the", " <unk>", "\n", "the", " cat", " cat"]
+    assert found == ["the", " zebra", "\n", "the", " cat", " cat"]
     assert stepper.fed == [1, 0, 3, 1, 2]
     assert "".join(sample(stepper, vocabulary, " \t", 1)) == "cat"  # no word: as without a prime
     assert stepper.fed == [3]
+
+
+def test_a_model_of_words(tmp_path: Any) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")
+    model = load(keep_run(tmp_path / "out", Words(path), GRUCell(4), embedding_size=3))
+    pieces = list(model.sample("the dog", 30, temperature=1, seed=1))
+    assert len(pieces) == 32
+    text = "".join(pieces)
+    assert text.startswith("the dog ")
+    assert {"the", "cat", "sat"} < set(text.split()) - {"dog"} < set(model.tokens or ())
 
 
 # --- token by token --------------------------------------------------------------------------------

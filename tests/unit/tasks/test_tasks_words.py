@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def words_of(text: str) -> list[str]:
-    return text.replace("\n", " <eos> ").split()
+    return re.sub("\r\n|[\r\n]", " <eos> ", text).split()
 
 
 def words_of_splits(task: Words) -> dict[str, list[str]]:
@@ -115,7 +116,7 @@ def test_a_file_with_as_many_types_as_the_vocabulary_loses_none(tmp_path: Path) 
 
 
 def one_blank_between_words(text: str) -> str:
-    return "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    return "\n".join(" ".join(line.split()) for line in re.split("\r\n|[\r\n]", text))
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="<")))

@@ -1,0 +1,106 @@
+"""What a text has and a model does not: unknown words, a literal <eos>, other ends of lines, encodings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from command_helpers import DEADLINE, command, succeeds
+from model_helpers import keep_run
+
+from tf_rnn.cells import VanillaCell
+from tf_rnn.cli.train import data_lines
+from tf_rnn.tasks import Text, Words
+from tf_rnn.tasks.vocabulary import WordVocabulary
+from tf_rnn.training_run import PreparedRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "the cat sat\nthe end é\n" * 20
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("words")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    return keep_run(folder / "run", Words(folder / "text.txt"), VanillaCell(3), embedding_size=3)
+
+
+def test_evaluate_says_how_many_words_are_unknown(
+    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the targets, which are all words but the first."""
+    other = tmp_path / "other.txt"
+    other.write_text("the 狗 坐 end\n" * 3, encoding="utf-8")
+    words = ["evaluate", str(kept), "--data", str(other)]
+    assert succeeds(words, capsys)[0].endswith(" nats, 14 tokens, 42.9% of them <unk>\n")
+    assert json.loads(succeeds([*words, "--json"], capsys)[0])["unknown"] == 6 / 14
+    assert succeeds(["evaluate", str(kept)], capsys)[0].endswith("tokens, 0.0% of them <unk>\n")
+
+
+def test_train_says_how_many_words_are_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("a a a a b c <eos> a\n" * 10 + "a\r<eos>\rx<eos>\n", encoding="utf-8")
+    task = Words(path, 0.2, 0.2, vocabulary_size=3)
+    lines = data_lines(PreparedRun(task, None, 0, 1, "block", {}, lambda _: NotImplemented))
+    shares = {split: task.unknown_share(split) for split in task.splits}
+    unknown = task.vocabulary.index("<unk>")
+    for split, share in shares.items():
+        targets = task.stream(split).targets.tolist()
+        assert share == targets.count(unknown) / len(targets) > 0
+    assert lines[1:3] == [
+        "the text has 11 times the word <eos>, read as the end of a line",
+        "unknown words, read as <unk>: "
+        + ", ".join(f"{share:.1%} of {split}" for split, share in shares.items()),
+    ]
+    characters = Text(path, 0.2, 0.2)
+    assert (characters.notes(), characters.unknown_share()) == ([], None)
+
+
+def test_a_sample_keeps_the_users_own_words(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sample", str(kept), "--length", "3", "--seed", "1", "--prime", "the  dög\nsat \x1b[31m dög"]
+    shown, errors = succeeds(words, capsys)
+    assert shown.startswith("the dög\nsat \x1b[31m dög")
+    assert errors == [r"not in the vocabulary, read as <unk>: dög, \x1b[31m"]
+    same, errors = succeeds([*words[:-1], "the <unk>\nsat <unk> <unk>"], capsys)
+    assert errors == []
+    assert same.removeprefix("the <unk>\nsat <unk> <unk>") == shown.removeprefix("the dög\nsat \x1b[31m dög")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_all_ends_of_lines_are_ends_of_lines(end: str, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(TEXT.replace("\n", end).encode())
+    task = Words(path)
+    assert task.vocabulary == Words(_plain(tmp_path)).vocabulary
+    assert task.stream("all").targets.tolist() == Words(_plain(tmp_path)).stream("all").targets.tolist()
+
+
+def _plain(folder: Path) -> Path:
+    (folder / "plain.txt").write_text(TEXT, encoding="utf-8")
+    return folder / "plain.txt"
+
+
+def test_a_text_is_continued_as_it_stands() -> None:
+    vocabulary = WordVocabulary(["a", "<eos>", "<unk>"])
+    assert "".join(vocabulary.continued("a x\na", [0, 1, 2])) == "a x\na a\n<unk>"
+    assert vocabulary.unknown("a x y\nx") == ["x", "y"]
+    assert "".join(vocabulary.continued("", [0])) == "a"
+
+
+def test_files_and_pipes_get_utf_8_whatever_the_locale(kept: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
+    environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        command(["sample", str(kept), "--length", "0", "--prime=é 中"]),
+        capture_output=True,
+        check=True,
+        timeout=DEADLINE,
+        env=environment | {"PYTHONUTF8": "1"},
+    )
+    assert done.stdout.decode().startswith("é 中")
+    assert done.stderr.decode() == "not in the vocabulary, read as <unk>: 中\n"
