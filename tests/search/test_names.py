@@ -30,6 +30,7 @@ from tf_rnn.reporting.page import command_code
 from tf_rnn.reporting.style import make_figure
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
 from tf_rnn.tasks import Echo
+from tf_rnn.tasks.vocabulary import CharacterVocabulary
 from tf_rnn.training import ProgressLine
 from tf_rnn.training.callbacks import Progress
 
@@ -247,6 +248,7 @@ def test_a_sample_is_written_unchanged_except_to_a_terminal(
         """One that was trained on escape sequences."""
 
         tokens = tuple(text)
+        vocabulary = CharacterVocabulary(dict.fromkeys(text))
 
         def sample(self, **_: Any) -> Iterator[str]:
             return iter(text)

@@ -102,7 +102,7 @@ def largest_size(description: Mapping[str, Any]) -> int:
     """The largest number that the options of its layers may have."""
     options = described_options(description)
     units = [layer["state_size"] for layer in described_layers(description)]
-    return max(options.input_size, options.num_classes, options.embedding_size or 0, *units)
+    return int(max(options.input_size, options.num_classes, options.embedding_size or 0, *units))
 
 
 def model_of_config(config: dict[str, Any], largest: int) -> Any:
