@@ -256,9 +256,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG; see `write_text`."""
-    with replacing(path) as partial, partial.open("xb") as file, warnings.catch_warnings():
+    with replacing(path) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # letters of a name that no font has
-        figure.savefig(file, format="png", dpi=130)
+        figure.savefig(partial, format="png", dpi=130)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ LINES = {
     ),
     "evaluate": Line(
         ["evaluate", RUN, "--json", "--split", "test"],
-        middle="tf_rnn.inference.evaluation.ModelEvaluator.__call__",
+        middle="tf_rnn.inference.evaluation.ModelEvaluator.on",
     ),
     "sample": Line(["sample", RUN, "--length", "9", "--seed", "1"], middle="tf_rnn.inference.sampling._draw"),
     "export": Line(
