@@ -14,7 +14,7 @@ from model_helpers import keep_run, random_weights, write_splits
 
 from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.inference import load
-from tf_rnn.tasks import Echo, Text
+from tf_rnn.tasks import Echo, Text, Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

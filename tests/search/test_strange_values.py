@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_helpers import keep_run, made_up_text
 
@@ -228,8 +228,6 @@ def test_training_is_done_or_told(trained: tuple[Any, Any, Any], data: st.DataOb
     names = options_of(train, "graph", "task", "session", "callbacks", "out", "worker")
 
     def train_a_little(**options: Any) -> Any:
-        number = options.get("evaluations")  # each that is passed is counted
-        assume(not isinstance(number, int | float) or not number > 10**5)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Stopwatch, "is_spent", property(lambda watch: watch._history.updates >= 2))
             return train(graph, task, session=session, callbacks=(), **options)

@@ -136,6 +136,9 @@ class Stopwatch:
 
     def pass_evaluations(self) -> None:
         """Goes to the first of the evenly spread evaluations that is still to come."""
+        if self._plan.evaluations is not None:  # there may be more of them than updates
+            passed = int(self.fraction * self._plan.evaluations)
+            self._next_evaluation = max(self._next_evaluation, min(passed, self._plan.evaluations))
         while self._spread_evaluation_is_due:
             self._next_evaluation += 1
 
@@ -155,6 +158,8 @@ class Stopwatch:
 
     def _count_epochs(self, epoch: Epoch) -> int | None:
         """The number of epochs in the whole run; earlier ones may have had another number of updates."""
+        if math.isinf(self._total):
+            return None
         if self._kind == "epochs":
             return math.ceil(round(self._total / self._per_epoch, ROUNDING_DIGITS))
         done = self._history.updates if self._kind == "updates" else self._history.tokens

@@ -12,11 +12,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from model_helpers import NaiveNetwork, keep_run, random_weights, write_splits
 
-from tf_rnn.cells import LSTMCell
+from tf_rnn.cells import GRUCell, LSTMCell
 from tf_rnn.inference import Model, load, sample
 from tf_rnn.inference.sampling import sharpened
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Text
+from tf_rnn.tasks import Text, Words
 from tf_rnn.tasks.vocabulary import CharacterVocabulary, WordVocabulary
 
 if TYPE_CHECKING:
