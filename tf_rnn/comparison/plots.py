@@ -80,13 +80,14 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     return figure
 
 
-def curve_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
-    """Draws the held-out loss of each width against the tokens read: the mean over seeds.
+def curve_figure(summaries: Sequence[Summary], task: Task, title: str, chosen: int | None = None) -> Any:
+    """Draws the held-out loss of each width against its training: the mean over seeds.
 
     Args:
         summaries: What to draw, narrow widths first; a panel for each state.
         task: Provides unit and token.
         title: Above the plots.
+        chosen: The width to draw in black; None for none.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -94,73 +95,40 @@ def curve_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     states = [state for state in STYLES if any(one.state == state and one.runs for one in summaries)]
     figure, grid = make_figure(title, (8, 5 if len(states) < 2 else 4.5), columns=max(1, len(states)))
     for axes, state in zip(np.ravel(grid), states, strict=False):
-        drawn = [summary for summary in summaries if summary.state == state and summary.runs]
-        for number, summary in enumerate(drawn):
-            points = _mean_curve(summary)
-            colour = colour_of(number, len(drawn))
-            axes.plot(*points, color=colour, label=f"{summary.num_steps}", linewidth=1.4)
-            axes.annotate(
-                f"{summary.num_steps}",
-                (points[0][-1], points[1][-1]),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                color=colour,
-            )
-        axes.set_xlabel(f"{task.token}s read")
+        _draw_curves(axes, [one for one in summaries if one.state == state and one.runs], chosen)
         axes.set_title(STYLES[state]["label"], fontsize=10)
-        axes.legend(title="width", fontsize=8, edgecolor="none", framealpha=0.9)
     np.ravel(grid)[0].set_ylabel(f"held-out loss ({task.unit} per {task.token})")
     return figure
 
 
-def race_figure(summaries: Sequence[Summary], chosen: int | None, task: Task, title: str) -> Any:
-    """Draws the held-out loss of each width against the tokens read, up to where it was dropped.
-
-    Args:
-        summaries: Of each width, when it was last in the race.
-        chosen: The width that is recommended; None without one.
-        task: Provides unit, token and baselines.
-        title: Above the plot.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-    """
-    figure, axes = make_figure(title, (8, 5))
-    drawn = [summary for summary in summaries if summary.runs]
-    for number, summary in enumerate(drawn):
-        tokens, losses = _mean_curve(summary)
+def _draw_curves(axes: Any, summaries: Sequence[Summary], chosen: int | None) -> None:
+    for number, summary in enumerate(summaries):
+        fractions, losses = _mean_curve(summary)
         is_chosen = summary.num_steps == chosen
-        look = {"color": "black" if is_chosen else colour_of(number, len(drawn))}
-        axes.plot(
-            tokens[1:], losses[1:], linewidth=2.4 if is_chosen else 1.3, label=f"{summary.num_steps}", **look
-        )
-        axes.plot(tokens[-1], losses[-1], "o" if is_chosen else "x", markersize=6, **look)
-        axes.annotate(
-            f"{summary.num_steps}",
-            (tokens[-1], losses[-1]),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            **look,
-        )
+        look = {"color": "black" if is_chosen else colour_of(number, len(summaries))}
+        width = 2.4 if is_chosen else 1.3
+        axes.plot(fractions, losses, label=f"{summary.num_steps}", linewidth=width, **look)
+        axes.plot(fractions[-1:], losses[-1:], "o" if summary.fraction == 1 else "x", markersize=5, **look)
+        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        axes.annotate(f"{summary.num_steps}", (fractions[-1], losses[-1]), **place, **look)
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel(f"{task.token}s read")
-    axes.set_ylabel(f"held-out loss ({task.unit} per {task.token})")
-    if drawn:
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    axes.set_xlabel("part of the training")
+    if summaries:
         axes.legend(title="width", fontsize=8, edgecolor="none", framealpha=0.9)
-    return figure
 
 
 def _mean_curve(summary: Summary) -> tuple[list[float], list[float]]:
-    """Tokens and mean losses over seeds, at the points that all runs have."""
-    points = list(zip(*summary.curves, strict=False))
-    tokens = [float(np.mean([point["tokens"] for point in group])) for group in points]
-    return tokens, [float(np.mean([point["valid_loss"] for point in group])) for group in points]
+    """Fractions of the budget and mean losses over seeds, at the points after training began."""
+    points = [group for group in zip(*summary.curves, strict=False) if group[0]["updates"]]
+    ends = [curve[-1]["updates"] / summary.fraction for curve in summary.curves]
+    return (
+        [
+            float(np.mean([point["updates"] / end for point, end in zip(group, ends, strict=True)]))
+            for group in points
+        ],
+        [float(np.mean([point["valid_loss"] for point in group])) for group in points],
+    )
 
 
 def _draw_floors(axes: Any, widths: Sequence[int], task: Task) -> None:

@@ -7,7 +7,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.comparison.plots import race_figure
+from tf_rnn.comparison.plots import curve_figure
 from tf_rnn.comparison.report import comparison_line
 from tf_rnn.comparison.sentences import NO_VERDICT, duration
 from tf_rnn.comparison.sweep import save
@@ -197,12 +197,8 @@ class Recommendation:
 
     def figure(self) -> Any:
         """The learning curves of all widths up to where they were dropped: a `matplotlib.figure.Figure`."""
-        return race_figure(
-            [each.summary for each in self.standings.values()],
-            self.num_steps,
-            self.task,
-            f"A race of widths\n{self.line}",
-        )
+        summaries = [each.summary for each in self.standings.values()]
+        return curve_figure(summaries, self.task, f"A race of widths\n{self.line}", self.num_steps)
 
     def as_json(self) -> dict[str, Any]:
         """The content of `recommendation.json`."""
@@ -239,7 +235,7 @@ class Recommendation:
             Plain(f"{self.line}."),
             command_code(command),
             Heading("How it was found"),
-            Image("Held-out loss of each width against tokens read", "recommendation.png"),
+            Image("Held-out loss of each width against its training", "recommendation.png"),
             self.table(),
             self.price_sentence,
             NOTES,

@@ -67,7 +67,7 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
         f"Losses to compare with:\n\n{baselines}" if baselines else None,
         Image("Held-out loss against width", "loss.png"),
         Heading("How each width learns"),
-        Image("Held-out loss against tokens read", "curves.png"),
+        Image("Held-out loss against training", "curves.png"),
         Heading("What each width costs"),
         sweep.cost_table(),
         sweep.cost_sentence,
