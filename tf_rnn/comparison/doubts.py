@@ -24,6 +24,7 @@ def doubt(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
     return (
         _nothing_learnt(ranking, question)
         or _rival_is_falling(chosen, ranking, question)
+        or _all_are_falling(chosen, ranking, question)
         or _seeds_disagree(chosen, ranking)
     )
 
@@ -58,6 +59,21 @@ def _rival_is_falling(chosen: Summary, ranking: Ranking, question: Question) -> 
             "values of --learning-rate."
         )
     return None
+
+
+def _all_are_falling(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
+    """A width that leads while its loss still falls fast: the narrower a graph, the more updates it had."""
+    reading = ranking.reading(chosen)
+    wider = [width for width in question.widths if width > chosen.num_steps]
+    if not wider or reading.trend != FALLING or chosen.loss - reading.after(1) <= 2 * MARGIN * ranking.scale:
+        return None
+    return (
+        f"Cannot tell yet which width to use: num_steps {chosen.num_steps} leads with "
+        f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but its loss still "
+        f"falls by {loss_text(reading.pace, chosen.unit)} with each doubling of the training, and wider "
+        f"graphs had fewer updates so far. To tell, {question.longer}, or give several values of "
+        "--learning-rate."
+    )
 
 
 def _seeds_disagree(chosen: Summary, ranking: Ranking) -> str | None:

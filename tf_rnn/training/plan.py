@@ -60,7 +60,7 @@ class Plan:
                 require_whole(option, getattr(self, option))
 
     def evaluated_at(self, number: int) -> float:
-        """The fraction of the budget at which an evaluation is due, from number 1 on; inf if there is none."""
+        """The fraction of the budget at which an evaluation is due, counted from 1; inf for none."""
         planned = self.evaluations
         if planned is None:
             return math.inf
