@@ -49,7 +49,7 @@ class Round(NamedTuple):
         fraction: The fraction of the budget.
         standings: The widths that were in it, narrow ones first.
         leader: The width with the lowest expected loss; None if all diverged.
-        among_best: The widths that are expected to be as good as the leader.
+        among_best: The widths that are expected to be as good as the leader; none while nothing is learnt.
         is_over: Whether nothing is left to find out.
     """
 
@@ -99,7 +99,8 @@ def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool
     steady = [each.num_steps for each in ranking.candidates]
     leader = min(steady, key=lambda width: expected[width])
     fates = {each.num_steps: _lost(each) for each in summaries if each not in ranking.candidates}
-    if ranking.best.loss < knowing_nothing - CLEARLY * ranking.noise:
+    is_learnt = ranking.best.loss < knowing_nothing - CLEARLY * ranking.noise
+    if is_learnt:
         best = ranking.best
         for width in steady:
             if readings[width].at_best(doublings) > best.loss + ranking.margin:
@@ -127,13 +128,14 @@ def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool
     ]
     kept = [each for each in standings if not each.fate]
     among_best = [
-        each.summary.num_steps for each in kept if each.expected <= expected[leader] + ranking.margin
+        each.summary.num_steps
+        for each in kept
+        if is_learnt and each.expected <= expected[leader] + ranking.margin
     ]
     is_over = is_last or (
         min(each.summary.runs for each in kept) > 1
         and all(readings[each.summary.num_steps].trend not in (FALLING, UNKNOWN) for each in kept)
         and len(among_best) == len(kept)
-        and ranking.best.loss < knowing_nothing - CLEARLY * ranking.noise
     )
     return Round(fraction, standings, leader, among_best, is_over)
 

@@ -186,7 +186,7 @@ class Recommendation:
             "seeds": [str(each.summary.runs) for _, each in rows],
             "loss": [_loss(each.summary.loss, unit) for _, each in rows],
             "expected": [_loss(each.expected, unit) for _, each in rows],
-            "time": [duration(each.summary.seconds) for _, each in rows],
+            "time": [duration(each.summary.seconds) if each.summary.runs else "–" for _, each in rows],
             "fate": [each.fate or "in the race to its end" for _, each in rows],
         }
         return Table.of_columns("The race", columns)

@@ -84,14 +84,15 @@ def recommend(
         states = stack.enter_context(States(folder))
         race = Race(comparison, task, parcel, results, states, screen, opened)
         verdict = race.run()
-        study = race.gradient(verdict)
+        network = race.network(verdict)
+        study = race.gradient(network)
         sweep = None
         if verify:
             screen.say("verifying: every length is trained for the whole budget")
             sweep = run_comparison(race.comparison, task, parcel, results, screen, opened)
         found = Recommendation(race.comparison, task, race.rounds, verdict, study, sweep, results)
         if folder is not None:
-            states.clear()
+            states.clear(but=network)  # from which a repeated call measures the gradient
             found = dataclasses.replace(found, files=found.write_files(folder, command))
     return found
 
@@ -155,7 +156,7 @@ class Race:
             if found.is_over:
                 break
         last = self.rounds[-1]
-        question = self._question
+        question = self._question._replace(widths=tuple(self.comparison.widths))
         if last.fraction < 1:
             question = question._replace(
                 budget=f"{question.budget} (judged after {last.fraction:.0%} of them)"
@@ -223,20 +224,21 @@ class Race:
         for line in found.lines:
             self._screen.say(f"  {line}")
 
-    def gradient(self, verdict: Verdict | None) -> LagAnalysis | None:
-        """How far back the gradient of a trained network reaches, to explain the answer.
-
-        The network is the one of the answer, or without an answer the one that leads.
-        """
+    def network(self, verdict: Verdict | None) -> RunKey | None:
+        """A run of the answer, or of the width that leads if there is none; None if no state is kept."""
         last = self.rounds[-1]
         width = verdict.num_steps if verdict else None
         width = last.leader if width is None else width
         keys = [key for key in self.comparison.keys if key.num_steps == width and self._states.get(key)]
-        if not keys:
+        return keys[0] if keys else None
+
+    def gradient(self, key: RunKey | None) -> LagAnalysis | None:
+        """How far back the gradient of a trained network reaches, to explain the answer."""
+        if key is None:
             return None
         longest = self.comparison.setup.defaults.longest
-        arguments: tuple[Any, ...] = (self._parcel, keys[0], self._states.get(keys[0]), longest)
+        arguments: tuple[Any, ...] = (self._parcel, key, self._states.get(key), longest)
         ((_, found),) = completed(
-            self._workers, worker.gradient_run, [(keys[0], (*arguments, self._workers.channel))]
+            self._workers, worker.gradient_run, [(key, (*arguments, self._workers.channel))]
         )
         return None if isinstance(found, WorkerDiedError) else found

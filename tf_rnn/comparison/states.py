@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -48,12 +47,21 @@ class States:
         with replacing(self._path(key)) as partial:
             partial.write_bytes(state)
 
-    def clear(self) -> None:
-        """Deletes all states."""
-        shutil.rmtree(self._folder or "", ignore_errors=True)
+    def clear(self, but: RunKey | None) -> None:
+        """Deletes all states but that of one run."""
+        kept = None if but is None else self._path(but)
+        for path in self._entered.iterdir():
+            if path != kept:
+                path.unlink()
+        if kept is None:
+            self._entered.rmdir()
 
-    def _path(self, key: RunKey) -> Path:
+    @property
+    def _entered(self) -> Path:
         if self._folder is None:
             raise ValueError("states must be entered first")
+        return self._folder
+
+    def _path(self, key: RunKey) -> Path:
         rate = f"{key.learning_rate!r}"
-        return self._folder / f"{key.num_steps}-{key.state}-{rate}-{key.seed}.npz"
+        return self._entered / f"{key.num_steps}-{key.state}-{rate}-{key.seed}.npz"
