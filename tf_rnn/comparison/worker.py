@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn.comparison.channel import ChannelCallback, raise_if_cancelled
 from tf_rnn.files import plain
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,7 @@ def gradient_run(
         parcel: The setup and the task.
         key: The run that trained it.
         state: The state that it ended with.
-        num_steps: How far back to look.
+        num_steps: How far back to look; half, a quarter or less of it where the data are too short.
         channel: Where to look whether the work was cancelled.
 
     Returns:
@@ -122,11 +123,18 @@ def gradient_run(
         OptionError: If the task is not available here.
     """
     from tf_rnn.analysis import measure_lags  # noqa: PLC0415
+    from tf_rnn.analysis.lags import check_lags  # noqa: PLC0415
     from tf_rnn.graph import make_graph  # noqa: PLC0415
     from tf_rnn.training.checkpoints import read_state  # noqa: PLC0415
 
     raise_if_cancelled(channel)
     setup, task = parcel.open()
+    while num_steps > key.num_steps:
+        try:
+            check_lags(setup, task, num_steps)
+            break
+        except OptionError:
+            num_steps = max(num_steps // 2, key.num_steps)
     graph = make_graph(setup, task, key.num_steps, key.seed)
     with graph.session(threads=THREADS) as session:
         read_state(state).restore("state", graph, session)
