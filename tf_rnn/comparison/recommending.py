@@ -229,7 +229,12 @@ class Race:
         last = self.rounds[-1]
         width = verdict.num_steps if verdict else None
         width = last.leader if width is None else width
-        keys = [key for key in self.comparison.keys if key.num_steps == width and self._states.get(key)]
+        rate = verdict.learning_rate if verdict else None
+        keys = [
+            key
+            for key in self.comparison.keys
+            if key.num_steps == width and rate in (None, key.learning_rate) and self._states.get(key)
+        ]
         return keys[0] if keys else None
 
     def gradient(self, key: RunKey | None) -> LagAnalysis | None:
