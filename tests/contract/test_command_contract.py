@@ -503,7 +503,7 @@ def test_help_and_bad_input_load_nothing_heavy(tmp_path: Path) -> None:
     helps = [["--help"], *([name, "--help"] for name in COMMANDS)]
     bad = [[], ["train", "--epochs", "0"], ["train", "--task", "text", "--data", "missing.txt"]]
     bad += [["train", "--resume", "missing"], ["compare", "--num-steps", "20000"], ["lags", "--seed", "x"]]
-    bad += [["recommend", "--verify", "--num-steps", "6000"], ["sample", "missing"]]
+    bad += [["recommend", "--num-steps", "5:1:2"], ["sample", "missing"]]
     bad += [["evaluate", "missing"], ["export", "run", "run"], ["import", "run", "new"]]
     assert_light({0: helps, 2: bad}, tmp_path)
 

@@ -138,7 +138,7 @@ def test_all_widths_start_from_the_same_weights(results: dict[str, Any]) -> None
 
 
 def comparison_of(results: dict[str, Any]) -> Comparison:
-    config = dict(results["config"])
+    config = dict(results["config"]) | {"learning_rate": results["runs"][0]["learning_rate"]}
     budget, amount = config.pop("budget"), config.pop("amount")
     return Comparison(
         setup=Setup(**config),
