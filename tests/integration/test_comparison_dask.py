@@ -318,7 +318,17 @@ def test_recommend_gives_the_same_answer_on_a_cluster(
 ) -> None:
     """Costs are measured, so both begin with the same ones."""
     one = dataclasses.replace(COMPARISON, state=("carry",), num_steps=(2, 4, 8, 16, 32))
-    words = ["recommend", "--num-steps", "2", "4", "--seeds", "2", "--amount", "4000", *WORDS[6:]]
+    words = [
+        "recommend",
+        "--num-steps",
+        "2",
+        "4",
+        "--seeds",
+        "2",
+        "--amount",
+        "4000",
+        *WORDS[WORDS.index("--batch-size") :],
+    ]
     found: list[dict[str, Any]] = []
     for place in ("local", steady.address):
         folder = with_costs(tmp_path / str(len(found)), one)

@@ -81,7 +81,7 @@ class Comparison:
         setup: Any = self.setup
         if not isinstance(setup, Setup):
             raise OptionError("setup", f"must be a Setup, got {shown(setup)}")
-        if self.learning_rate == ():
+        if isinstance(self.learning_rate, tuple) and not self.learning_rate:
             object.__setattr__(self, "learning_rate", (setup.learning_rate,))
         for option in ("num_steps", "state", "learning_rate"):
             if not isinstance(getattr(self, option), tuple | list):
