@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison import worker
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.analysis.lags import LagAnalysis
     from tf_rnn.comparison.executors import Workers
+    from tf_rnn.comparison.ranking import Question
     from tf_rnn.comparison.settings import Comparison, RunKey
     from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
@@ -137,7 +139,11 @@ class Race:
         self.rounds: list[Round] = []
         self._parcel, self._results, self._states = parcel, results, states
         self._screen, self._workers = screen, workers
-        self._question = comparison.question(task)
+
+    @functools.cached_property
+    def _question(self) -> Question:
+        """What is asked; it reads held-out data, so sizes are checked by the measurement of costs before."""
+        return self.comparison.question(self._task)
 
     def run(self) -> Verdict | None:
         """Runs all stages and returns the answer; None if every run diverged."""
