@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.comparison import Comparison, Parcel, Results
+from tf_rnn.comparison import Comparison, Parcel, Results, RunKey
 from tf_rnn.comparison.summary import Summary
-from tf_rnn.comparison.worker import train_run
+from tf_rnn.comparison.worker import EVALUATED_AT, train_run
 from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from tf_rnn.comparison import RunKey
     from tf_rnn.tasks import Task
 
 TASK_OPTIONS: dict[str, Any] = {
@@ -37,6 +38,7 @@ RUNS: dict[str, Any] = {
     "seeds": 2,
     "budget": "tokens",
     "amount": 1500,
+    "learning_rate": (),
 }
 
 
@@ -52,12 +54,40 @@ def run_here(comparison: Comparison, key: RunKey, task: Task | None = None) -> d
     return train_run(parcel, key, {comparison.budget: comparison.amount})
 
 
-def made_up_run(num_steps: int, state: str = "carry", seed: int = 0, **changes: Any) -> dict[str, Any]:
-    """The record of a finished run, as a worker gives it."""
+def made_up_curve(
+    loss: float, pace: float = 0.0, decay: float = 0.5, updates: int = 96, tokens: int = 0
+) -> list[dict[str, Any]]:
+    """A learning curve that ends with a loss: the last doubling lowered it by the pace.
+
+    Each doubling before lowered it by 1 / decay times as much; the first ones by a little more.
+    """
+    curve: list[dict[str, Any]] = []
+    for fraction in (0.0, *EVALUATED_AT):
+        number = round(fraction * updates)
+        done = math.log2(fraction) if fraction else -6
+        late = min(1.0, 2 - 2 * fraction)  # of the last doubling, what is still to come
+        before = sum(decay**-doubling for doubling in range(1, max(0, -1 - round(done)) + 1))
+        point = {
+            "updates": number,
+            "tokens": tokens * number // updates,
+            "seconds": 0.375 * fraction,
+            "train_loss": None if not number else loss + 0.03125,
+            "valid_loss": loss + pace * (late + before) + max(0.0, 0.25 - fraction) / 2,
+        }
+        if not curve or number > curve[-1]["updates"]:
+            curve.append(point)
+    return curve
+
+
+def made_up_run(
+    num_steps: int, state: str = "carry", seed: int = 0, learning_rate: float = 0.1, **changes: Any
+) -> dict[str, Any]:
+    """The record of a finished run, as a worker gives it; its loss falls at first, then is level."""
     run: dict[str, Any] = {
         "num_steps": num_steps,
         "state": state,
         "seed": seed,
+        "learning_rate": learning_rate,
         "loss": 0.5 + seed / 64,
         "error": None,
         "standard_error": 0.0078125,
@@ -66,17 +96,17 @@ def made_up_run(num_steps: int, state: str = "carry", seed: int = 0, **changes: 
         "updates": 1500 // (7 * num_steps),
         "tokens": 1500 // (7 * num_steps) * 7 * num_steps,
         "seconds": 0.375,
-        "curve": [
-            {"updates": 0, "tokens": 0, "seconds": 0.0, "train_loss": None, "valid_loss": 0.75},
-        ],
     }
-    return run | changes
+    run |= changes
+    return {"curve": made_up_curve(run["loss"], updates=run["updates"], tokens=run["tokens"])} | run
 
 
-def diverged_run(num_steps: int, state: str = "carry", seed: int = 0) -> dict[str, Any]:
+def diverged_run(
+    num_steps: int, state: str = "carry", seed: int = 0, learning_rate: float = 0.1
+) -> dict[str, Any]:
     """The record of a run whose loss was not finite, as a worker gives it."""
     error = "the loss is nan at update 3 (epoch 1); limit the gradient's norm"
-    return {"num_steps": num_steps, "state": state, "seed": seed, "loss": None, "error": error}
+    return RunKey(num_steps, state, seed, learning_rate)._asdict() | {"loss": None, "error": error}
 
 
 def made_up_cost(num_steps: int, **changes: Any) -> dict[str, Any]:
@@ -128,7 +158,7 @@ def times_begun(folder: Path) -> dict[str, int]:
 def made_up_or_die(_: Parcel, key: RunKey, *more: Any) -> dict[str, Any]:
     """Replaces `train_run` where only deaths count, not what is learnt."""
     die_as_often_as_told(key)
-    return made_up_run(key.num_steps, key.state, key.seed)
+    return made_up_run(*key)
 
 
 def with_costs(folder: Path, comparison: Comparison) -> Path:
@@ -139,21 +169,41 @@ def with_costs(folder: Path, comparison: Comparison) -> Path:
     return folder
 
 
-def made_up_summary(num_steps: int, loss: float, **changes: Any) -> Summary:
-    """Three runs that agree to the last digit and count so many tokens that nothing is noise."""
+def made_up_summary(
+    num_steps: int, loss: float | Sequence[float], pace: float = 0.0, decay: float = 0.5, **changes: Any
+) -> Summary:
+    """Runs that count so many tokens that nothing is noise; their curves are those of `made_up_curve`.
+
+    Args:
+        num_steps: The width.
+        loss: The loss of each seed; a number for three seeds that agree to the last digit.
+        pace: By how much the loss falls with a doubling of the training.
+        decay: What is left of the pace after each doubling.
+        changes: Values of the summary; with `seconds`, its price.
+    """
+    seeds = range(changes.get("runs", 3))
+    losses = dict.fromkeys(seeds, loss) if isinstance(loss, float | int) else dict(enumerate(loss))
+    tokens = 1 << 20
+    cost = made_up_cost(num_steps)
+    if "seconds" in changes:
+        cost["tokens_per_second"] = tokens / changes.pop("seconds")
     values: dict[str, Any] = {
         "num_steps": num_steps,
         "state": "carry",
-        "runs": 3,
+        "runs": len(losses),
         "diverged": 0,
-        "loss": loss,
-        "spread": 0.0,
+        "learning_rate": 0.1,
+        "losses": losses,
+        "loss": statistics.fmean(losses.values()) if losses else math.nan,
+        "spread": statistics.stdev(losses.values()) if len(losses) > 1 else math.nan,
         "resolution": 0.0,
-        "updates": 100.0,
+        "updates": 96.0,
+        "tokens": float(tokens),
+        "curves": [made_up_curve(each, pace, decay) for each in losses.values()],
         "dependency_scores": {},
         "reach": {},
         "gap_to_optimum": None,
         "gap_to_floor": None,
-        "cost": made_up_cost(num_steps),
+        "cost": cost,
     }
     return Summary(**(values | changes))

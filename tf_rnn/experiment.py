@@ -149,9 +149,10 @@ class Experiment:
 
     def compare(
         self,
-        num_steps: Sequence[int] | None = None,
+        num_steps: Sequence[int | str] | str | None = None,
         *,
         state: Sequence[str] = STATES,
+        learning_rate: Sequence[float] | None = None,
         seeds: int = COMPARE_OPTIONS["seeds"].default,
         budget: str = COMPARE_OPTIONS["budget"].default,
         amount: float | None = None,
@@ -163,8 +164,10 @@ class Experiment:
         """Trains networks at several lengths of the graph with the same budget, and compares them.
 
         Args:
-            num_steps: The lengths; None for those that suit the task.
+            num_steps: The lengths, or ranges such as "5:50:5" and "1:64:log2"; None for those that suit the
+                task.
             state: "carry", "reset" or both.
+            learning_rate: Learning rates; each length is judged at its best one. None for the setup's.
             seeds: Runs for each, from different random initialisations.
             budget: What each run gets the same amount of: "tokens", "updates", "seconds" or "epochs".
             amount: How much of it; None for what suits the task.
@@ -177,15 +180,8 @@ class Experiment:
             OptionError: If an option is not allowed.
             WorkerDiedError: If costs cannot be measured.
         """
-        defaults, budget = self.setup.defaults, COMPARE_OPTIONS["budget"].check(budget)
-        given = {
-            "num_steps": defaults.num_steps if num_steps is None else num_steps,
-            "state": state,
-            "seeds": seeds,
-            "budget": budget,
-            "amount": AMOUNTS.get(budget, defaults.tokens) if amount is None else amount,
-        }
-        compared = Comparison(setup=self.setup, **_checked(COMPARE_OPTIONS, given))
+        given = self._asked(num_steps, learning_rate, budget, amount) | {"state": state, "seeds": seeds}
+        compared = self._compared(COMPARE_OPTIONS, given)
         where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
         task = compared.make_task(self.task)
         folder = self._folder("compare", out, compared.identity(task))
@@ -193,46 +189,69 @@ class Experiment:
 
     def recommend(
         self,
-        num_steps: int | None = None,
+        num_steps: Sequence[int | str] | str | None = None,
         *,
-        tolerance: float | None = None,
-        tokens: float | None = None,
+        state: str = "carry",
+        learning_rate: Sequence[float] | None = None,
         seeds: int = RECOMMEND_OPTIONS["seeds"].default,
+        budget: str = COMPARE_OPTIONS["budget"].default,
+        amount: float | None = None,
         verify: bool = False,
         out: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         scheduler: str = "local",
         command: Sequence[str] = (),
     ) -> Recommendation:
-        """Recommends a length of the graph, from the gradients of networks that are trained briefly.
+        """Finds the length that `compare` would name, for a fraction of its price: a race.
 
         Args:
-            num_steps: Longest length to consider; the networks are trained at it.
-            tolerance: Largest acceptable fraction of the gradient lost to truncation; None for the setup's.
-            tokens: Training length of each network; None for a fifth of a run of `compare`.
-            seeds: How many networks to train.
-            verify: Whether to train at half, at, and at double the advised length, and compare.
-            out: A folder for the results; None to write nothing.
+            num_steps: The lengths to begin with, as for `compare`; longer ones join while the longest is
+                among the best.
+            state: "carry" or "reset".
+            learning_rate: As for `compare`.
+            seeds: Runs for each length that stays in the race.
+            budget: As for `compare`.
+            amount: The training that the answer is for; most runs are stopped much earlier.
+            verify: Whether to train every length for the whole budget afterwards, and see whether the
+                answer holds.
+            out: A folder for the results; an interrupted race resumes. None to write nothing.
             workers: Parallel processes; None for one per CPU core.
             scheduler: "local", or the address of a Dask scheduler.
             command: The command line to show in the report.
 
         Raises:
-            OptionError: If an option is not allowed, or the data are too short for double the length that
-                is to be verified.
-            DivergedError: If a loss is not finite.
+            OptionError: If an option is not allowed, or the data are too short.
+            WorkerDiedError: If costs cannot be measured, or a run's worker died every time.
         """
-        given = self._measured(num_steps, tokens) | {
-            "tolerance": self.setup.tolerance if tolerance is None else tolerance,
-            "seeds": seeds,
-            "verify": verify,
-        }
-        chosen = _checked(RECOMMEND_OPTIONS, given)
+        given = self._asked(num_steps, learning_rate, budget, amount) | {"state": state, "seeds": seeds}
+        verify = RECOMMEND_OPTIONS["verify"].check(verify)
+        compared = self._compared(RECOMMEND_OPTIONS, given)
         where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
-        check_setup(self.setup, self.task, [chosen["num_steps"]])
-        identity = setup_identity(self.setup, self.task) | chosen
-        folder = self._folder("recommend", out, identity)
-        return recommend(self.setup, self.task, **chosen, out=folder, **where, command=command)
+        task = compared.make_task(self.task)
+        folder = self._folder("recommend", out, compared.identity(task))
+        return recommend(compared, task, verify=verify, out=folder, **where, command=command)
+
+    def _asked(
+        self,
+        num_steps: Sequence[int | str] | str | None,
+        learning_rate: Sequence[float] | None,
+        budget: str,
+        amount: float | None,
+    ) -> dict[str, Any]:
+        """What a comparison asks, what suits the task where it is None."""
+        defaults, budget = self.setup.defaults, COMPARE_OPTIONS["budget"].check(budget)
+        return {
+            "num_steps": defaults.num_steps if num_steps is None else num_steps,
+            "learning_rate": (self.setup.learning_rate,) if learning_rate is None else learning_rate,
+            "budget": budget,
+            "amount": AMOUNTS.get(budget, defaults.tokens) if amount is None else amount,
+        }
+
+    def _compared(self, options: Mapping[str, Option], given: dict[str, Any]) -> Comparison:
+        """The settings of a comparison, its options checked."""
+        chosen = _checked(options, given)
+        state = chosen.pop("state")
+        return Comparison(setup=self.setup, state=(state,) if isinstance(state, str) else state, **chosen)
 
     def lags(
         self,

@@ -17,6 +17,7 @@ from command_helpers import DEADLINE, assert_refused, captured, files, started, 
 from comparison_helpers import run_here
 
 from tf_rnn.comparison import Comparison, RunKey
+from tf_rnn.comparison.worker import EVALUATED_AT
 from tf_rnn.graph import make_graph
 from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Text
@@ -49,8 +50,12 @@ def load(folder: Path) -> dict[str, Any]:
     return value
 
 
+def key_of(run: dict[str, Any]) -> RunKey:
+    return RunKey(*(run[name] for name in RunKey._fields))
+
+
 def losses(results: dict[str, Any]) -> dict[RunKey, float]:
-    return {RunKey(run["num_steps"], run["state"], run["seed"]): run["loss"] for run in results["runs"]}
+    return {key_of(run): run["loss"] for run in results["runs"]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,12 +99,12 @@ def test_it_tells_every_run_as_it_ends(done: Said, results: dict[str, Any]) -> N
 
 
 def test_every_run_is_there_with_an_equal_budget(results: dict[str, Any]) -> None:
-    keys = [RunKey(width, state, seed) for width in WIDTHS for state in STATES for seed in SEEDS]
+    keys = [RunKey(width, state, seed, 0.1) for width in WIDTHS for state in STATES for seed in SEEDS]
     assert list(losses(results)) == keys
     for run in results["runs"]:
         assert (run["updates"], run["tokens"]) == (4000 // (20 * run["num_steps"]), 4000)
         updates = [point["updates"] for point in run["curve"]]
-        assert updates == [run["updates"] * k // 5 for k in range(6)]
+        assert updates == [math.ceil(fraction * run["updates"]) for fraction in (0, *EVALUATED_AT)]
         assert run["curve"][-1]["valid_loss"] == run["loss"]
         assert run["curve"][0]["train_loss"] is None
         assert set(run["dependency_scores"]) == {"3", "8"}
@@ -133,7 +138,7 @@ def test_all_widths_start_from_the_same_weights(results: dict[str, Any]) -> None
 
 
 def comparison_of(results: dict[str, Any]) -> Comparison:
-    config = dict(results["config"])
+    config = dict(results["config"]) | {"learning_rate": results["runs"][0]["learning_rate"]}
     budget, amount = config.pop("budget"), config.pop("amount")
     return Comparison(
         setup=Setup(**config),
@@ -160,7 +165,7 @@ def test_initial_weights_depend_on_the_seed_alone(results: dict[str, Any]) -> No
 
 
 def test_a_run_computed_again_in_this_process_gives_the_same(results: dict[str, Any]) -> None:
-    for key in (RunKey(4, "carry", 1), RunKey(4, "reset", 0)):
+    for key in (RunKey(4, "carry", 1, 0.1), RunKey(4, "reset", 0, 0.1)):
         record = run_here(comparison_of(results), key)
         assert record["loss"] == losses(results)[key]
         saved = results["runs"][list(losses(results)).index(key)]
@@ -188,10 +193,10 @@ def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
     added = compare(copy, *words)
     lines = added.errors
     assert lines[1] == "1 of 2 runs are already finished"
-    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 4, carry, seed 0"]
+    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 4, carry, rate 0.1, seed 0"]
     second = load(copy)
     assert losses(second) == {key: losses(results)[key] for key in losses(second)}
-    assert [key for key in losses(second) if key.num_steps == 4] == [RunKey(4, "carry", 0)]
+    assert [key for key in losses(second) if key.num_steps == 4] == [RunKey(4, "carry", 0, 0.1)]
     kept = ("loss", "seconds", "curve")
     old, new = ([run for run in found["runs"] if run["num_steps"] == 2] for found in (results, second))
     assert [[run[name] for name in kept] for run in new] == [[run[name] for name in kept] for run in old]
@@ -261,7 +266,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
     assert len(lines) == 1 + 4 - len(kept["runs"])
     completed = load(folder)
     assert len(completed["runs"]) == 4
-    assert completed["verdict"]["num_steps"] == 4
+    assert completed["verdict"]["sentence"]
     assert completed["costs"] == kept["costs"]
     by_seed = {run["seed"]: run for run in completed["runs"]}
     for run in kept["runs"]:

@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import dataclasses
+import io
 import json
-from typing import TYPE_CHECKING, Any
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from command_helpers import printed, run_main, succeeds, workers_here
+from command_helpers import captured, files, run_main, succeeds, workers_here
 
-from tf_rnn.analysis.advice import needed_width
-from tf_rnn.tasks import Echo
+from tf_rnn.comparison import RunKey, worker
+from tf_rnn.comparison.race import STAGES
+from tf_rnn.comparison.sentences import NO_VERDICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TINY = ["--num-steps", "6", "--seeds", "2", "--tokens", "2000", "--state-size", "3", "--batch-size", "20"]
-TINY += ["--workers", "1"]
+    from tf_rnn.comparison import Parcel
+
+TINY = ["--num-steps", "2", "4", "6", "--seeds", "2", "--amount", "4000", "--state-size", "3"]
+TINY += ["--batch-size", "20", "--workers", "1"]
+KEYS = {"task", "cell", "num_steps", "reason", "relative_bias", "block_bias", "step_milliseconds", "answer"}
+KEYS |= {"race", "share_of_comparison", "verification", "config"}
+TO_THE_END = "in the race to its end"
 
 
-def load(folder: Path) -> dict[str, Any]:
-    value = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
+class Said(NamedTuple):
+    """What a command prints."""
+
+    shown: str
+    errors: list[str]
+
+
+def recommend(folder: Path, *words: str) -> Said:
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        errors = captured(["recommend", *words, "--out", str(folder)])
+    return Said(shown.getvalue(), errors)
+
+
+def load(folder: Path, name: str = "recommendation") -> dict[str, Any]:
+    value = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     assert isinstance(value, dict)
     return value
+
+
+def key_of(run: dict[str, Any]) -> RunKey:
+    return RunKey(*(run[name] for name in RunKey._fields))
+
+
+def losses_of(folder: Path) -> dict[RunKey, list[float]]:
+    """The learning curves of all runs, finished or not."""
+    results = load(folder, "results")
+    return {
+        key_of(run): [point["valid_loss"] for point in run["curve"]]
+        for run in (*results["runs"], *results["parts"])
+    }
+
+
+def trained(errors: list[str]) -> list[str]:
+    """The lines about runs that were trained."""
+    return [line for line in errors if ", seed " in line]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,104 +78,205 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(place: Path) -> list[str]:
-    """One tiny run, which most tests look at: what it prints."""
-    return printed(["recommend", *TINY, "--out", str(place)])
+def done(place: Path) -> Said:
+    """One tiny race, which most tests look at."""
+    return recommend(place, *TINY)
 
 
 @pytest.fixture(scope="module")
-def found(place: Path, done: list[str]) -> dict[str, Any]:
+def found(place: Path, done: Said) -> dict[str, Any]:
     return load(place)
 
 
-def test_what_is_found(found: dict[str, Any]) -> None:
-    assert (found["task"], found["cell"], found["tolerance"]) == ("echo", "vanilla", 0.1)
-    assert type(found["num_steps"]) is int
-    assert 1 <= found["num_steps"] == max(found["needed"]) <= 6
-    assert len(found["needed"]) == 2
-    assert f"Use num_steps {found['num_steps']}: " in found["reason"]
-    assert len(found["relative_bias"]) == 6
-    assert found["relative_bias"][-1] == 0
-    assert type(found["sure"]) is bool
+@pytest.fixture
+def copy(tmp_path: Path, place: Path, done: Said) -> Path:
+    """The finished race once more, to resume."""
+    return shutil.copytree(place, tmp_path / "out")
+
+
+def test_the_answer_and_where_each_width_stood(found: dict[str, Any]) -> None:
+    assert set(found) == KEYS
+    assert (found["task"], found["cell"], found["config"]["amount"]) == ("echo", "vanilla", 4000)
+    race = {row["num_steps"]: row for row in found["race"]}
+    assert list(race)[:3] == [2, 4, 6]
+    assert {width % 6 for width in list(race)[3:]} <= {0}, "those that join are doubles of the widest"
+    for row in race.values():
+        assert row["trained"] in STAGES
+        assert row["seeds"] == (1 if row["trained"] == STAGES[0] else 2)
+        assert row["at_best"] <= row["loss"]
+        assert row["fate"] == TO_THE_END or row["fate"].startswith("dropped: "), row["fate"]
+    last = max(row["trained"] for row in race.values())
+    in_the_end = [row for row in race.values() if row["fate"] == TO_THE_END]
+    assert in_the_end
+    assert {row["trained"] for row in in_the_end} == {last}
+    assert 0 < found["share_of_comparison"] <= 1
     assert found["verification"] is None
-    by_width = {cost["num_steps"]: cost for cost in found["costs"]}
-    width = found["num_steps"]
-    assert set(by_width) == {max(1, width // 2), width, 2 * width, 6}
-    assert found["step_milliseconds"] == by_width[width]["step_milliseconds"] > 0
+    assert len(found["relative_bias"]) == len(found["block_bias"])
+    answer = found["answer"]
+    assert (answer["num_steps"], answer["sentence"]) == (found["num_steps"], found["reason"])
+    if found["num_steps"] is None:
+        assert found["reason"].startswith("Cannot tell ")
+    else:
+        assert found["num_steps"] in [row["num_steps"] for row in in_the_end]
+        assert found["reason"].startswith(f"Use num_steps {found['num_steps']} with the state carried: ")
 
 
-def test_it_says_which_width_and_why(place: Path, done: list[str], found: dict[str, Any]) -> None:
-    page = (place / "report.md").read_text(encoding="utf-8")
-    assert done[0] == found["reason"]
-    assert found["reason"] in page
+def test_it_prints_the_race_the_answer_and_what_it_took(
+    place: Path, done: Said, found: dict[str, Any]
+) -> None:
+    shown, page = " ".join(done.shown.split()), (place / "report.md").read_text(encoding="utf-8")
+    price = f"The race took {found['share_of_comparison']:.0%} of the training of a comparison of all "
+    for text in ("The race", "To keep 90% of the gradient in blocks takes ", found["reason"], price):
+        assert text in shown
+        assert text in page
     assert f"python -m tf_rnn recommend {' '.join(TINY)} --out" in page
-    assert "Verified" not in "\n".join(done) + page
-    for cost in found["costs"]:
-        assert f"| {cost['num_steps']} | {cost['step_milliseconds']:.3f} |" in page
+    assert "Verified" not in shown + page
+    for row in found["race"]:
+        assert f"| {row['num_steps']} | {row['trained']:.0%} | {row['seeds']} | {row['loss']:.4f} |" in page
 
 
-def test_csv_has_the_bias_of_every_seed(place: Path, found: dict[str, Any]) -> None:
+def test_it_says_every_stage_and_every_run(done: Said, found: dict[str, Any]) -> None:
+    lines = done.errors
+    assert lines[0] == "measuring the cost of 3 widths, one at a time"
+    first = [line for line in trained(lines) if line.endswith("after 12.5% of the budget")]
+    assert all(", carry, rate 0.1, seed 0: loss " in line for line in first)
+    assert [line.split(",")[0] for line in first[:3]] == [f"[{k}/3] width {2 * k}" for k in (1, 2, 3)]
+    stages = [fraction for fraction in STAGES if f"after {fraction:.1%} of 4,000 tokens:" in lines]
+    assert stages == list(STAGES[: len(stages)])
+    assert stages[-1] == max(row["trained"] for row in found["race"])
+
+
+def test_csv_is_json(place: Path, found: dict[str, Any]) -> None:
     with (place / "recommendation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["truncation", "relative_bias_seed_0", "relative_bias_seed_1"]
-    assert [int(row["truncation"]) for row in rows] == [1, 2, 3, 4, 5, 6]
-    seeds = [[float(row[f"relative_bias_seed_{seed}"]) for row in rows] for seed in (0, 1)]
-    assert found["relative_bias"] == pytest.approx(
-        [(a + b) / 2 for a, b in zip(*seeds, strict=True)], rel=1e-15
+    assert rows == [{name: str(value) for name, value in row.items()} for row in found["race"]]
+    assert list(rows[0]) == [
+        "num_steps",
+        "trained",
+        "seeds",
+        "loss",
+        "expected",
+        "at_best",
+        "seconds",
+        "fate",
+    ]
+
+
+def test_states_of_unfinished_runs_are_deleted(place: Path, found: dict[str, Any]) -> None:
+    """But for the network whose gradient was measured."""
+    (kept,) = (name for name in files(place) if name.startswith("unfinished/"))
+    leaders = [row["num_steps"] for row in found["race"] if row["fate"] == TO_THE_END]
+    widths = [found["num_steps"]] if found["num_steps"] else leaders
+    assert kept in {f"unfinished/{width}-carry-0.1-0.npz" for width in widths}
+
+
+def test_the_same_again_trains_nothing_and_gives_the_same(copy: Path, done: Said) -> None:
+    before = files(copy)
+    again = recommend(copy, *TINY)
+    assert trained(again.errors) == []
+    assert again.shown.split("written: ")[0] == done.shown.split("written: ")[0]
+    assert files(copy).keys() == before.keys()
+    for name in ("recommendation.json", "recommendation.csv", "results.json"):
+        assert files(copy)[name] == before[name], name
+
+
+@pytest.mark.usefixtures("done")
+def test_an_interrupted_race_resumes(
+    tmp_path: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part of a run is trained twice, and every loss is that of a race without an interrupt."""
+    train_part, begun = worker.train_part, list[tuple[RunKey, float, bool]]()
+
+    def interrupted(parcel: Parcel, key: RunKey, amount: Any, channel: Any, until: float, state: Any) -> Any:
+        if len(begun) == 5:
+            raise KeyboardInterrupt
+        return noted(parcel, key, amount, channel, until, state)
+
+    def noted(parcel: Parcel, key: RunKey, amount: Any, channel: Any, until: float, state: Any) -> Any:
+        begun.append((key, until, state is None))
+        return train_part(parcel, key, amount, channel, until, state)
+
+    folder = tmp_path / "out"
+    words = ["recommend", *TINY, "--out", str(folder)]
+    monkeypatch.setattr(worker, "train_part", interrupted)
+    status, _, errors = run_main(words, capsys)
+    assert (status, errors.splitlines()[-1]) == (
+        130,
+        "tf_rnn recommend: interrupted; finished runs are kept; the same command continues from there",
     )
-    assert found["needed"] == [needed_width(bias, 0.1) for bias in seeds]
+    reached = {key: until for key, until, _ in begun}
+    assert {key_of(part): part["fraction"] for part in load(folder, "results")["parts"]} == reached
+    assert len([name for name in files(folder) if name.startswith("unfinished/")]) == len(reached)
+    assert "recommendation.json" not in files(folder)
+
+    monkeypatch.setattr(worker, "train_part", noted)
+    succeeds(words, capsys)
+    assert len(begun) == len(set(begun)) > 5
+    assert len({key for key, _, is_new in begun if is_new}) == sum(is_new for *_, is_new in begun)
+    curves, expected = (losses_of(path) for path in (folder, place))
+    for key in curves.keys() & expected.keys():
+        common = min(len(curves[key]), len(expected[key]))
+        assert curves[key][:common] == expected[key][:common], key.title
 
 
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A comparison of echo trains for 4000 tokens."""
-    monkeypatch.setattr(Echo, "defaults", dataclasses.replace(Echo.defaults, tokens=4000))
+def test_verify_trains_all_widths_in_the_same_folder(
+    copy: Path, place: Path, found: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs of the race and whole ones have the same losses, and `compare` does not repeat them."""
+    shown, lines = succeeds(["recommend", *TINY, "--verify", "--out", str(copy)], capsys)
+    verified, widths = load(copy), [row["num_steps"] for row in found["race"]]
+    verifying = lines.index("verifying: every length is trained for the whole budget")
+    assert trained(lines[:verifying]) == [], "the race was run again"
+    assert verified["verification"].startswith("Verified: ")
+    assert verified["verification"] in " ".join(shown.split())
+    assert verified["verification"] in (copy / "report.md").read_text(encoding="utf-8")
+    assert (verified["num_steps"], verified["reason"]) == (found["num_steps"], found["reason"])
+    results = load(copy, "results")
+    assert [(run["num_steps"], run["seed"]) for run in results["runs"]] == [
+        (width, seed) for width in widths for seed in (0, 1)
+    ]
+    assert results["parts"] == []
+    whole = losses_of(copy)
+    for key, curve in losses_of(place).items():
+        assert curve == whole[key][: len(curve)], key.title
+
+    words = ["--num-steps", *map(str, widths), "--state", "carry", *TINY[4:], "--out", str(copy)]
+    _, lines = succeeds(["compare", *words], capsys)
+    assert trained(lines) == []
+    assert load(copy, "results")["verdict"] == results["verdict"]
 
 
-@pytest.mark.usefixtures("brief")
-def test_verify_trains_at_the_width_its_half_and_its_double(
+def test_where_there_is_nothing_to_learn_no_width_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "out"
-    words = ["--num-steps", "4", "--seeds", "1", "--tolerance", "0.99", "--verify", "--workers", "1"]
-    words += ["--state-size", "3", "--batch-size", "20"]
-    shown, _ = succeeds(["recommend", *words, "--out", str(folder)], capsys)
-    found = load(folder)
-    width = found["num_steps"]
-    assert found["config"]["tokens"] == 800
-    compared = json.loads((folder / "verify" / "results.json").read_text(encoding="utf-8"))
-    widths = sorted({max(1, width // 2), width, 2 * width})
-    assert [(run["num_steps"], run["state"], run["seed"]) for run in compared["runs"]] == [
-        (each, "carry", 0) for each in widths
-    ]
-    assert compared["budget"] == {"kind": "tokens", "amount": 4000}
-    losses = ", ".join(f"{run['loss']:.4f} at {run['num_steps']}" for run in compared["runs"])
-    assert found["verification"].startswith("Verified: the advice ")
-    assert f"Held-out loss {losses} (nats)" in found["verification"]
-    lines = shown.splitlines()
-    assert lines[:2] == [found["reason"], found["verification"]]
-    assert found["verification"] in (folder / "report.md").read_text(encoding="utf-8")
-
-
-def test_a_short_text_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rows of 10 characters held out; the advice prices the double of 9 nonetheless."""
-    path = tmp_path / "cats.txt"
-    path.write_text("a cat sat on a mat, so.\n" * 46, encoding="utf-8")
-    words = ["--task", "text", "--data", str(path), "--num-steps", "9", "--seeds", "1", "--tokens", "500"]
-    words += ["--valid-fraction", "0.1"]
-    words += ["--cell", "vanilla", "--state-size", "3", "--batch-size", "10", "--tolerance", "0.001"]
-    succeeds(["recommend", *words, "--out", str(tmp_path / "out")], capsys)
+    """All held-out characters are equal."""
+    path = tmp_path / "a.txt"
+    path.write_text("ab" * 100 + "a" * 200, encoding="utf-8")
+    words = ["--task", "text", "--data", str(path), "--valid-fraction", "0.25"]
+    words += ["--num-steps", "2", "3", "--seeds", "1", "--amount", "200", "--cell", "vanilla"]
+    words += ["--state-size", "3", "--batch-size", "10", "--out", str(tmp_path / "out")]
+    shown, _ = succeeds(["recommend", *words], capsys)
     found = load(tmp_path / "out")
-    assert (found["num_steps"], found["sure"]) == (9, False)
-    assert [cost["num_steps"] for cost in found["costs"]] == [4, 9, 18]
+    assert found["num_steps"] is None
+    assert [row["num_steps"] for row in found["race"]] == [2, 3], "a wider one joined without a reason"
+    assert found["reason"] == (
+        "Cannot tell which width to use: there is nothing to learn, as all held-out targets are equal."
+    )
+    assert found["reason"] in " ".join(shown.split())
+    assert found["reason"] in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
 
 
-def test_training_that_diverges_ends_with_one_line(
+def test_where_all_runs_diverge_the_race_is_over_and_that_is_the_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*TINY, "--optimizer", "sgd", "--learning-rate", "3e38", "--out", str(tmp_path / "out")]
-    status, shown, errors = run_main(["recommend", *words], capsys)
-    assert (status, shown) == (1, "")
-    line = errors.splitlines()[-1]
-    assert line.startswith("tf_rnn recommend: error: the loss is "), line
-    assert line.endswith("; limit the gradient's norm with --clip-norm, or lower --learning-rate"), line
+    shown, lines = succeeds(["recommend", *words], capsys)
+    assert NO_VERDICT in " ".join(shown.split())
+    assert len(trained(lines)) == 3, "it went on"
+    found = load(tmp_path / "out")
+    assert (found["num_steps"], found["answer"], found["reason"]) == (None, None, NO_VERDICT)
+    assert (found["relative_bias"], found["step_milliseconds"]) == ([], None)
+    assert [row["fate"] for row in found["race"]] == ["dropped: 1 diverged"] * 3
+    assert {row["loss"] for row in found["race"]} == {None}
+    assert "nan" not in shown
+    assert "nan" not in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-KEYS = [RunKey(width, "carry", 0) for width in (2, 3, 5, 7)]
+KEYS = [RunKey(width, "carry", 0, 0.1) for width in (2, 3, 5, 7)]
 
 
 # --- work, which processes import by its name ---------------------------------------------------------

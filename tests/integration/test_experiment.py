@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from command_helpers import files, succeeds
+from command_helpers import files, succeeds, workers_here
 from model_helpers import made_up_text, metrics
 
 import tf_rnn
@@ -103,19 +103,32 @@ def test_lags_are_a_value_and_files_if_wanted(tmp_path: Path, capsys: pytest.Cap
     assert [path.name for path in tmp_path.iterdir()] == ["x[b]"]
 
 
-def test_double_the_length_is_refused_before_it_is_verified(
+def test_a_length_that_the_data_are_too_short_for_is_refused_before_the_race(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was after all the training, when data were too short for it."""
     monkeypatch.chdir(tmp_path)
     values = np.arange(1800, dtype=np.int32) % 3
     experiment = tf_rnn.Experiment(Arrays(values[:-1], values[1:], valid_fraction=0.6), **SIZES)
-    message = (
-        r"^verify must be left out where twice num_steps \(200\) cannot be trained: num_steps must be at "
-    )
-    with pytest.raises(OptionError, match=message):
-        experiment.recommend(100, verify=True, out="out")
+    with pytest.raises(OptionError, match=r"^num_steps must be at most \d+ \(the "):
+        experiment.recommend([100, 200], out="out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recommendation_is_a_value_and_files_if_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with workers_here():
+        experiment = tf_rnn.Experiment(Echo(length=2000, valid_length=300), **SIZES)
+        found = experiment.recommend("2:4:log2", seeds=1, amount=800)
+    assert list(tmp_path.iterdir()) == []
+    assert [row["num_steps"] for row in found.records[:2]] == [2, 4]
+    assert len(found.figure().axes[0].lines) >= 2
+    assert str(found.table()).startswith("The race\n")
+    assert (found.files, found.sweep, found.verification) == ((), None, None)
+    written = {path.name for path in found.write("out")}
+    assert written == {"report.md", *(f"recommendation.{kind}" for kind in ("json", "csv", "png"))}
+    assert {*files(tmp_path / "out")} == written | {"config.json", "results.json"}
 
 
 def test_tensorflow_is_loaded_when_it_is_used() -> None:

@@ -160,7 +160,7 @@ WRITING: dict[str, tuple[list[str], str]] = {
     "train --resume": (["train", "--resume", "RUN"], "--resume"),
     "compare": (["compare", "--num-steps", "2", "--out", "OUT"], "--out"),
     "lags": (["lags", *SMALL, "--out", "OUT"], "--out"),
-    "recommend": (["recommend", *SMALL, "--seeds", "1", "--out", "OUT"], "--out"),
+    "recommend": (["recommend", "--num-steps", "2", "--out", "OUT"], "--out"),
     "export": (["export", "RUN", "OUT"], "OUT"),
     "import": (["import", "EXPORTED", "OUT"], "DIR"),
 }

@@ -37,7 +37,7 @@ COMMANDS = {
         "--amount",
         "4",
     ],
-    "recommend": ["recommend", *SMALL, "--seeds", "1", "--tokens", "80"],
+    "recommend": ["recommend", *SMALL, "--seeds", "1", "--amount", "80"],
 }
 
 

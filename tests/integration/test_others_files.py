@@ -29,7 +29,7 @@ TO_FOLDERS = {
     "train": [*SMALL, "--updates", "1"],
     "compare": [*SMALL],
     "lags": [*SMALL, "--tokens", "0"],
-    "recommend": [*SMALL, "--tokens", "40", "--seeds", "1"],
+    "recommend": [*SMALL, "--amount", "40", "--seeds", "1"],
 }
 
 

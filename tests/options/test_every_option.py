@@ -46,6 +46,7 @@ from tf_rnn.options.rules import (
     StepsOrSqrt,
     Text,
     Whole,
+    Widths,
 )
 from tf_rnn.options.words import TASKS as TASK_NAMES
 from tf_rnn.run_config import RUN_OPTIONS, options_of_run
@@ -114,6 +115,13 @@ def list_of(rule: ListOf) -> tuple[list[Example], list[Example]]:
     return [pair, Example(tuple(pair.value))], [*refused, Example([]), Example(3), Example("x3")]
 
 
+def widths(rule: Widths) -> tuple[list[Example], list[Example]]:
+    good, bad = list_of(ListOf(Whole(at_most=rule.at_most)))
+    good += [Example("1:64:log2", ["1:64:log2"]), Example([3, "5:50:5"], ["3", "5:50:5"]), Example("3:6")]
+    words = ("6:3", "0:4", "1:8:0", "1:8:log3", "1:8:2:2", "1:x", ":", f"1:{rule.at_most + 1}")
+    return good, [*bad, *(Example([word], [word]) for word in words)]
+
+
 def text(_: Text) -> tuple[list[Example], list[Example]]:
     return [Example("a b", "a b"), Example(FilePath("a"), "a")], [Example(3), Example(None)]
 
@@ -137,6 +145,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     StepsOrSqrt: steps_or_sqrt,
     OrNone: or_none,
     ListOf: list_of,
+    Widths: widths,
     Text: text,
     Path: path,
     Scheduler: scheduler,

@@ -55,6 +55,7 @@ ODD: tuple[str, ...] = (
     "0x10",
 )
 ODD = (*ODD, "1_0", " 3", "٣", "-0", "+2", "1e308", str(2**31), str(2**63), BIG, "9" * 5000)
+ODD = (*ODD, "1:8:log2", "7:2:2", "2:6:2")
 NUMBERS = FEW | st.sampled_from(ODD)
 STRANGE = st.text(st.characters(exclude_characters="/", exclude_categories=()), max_size=6)
 # What may be made lies in these; the rest is there already, or can be no folder.
@@ -65,8 +66,6 @@ PATHS = st.sampled_from([*NEW, *OLD]) | STRANGE.filter(lambda name: name not in 
 )
 # What a command can end with; a good line of `launch` would start processes, and only bad ones are made.
 STATUSES = {name: {2} if name == "launch" else {0, 2} for name in COMMANDS}
-# A good line of `recommend` takes seconds, whatever its sizes: it is searched with the slow tests alone.
-QUICK = [name for name in COMMANDS if name != "recommend"]
 
 
 @functools.cache
@@ -200,7 +199,7 @@ def search(command: str, furnished: Path, profile: settings) -> None:
     assert statuses >= STATUSES[command], statuses
 
 
-@pytest.mark.parametrize("command", QUICK)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_any_line_is_done_or_refused_in_one_line(furnished: Path, command: str) -> None:
     search(command, furnished, settings(settings.get_profile("quick"), max_examples=12))
 
@@ -212,7 +211,7 @@ def test_any_of_many_lines_is_done_or_refused_in_one_line(furnished: Path, comma
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", QUICK)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_option_with_what_it_takes(furnished: Path, command: str) -> None:
     """A search meets what is odd about one value by chance; `test_every_option` has what is refused."""
     needed = [command, *map(fitting, places_of(command)), *sizes(command)]

@@ -94,8 +94,8 @@ def progress(unit: str) -> Progress:
 def shown_by_screen(name: str) -> None:
     with Screen() as screen:
         screen.start_runs(1, 0)
-        screen.show_run(RunKey(1, "carry", 0), 0.5, name)
-        screen.finish_run(RunKey(1, "carry", 0), name)
+        screen.show_run(RunKey(1, "carry", 0, 0.1), 0.5, name)
+        screen.finish_run(RunKey(1, "carry", 0, 0.1), name)
 
 
 SHOWN: dict[str, Callable[[str], None]] = {
@@ -141,7 +141,7 @@ def test_progress_bars_show_names_on_a_terminal(name: str) -> None:
         line.on_progress(progress(name))
     with Screen(console) as screen:
         screen.start_runs(1, 0)
-        screen.show_run(RunKey(1, "carry", 0), 0.5, name)
+        screen.show_run(RunKey(1, "carry", 0, 0.1), 0.5, name)
     found = OURS.sub("", file.getvalue())
     assert SHOWABLE.fullmatch(found), repr(found)
     assert visible(name).strip() in found

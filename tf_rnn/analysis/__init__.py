@@ -1,20 +1,16 @@
 """What the width of a graph does: gradient by lag, bias of truncation, cost of a training step."""
 
-from tf_rnn.analysis.advice import Advice, advise, widths_to_price
 from tf_rnn.analysis.cost import Cost, measure_costs, peak_bytes, setup_costs
 from tf_rnn.analysis.lags import LagAnalysis, measure_lags
 from tf_rnn.analysis.study import LagStudy, study_lags
 
 __all__ = [
-    "Advice",
     "Cost",
     "LagAnalysis",
     "LagStudy",
-    "advise",
     "measure_costs",
     "measure_lags",
     "peak_bytes",
     "setup_costs",
     "study_lags",
-    "widths_to_price",
 ]

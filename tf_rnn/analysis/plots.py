@@ -63,32 +63,3 @@ def _decay(analysis: LagAnalysis) -> str:
     if math.isnan(analysis.decay):
         return "no decay can be fitted"
     return f"{analysis.trend}, {analysis.decay:.2f} per step"
-
-
-def advice_figure(biases: Sequence[Sequence[float]], tolerance: float, num_steps: int, title: str) -> Any:
-    """Draws the bias of truncation of each seed, and where it falls below the tolerance.
-
-    Args:
-        biases: For each seed the relative bias after K = 1 to N steps.
-        tolerance: Largest acceptable fraction.
-        num_steps: The recommended width.
-        title: Above the plot.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-    """
-    figure, axes = make_figure(title, (7, 4.5))
-    for seed, (bias, style) in enumerate(zip(biases, line_styles() * len(biases), strict=False)):
-        axes.plot(range(1, len(bias) + 1), bias, label=f"seed {seed}", **style)
-    axes.axhline(tolerance, color="0.3", linestyle="--", linewidth=0.9)
-    axes.annotate(
-        f"tolerance {tolerance:g}", (len(biases[0]), tolerance), ha="right", va="bottom", fontsize=9
-    )
-    axes.axvline(num_steps, color="black", linewidth=1)
-    axes.annotate(f" num_steps {num_steps}", (num_steps, 0.97), xycoords=("data", "axes fraction"), va="top")
-    axes.set_xlabel("steps after which the gradient is truncated")
-    whole_ticks(axes)
-    axes.set_ylabel(LOST)
-    axes.set_ylim(0, None)
-    axes.legend(edgecolor="none", fontsize=9)
-    return figure

@@ -23,7 +23,7 @@ HELP = "train at several sequence lengths; compare loss, time and memory"
 def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
     parser.add_declared("what is compared", COMPARE_OPTIONS.values())
-    add_setup(parser)
+    add_setup(parser, but=COMPARE_OPTIONS)
     add_results(parser, NAME, workers=True)
 
 
@@ -38,12 +38,14 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
         OptionError: If a value is not allowed.
         WorkerDiedError: If runs failed; everything is written nonetheless.
     """
-    experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS))
+    experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS.keys() - COMPARE_OPTIONS.keys()))
     options = {"out": NAMED} | chosen(given, (*COMPARE_OPTIONS, *WORKER_OPTIONS, "out"))
     sweep = experiment.compare(**options, command=words)
     print_table(sweep.table())
     print_table(sweep.cost_table())
     print_line(sweep.cost_sentence)
     print_line(sweep.sentence)
+    if table := sweep.answer_table():
+        print_table(table)
     print_written(sweep.files)
     sweep.require_no_failures()

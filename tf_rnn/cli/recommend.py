@@ -1,4 +1,4 @@
-"""`recommend`: recommends a length of the graph from the gradients of networks that are trained briefly."""
+"""`recommend`: finds the length of the graph to use, by a race."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tf_rnn.cli.groups import add_results, add_setup
 from tf_rnn.cli.parser import chosen
 from tf_rnn.files import NAMED
 from tf_rnn.options.declared import RECOMMEND_OPTIONS, SETUP_OPTIONS, WORKER_OPTIONS
-from tf_rnn.reporting.terminal import print_line, print_written
+from tf_rnn.reporting.terminal import print_line, print_table, print_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tf_rnn.cli.parser import Parser
 
 NAME = "recommend"
-HELP = "recommend a sequence length, from the gradients of briefly trained networks"
+HELP = "find the sequence length to use: a race of lengths, at a fraction of the price of compare"
 
 
 def add_options(parser: Parser) -> None:
@@ -38,11 +38,15 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
         OptionError: If a value is not allowed.
         WorkerDiedError: If runs failed; what was found without them is written nonetheless.
     """
-    experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS))
+    experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS.keys() - RECOMMEND_OPTIONS.keys()))
     options = {"out": NAMED} | chosen(given, (*RECOMMEND_OPTIONS, *WORKER_OPTIONS, "out"))
-    advice = experiment.recommend(**options, command=words)
-    print_line(advice.reason)
-    if advice.verification:
-        print_line(advice.verification)
-    print_written(advice.files)
-    advice.require_no_failures()
+    found = experiment.recommend(**options, command=words)
+    print_table(found.table())
+    print_line(found.reason)
+    if table := found.answer_table():
+        print_table(table)
+    for line in (found.verification, found.gradient_sentence, found.price_sentence):
+        if line:
+            print_line(line)
+    print_written(found.files)
+    found.require_no_failures()

@@ -1,4 +1,4 @@
-"""Comparisons of many widths, and a recommendation from the gradients of one."""
+"""Comparisons of many widths, and a race that finds the same answer sooner."""
 
 from tf_rnn.comparison.comparing import compare
 from tf_rnn.comparison.executors import WorkerDiedError, Workers

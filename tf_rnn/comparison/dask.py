@@ -163,7 +163,7 @@ def dask_workers(address: str, count: int | None, screen: Screen) -> Iterator[Wo
     with _quiet(), _connected(distributed, address) as client:
         _check_workers(client, address)
         topic = f"tf_rnn-{uuid.uuid4().hex}"
-        client.subscribe_topic(topic, lambda event: screen.show_run(RunKey(*event[1][:3]), *event[1][3:]))
+        client.subscribe_topic(topic, lambda event: screen.show_run(RunKey(*event[1][:-2]), *event[1][-2:]))
         executor = DaskExecutor(client)
         try:
             yield Workers(

@@ -5,7 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, literal, make_figure, whole_ticks, width_axis
+import numpy as np
+
+from tf_rnn.reporting.style import (
+    COLOURS,
+    MARKERS,
+    REFERENCE,
+    colour_of,
+    literal,
+    make_figure,
+    whole_ticks,
+    width_axis,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +78,57 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
     return figure
+
+
+def curve_figure(summaries: Sequence[Summary], task: Task, title: str, chosen: int | None = None) -> Any:
+    """Draws the held-out loss of each width against its training: the mean over seeds.
+
+    Args:
+        summaries: What to draw, narrow widths first; a panel for each state.
+        task: Provides unit and token.
+        title: Above the plots.
+        chosen: The width to draw in black; None for none.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    states = [state for state in STYLES if any(one.state == state and one.runs for one in summaries)]
+    figure, grid = make_figure(title, (8, 5 if len(states) < 2 else 4.5), columns=max(1, len(states)))
+    for axes, state in zip(np.ravel(grid), states, strict=False):
+        _draw_curves(axes, [one for one in summaries if one.state == state and one.runs], chosen)
+        axes.set_title(STYLES[state]["label"], fontsize=10)
+    np.ravel(grid)[0].set_ylabel(f"held-out loss ({task.unit} per {task.token})")
+    return figure
+
+
+def _draw_curves(axes: Any, summaries: Sequence[Summary], chosen: int | None) -> None:
+    for number, summary in enumerate(summaries):
+        fractions, losses = _mean_curve(summary)
+        is_chosen = summary.num_steps == chosen
+        look = {"color": "black" if is_chosen else colour_of(number, len(summaries))}
+        width = 2.4 if is_chosen else 1.3
+        axes.plot(fractions, losses, label=f"{summary.num_steps}", linewidth=width, **look)
+        axes.plot(fractions[-1:], losses[-1:], "o" if summary.fraction == 1 else "x", markersize=5, **look)
+        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        axes.annotate(f"{summary.num_steps}", (fractions[-1], losses[-1]), **place, **look)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    axes.set_xlabel("part of the training")
+    if summaries:
+        axes.legend(title="width", fontsize=8, edgecolor="none", framealpha=0.9)
+
+
+def _mean_curve(summary: Summary) -> tuple[list[float], list[float]]:
+    """Fractions of the budget and mean losses over seeds, at the points after training began."""
+    points = [group for group in zip(*summary.curves, strict=False) if group[0]["updates"]]
+    ends = [curve[-1]["updates"] / summary.fraction for curve in summary.curves]
+    return (
+        [
+            float(np.mean([point["updates"] / end for point, end in zip(group, ends, strict=True)]))
+            for group in points
+        ],
+        [float(np.mean([point["valid_loss"] for point in group])) for group in points],
+    )
 
 
 def _draw_floors(axes: Any, widths: Sequence[int], task: Task) -> None:

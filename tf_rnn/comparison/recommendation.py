@@ -1,97 +1,222 @@
-"""A recommended width and the measurements behind it."""
+"""A recommended width, and the race that found it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.comparison.tables import cost_table
-from tf_rnn.comparison.verify import verification
+from tf_rnn.comparison.plots import curve_figure
+from tf_rnn.comparison.report import comparison_line
+from tf_rnn.comparison.sentences import NO_VERDICT, duration
+from tf_rnn.comparison.sweep import save
+from tf_rnn.comparison.tables import answer_table, cost_table
 from tf_rnn.files import plain, write_figure, write_json, write_text
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.reporting.page import command_code
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tf_rnn.analysis.advice import Advice
-    from tf_rnn.analysis.study import LagStudy
+    from tf_rnn.analysis.lags import LagAnalysis
+    from tf_rnn.comparison.race import Round, Standing
+    from tf_rnn.comparison.results import Results
+    from tf_rnn.comparison.settings import Comparison, RunKey
     from tf_rnn.comparison.sweep import Sweep
+    from tf_rnn.comparison.verdict import Verdict
+    from tf_rnn.tasks import Task
 
 FILES = ("report.md", "recommendation.json", "recommendation.csv", "recommendation.png")
-# The folder, within that of a recommendation, for the runs that verify it.
-VERIFY = "verify"
+# The share of the gradient that may be lost where it is said how many steps the gradient needs.
+LOST = 0.1
+COLUMNS = ("num_steps", "trained", "seeds", "loss", "expected", "at_best", "seconds", "fate")
+NOTES = """\
+All widths start with a small part of the budget; then they are compared as `compare` does, and those that
+fall behind are not trained further. **expected** is the loss after the whole budget if the learning curve
+continues as before, its pace shrinking with each doubling of the training. A width is dropped if even at its
+present pace it could not reach what another has already; of the others at most half stay, the leader and
+those expected to be as good first. **time** is that of the training steps for the whole budget."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """A recommended width and the measurements behind it.
+    """A recommended width, and the race that found it.
 
     Attributes:
-        advice: The width and the reasons for it.
-        studies: The gradient by lag of each network, by seed.
-        sweep: The runs that verify the width; None without verification.
-        identity: The configuration, ready for JSON.
-        line: The configuration in words.
+        comparison: The settings, with the widths that joined.
+        task: What was learnt.
+        rounds: The stages of the race.
+        answer: Which width to use, if that can be told; None if all runs diverged.
+        gradient: The gradient by lag of a trained network of that width; None where it is not known.
+        sweep: The comparison that verifies the answer; None without verification.
+        results: All runs and costs.
         files: The files that were written.
     """
 
-    advice: Advice
-    studies: list[LagStudy] = dataclasses.field(repr=False)
-    sweep: Sweep | None
-    identity: dict[str, Any] = dataclasses.field(repr=False)
-    line: str
+    comparison: Comparison
+    task: Task
+    rounds: list[Round] = dataclasses.field(repr=False)
+    answer: Verdict | None
+    gradient: LagAnalysis | None = dataclasses.field(repr=False)
+    sweep: Sweep | None = dataclasses.field(repr=False)
+    results: Results = dataclasses.field(repr=False)
     files: Sequence[Path] = ()
 
     @property
-    def num_steps(self) -> int:
-        """The recommended width."""
-        return self.advice.num_steps
+    def num_steps(self) -> int | None:
+        """The recommended width; None if it cannot be told."""
+        return self.answer.num_steps if self.answer else None
 
     @property
     def reason(self) -> str:
-        """Why, in words."""
-        return self.advice.reason
+        """The answer in words, or why there is none."""
+        return self.answer.sentence if self.answer else NO_VERDICT
+
+    @property
+    def line(self) -> str:
+        """The settings in words."""
+        return comparison_line(self.comparison)
+
+    @functools.cached_property
+    def standings(self) -> dict[int, Standing]:
+        """Where each width stood when it was last in the race."""
+        last = {each.summary.num_steps: each for stage in self.rounds for each in stage.standings}
+        return dict(sorted(last.items()))
+
+    @property
+    def share(self) -> float:
+        """The training time of the race as a fraction of that of the whole comparison."""
+        total = spent = 0.0
+        for key in self.comparison.keys:
+            rate = self.results.costs[key.num_steps]["tokens_per_second"]
+            spent += self._reached(key) / rate
+            total += 1 / rate
+        return spent / total
+
+    def _reached(self, key: RunKey) -> float:
+        """The fraction of the budget that a run had in the race."""
+        stages = [
+            stage.fraction
+            for stage in self.rounds
+            for each in stage.standings
+            if each.summary.num_steps == key.num_steps and key.seed in each.summary.losses
+        ]
+        return max(stages, default=0.0)
+
+    @property
+    def price_sentence(self) -> str:
+        """What the race took, in words."""
+        return (
+            f"The race took {self.share:.0%} of the training of a comparison of all "
+            f"{len(self.standings)} widths."
+        )
+
+    @property
+    def gradient_sentence(self) -> str:
+        """How many steps the gradient needs, in words, and that this is another question; maybe empty."""
+        if self.gradient is None or not all(map(math.isfinite, self.gradient.relative_bias)):
+            return ""
+        style = self.comparison.setup.style
+        bias = self.gradient.block_bias if style == "block" else self.gradient.relative_bias
+        where = "in blocks" if style == "block" else "followed back"
+        needed = needed_width(bias, LOST)
+        reach = f"{needed} steps" if needed else f"more than {len(bias)} steps"
+        half_life = self.gradient.half_life
+        decay = f" (its norm halves every {half_life:.1f} steps)" if 0 < half_life < math.inf else ""
+        carried = (
+            " A carried state can make up for what truncation cuts off, so the loss may need fewer."
+            if "carry" in self.comparison.state
+            else ""
+        )
+        return f"To keep {1 - LOST:.0%} of the gradient {where} takes {reach}{decay}.{carried}"
 
     @property
     def verification(self) -> str | None:
-        """Whether the width is as good as its half and its double, in words; None without verification."""
-        return verification(self.sweep.summaries, self.num_steps) if self.sweep else None
+        """Whether the whole comparison names the same width, in words; None without verification."""
+        if self.sweep is None:
+            return None
+        found = self.sweep.answer
+        if found is None or found.num_steps is None:
+            return f"Verified: the whole comparison has no answer. {self.sweep.sentence}"
+        if self.num_steps is None:
+            return f"Verified: the whole comparison has an answer. {self.sweep.sentence}"
+        if found.num_steps == self.num_steps:
+            return f"Verified: the whole comparison names num_steps {found.num_steps}, too."
+        names = f"the whole comparison names num_steps {found.num_steps}"
+        if self.num_steps in found.equal:
+            return f"Verified: {names}, as good as num_steps {self.num_steps} and cheaper."
+        losses = {each.num_steps: each.loss for each in self.sweep.summaries}
+        worse = loss_text(losses[self.num_steps] - found.loss, self.task.unit)
+        return (
+            f"Verified: the answer did not hold; {names}, num_steps {self.num_steps} is {worse} "
+            f"{self.task.unit} worse."
+        )
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """A dictionary for truncation after each number of steps, as in `recommendation.csv`."""
+        """A dictionary for each width, as in `recommendation.csv`."""
         return [
-            {"truncation": K} | {f"relative_bias_seed_{seed}": bias for seed, bias in enumerate(biases)}
-            for K, biases in enumerate(zip(*self._biases, strict=True), start=1)
+            plain(
+                {
+                    "num_steps": width,
+                    "trained": each.summary.fraction,
+                    "seeds": each.summary.runs,
+                    "loss": each.summary.loss,
+                    "expected": each.expected,
+                    "at_best": each.at_best,
+                    "seconds": each.summary.seconds,
+                    "fate": each.fate or "in the race to its end",
+                }
+            )
+            for width, each in self.standings.items()
         ]
 
-    @property
-    def _biases(self) -> list[list[float]]:
-        return [study.last.relative_bias for study in self.studies]
-
     def table(self) -> Table:
-        """What the width, its half, its double and the longest cost."""
-        return cost_table(self.advice.costs)
+        """Where each width stood when it was last in the race."""
+        unit = self.task.unit
+        rows = list(self.standings.items())
+        columns = {
+            "width": [str(width) for width, _ in rows],
+            "trained": [f"{each.summary.fraction:.0%}" for _, each in rows],
+            "seeds": [str(each.summary.runs) for _, each in rows],
+            "loss": [_loss(each.summary.loss, unit) for _, each in rows],
+            "expected": [_loss(each.expected, unit) for _, each in rows],
+            "time": [duration(each.summary.seconds) if each.summary.runs else "–" for _, each in rows],
+            "fate": [each.fate or "in the race to its end" for _, each in rows],
+        }
+        return Table.of_columns("The race", columns)
+
+    def answer_table(self) -> Table | None:
+        """The width to use between its neighbours; None without an answer."""
+        return answer_table(self.answer, self.task.unit) if self.answer and self.answer.rows else None
 
     def figure(self) -> Any:
-        """The bias of truncation of each network: a `matplotlib.figure.Figure`."""
-        from tf_rnn.analysis.plots import advice_figure  # noqa: PLC0415 (loads TensorFlow)
-
-        title = f"Fraction of the gradient lost to truncation\n{self.line}"
-        return advice_figure(self._biases, self.advice.tolerance, self.num_steps, title)
+        """The learning curves of all widths up to where they were dropped: a `matplotlib.figure.Figure`."""
+        summaries = [each.summary for each in self.standings.values()]
+        return curve_figure(summaries, self.task, f"A race of widths\n{self.line}", self.num_steps)
 
     def as_json(self) -> dict[str, Any]:
         """The content of `recommendation.json`."""
+        answer = self.answer
+        cost = self.results.costs.get(self.num_steps or 0, {})
         content = {
-            **dataclasses.asdict(self.advice),
-            "task": self.identity["task"],
-            "cell": self.identity["cell"],
-            "config": self.identity,
+            "task": self.results.identity["task"],
+            "cell": self.results.identity["cell"],
+            "num_steps": self.num_steps,
+            "reason": self.reason,
+            "relative_bias": self.gradient.relative_bias if self.gradient else [],
+            "block_bias": self.gradient.block_bias if self.gradient else [],
+            "step_milliseconds": cost.get("step_milliseconds"),
+            "answer": dataclasses.asdict(answer) if answer else None,
+            "race": self.records,
+            "share_of_comparison": self.share,
             "verification": self.verification,
+            "config": self.results.identity,
         }
         plain_content: dict[str, Any] = plain(content)
         return plain_content
@@ -102,23 +227,22 @@ class Recommendation:
         Args:
             command: The command line to show, without `python -m tf_rnn`.
         """
-        networks = f"{len(self.studies)} networks were" if len(self.studies) > 1 else "1 network was"
         return Page(
             "Which width to use",
             self.reason,
+            self.answer_table(),
             self.verification,
             Plain(f"{self.line}."),
             command_code(command),
-            Image("Bias of truncation", "recommendation.png"),
-            Heading("What it costs"),
-            self.table(),
             Heading("How it was found"),
-            (
-                f"{networks} trained at width {len(self._biases[0])}, each from its own initial weights. "
-                "Then errors were followed back, and the contribution of each step to the gradient of the "
-                "recurrent weights was measured. The recommended width is the smallest from which on "
-                "truncation loses no more than the tolerance, for the network that needs the most steps."
-            ),
+            Image("Held-out loss of each width against its training", "recommendation.png"),
+            self.table(),
+            self.price_sentence,
+            NOTES,
+            Heading("What the gradient needs") if self.gradient_sentence else None,
+            self.gradient_sentence,
+            Heading("What it costs"),
+            cost_table([self.results.costs[width] for width in self.standings]),
         )
 
     def require_no_failures(self) -> None:
@@ -139,16 +263,32 @@ class Recommendation:
         Raises:
             OptionError: For `out`, if it cannot be written or holds other results.
         """
-        with results_folder(out, self.identity) as folder:
-            if self.sweep:
-                self.sweep.saved_in(folder / VERIFY)
+        with results_folder(out, self.results.identity) as folder:
             return self.write_files(folder, command)
 
     def write_files(self, folder: Path, command: Sequence[str]) -> list[Path]:
         """Writes the files to a folder that is claimed and locked; see `write`."""
+        results = type(self.results)(folder, self.results.identity)
+        results.update(self.results)
+        save(results, self.task, self.sweep.answer if self.sweep else None)
         write_json(folder / "recommendation.json", self.as_json())
-        records = self.records
-        write_text(folder / "recommendation.csv", Table.of_records("", records, list(records[0])).csv())
+        write_text(folder / "recommendation.csv", Table.of_records("", self.records, COLUMNS).csv())
         write_figure(folder / "recommendation.png", self.figure())
         self.page(command).write(folder / "report.md")
         return [folder / name for name in FILES]
+
+
+def needed_width(bias: Sequence[float], lost: float) -> int | None:
+    """The smallest width from which on truncation loses at most a fraction of the gradient; None if none.
+
+    Args:
+        bias: The relative bias at the widths 1, 2, ...
+        lost: The fraction, between 0 and 1.
+    """
+    too_narrow = [width for width, value in enumerate(bias, start=1) if not value <= lost]
+    needed = max(too_narrow, default=0) + 1
+    return needed if needed <= len(bias) else None
+
+
+def _loss(loss: float, unit: str) -> str:
+    return loss_text(loss, unit) if math.isfinite(loss) else "–"

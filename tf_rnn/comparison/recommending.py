@@ -1,124 +1,48 @@
-"""Recommendations: networks are trained briefly, and their gradients say how wide a graph must be."""
+"""Recommendations: a race over widths by the rule of `compare`, for a fraction of its price."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Any, NamedTuple
+import functools
+from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison import worker
 from tf_rnn.comparison.comparing import measured_costs, run_comparison
 from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.parcel import Parcel
-from tf_rnn.comparison.recommendation import VERIFY, Recommendation
+from tf_rnn.comparison.race import STAGES, Round, judge
+from tf_rnn.comparison.recommendation import Recommendation
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import LOCAL, open_workers
 from tf_rnn.comparison.screen import Screen
-from tf_rnn.comparison.settings import Comparison, RunKey, checked_identity
-from tf_rnn.comparison.verify import widths_to_verify
+from tf_rnn.comparison.states import States
+from tf_rnn.comparison.summary import summarise
+from tf_rnn.comparison.verdict import decide
 from tf_rnn.files import as_path
-from tf_rnn.options import MOST, OptionError, require_fraction, require_positive, require_whole
-from tf_rnn.reporting.folder import results_folder
-from tf_rnn.setup import setup_identity, setup_line
+from tf_rnn.lock import made_and_held
+from tf_rnn.options import LARGEST_WIDTH, OptionError
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from tf_rnn.analysis.advice import Advice
-    from tf_rnn.analysis.study import LagStudy
+    from tf_rnn.analysis.lags import LagAnalysis
     from tf_rnn.comparison.executors import Workers
-    from tf_rnn.comparison.sweep import Sweep
-    from tf_rnn.setup import Setup
+    from tf_rnn.comparison.ranking import Question
+    from tf_rnn.comparison.settings import Comparison, RunKey
+    from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
 
-# A verification trains for the tokens that suit the task; without such a number, for so many times those
-# of the networks whose gradients are measured.
-LONGER = 5
-
-
-class Plan(NamedTuple):
-    """A recommendation that can be computed: all options are allowed, and the data are long enough.
-
-    Attributes:
-        setup: The network and its training.
-        task: What is learnt.
-        num_steps: The longest width to consider.
-        tokens: How long to train each network.
-        seeds: Number of networks.
-        tolerance: Largest acceptable fraction of the gradient lost to truncation.
-        verify: Whether to verify the recommended width.
-    """
-
-    setup: Setup
-    task: Task
-    num_steps: int
-    tokens: float
-    seeds: int
-    tolerance: float
-    verify: bool
-
-    def check(self) -> None:
-        """Raises OptionError unless all options are allowed, and the data are long enough."""
-        from tf_rnn.analysis.lags import check_lags  # noqa: PLC0415 (loads TensorFlow)
-
-        require_whole("seeds", self.seeds, at_most=MOST)
-        require_positive("tokens", self.tokens)
-        require_fraction("tolerance", self.tolerance)
-        check_lags(self.setup, self.task, self.num_steps)
-        if not self.verify:
-            return
-        if self.setup.style == "full":
-            raise OptionError(
-                "verify",
-                "must be left out where style is full, which trains whole rows whatever the width",
-            )
-        try:
-            doubled = self.comparison((2 * self.num_steps,))
-            doubled.check(doubled.make_task(self.task))
-        except OptionError as error:
-            raise OptionError(
-                "verify",
-                f"must be left out where twice num_steps ({2 * self.num_steps}) cannot be trained: {error}",
-            ) from error
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Everything that the results depend on, ready for JSON."""
-        return checked_identity(
-            setup_identity(self.setup, self.task)
-            | {
-                "task": self.task.name,
-                "num_steps": self.num_steps,
-                "tokens": self.tokens,
-                "seeds": self.seeds,
-                "tolerance": self.tolerance,
-            }
-        )
-
-    def comparison(self, widths: tuple[int, ...]) -> Comparison:
-        """The comparison that verifies a width."""
-        defaults = getattr(self.task, "defaults", None)
-        return Comparison(
-            setup=self.setup,
-            num_steps=widths,
-            state=("carry",),
-            seeds=self.seeds,
-            budget="tokens",
-            amount=LONGER * self.tokens if defaults is None else defaults.tokens,
-        )
+# A known reach of the task becomes a width unless there is one up to this factor wider already.
+NEAR = 1.3
 
 
 def recommend(
-    setup: Setup,
-    task: Task | None,
-    num_steps: int,
+    comparison: Comparison,
+    task: Task | None = None,
     *,
-    tokens: float,
-    seeds: int = 3,
-    tolerance: float = 0.1,
     verify: bool = False,
     out: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -126,93 +50,206 @@ def recommend(
     screen: Screen | None = None,
     command: Sequence[str] = (),
 ) -> Recommendation:
-    """Trains networks briefly at a large width, and recommends the width that their gradients need.
+    """Finds the width that a comparison would name, for a fraction of its price.
 
-    The state is carried. The width is the smallest from which on truncation loses at most `tolerance` of
-    the gradient over `num_steps` steps, for the network that needs the most steps.
+    All widths start with a small part of the budget; those that fall behind drop out, and the rest are
+    trained further; see `tf_rnn.comparison.race`. While the widest is among the best, wider ones join.
 
     Args:
-        setup: The network and its training.
+        comparison: The widths to begin with, one state, seeds and budget.
         task: Any task, of the package or the user's own; None for the one that the setup names.
-        num_steps: The longest width to consider; the networks are trained at it.
-        tokens: How long to train each network, in examples times steps.
-        seeds: How many networks to train, from different initial weights.
-        tolerance: Largest acceptable fraction of the gradient lost to truncation, between 0 and 1.
-        verify: Whether to train at the recommended width, its half and its double, for the tokens that
-            suit the task, and to compare their losses.
-        out: A folder for results and report; None to write nothing. The runs of the verification, in
-            its folder `verify`, are not repeated.
+        verify: Whether to finish all runs afterwards, as `compare` does, and see whether the answer holds.
+        out: A folder for results and report; None to write nothing. Interrupted races resume; `compare`
+            into the same folder uses their runs.
         workers: Parallel processes on this machine; None for one per core.
         scheduler: "local", or the address of a Dask scheduler, `tcp://HOST:PORT`.
         screen: Shows progress; None for lines on standard error.
         command: The command line to show in the report, without `python -m tf_rnn`.
 
     Raises:
-        OptionError: If an option is not allowed or the data are too short, also for the verification;
-            before anything is written.
-        DivergedError: If a loss is not finite.
-        WorkerDiedError: If a network could not be trained, since its worker died every time.
+        OptionError: If an option is not allowed or the data are too short; before anything is written.
+        WorkerDiedError: If costs cannot be measured, or a run's worker died every time.
     """
-    task = setup.make_task() if task is None else task
-    plan = Plan(setup, task, num_steps, tokens, seeds, tolerance, verify)
-    plan.check()
-    parcel, identity = Parcel.of(setup, task), plan.identity
+    task = comparison.make_task(task)
+    comparison = _with_reach(comparison, task)
+    comparison.check(task)
+    identity = comparison.identity(task)
+    parcel = Parcel.of(comparison.setup, task)
+    folder = None if out is None else as_path("out", out)
     screen = Screen() if screen is None else screen
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
-        folder = None
-        if out is not None:
-            folder = stack.enter_context(results_folder(as_path("out", out), identity))
-        stack.enter_context(screen)
-        studies = study_seeds(plan, parcel, screen, opened)
-        advice = _advice(plan, parcel, studies, screen)
-        sweep = _verifying_sweep(plan, advice, folder, screen, opened) if verify else None
-        line = setup_line(setup, f"{tokens:,.10g} tokens")
-        recommendation = Recommendation(advice, studies, sweep, identity, line)
         if folder is not None:
-            files = recommendation.write_files(folder, command)
-            recommendation = dataclasses.replace(recommendation, files=files)
-    return recommendation
+            stack.enter_context(made_and_held("out", folder))
+        stack.enter_context(screen)
+        results = Results(folder, identity)
+        states = stack.enter_context(States(folder))
+        race = Race(comparison, task, parcel, results, states, screen, opened)
+        verdict = race.run()
+        network = race.network(verdict)
+        study = race.gradient(network)
+        sweep = None
+        if verify:
+            screen.say("verifying: every length is trained for the whole budget")
+            sweep = run_comparison(race.comparison, task, parcel, results, screen, opened)
+        found = Recommendation(race.comparison, task, race.rounds, verdict, study, sweep, results)
+        if folder is not None:
+            states.clear(but=network)  # from which a repeated call measures the gradient
+            found = dataclasses.replace(found, files=found.write_files(folder, command))
+    return found
 
 
-def study_seeds(plan: Plan, parcel: Parcel, screen: Screen, workers: Workers) -> list[LagStudy]:
-    """Trains a network from each seed and measures its gradient by lag, by seed.
+def _with_reach(comparison: Comparison, task: Task) -> Comparison:
+    """Adds the narrowest width in which an error reaches all that the task depends on, if that is known."""
+    widths = comparison.widths
+    reach = None if task.max_lag is None else task.max_lag + 1
+    if reach is None or reach >= widths[-1] or any(reach <= width <= NEAR * reach for width in widths):
+        return comparison
+    return dataclasses.replace(comparison, num_steps=tuple(sorted({*widths, reach})))
 
-    Raises:
-        DivergedError: If a loss is not finite.
-        WorkerDiedError: If a worker died every time that a network was trained.
+
+class Race:
+    """A race that is being run.
+
+    Args:
+        comparison: The settings.
+        task: What is learnt.
+        parcel: Setup and task for the workers.
+        results: Runs and costs; what they hold already is not repeated.
+        states: The states of unfinished runs.
+        screen: Shows the stages.
+        workers: Where runs are trained.
+
+    Attributes:
+        comparison: The settings, with the widths that joined.
+        rounds: The stages so far.
     """
-    from tf_rnn.analysis.study import lag_identity  # noqa: PLC0415 (loads TensorFlow)
 
-    keys = [RunKey(plan.num_steps, "carry", seed) for seed in range(plan.seeds)]
-    screen.start_runs(total=len(keys), done=0)
-    calls = ((key, (parcel, key, plan.tokens, workers.channel)) for key in keys)
-    studies: dict[RunKey, LagStudy] = {}
-    for key, outcome in completed(workers, worker.study_run, calls):
-        if isinstance(outcome, WorkerDiedError):
-            raise WorkerDiedError(f"{key.title}: {outcome}")
-        identity = lag_identity(plan.setup, plan.task, tokens=plan.tokens, **key._asdict())
-        studies[key] = dataclasses.replace(outcome, identity=identity)
-        screen.finish_run(key, f"loss {loss_text(outcome.evaluation.loss, '')}")
-    return [studies[key] for key in keys]
+    def __init__(
+        self,
+        comparison: Comparison,
+        task: Task,
+        parcel: Parcel,
+        results: Results,
+        states: States,
+        screen: Screen,
+        workers: Workers,
+    ) -> None:
+        self.comparison, self._task = comparison, task
+        self.rounds: list[Round] = []
+        self._parcel, self._results, self._states = parcel, results, states
+        self._screen, self._workers = screen, workers
 
+    @functools.cached_property
+    def _question(self) -> Question:
+        """What is asked; it reads held-out data, so sizes are checked by the measurement of costs before."""
+        return self.comparison.question(self._task)
 
-def _advice(plan: Plan, parcel: Parcel, studies: Sequence[LagStudy], screen: Screen) -> Advice:
-    from tf_rnn.analysis.advice import advise, smallest_width, widths_to_price  # noqa: PLC0415
+    def run(self) -> Verdict | None:
+        """Runs all stages and returns the answer; None if every run diverged."""
+        widths = self.comparison.widths
+        self._measure(widths)
+        for number, fraction in enumerate(STAGES):
+            seeds = 1 if number == 0 else self.comparison.seeds
+            found = self._stage(widths, seeds, fraction)
+            while self._widest_leads(found) and (wider := self._wider()):
+                widths = [*widths, wider]
+                self._measure([wider])
+                found = self._stage(widths, seeds, fraction)
+            self.rounds.append(found)
+            self._say(found)
+            widths = found.kept
+            if found.is_over:
+                break
+        last = self.rounds[-1]
+        question = self._question._replace(widths=tuple(self.comparison.widths))
+        if last.fraction < 1:
+            question = question._replace(
+                budget=f"{question.budget} (judged after {last.fraction:.0%} of them)"
+            )
+        summaries = [each.summary for each in last.standings if not each.fate or last.fraction == 1]
+        return decide(summaries or [each.summary for each in last.standings], question)
 
-    analyses = [study.last for study in studies]
-    at_least = smallest_width(plan.setup)
-    costs = measured_costs(parcel, widths_to_price(analyses, plan.tolerance, at_least), screen)
-    return advise(analyses, costs, plan.tolerance, at_least)
+    def _stage(self, widths: Sequence[int], seeds: int, fraction: float) -> Round:
+        keys = [key for key in self.comparison.keys if key.num_steps in widths and key.seed < seeds]
+        self._train(keys, fraction)
+        summaries = summarise(self._results, keys, self._task, fraction)
+        is_last = fraction == STAGES[-1]
+        return judge(summaries, self._question.knowing_nothing, is_last=is_last)
 
+    def _train(self, keys: Sequence[RunKey], fraction: float) -> None:
+        """Trains runs up to a fraction of their budget, as far as they are not that far already."""
+        missing = [key for key in keys if self._results.after(key, fraction) is None]
+        if not missing:
+            return
+        self._screen.start_runs(total=len(keys), done=len(keys) - len(missing))
+        amount = {self.comparison.budget: self.comparison.amount}
+        calls = (
+            (key, (self._parcel, key, amount, self._workers.channel, fraction, self._states.get(key)))
+            for key in missing
+        )
+        for key, part in completed(self._workers, worker.train_part, calls):
+            if isinstance(part, WorkerDiedError):
+                raise WorkerDiedError(f"{key.title}: {part}")
+            record = part.record
+            if part.state is not None:
+                self._states.put(key, part.state)
+            if record["loss"] is None or fraction == 1:
+                self._results.add_run(record)
+            else:
+                self._results.add_part(record | {"fraction": fraction})
+            outcome = record["error"] or f"loss {loss_text(record['loss'], '')}"
+            self._screen.finish_run(key, f"{outcome} after {fraction:.1%} of the budget")
+            self._results.save(verdict=None)
 
-def _verifying_sweep(
-    plan: Plan, advice: Advice, folder: Path | None, screen: Screen, workers: Workers
-) -> Sweep:
-    from tf_rnn.analysis.advice import smallest_width  # noqa: PLC0415
+    def _widest_leads(self, found: Round) -> bool:
+        """Whether the widest of all is expected to be among the best, so that a wider one may be better."""
+        return found.fraction < 1 and self.comparison.widths[-1] in found.among_best
 
-    screen.say(advice.reason)
-    comparison = plan.comparison(widths_to_verify(advice.num_steps, smallest_width(plan.setup)))
-    task = comparison.make_task(plan.task)
-    results = Results(folder and folder / VERIFY, comparison.identity(task))
-    return run_comparison(comparison, task, Parcel.of(plan.setup, task), results, screen, workers)
+    def _measure(self, widths: Sequence[int]) -> None:
+        missing = [width for width in widths if width not in self._results.costs]
+        if missing:
+            self._results.add_costs(measured_costs(self._parcel, missing, self._screen))
+
+    def _wider(self) -> int | None:
+        """Twice the widest, added to the comparison; None if the data or the limit do not allow it."""
+        width = 2 * self.comparison.widths[-1]
+        if width > LARGEST_WIDTH:
+            return None
+        wider = dataclasses.replace(self.comparison, num_steps=(*self.comparison.num_steps, width))
+        try:
+            wider.check(self._task)
+        except OptionError:
+            return None
+        self.comparison = wider
+        self._screen.say(f"the widest is among the best: width {width} joins")
+        return width
+
+    def _say(self, found: Round) -> None:
+        self._screen.say(f"after {found.fraction:.1%} of {self._question.budget}:")
+        for line in found.lines:
+            self._screen.say(f"  {line}")
+
+    def network(self, verdict: Verdict | None) -> RunKey | None:
+        """A run of the answer, or of the width that leads if there is none; None if no state is kept."""
+        last = self.rounds[-1]
+        width = verdict.num_steps if verdict else None
+        width = last.leader if width is None else width
+        rate = verdict.learning_rate if verdict else None
+        keys = [
+            key
+            for key in self.comparison.keys
+            if key.num_steps == width and rate in (None, key.learning_rate) and self._states.get(key)
+        ]
+        return keys[0] if keys else None
+
+    def gradient(self, key: RunKey | None) -> LagAnalysis | None:
+        """How far back the gradient of a trained network reaches, to explain the answer."""
+        if key is None:
+            return None
+        longest = self.comparison.setup.defaults.longest
+        arguments: tuple[Any, ...] = (self._parcel, key, self._states.get(key), longest)
+        ((_, found),) = completed(
+            self._workers, worker.gradient_run, [(key, (*arguments, self._workers.channel))]
+        )
+        return None if isinstance(found, WorkerDiedError) else found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
+from tf_rnn.comparison.ranking import MARGIN, SAME_PRICE
 from tf_rnn.reporting import Heading, Image, Page, Plain
 from tf_rnn.reporting.page import bullets, command_code
 from tf_rnn.setup import setup_line
@@ -21,8 +23,13 @@ too, and does not depend on the width; with the state reset, the evaluation rese
 training does. **above optimum** is the distance to the lowest loss that any predictor can reach, **above
 floor** to the lowest that one can reach whose state is reset. **lag learnt** is the effect of the input at
 that lag on the predictions, divided by its true effect: 1 is learnt, 0 is not. **reach** is the fraction of
-the errors that flow back that far, (n - lag) / n in blocks of n steps. All widths share one learning rate;
-**updates** is how often each applied it.
+the errors that flow back that far, (n - lag) / n in blocks of n steps. **updates** is the number of training
+steps: for the same tokens a narrower graph has more.
+
+The width to use is the cheapest among those as good as the best; of equally cheap ones (within {price:.0%})
+the narrowest. As good means: the mean difference to the best, paired by seed, is at most {margin:.0%} of the
+best loss (or of its distance from a constant prediction, where that is larger), or at most its standard
+error. **time for the same training** is the time of all training steps of a run, at the speed below.
 
 Costs are medians of interleaved runs with nothing else running. **build** is the time to make the graph,
 **first run** that of the first training step, **step** that of every later one; **memory** is the peak of
@@ -32,8 +39,12 @@ one training step."""
 def comparison_line(comparison: Comparison) -> str:
     """The settings that all runs of a comparison share, in one line."""
     seeds = f"{comparison.seeds} seed{'s' if comparison.seeds > 1 else ''}"
-    amount = f"{comparison.amount:,.10g} {comparison.budget} per run"
-    return f"{setup_line(comparison.setup, amount)}, {seeds}"
+    setup, rates = comparison.setup, comparison.learning_rate
+    if len(rates) == 1:
+        setup = dataclasses.replace(setup, learning_rate=rates[0])
+        return f"{setup_line(setup, f'{comparison.budget_words} per run')}, {seeds}"
+    tried = f"learning rates {', '.join(f'{rate:g}' for rate in rates)}"
+    return f"{setup_line(setup, f'{comparison.budget_words} per run')}, {tried}, {seeds}"
 
 
 def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
@@ -48,16 +59,19 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
     return Page(
         "How wide should the graph be?",
         sweep.sentence,
+        sweep.answer_table(),
         Plain(f"{sweep.line}."),
         command_code(command),
         Heading("What each width learns"),
         sweep.table(),
         f"Losses to compare with:\n\n{baselines}" if baselines else None,
         Image("Held-out loss against width", "loss.png"),
+        Heading("How each width learns"),
+        Image("Held-out loss against training", "curves.png"),
         Heading("What each width costs"),
         sweep.cost_table(),
         sweep.cost_sentence,
         Image("Cost against width", "cost.png"),
         Heading("How to read this"),
-        NOTES.format(unit=task.unit),
+        NOTES.format(unit=task.unit, price=SAME_PRICE, margin=MARGIN),
     )

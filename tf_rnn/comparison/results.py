@@ -37,6 +37,7 @@ class Results:
     Attributes:
         runs: Records by key.
         costs: Records by width.
+        parts: Records of runs that had a part of their budget, their `fraction`, by key.
         failures: Error messages of runs that failed, by key; such runs are tried again.
 
     Raises:
@@ -47,6 +48,7 @@ class Results:
     def __init__(self, folder: Path | None, identity: dict[str, Any]) -> None:
         self.folder = folder
         self.runs: dict[RunKey, dict[str, Any]] = {}
+        self.parts: dict[RunKey, dict[str, Any]] = {}
         self.costs: dict[int, dict[str, Any]] = {}
         self.failures: dict[RunKey, str] = {}
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))
@@ -62,6 +64,7 @@ class Results:
             config = dict(saved["config"])
             costs = [checked_cost(cost) for cost in saved["costs"]]
             runs = [checked_run(run) for run in saved["runs"]]
+            parts = [checked_part(run) for run in saved.get("parts", [])]
             failures = [(checked_key(run), str(run["error"])) for run in saved.get("failed", [])]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(path) from error
@@ -70,6 +73,8 @@ class Results:
         self.failures.update(failures)
         for run in runs:
             self.add_run(run)
+        for part in parts:
+            self.add_part(part)
         if not {key.num_steps for key in (*self.runs, *self.failures)} <= set(self.costs):
             raise damaged(path)
 
@@ -79,9 +84,31 @@ class Results:
 
     def add_run(self, record: dict[str, Any]) -> None:
         """Adds a finished run."""
-        key = RunKey(record["num_steps"], record["state"], record["seed"])
+        key = checked_key(record)
         self.runs[key] = record
+        self.parts.pop(key, None)
         self.failures.pop(key, None)
+
+    def add_part(self, record: dict[str, Any]) -> None:
+        """Adds a run that had a part of its budget; one that had more of it stays."""
+        key = checked_key(record)
+        if (
+            key not in self.runs
+            and record["fraction"] > self.parts.get(key, record | {"fraction": 0})["fraction"]
+        ):
+            self.parts[key] = record
+        self.failures.pop(key, None)
+
+    def after(self, key: RunKey, fraction: float) -> dict[str, Any] | None:
+        """The record of a run as it was after a fraction of its budget; None if it had less."""
+        run = self.runs.get(key)
+        reached = 1.0
+        if run is None:
+            run = self.parts.get(key)
+            reached = run["fraction"] if run else 0.0
+        if run is None or run["loss"] is None or reached == fraction:
+            return run if reached >= fraction else None
+        return _cut(run, fraction / reached) if reached > fraction else None
 
     def add_failure(self, key: RunKey, error: str) -> None:
         """Adds a run that failed."""
@@ -97,6 +124,8 @@ class Results:
         self.failures.update(other.failures)
         for run in other.runs.values():
             self.add_run(run)
+        for part in other.parts.values():
+            self.add_part(part)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -118,6 +147,7 @@ class Results:
             "costs": [self.costs[width] for width in sorted(self.costs)],
             "runs": self.records,
             "failed": self.failed_records,
+            "parts": [part for _, part in sorted(self.parts.items())],
             **more,
         }
 
@@ -133,6 +163,7 @@ def checked_key(run: dict[str, Any]) -> RunKey:
         require_whole("num_steps", run["num_steps"]),
         require_choice("state", run["state"], STATES),
         require_whole("seed", run["seed"], at_least=0),
+        require_positive("learning_rate", run["learning_rate"]),
     )
 
 
@@ -140,10 +171,25 @@ def checked_run(run: dict[str, Any]) -> dict[str, Any]:
     """Returns a run's record, or raises an error if it lacks what tables and figures need."""
     checked_key(run)
     if run["loss"] is not None:
-        numbers = [run[name] for name in ("loss", "standard_error", "updates", "seconds")]
+        numbers = [run[name] for name in ("loss", "standard_error", "updates", "tokens", "seconds")]
+        numbers += [point[name] for point in run["curve"] for name in ("updates", "valid_loss")]
         if not all(math.isfinite(value) for value in [*numbers, *run["dependency_scores"].values()]):
             raise ValueError("a number is not finite")
     return run
+
+
+def checked_part(run: dict[str, Any]) -> dict[str, Any]:
+    """Returns the record of a run that had a part of its budget, or raises an error; see `checked_run`."""
+    if not 0 < run["fraction"] <= 1:
+        raise ValueError("a fraction is not one")
+    return checked_run(run)
+
+
+def _cut(run: dict[str, Any], fraction: float) -> dict[str, Any]:
+    """A run's record as it was after a fraction of its training; scores are those of the end."""
+    curve = [point for point in run["curve"] if point["updates"] <= fraction * run["updates"] + 1]
+    last = {name: curve[-1][name] for name in ("train_loss", "updates", "tokens", "seconds")}
+    return run | last | {"loss": curve[-1]["valid_loss"], "curve": curve}
 
 
 def checked_cost(cost: dict[str, Any]) -> dict[str, Any]:

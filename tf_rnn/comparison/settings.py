@@ -7,6 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tf_rnn.comparison.ranking import Question
 from tf_rnn.options import (
     BUDGETS,
     LARGEST_WIDTH,
@@ -14,11 +15,14 @@ from tf_rnn.options import (
     STATES,
     OptionError,
     require_choice,
+    require_number_of,
     require_positive,
     require_whole,
     shown,
 )
+from tf_rnn.options.rules import Widths
 from tf_rnn.setup import Setup, check_setup, setup_identity
+from tf_rnn.tasks.constant import constant_loss
 
 if TYPE_CHECKING:
     from tf_rnn.tasks import Task
@@ -34,29 +38,32 @@ class RunKey(NamedTuple):
         num_steps: The width.
         state: "carry" or "reset".
         seed: For weights and dropout.
+        learning_rate: The optimizer's learning rate.
     """
 
     num_steps: int
     state: str
     seed: int
+    learning_rate: float
 
     @property
     def title(self) -> str:
         """The key for people to read."""
-        return f"width {self.num_steps}, {self.state}, seed {self.seed}"
+        return f"width {self.num_steps}, {self.state}, rate {self.learning_rate:g}, seed {self.seed}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The settings of a comparison. All runs share everything but width, state and seed.
+    """The settings of a comparison. All runs share everything but width, state, learning rate and seed.
 
     Attributes:
         setup: The network and its training.
-        num_steps: The widths.
+        num_steps: The widths, or ranges of them; see `tf_rnn.options.rules.Widths`.
         state: "carry", "reset" or both.
         seeds: Number of runs of each width and state, from seeds 0, 1, ...
         budget: "tokens", "updates", "seconds" or "epochs": what every run gets the same amount of.
         amount: How much of it.
+        learning_rate: Learning rates; each width is judged at its best one. Empty for that of the setup.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -68,24 +75,31 @@ class Comparison:
     seeds: int = 3
     budget: str = "tokens"
     amount: float
+    learning_rate: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         setup: Any = self.setup
         if not isinstance(setup, Setup):
             raise OptionError("setup", f"must be a Setup, got {shown(setup)}")
-        for option in ("num_steps", "state"):
+        if isinstance(self.learning_rate, tuple) and not self.learning_rate:
+            object.__setattr__(self, "learning_rate", (setup.learning_rate,))
+        for option in ("num_steps", "state", "learning_rate"):
             if not isinstance(getattr(self, option), tuple | list):
                 got = shown(getattr(self, option))
                 raise OptionError(option, f"must be a sequence of values, got {got}")
             if not getattr(self, option):
                 raise OptionError(option, "must have at least one value, got none")
-        widths = tuple(require_whole("num_steps", width, at_most=LARGEST_WIDTH) for width in self.num_steps)
+        widths = Widths(at_most=LARGEST_WIDTH).check("num_steps", self.num_steps)
         states = tuple(require_choice("state", state, STATES) for state in self.state)
         require_choice("budget", self.budget, BUDGETS)
+        rates = sorted({require_positive("learning_rate", rate) for rate in self.learning_rate})
+        for rate in rates:
+            require_number_of("learning_rate", rate, "float32")
         amount = require_positive("amount", self.amount)
         plain = {
             "num_steps": widths,
             "state": states,
+            "learning_rate": tuple(rates),
             "seeds": require_whole("seeds", self.seeds, at_most=MOST),
             "amount": self.amount if type(self.amount) in (int, float) else amount,
         }
@@ -107,11 +121,21 @@ class Comparison:
     def keys(self) -> list[RunKey]:
         """All runs, those with the most updates first."""
         return [
-            RunKey(width, state, seed)
+            RunKey(width, state, seed, rate)
             for width in self.widths
             for state in dict.fromkeys(self.state)
+            for rate in self.learning_rate
             for seed in range(self.seeds)
         ]
+
+    @property
+    def budget_words(self) -> str:
+        """The budget of a run for people to read: `5,000,000 tokens`."""
+        return f"{self.amount:,.10g} {self.budget}"
+
+    def question(self, task: Task) -> Question:
+        """What the comparison asks of its runs."""
+        return Question(self.budget_words, constant_loss(task), self.learning_rate, tuple(self.widths))
 
     def make_task(self, task: Task | None = None) -> Task:
         """The task of all runs; generated data last for a whole run, without an epoch's end.
@@ -135,7 +159,8 @@ class Comparison:
         Raises:
             OptionError: For `task`, if JSON cannot hold its options.
         """
-        run = {"task": task.name, "budget": self.budget, "amount": self.amount}
+        # The learning rate is an axis, like the width: every run has its own.
+        run = {"task": task.name, "budget": self.budget, "amount": self.amount, "learning_rate": None}
         return checked_identity(setup_identity(self.setup, task) | run)
 
 

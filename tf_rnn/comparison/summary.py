@@ -1,4 +1,4 @@
-"""Summaries of all runs of one width and state: means, spreads, gaps."""
+"""Summaries of all runs of one width and state: means, spreads, gaps, and what they cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.comparison.reach import share_of_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.comparison.results import Results
     from tf_rnn.comparison.settings import RunKey
     from tf_rnn.tasks import Task
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """All runs of one width and state.
+    """All runs of one width and state, at one learning rate.
 
     Attributes:
         num_steps: The width.
@@ -26,16 +28,21 @@ class Summary:
         runs: Number of runs that ended with a finite loss.
         diverged: Number of runs whose loss was not finite.
         failed: Number of runs that did not end, since their worker died.
-        loss: Mean held-out loss of the runs, nats; nan without runs.
+        learning_rate: The learning rate; of several, the one with the lowest mean loss.
+        losses: The held-out loss of each run by seed, nats.
+        loss: Their mean; nan without runs.
         spread: Standard deviation of the loss over seeds; nan with fewer than two runs.
         resolution: Standard error of one run's held-out loss, from its number of tokens.
         updates: Mean number of training steps of a run.
+        tokens: Mean number of tokens of a run, rows times time steps.
+        curves: The learning curve of each run.
         dependency_scores: Means over runs, by lag.
         reach: The share of errors that flow back that far, by lag; see `share_of_errors`.
         gap_to_optimum: Distance of the loss to the lowest possible; None if that is not known.
         gap_to_floor: Distance to the lowest possible with a reset state, or None.
         cost: A record of `tf_rnn.analysis.Cost`.
         unit: The unit of losses.
+        fraction: The fraction of the budget that the runs had, 1 for all of it.
     """
 
     num_steps: int
@@ -46,13 +53,18 @@ class Summary:
     spread: float
     resolution: float
     updates: float
+    tokens: float
     dependency_scores: dict[int, float]
     reach: dict[int, float | None]
     gap_to_optimum: float | None
     gap_to_floor: float | None
     cost: dict[str, Any]
+    losses: dict[int, float]
+    curves: list[list[dict[str, Any]]]
+    learning_rate: float
     unit: str = "nats"
     failed: int = 0
+    fraction: float = 1.0
 
     @property
     def total(self) -> int:
@@ -75,34 +87,70 @@ class Summary:
         """Standard error of the mean loss over seeds; 0 for a single run."""
         return 0.0 if self.runs < 2 else self.spread / math.sqrt(self.runs)
 
+    @property
+    def seconds(self) -> float:
+        """The price: time of the training steps for the whole budget, at the speed measured alone."""
+        if not self.cost:
+            return math.nan
+        return self.tokens / self.fraction / float(self.cost["tokens_per_second"])
 
-def summarise(results: Results, keys: list[RunKey], task: Task) -> list[Summary]:
-    """Summarises the runs with the given keys, ordered by state and width."""
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    failed: Counter[tuple[str, int]] = Counter()
+
+def summarise(results: Results, keys: Sequence[RunKey], task: Task, fraction: float = 1.0) -> list[Summary]:
+    """Summarises the runs with the given keys, ordered by state and width; each at its best learning rate.
+
+    Args:
+        results: Runs and costs.
+        keys: Which runs.
+        task: What was learnt.
+        fraction: How far to look: runs as they were after this fraction of their budget.
+    """
+    groups: dict[tuple[str, int], dict[float, list[dict[str, Any]]]] = {}
+    failed: Counter[tuple[str, int, float]] = Counter()
     for key in keys:
-        group = key.state, key.num_steps
-        if key in results.runs:
-            groups.setdefault(group, []).append(results.runs[key])
+        runs = groups.setdefault((key.state, key.num_steps), {})
+        run = results.after(key, fraction)
+        if run is not None:
+            runs.setdefault(key.learning_rate, []).append(run)
         elif key in results.failures:
-            groups.setdefault(group, [])
-            failed[group] += 1
+            runs.setdefault(key.learning_rate, [])
+            failed[key.state, key.num_steps, key.learning_rate] += 1
     reach = {width: share_of_errors(task, results.identity, width) for _, width in groups}
     return [
-        _summary(state, width, runs, failed[state, width], results.costs.get(width, {}), task, reach[width])
-        for (state, width), runs in sorted(groups.items())
+        min(
+            (
+                _summary(
+                    (state, width, rate),
+                    runs,
+                    failed[state, width, rate],
+                    results.costs.get(width, {}),
+                    task,
+                    reach[width],
+                    fraction,
+                )
+                for rate, runs in by_rate.items()
+            ),
+            key=_quality,
+        )
+        for (state, width), by_rate in sorted(groups.items())
+        if by_rate
     ]
 
 
+def _quality(summary: Summary) -> tuple[bool, float]:
+    """Of several learning rates the best sorts first: no run without a loss, then the lowest mean."""
+    return not summary.steady, summary.loss if summary.runs else math.inf
+
+
 def _summary(
-    state: str,
-    width: int,
+    group: tuple[str, int, float],
     runs: list[dict[str, Any]],
     failed: int,
     cost: dict[str, Any],
     task: Task,
     reach: dict[int, float | None],
+    fraction: float,
 ) -> Summary:
+    state, width, learning_rate = group
     finished = [run for run in runs if run["loss"] is not None]
     loss = mean([run["loss"] for run in finished])
     floor = task.floor(width) if state == "reset" else None
@@ -112,10 +160,14 @@ def _summary(
         runs=len(finished),
         diverged=len(runs) - len(finished),
         failed=failed,
+        learning_rate=learning_rate,
+        losses={run["seed"]: run["loss"] for run in finished},
         loss=loss,
         spread=statistics.stdev(run["loss"] for run in finished) if len(finished) > 1 else math.nan,
         resolution=mean([run["standard_error"] for run in finished]),
         updates=mean([run["updates"] for run in finished]),
+        tokens=mean([run["tokens"] for run in finished]),
+        curves=[run["curve"] for run in finished],
         dependency_scores={
             lag: mean([run["dependency_scores"].get(str(lag), math.nan) for run in finished])
             for lag in task.lags
@@ -125,6 +177,7 @@ def _summary(
         gap_to_floor=gap(loss, floor),
         cost=cost,
         unit=task.unit,
+        fraction=fraction,
     )
 
 

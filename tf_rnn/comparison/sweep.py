@@ -7,15 +7,16 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.executors import WorkerDiedError
-from tf_rnn.comparison.plots import cost_figure, loss_figure
+from tf_rnn.comparison.plots import cost_figure, curve_figure, loss_figure
 from tf_rnn.comparison.reach import share_of_errors
 from tf_rnn.comparison.report import comparison_line, comparison_page
 from tf_rnn.comparison.results import FILE, Results
+from tf_rnn.comparison.sentences import answer_sentence
 from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.summary import Summary, gap, summarise
-from tf_rnn.comparison.tables import cost_table, learning_table, run_table
-from tf_rnn.comparison.verdict import Verdict, answer_sentence, decide
-from tf_rnn.files import as_path, write_figure, write_text
+from tf_rnn.comparison.tables import answer_table, cost_table, learning_table, run_table
+from tf_rnn.comparison.verdict import Verdict, decide
+from tf_rnn.files import as_path, plain, write_figure, write_text
 from tf_rnn.lock import made_and_held
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tf_rnn.reporting import Table
     from tf_rnn.tasks import Task
 
-FILES = ("report.md", FILE, "results.csv", "loss.png", "cost.png")
+FILES = ("report.md", FILE, "results.csv", "loss.png", "curves.png", "cost.png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Sweep:
 
     @functools.cached_property
     def answer(self) -> Verdict | None:
-        """Which width to use; None if no run ended with a finite loss."""
-        return decide(self.summaries)
+        """Which width to use, if that can be told; None if no run ended with a finite loss."""
+        return decide(self.summaries, self.comparison.question(self.task))
 
     @property
     def sentence(self) -> str:
@@ -91,6 +92,15 @@ class Sweep:
         """What each width learns."""
         return learning_table(self.summaries, self.task)
 
+    def answer_table(self) -> Table | None:
+        """The width to use between its neighbours; None without an answer."""
+        return answer_table(self.answer, self.task.unit) if self.answer and self.answer.rows else None
+
+    def curve_figure(self) -> Any:
+        """The learning curves of all widths: a `matplotlib.figure.Figure`."""
+        chosen = self.answer.num_steps if self.answer else None
+        return curve_figure(self.summaries, self.task, f"Learning curves\n{self.line}", chosen)
+
     def cost_table(self) -> Table:
         """What each width costs."""
         return cost_table(self._costs)
@@ -111,7 +121,7 @@ class Sweep:
             raise WorkerDiedError(f"{len(self.failures)} of {total} runs failed ({named})")
 
     def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
-        """Writes `report.md`, `results.json`, `results.csv`, `loss.png` and `cost.png`.
+        """Writes `report.md`, `results.json`, `results.csv`, `loss.png`, `curves.png` and `cost.png`.
 
         Args:
             out: The folder; runs of the same configuration that it holds are kept.
@@ -139,10 +149,11 @@ class Sweep:
         save(self.results, self.task, self.answer)
         rows = sorted(
             [*self.records, *self.results.failed_records],
-            key=lambda run: (run["num_steps"], run["state"], run["seed"]),
+            key=lambda run: (run["num_steps"], run["state"], run["learning_rate"], run["seed"]),
         )
         write_text(folder / "results.csv", run_table(rows, self.task.lags).csv())
         write_figure(folder / "loss.png", self.figure())
+        write_figure(folder / "curves.png", self.curve_figure())
         write_figure(folder / "cost.png", self.cost_figure())
         comparison_page(self, command).write(folder / "report.md")
         return [folder / name for name in FILES]
@@ -156,7 +167,7 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
         optimum=task.optimum(),
         floors={str(width): task.floor(width) for width in sorted(results.costs)},
         cost_slopes=cost_slopes([results.costs[width] for width in sorted(results.costs)]),
-        verdict=verdict and verdict._asdict(),
+        verdict=verdict and plain(dataclasses.asdict(verdict)),
     )
 
 

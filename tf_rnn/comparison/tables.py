@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.comparison.verdict import megabytes, signed_loss
+from tf_rnn.comparison.sentences import duration, megabytes, signed_loss
 from tf_rnn.reporting import Table, number
+from tf_rnn.reporting.table import MISSING
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tf_rnn.comparison.summary import Summary
+    from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
 
 LN2 = math.log(2)
 RUN_COLUMNS = (
     "num_steps",
     "state",
+    "learning_rate",
     "seed",
     "loss",
     "standard_error",
@@ -39,11 +42,28 @@ RUN_COLUMNS = (
 )
 
 
+def answer_table(verdict: Verdict, unit: str) -> Table:
+    """The width to use between the next narrower and the next wider one."""
+    rows = verdict.rows
+    columns = {
+        "": [row["which"] for row in rows],
+        "width": [str(row["num_steps"]) for row in rows],
+        "loss": [loss_text(row["loss"], unit) for row in rows],
+        "difference": ["" if not row["difference"] else signed_loss(row["difference"], unit) for row in rows],
+        "time for the\nsame training": [duration(row["seconds"]) for row in rows],
+        "step (ms)": [f"{row['step_milliseconds']:.3g}" for row in rows],
+        "memory": [megabytes(row["graph_bytes"]) for row in rows],
+    }
+    return Table.of_columns("The width to use and its neighbours", columns)
+
+
 def learning_table(summaries: Sequence[Summary], task: Task) -> Table:
     """What each width learns; columns in which nothing is known are left out."""
+    several = len({summary.learning_rate for summary in summaries}) > 1
     columns: dict[str, list[str]] = {
         "width": [str(summary.num_steps) for summary in summaries],
         "state": [summary.state for summary in summaries],
+        "rate": [f"{summary.learning_rate:g}" if several else MISSING for summary in summaries],
         "loss ± seeds": [_loss(summary) for summary in summaries],
         f"bits per\n{task.token}": [
             number(summary.loss / LN2 if task.unit == "nats" else None, ".3f") for summary in summaries

@@ -1,70 +1,96 @@
-"""The work of a worker process: a training run, a study of gradients, or the measurement of all costs.
+"""The work of a worker process: a training run, a look at gradients, or the measurement of all costs.
 
 The functions import TensorFlow themselves, so that the process which distributes the work never loads it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn.comparison.channel import ChannelCallback, raise_if_cancelled
 from tf_rnn.files import plain
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tf_rnn.analysis.study import LagStudy
+    from tf_rnn.analysis.lags import LagAnalysis
     from tf_rnn.comparison.channel import Channel
     from tf_rnn.comparison.parcel import Parcel
     from tf_rnn.comparison.settings import RunKey
 
-EVALUATIONS = 5
+# The points of a learning curve: doublings, and one more near the end; a race stops at some of them.
+EVALUATED_AT = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 # Workers share the cores, and results must not depend on how many there are.
 THREADS = 1
+
+
+class Part(NamedTuple):
+    """A run that was trained up to a fraction of its budget.
+
+    Attributes:
+        record: What it learnt, ready for JSON.
+        state: The state at its end, from which it can be trained further; None if it diverged.
+    """
+
+    record: dict[str, Any]
+    state: bytes | None
 
 
 def train_run(
     parcel: Parcel, key: RunKey, amount: dict[str, float], channel: Channel | None = None
 ) -> dict[str, Any]:
-    """Trains one graph.
+    """Trains one graph for the whole budget; see `train_part`."""
+    return train_part(parcel, key, amount, channel).record
+
+
+def train_part(
+    parcel: Parcel,
+    key: RunKey,
+    amount: dict[str, float],
+    channel: Channel | None = None,
+    until: float = 1.0,
+    state: bytes | None = None,
+) -> Part:
+    """Trains one graph up to a fraction of its budget.
 
     Args:
         parcel: The setup and the task.
         key: Which run.
         amount: How long to train, by the name of the unit; see `Comparison.budget`.
         channel: Where to report progress.
+        until: The fraction of the budget, counted from the start of the run.
+        state: The state that a former part ended with; None for the start.
 
     Returns:
-        What it learnt, ready for JSON.
+        What it learnt, ready for JSON, and the state at the end.
 
     Raises:
         OptionError: If the task is not available here.
         CancelledRunError: If the run was cancelled.
     """
     from tf_rnn.graph import make_graph  # noqa: PLC0415
-    from tf_rnn.training import DivergedError, Truncation, train  # noqa: PLC0415
+    from tf_rnn.training import Budget, DivergedError, Schedule, Truncation  # noqa: PLC0415
+    from tf_rnn.training.plan import Plan  # noqa: PLC0415
+    from tf_rnn.training.stage import train_stage  # noqa: PLC0415
 
     raise_if_cancelled(channel)
     setup, task = parcel.open()
+    setup = dataclasses.replace(setup, learning_rate=key.learning_rate)
     graph = make_graph(setup, task, key.num_steps, key.seed)
-    limit: dict[str, Any] = amount
+    truncation = Truncation(setup.style, setup.stride, setup.tolerance, key.seed)
+    (budget,) = amount.items()
+    plan = Plan(Budget(*budget), key.state, EVALUATED_AT, truncation, Schedule(), None, key.seed)
     record: dict[str, Any] = key._asdict()
     try:
         with graph.session(threads=THREADS) as session:
-            result = train(
-                graph,
-                task,
-                **limit,
-                state=key.state,
-                evaluations=EVALUATIONS,
-                truncation=Truncation(setup.style, setup.stride, setup.tolerance, key.seed),
-                seed=key.seed,
-                session=session,
-                callbacks=[ChannelCallback(key, channel)],
-            )
+            watching = [ChannelCallback(key, channel)]
+            stage = train_stage(graph, task, plan, session, until=until, state=state, callbacks=watching)
     except DivergedError as error:
-        return record | {"loss": None, "error": str(error)}
-    return record | {
+        return Part(record | {"loss": None, "error": str(error)}, None)
+    result = stage.result
+    record |= {
         "loss": result.evaluation.loss,
         "error": None,
         "standard_error": result.evaluation.standard_error,
@@ -75,36 +101,47 @@ def train_run(
         "seconds": result.seconds,
         "curve": [plain(point._asdict()) for point in result.curve],
     }
+    return Part(record, stage.state)
 
 
-def study_run(parcel: Parcel, key: RunKey, tokens: float, channel: Channel | None = None) -> LagStudy:
-    """Trains one network and measures its gradient by lag.
+def gradient_run(
+    parcel: Parcel, key: RunKey, state: bytes, num_steps: int, channel: Channel | None = None
+) -> LagAnalysis | None:
+    """Measures the gradient by lag of a trained network.
 
     Args:
         parcel: The setup and the task.
-        key: The width to train at and to look back over, the state, the seed.
-        tokens: How long to train, in examples times steps.
-        channel: Where to report progress.
+        key: The run that trained it.
+        state: The state that it ended with.
+        num_steps: How far back to look; half, a quarter or less of it where the data are too short.
+        channel: Where to look whether the work was cancelled.
+
+    Returns:
+        None if the gradient is too large for a floating-point number.
 
     Raises:
         OptionError: If the task is not available here.
-        DivergedError: If the loss is not finite.
-        CancelledRunError: If the run was cancelled.
     """
-    from tf_rnn.analysis.study import study_lags  # noqa: PLC0415
+    from tf_rnn.analysis import measure_lags  # noqa: PLC0415
+    from tf_rnn.analysis.lags import check_lags  # noqa: PLC0415
+    from tf_rnn.graph import make_graph  # noqa: PLC0415
+    from tf_rnn.training.checkpoints import read_state  # noqa: PLC0415
 
     raise_if_cancelled(channel)
     setup, task = parcel.open()
-    return study_lags(
-        setup,
-        task,
-        key.num_steps,
-        tokens=tokens,
-        state=key.state,
-        seed=key.seed,
-        callbacks=(ChannelCallback(key, channel),),
-        threads=THREADS,
-    )
+    while num_steps > key.num_steps:
+        try:
+            check_lags(setup, task, num_steps)
+            break
+        except OptionError:
+            num_steps = max(num_steps // 2, key.num_steps)
+    graph = make_graph(setup, task, key.num_steps, key.seed)
+    with graph.session(threads=THREADS) as session:
+        read_state(state).restore("state", graph, session)
+        try:
+            return measure_lags(graph, session, task, num_steps)
+        except OverflowError:
+            return None
 
 
 def cost_runs(parcel: Parcel, widths: Sequence[int], channel: Channel | None = None) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from tf_rnn.options.rules import (
     StepsOrSqrt,
     Text,
     Whole,
+    Widths,
 )
 from tf_rnn.options.words import (
     ACTIVATIONS,
@@ -331,9 +332,13 @@ SEEDS = Option(
 )
 COMPARE_OPTIONS = by_name(
     TRAINING_OPTIONS["num_steps"].but(
-        rule=ListOf(WIDTH), help="lengths to compare (default: those that suit the task)"
+        rule=Widths(at_most=LARGEST_WIDTH),
+        help="lengths to compare, or ranges such as 5:50:5 and 1:64:log2 (default: those that suit the task)",
     ),
     TRAINING_OPTIONS["state"].but(rule=ListOf(Choice(STATES)), default=STATES),
+    NETWORK_OPTIONS["learning_rate"].but(
+        rule=ListOf(POSITIVE), help="learning rates; each length is judged at its best one"
+    ),
     SEEDS.but(help="runs for each length, from different random initialisations"),
     Option(
         name="budget",
@@ -348,27 +353,29 @@ COMPARE_OPTIONS = by_name(
         "5 seconds or 5 epochs)",
     ),
 )
-RECOMMEND_OPTIONS = by_name(
-    TRAINING_OPTIONS["num_steps"].but(
-        help="longest sequence length to consider; the networks are trained at it (default: what suits the "
-        "task)"
+RECOMMEND_OPTIONS = COMPARE_OPTIONS | by_name(
+    COMPARE_OPTIONS["num_steps"].but(
+        help="lengths to begin with, or ranges such as 1:64:log2; longer ones are added while the longest is "
+        "among the best (default: those that suit the task)"
     ),
-    NETWORK_OPTIONS["tolerance"].but(
-        only=None, help="largest acceptable fraction of the gradient lost to truncation"
-    ),
-    SEEDS,
-    LENGTH_OPTIONS["tokens"].but(
-        help="training length of each network, in time steps (default: a fifth of a run of compare)"
+    TRAINING_OPTIONS["state"],
+    COMPARE_OPTIONS["seeds"].but(default=2, help="runs for each length that stays in the race"),
+    COMPARE_OPTIONS["amount"].but(
+        help="training that the answer is for, in the unit of --budget; most runs are stopped much earlier "
+        "(default: as for compare)"
     ),
     Option(
         name="verify",
         rule=Flag(),
         default=False,
-        help="then train at half, at, and at double the advised length, and report which is best",
+        help="then train every length for the whole budget, as compare does, and report whether the answer "
+        "holds",
     ),
 )
 LAGS_OPTIONS = by_name(
-    RECOMMEND_OPTIONS["num_steps"].but(help="how far back to look; the network is trained at this length"),
+    TRAINING_OPTIONS["num_steps"].but(
+        help="how far back to look; the network is trained at this length (default: what suits the task)"
+    ),
     LENGTH_OPTIONS["tokens"].but(
         rule=Number(at_least=0),
         help="training length in time steps, 0 for none (default: a fifth of a run of compare)",

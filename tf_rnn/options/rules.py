@@ -248,6 +248,59 @@ class ListOf(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
+class Widths(Rule):
+    """At least one whole number from 1 on, or ranges of them.
+
+    5:50:5       5, 10, 15, ..., 50
+    1:64:log2    1, 2, 4, ..., 64
+    3:6          3, 4, 5, 6
+    """
+
+    takes_many: ClassVar[bool] = True
+    at_most: int
+
+    def check(self, option: str, value: Any) -> tuple[int, ...]:
+        """Returns the numbers as a tuple, ranges written out."""
+        parts = [value] if isinstance(value, str) else value
+        if not isinstance(parts, tuple | list):
+            raise OptionError(option, f"must be a sequence of values, got {shown(value)}")
+        if not parts:
+            raise OptionError(option, "must have at least one value, got none")
+        whole = Whole(at_most=self.at_most)
+        found = [number for part in parts for number in (self._range(option, part) or [part])]
+        return tuple(whole.check(option, number) for number in found)
+
+    def _range(self, option: str, text: Any) -> list[int]:
+        """The numbers of a range; none if it is not the text of one."""
+        if not isinstance(text, str) or ":" not in text:
+            return []
+        first, last, *step = text.split(":")
+        try:
+            start, stop, by = int(first), int(last), step[0] if step else "1"
+            found = _doublings(start, stop) if by == "log2" else list(range(start, stop + 1, int(by)))
+        except ValueError:
+            found = []
+        if not found or len(step) > 1 or start < 1 or stop > self.at_most:
+            raise OptionError(
+                option,
+                f"must be a range such as 5:50:5 or 1:64:log2, from 1 to {self.at_most}, got {shown(text)}",
+            )
+        return found
+
+    def read(self, text: str) -> Any:
+        """Python's spelling of integers, or the range."""
+        return Whole().read(text)
+
+
+def _doublings(start: int, stop: int) -> list[int]:
+    found = []
+    while 0 < start <= stop:
+        found.append(start)
+        start *= 2
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
 class Text(Rule):
     """Any text, or a path."""
 

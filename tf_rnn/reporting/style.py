@@ -69,6 +69,18 @@ def line_styles() -> list[dict[str, Any]]:
     ]
 
 
+def colour_of(number: int, count: int) -> Any:
+    """The colour of one of several ordered curves, from dark to light.
+
+    Args:
+        number: Which one, from 0.
+        count: How many there are.
+    """
+    from matplotlib import colormaps  # noqa: PLC0415 (takes half a second to load)
+
+    return colormaps["viridis"](0.9 * number / max(1, count - 1))
+
+
 def wrapped(title: str, width: int = TITLE_WIDTH) -> str:
     """Breaks the lines of a title that are too long: after a comma if there is one, else between words."""
     return "\n".join(short for line in title.splitlines() for short in _short_lines(line, width))

@@ -160,8 +160,39 @@ def train(
         if saver is not None:
             stack.enter_context(interrupts)
         watching = stack.enter_context(CallbackList(*watchers))
-        monitor = Monitor(graph, task, plan, session, start.history, evaluator, watching, worker)
-        stack.enter_context(monitor.last_good.explaining(task))
+        return train_from(start, graph, task, plan, session, evaluator, watching, saver, interrupts, worker)
+
+
+def train_from(
+    start: TrainingState,
+    graph: UnrolledGraph,
+    task: Task,
+    plan: Plan,
+    session: Any,
+    evaluator: Evaluator,
+    callbacks: CallbackList,
+    saver: Saver | None,
+    interrupts: Interrupts,
+    worker: Worker,
+    until: float = 1.0,
+) -> TrainingResult:
+    """Trains from a state on; see `run_loop`.
+
+    Args:
+        start: The run so far; the variables in the session are its own.
+        graph: The graph.
+        task: The task.
+        plan: How to train.
+        session: An open session of the graph.
+        evaluator: Measures the validation loss.
+        callbacks: Receive reports and evaluations.
+        saver: Saves the run; None for no saving.
+        interrupts: Whether to stop.
+        worker: This process, among those that train together.
+        until: The part of the budget after which to stop, 1 for all of it.
+    """
+    monitor = Monitor(graph, task, plan, session, start.history, evaluator, callbacks, worker, until)
+    with monitor.last_good.explaining(task):
         final_state = run_loop(graph, task, plan, session, start, monitor, saver, interrupts, worker)
         return TrainingResult(
             monitor.curve,

@@ -38,6 +38,7 @@ class Monitor:
         evaluator: Measures the validation loss.
         callbacks: Receive reports and evaluations.
         worker: This process, among those that train together.
+        until: The part of the budget after which to stop.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Monitor:
         evaluator: Evaluator,
         callbacks: CallbackList,
         worker: Worker,
+        until: float = 1.0,
     ) -> None:
         style = plan.truncation.of(graph, task.row_length(graph.batch_size))
         per_update, per_epoch = style.steps_per_update, style.steps_per_epoch
         sizes = graph.batch_size * worker.num_workers * per_update, per_epoch // per_update
         seconds = callbacks.shortest_report_seconds
-        self.watch = Stopwatch(plan, *sizes, history, task.unit, seconds)
+        self.watch = Stopwatch(plan, *sizes, history, task.unit, seconds, until)
         self.history, self.curve = history, history.curve
         self.last_good = LastGood(graph, session)
         self.last_good.keep(history.updates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.files import as_json_number
@@ -28,7 +29,8 @@ class Plan:
     Attributes:
         budget: How long.
         state: "carry" or "reset".
-        evaluations: Number of evaluations, or None for one per epoch.
+        evaluations: Number of evaluations, evenly spread; or the fractions of the budget at which to
+            evaluate, in increasing order; None for one per epoch.
         truncation: The truncation style.
         schedule: The learning rate's schedule.
         patience: Number of evaluations without improvement that end the run; None for no limit.
@@ -40,7 +42,7 @@ class Plan:
 
     budget: Budget
     state: str
-    evaluations: int | None
+    evaluations: int | tuple[float, ...] | None
     truncation: Truncation
     schedule: Schedule
     patience: int | None
@@ -54,8 +56,17 @@ class Plan:
                 got = shown(getattr(self, option))
                 raise OptionError(option, f"must be a tf_rnn.{kind.__name__}, got {got}")
         for option in ("evaluations", "patience"):
-            if getattr(self, option) is not None:
+            if not isinstance(getattr(self, option), tuple | None):
                 require_whole(option, getattr(self, option))
+
+    def evaluated_at(self, number: int) -> float:
+        """The fraction of the budget at which an evaluation is due, counted from 1; inf for none."""
+        planned = self.evaluations
+        if planned is None:
+            return math.inf
+        if isinstance(planned, tuple):
+            return planned[number - 1] if number <= len(planned) else math.inf
+        return number / planned if number <= planned else math.inf
 
     @classmethod
     def from_config(cls, training: dict[str, Any]) -> Plan:

@@ -29,6 +29,7 @@ class Stopwatch:
         history: What has been done; it grows while the run is trained.
         unit: The unit of losses.
         report_seconds: Seconds between two progress reports.
+        until: The part of the budget after which to stop, 1 for all of it.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Stopwatch:
         history: History,
         unit: str = "nats",
         report_seconds: float = 0.1,
+        until: float = 1.0,
     ) -> None:
-        self._plan, self._history, self._unit = plan, history, unit
+        self._plan, self._history, self._unit, self._until = plan, history, unit, until
         self._kind, self._limit = plan.budget.kind, plan.budget.seconds
         self._total = plan.budget.updates(tokens_per_update, updates_per_epoch)
         self._per_epoch = updates_per_epoch
@@ -98,9 +100,11 @@ class Stopwatch:
 
     @property
     def is_over(self) -> bool:
-        """Whether the budget is used up, or patience."""
+        """Whether the budget is used up, the part of it that is wanted, or patience."""
+        if self.is_spent or (self._until < 1 and self.fraction >= self._until):
+            return True
         patience = self._plan.patience
-        return self.is_spent or (patience is not None and self._history.evaluations_since_best >= patience)
+        return patience is not None and self._history.evaluations_since_best >= patience
 
     def learning_rate(self, rate: float) -> float:
         """The learning rate of the next update.
@@ -116,30 +120,27 @@ class Stopwatch:
     # --- evaluations -------------------------------------------------------------------------------
 
     def evaluation_is_due(self, *, at_epoch_end: bool) -> bool:
-        """Whether to evaluate now: at the start, at an epoch's end, or where evaluations are evenly spread.
+        """Whether to evaluate now: at the start, at an epoch's end, or where the plan says.
 
         Args:
             at_epoch_end: Whether an epoch has just ended.
         """
         if not self._history.curve:
             return True
-        return at_epoch_end if self._plan.evaluations is None else self._spread_evaluation_is_due
+        return at_epoch_end if self._plan.evaluations is None else self._planned_evaluation_is_due
 
     @property
-    def _spread_evaluation_is_due(self) -> bool:
-        """Whether the next of the evenly spread evaluations has been reached; the last is at the very end."""
-        number = self._plan.evaluations
-        if number is None:
-            return False
-        is_last = self._next_evaluation == number
-        return self.is_spent if is_last else self.fraction >= self._next_evaluation / number
+    def _planned_evaluation_is_due(self) -> bool:
+        """Whether the next of the planned evaluations has been reached; the last is at the very end."""
+        fraction = self._plan.evaluated_at(self._next_evaluation)
+        return self.is_spent if fraction == 1 else self.fraction >= fraction
 
     def pass_evaluations(self) -> None:
-        """Goes to the first of the evenly spread evaluations that is still to come."""
-        if self._plan.evaluations is not None:  # there may be more of them than updates
+        """Goes to the first of the planned evaluations that is still to come."""
+        if isinstance(self._plan.evaluations, int):  # there may be more of them than updates
             passed = int(self.fraction * self._plan.evaluations)
             self._next_evaluation = max(self._next_evaluation, min(passed, self._plan.evaluations))
-        while self._spread_evaluation_is_due:
+        while self._planned_evaluation_is_due:
             self._next_evaluation += 1
 
     # --- reports -----------------------------------------------------------------------------------

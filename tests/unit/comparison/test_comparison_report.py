@@ -22,10 +22,10 @@ from comparison_helpers import (
 from matplotlib.image import imread
 
 from tf_rnn.comparison import Sweep, summarise
-from tf_rnn.comparison.plots import cost_figure, loss_figure
+from tf_rnn.comparison.plots import cost_figure, curve_figure, loss_figure
 from tf_rnn.comparison.report import comparison_line
+from tf_rnn.comparison.sentences import NO_VERDICT
 from tf_rnn.comparison.tables import cost_table, learning_table, run_table
-from tf_rnn.comparison.verdict import NO_VERDICT
 from tf_rnn.setup import Setup, setup_line
 from tf_rnn.tasks import Echo, Text
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 COMPARISON = make_comparison()
 TASK = Echo(**TASK_OPTIONS)
 RUNS = [
-    made_up_run(width, state, seed, loss=0.75 - width / 64 + seed / 16)
+    made_up_run(width, state, seed, loss=0.5 - width / 64 + seed / 16)
     for width in (1, 4)
     for state in ("carry", "reset")
     for seed in (0, 1)
@@ -63,7 +63,7 @@ def report(
     sweep = Sweep(comparison, task, made_up_results(None, runs, comparison))
     sweep.results.add_costs([made_up_cost(width) for width in comparison.widths])
     files = sweep.write(folder, COMMAND)
-    names = ["report.md", "results.json", "results.csv", "loss.png", "cost.png"]
+    names = ["report.md", "results.json", "results.csv", "loss.png", "curves.png", "cost.png"]
     assert files == [folder / name for name in names]
     assert {path.name for path in folder.iterdir()} == {"config.json", *names}
     return sweep, (folder / "report.md").read_text(encoding="utf-8")
@@ -85,21 +85,21 @@ def test_learning_table() -> None:
         "reach\n5",
         "updates",
     ]
-    optimum = [f"{loss - TASK.optimum():+.4f}" for loss in (0.765625, 0.71875)]
-    floor = [f"{loss - TASK.floor(n):+.4f}" for loss, n in ((0.765625, 1), (0.71875, 4))]
+    optimum = [f"{loss - TASK.optimum():+.4f}" for loss in (0.515625, 0.46875)]
+    floor = [f"{loss - TASK.floor(n):+.4f}" for loss, n in ((0.515625, 1), (0.46875, 4))]
     spread = f"{0.0625 / math.sqrt(2):.4f}"
     assert table.rows == [
-        ["1", "carry", f"0.7656 ± {spread}", "1.105", optimum[0], "–", "0.75", "0%", "0.25", "0%", "214"],
+        ["1", "carry", f"0.5156 ± {spread}", "0.744", optimum[0], "–", "0.75", "0%", "0.25", "0%", "214"],
         [
-            *("4", "carry", f"0.7188 ± {spread} (1 diverged)", "1.037", optimum[1], "–"),
+            *("4", "carry", f"0.4688 ± {spread} (1 diverged)", "0.676", optimum[1], "–"),
             *("0.75", "50%", "0.25", "0%", "53"),
         ],
         ["9", "carry", "– (1 diverged)", "–", "–", "–", "–", "78%", "–", "44%", "–"],
         [
             "1",
             "reset",
-            f"0.7656 ± {spread}",
-            "1.105",
+            f"0.5156 ± {spread}",
+            "0.744",
             optimum[0],
             floor[0],
             "0.75",
@@ -111,8 +111,8 @@ def test_learning_table() -> None:
         [
             "4",
             "reset",
-            f"0.7188 ± {spread}",
-            "1.037",
+            f"0.4688 ± {spread}",
+            "0.676",
             optimum[1],
             floor[1],
             "0.75",
@@ -127,7 +127,36 @@ def test_learning_table() -> None:
 def test_a_text_has_bits_and_no_columns_without_values(text_task: Text) -> None:
     table = learning_table([made_up_summary(4, math.log(2)), made_up_summary(9, 2.0)], text_task)
     assert table.header == ["width", "state", "loss ± seeds", "bits per\ncharacter", "updates"]
-    assert table.rows[0] == ["4", "carry", "0.6931 ± 0.0000", "1.000", "100"]
+    assert table.rows[0] == ["4", "carry", "0.6931 ± 0.0000", "1.000", "96"]
+
+
+def test_answer_table_has_the_neighbours_of_the_width(tmp_path: Path) -> None:
+    """Prices are those of 53 or 214 or 1 updates of 0.5, 0.3125 or 1.25 ms."""
+    runs = [made_up_run(width, loss=loss) for width, loss in ((1, 0.625), (4, 0.25), (16, 0.375))]
+    sweep, _ = report(tmp_path, runs, make_comparison(num_steps=(1, 4, 16), state=("carry",), seeds=1))
+    table = sweep.answer_table()
+    assert table is not None
+    assert table.header == [
+        "",
+        "width",
+        "loss",
+        "difference",
+        "time for the\nsame training",
+        "step (ms)",
+        "memory",
+    ]
+    assert table.rows == [
+        ["narrower", "1", "0.6250", "+0.3750", "0.0669 s", "0.312", "0.5 MB"],
+        ["chosen", "4", "0.2500", "", "0.0265 s", "0.5", "2 MB"],
+        ["wider", "16", "0.3750", "+0.1250", "0.0163 s", "1.25", "8 MB"],
+    ]
+
+
+def test_learning_rates_are_a_column_where_they_differ(text_task: Text) -> None:
+    summaries = [made_up_summary(4, 0.5), made_up_summary(9, 0.5, learning_rate=0.25)]
+    table = learning_table(summaries, text_task)
+    assert table.header[2] == "rate"
+    assert [row[2] for row in table.rows] == ["0.1", "0.25"]
 
 
 def test_cost_table_has_a_row_for_each_width() -> None:
@@ -153,7 +182,17 @@ def test_csv_reads_back() -> None:
     rows = list(csv.DictReader(io.StringIO(run_table(runs, TASK.lags).csv())))
     assert len(rows) == 2
     finished, diverged = rows
-    for name in ("num_steps", "state", "seed", "loss", "standard_error", "updates", "tokens", "seconds"):
+    for name in (
+        "num_steps",
+        "state",
+        "learning_rate",
+        "seed",
+        "loss",
+        "standard_error",
+        "updates",
+        "tokens",
+        "seconds",
+    ):
         assert type(runs[0][name])(finished[name]) == runs[0][name], name
     assert (float(finished["dependency_score_2"]), float(finished["share_of_errors_5"])) == (0.75, 0.0)
     assert diverged["loss"] == diverged["dependency_score_2"] == ""
@@ -177,14 +216,18 @@ def read_png(path: Path) -> np.ndarray:
 def test_report_has_everything(tmp_path: Path) -> None:
     sweep, page = report(tmp_path, RUNS)
     assert sweep.answer is not None
+    answer = sweep.answer_table()
+    assert answer is not None
     parts = [
         "# How wide should the graph be?",
         sweep.answer.sentence,
+        answer.markdown(),
         f"{TASK_LINE}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds.",
         "```\npython -m tf_rnn compare --num-steps 1 4 --out 'my results'\n```",
         sweep.table().markdown(),
         *(f"- {name}: {loss:.4f} nats" for name, loss in TASK.baselines().items()),
         "![Held-out loss against width](loss.png)",
+        "![Held-out loss against training](curves.png)",
         sweep.cost_table().markdown(),
         sweep.cost_sentence,
         "![Cost against width](cost.png)",
@@ -193,7 +236,7 @@ def test_report_has_everything(tmp_path: Path) -> None:
     places = [page.find(part) for part in parts]
     assert -1 not in places, f"missing: {parts[places.index(-1)]}"
     assert places == sorted(places)
-    for name in ("loss.png", "cost.png"):
+    for name in ("loss.png", "curves.png", "cost.png"):
         height, width = read_png(tmp_path / name).shape[:2]
         assert min(height, width) > 500, f"{name}: {width} x {height}"
     rows = list(csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text(encoding="utf-8"))))
@@ -218,17 +261,29 @@ def test_report_where_every_run_diverged(tmp_path: Path) -> None:
 
 def test_report_of_a_text(tmp_path: Path, text_task: Text) -> None:
     options = {"task": "text", "task_options": text_task.options(), "state": ("carry",)}
-    runs = [made_up_run(width, loss=2.5, dependency_scores={}) for width in (4, 9)]
-    _, page = report(tmp_path / "a", runs, make_comparison(**options), text_task)
+    comparison = make_comparison(num_steps=(4, 9), seeds=1, **options)
+    runs = [made_up_run(*key, loss=2.5, dependency_scores={}) for key in comparison.keys]
+    _, page = report(tmp_path / "a", runs, comparison, text_task)
     assert "bits per character" in page
     assert f"- uniform: {math.log(text_task.num_classes):.4f} nats" in page
-    _, page = report(tmp_path / "b", [diverged_run(4)], make_comparison(**options), text_task)
+    _, page = report(tmp_path / "b", [diverged_run(*comparison.keys[0])], comparison, text_task)
     assert NO_VERDICT in page
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
+        (
+            {"learning_rate": (0.2,)},
+            "{task}, cell vanilla 3, batch 7, adagrad 0.2, 1,500 tokens per run, 2 seeds",
+        ),
+        (
+            {"learning_rate": (0.2, 0.5)},
+            (
+                "{task}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, "
+                "learning rates 0.2, 0.5, 2 seeds"
+            ),
+        ),
         ({}, "{task}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds"),
         (
             {"cell": "lstm", "num_layers": 2, "clip_norm": 5.0, "seeds": 1},
@@ -277,6 +332,31 @@ def test_loss_picture_shows_losses_spreads_baselines_and_floors() -> None:
     assert figure.get_suptitle() == "A title"
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "4", "9"]
     assert axes.get_ylabel() == "held-out loss (nats per step)"
+
+
+def test_curve_picture_shows_the_mean_of_each_width_against_the_part_of_the_training() -> None:
+    """Where a width stopped early, its curve ends there, at a cross."""
+    half = made_up_summary(9, 0.5, fraction=0.5)
+    figure = curve_figure([made_up_summary(1, [0.25, 0.75], 1 / 16), half], TASK, "A title", 9)
+    (axes,) = figure.axes
+    one, end, nine, cross = axes.lines
+    fractions = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1]
+    assert one.get_xdata().tolist() == fractions
+    assert one.get_ydata()[-4:].tolist() == [0.6875, 0.5625, 0.53125, 0.5]
+    assert end.get_xydata().tolist() == [[1, 0.5]]
+    assert nine.get_xdata().tolist() == [fraction / 2 for fraction in fractions]
+    assert (end.get_marker(), cross.get_marker(), nine.get_color()) == ("o", "x", "black")
+    assert [text.get_text() for text in axes.texts] == ["1", "9"]
+    assert (axes.get_title(), axes.get_xscale()) == ("state carried", "log")
+    assert axes.get_ylabel() == "held-out loss (nats per step)"
+
+
+def test_curve_picture_has_a_panel_for_each_state() -> None:
+    summaries = [made_up_summary(4, 0.5, state="reset"), made_up_summary(4, 0.5), made_up_summary(9, [])]
+    panels = curve_figure(summaries, TASK, "A title").axes
+    assert [axes.get_title() for axes in panels] == ["state carried", "state reset at each block"]
+    assert [len(axes.lines) for axes in panels] == [2, 2]
+    assert curve_figure([made_up_summary(9, [])], TASK, "A title").axes[0].lines[:] == []
 
 
 def test_loss_picture_of_one_seed_and_a_carried_state() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNS = [made_up_run(4), made_up_run(1, "reset", seed=1), diverged_run(1)]
+KEYS = [RunKey(1, "carry", 0, 0.1), RunKey(1, "reset", 1, 0.1), RunKey(4, "carry", 0, 0.1)]
 
 
 def open_results(folder: Path, **changes: Any) -> Results:
@@ -39,6 +40,10 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest
     results.save(verdict=None)
     assert list(tmp_path.iterdir()) == []
     assert [run["num_steps"] for run in results.records] == [1, 1, 4]
+
+
+def key_of(run: dict[str, Any]) -> RunKey:
+    return RunKey(*(run[name] for name in RunKey._fields))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -59,9 +64,9 @@ def saved(folder: Path) -> Any:
 
 def test_what_is_saved_comes_back(folder: Path) -> None:
     results = open_results(folder)
-    assert list(results.runs) == [RunKey(1, "carry", 0), RunKey(1, "reset", 1), RunKey(4, "carry", 0)]
+    assert list(results.runs) == KEYS
     for run in RUNS:
-        found = results.runs[RunKey(run["num_steps"], run["state"], run["seed"])]
+        found = results.runs[key_of(run)]
         assert {name: found[name] for name in run} == run
     assert results.costs == {1: made_up_cost(1), 4: made_up_cost(4)}
 
@@ -75,7 +80,7 @@ def test_saving_again_changes_nothing(folder: Path) -> None:
 
 def test_keys_of_the_file(folder: Path) -> None:
     found = saved(folder)
-    parts = ["task", "cell", "budget", "config", "costs", "runs", "failed", "verdict", "optimum"]
+    parts = ["task", "cell", "budget", "config", "costs", "runs", "failed", "parts", "verdict", "optimum"]
     assert list(found) == parts
     assert (found["task"], found["cell"]) == ("echo", "vanilla")
     assert found["budget"] == {"kind": "tokens", "amount": 1500}
@@ -95,7 +100,10 @@ def test_a_run_has_its_costs_too(folder: Path) -> None:
 
 def test_missing_runs(folder: Path) -> None:
     comparison = make_comparison(num_steps=(1, 4), state=("carry",), seeds=2)
-    assert open_results(folder).missing(comparison.keys) == [RunKey(1, "carry", 1), RunKey(4, "carry", 1)]
+    assert open_results(folder).missing(comparison.keys) == [
+        RunKey(1, "carry", 1, 0.1),
+        RunKey(4, "carry", 1, 0.1),
+    ]
 
 
 def test_new_runs_join_those_that_are_there(folder: Path) -> None:
@@ -104,9 +112,69 @@ def test_new_runs_join_those_that_are_there(folder: Path) -> None:
     results.add_costs([made_up_cost(9)])
     results.save(verdict=None)
     again = open_results(folder)
-    assert set(again.runs) == {*open_results(folder).runs, RunKey(9, "carry", 0)}
-    assert len(again.runs) == 4
+    assert set(again.runs) == {*KEYS, RunKey(9, "carry", 0, 0.1)}
     assert set(again.costs) == {1, 4, 9}
+
+
+def test_a_learning_rate_of_its_own_makes_another_run(folder: Path) -> None:
+    results = open_results(folder, learning_rate=(0.2, 0.3))
+    results.add_run(made_up_run(4, learning_rate=0.2))
+    results.save(verdict=None)
+    assert list(open_results(folder).runs) == [*KEYS, RunKey(4, "carry", 0, 0.2)]
+
+
+KEY = RunKey(4, "carry", 0, 0.1)
+
+
+def part(fraction: float, **changes: Any) -> dict[str, Any]:
+    return (
+        made_up_run(4, fraction=fraction, updates=int(64 * fraction), tokens=int(1792 * fraction)) | changes
+    )
+
+
+def test_parts_of_runs_come_back_and_give_way_to_more(folder: Path) -> None:
+    results = open_results(folder)
+    results.runs.pop(KEY)
+    for fraction in (1 / 4, 1 / 2, 1 / 8):
+        results.add_part(part(fraction))
+    results.save(verdict=None)
+    again = open_results(folder)
+    assert again.parts == {KEY: part(1 / 2)}
+    assert again.missing([KEY]) == [KEY], "it is not finished"
+    again.add_run(made_up_run(4))
+    again.add_part(part(1 / 2))
+    assert again.parts == {}
+    again.save(verdict=None)
+    assert saved(folder)["parts"] == []
+    older = saved(folder)
+    del older["parts"]
+    write_json(folder / "results.json", older)
+    assert open_results(folder).parts == {}
+
+
+@pytest.mark.parametrize("reached", [1.0, 0.5])
+def test_a_run_after_a_fraction_of_its_budget(reached: float) -> None:
+    results = made_up_results(None, [])
+    assert results.after(KEY, 1 / 8) is None
+    whole = part(reached)
+    if reached == 1:
+        results.add_run(whole)
+    else:
+        results.add_part(whole)
+    assert results.after(KEY, reached) == whole
+    assert results.after(KEY, 1 / 8) == whole | {
+        "loss": 0.5625 if reached == 1 else 0.5,
+        "curve": [point for point in whole["curve"] if point["updates"] <= 8],
+        "updates": 8,
+        "tokens": 224,
+        "seconds": 0.375 / 8 / reached,
+    }
+    assert (results.after(KEY, 1.0) is None) == (reached < 1)
+
+
+def test_a_run_that_diverged_has_done_so_after_any_fraction() -> None:
+    results = made_up_results(None, [diverged_run(4)])
+    assert results.after(KEY, 1 / 8) == results.after(KEY, 1.0) == diverged_run(4)
 
 
 def test_the_folder_is_made_with_its_configuration(tmp_path: Path) -> None:
@@ -157,6 +225,11 @@ DAMAGES: dict[str, Callable[[Any], Any]] = {
     "an unknown state": changed("keep", "runs", 1, "state"),
     "a seed below 0": changed(-1, "runs", 1, "seed"),
     "a loss in words": changed("0.5", "runs", 1, "loss"),
+    "a rate of 0": changed(0, "runs", 1, "learning_rate"),
+    "a run without a rate": without("learning_rate", "runs", 1),
+    "parts is a number": changed(3, "parts"),
+    "a part without a fraction": changed([made_up_run(4)], "parts"),
+    "a part of more than all": changed([made_up_run(4, fraction=2)], "parts"),
     "seconds that are null": changed(None, "runs", 1, "seconds"),
     "a score in words": changed("high", "runs", 1, "dependency_scores", "2"),
     "a width without costs": lambda value: value | {"costs": value["costs"][:1]},
@@ -296,11 +369,7 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
     after = files(folder)
     assert {name: after[name] for name in before} == before
     monkeypatch.undo()
-    assert set(open_results(folder).runs) == {
-        RunKey(1, "carry", 0),
-        RunKey(1, "reset", 1),
-        RunKey(4, "carry", 0),
-    }
+    assert list(open_results(folder).runs) == KEYS
     results.save(verdict=None)
     assert list(files(folder)) == ["config.json", "results.json"]
 

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
         ({"budget": "days"}, "budget must be one of tokens, updates, seconds, epochs; got 'days'"),
         ({"amount": math.inf}, "amount must be a number above 0, got inf"),
         (
+            {"num_steps": ("9:4",)},
+            "num_steps must be a range such as 5:50:5 or 1:64:log2, from 1 to 10000, got '9:4'",
+        ),
+        ({"learning_rate": (0.1, 0)}, "learning_rate must be a number above 0, got 0"),
+        ({"learning_rate": [math.inf]}, "learning_rate must be a number above 0, got inf"),
+        (
             {"style": "full"},
             (
                 "num_steps must be a single width where style is full, which trains whole rows whatever the "
@@ -55,6 +61,30 @@ def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(OptionError, match=r"^task must be one of echo, .*; got 'ehco'$"):
         make_comparison(task="ehco", task_options={})
+
+
+@pytest.mark.parametrize(
+    ("given", "widths"),
+    [
+        (("5:50:15",), (5, 20, 35, 50)),
+        (("1:64:log2",), (1, 2, 4, 8, 16, 32, 64)),
+        (("3:6",), (3, 4, 5, 6)),
+        (("3:20:log2",), (3, 6, 12)),
+        ([7, "1:5:2", 3], (7, 1, 3, 5, 3)),
+    ],
+)
+def test_ranges_of_widths(given: Any, widths: tuple[int, ...]) -> None:
+    found = make_comparison(num_steps=given)
+    assert found.num_steps == widths
+    assert found.widths == sorted(set(widths))
+
+
+def test_learning_rates_are_an_axis() -> None:
+    assert make_comparison(num_steps=[1]).learning_rate == (Setup(task="echo").learning_rate,)
+    found = make_comparison(num_steps=[1], state=["carry"], seeds=1, learning_rate=[0.25, 0.5, 0.25])
+    assert found.keys == [RunKey(1, "carry", 0, 0.25), RunKey(1, "carry", 0, 0.5)]
+    assert found.question(found.make_task()).learning_rates == (0.25, 0.5)
+    assert found.keys[0].title == "width 1, carry, rate 0.25, seed 0"
 
 
 def test_numbers_of_any_kind_can_be_written() -> None:
@@ -86,14 +116,7 @@ def test_keys_are_all_runs_those_with_most_updates_first() -> None:
     comparison = make_comparison(num_steps=(4, 1, 4), state=("reset", "carry", "reset"), seeds=2)
     assert comparison.widths == [1, 4]
     assert comparison.keys == [
-        RunKey(1, "reset", 0),
-        RunKey(1, "reset", 1),
-        RunKey(1, "carry", 0),
-        RunKey(1, "carry", 1),
-        RunKey(4, "reset", 0),
-        RunKey(4, "reset", 1),
-        RunKey(4, "carry", 0),
-        RunKey(4, "carry", 1),
+        RunKey(width, state, seed, 0.1) for width in (1, 4) for state in ("reset", "carry") for seed in (0, 1)
     ]
 
 
@@ -122,7 +145,9 @@ def test_the_identity_is_everything_but_the_axes() -> None:
     }
 
 
-@pytest.mark.parametrize("changes", [{"num_steps": (9,)}, {"state": ("reset",)}, {"seeds": 5}])
+@pytest.mark.parametrize(
+    "changes", [{"num_steps": (9,)}, {"state": ("reset",)}, {"seeds": 5}, {"learning_rate": (0.2, 0.3)}]
+)
 def test_more_runs_keep_the_identity(changes: dict[str, Any]) -> None:
     assert identity(**changes) == identity()
 
@@ -131,7 +156,7 @@ OTHERS: list[dict[str, Any]] = [
     {},
     {"task_options": {"lags": [2, 5], "effects": [0.3, -0.1]}},
     {"cell": "gru"},
-    {"learning_rate": 0.2},
+    {"clip_norm": 0.5},
     {"dropout": 0.5},
     {"budget": "updates"},
     {"amount": 1501},

@@ -1,9 +1,9 @@
-"""Means, spreads and gaps of made-up runs, and which width they speak for."""
+"""Means, spreads, gaps and prices of made-up runs, and how they are written."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from comparison_helpers import (
@@ -15,14 +15,12 @@ from comparison_helpers import (
     made_up_summary,
 )
 
-from tf_rnn.comparison import RunKey, decide, summarise
-from tf_rnn.comparison.verdict import megabytes, rank, signed_loss
+from tf_rnn.comparison import RunKey, summarise
+from tf_rnn.comparison.sentences import duration, megabytes, signed_loss
 from tf_rnn.tasks import Echo
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tf_rnn.comparison import Summary
 
 TASK = Echo(**TASK_OPTIONS)
 
@@ -43,6 +41,8 @@ def test_a_summary_of_runs(tmp_path: Path) -> None:
     assert found.gap_to_optimum == 0.75 - TASK.optimum()
     assert found.gap_to_floor is None
     assert found.cost == made_up_cost(4)
+    assert (found.learning_rate, found.losses) == (0.1, {0: 0.5, 1: 0.75, 2: 1.0})
+    assert found.curves == [run["curve"] for run in runs]
     assert found.spread_error == 0.25 / math.sqrt(3)
 
 
@@ -75,7 +75,7 @@ def test_diverged_runs_are_counted_apart(tmp_path: Path) -> None:
 def test_only_the_keys_that_are_asked_for_count(tmp_path: Path) -> None:
     runs = [made_up_run(4, seed=0, loss=0.5), made_up_run(4, seed=1, loss=9.0), made_up_run(1, "reset")]
     results = made_up_results(tmp_path, runs)
-    (found,) = summarise(results, [RunKey(4, "carry", 0), RunKey(2, "carry", 0)], TASK)
+    (found,) = summarise(results, [RunKey(4, "carry", 0, 0.1), RunKey(2, "carry", 0, 0.1)], TASK)
     assert (found.num_steps, found.runs, found.loss) == (4, 1, 0.5)
 
 
@@ -93,111 +93,33 @@ def test_scores_that_a_run_lacks_are_not_known(tmp_path: Path) -> None:
     assert math.isnan(found.dependency_scores[5])
 
 
-def noise(best: Summary) -> float:
-    ranking = rank([best])
-    assert ranking is not None
-    return ranking.noise
-
-
-def choice(*summaries: Any) -> tuple[int, str]:
-    verdict = decide(list(summaries))
-    assert verdict is not None
-    return verdict.num_steps, verdict.state
-
-
-def test_without_noise_the_lowest_loss_wins() -> None:
-    verdict = decide([made_up_summary(1, 0.6), made_up_summary(4, 0.5), made_up_summary(8, 0.55)])
-    assert verdict is not None
-    assert verdict[:4] == (4, "carry", 0.5, 0.0)
-    assert verdict.sentence == (
-        "Use num_steps 4 with the state carried: held-out loss 0.5000 nats, the lowest of all; a training "
-        "step takes 0.5 ms and 2 MB. "
-        "Narrower, num_steps 1 is 38% faster per step but 150% slower per token, and 0.1000 nats worse. "
-        "Wider, num_steps 8 is 50% slower per step but 25% faster per token, and 0.0500 nats worse."
-    )
-
-
-def test_the_cheapest_within_the_noise_of_the_best_wins() -> None:
-    """Noise 1/64: width 4 is just within, width 2 just outside."""
-    best = made_up_summary(8, 0.5, runs=4, spread=1 / 32)
-    verdict = decide(
-        [made_up_summary(2, 0.516), made_up_summary(4, 0.515625), best, made_up_summary(16, 0.5005)]
-    )
-    assert verdict is not None
-    assert verdict[:4] == (4, "carry", 0.515625, 1 / 64)
-    assert verdict.sentence == (
-        "Use num_steps 4 with the state carried: held-out loss 0.5156 nats, within the noise (0.0156) of the "
-        "best, 0.5000 at num_steps 8 with the state carried; a training step takes 0.5 ms and 2 MB. "
-        "Narrower, num_steps 2 is 25% faster per step but 50% slower per token, and no different "
-        "(+0.0004 nats). Wider, num_steps 8 is 50% slower per step but 25% faster per token, and no "
-        "different (-0.0156 nats)."
-    )
-
-
-def test_noise_is_that_of_the_mean_and_of_the_data() -> None:
-    best = made_up_summary(8, 0.5, runs=4, spread=2 * 3 / 256, resolution=4 / 256)
-    assert noise(best) == 5 / 256
-    assert choice(made_up_summary(2, 0.5 + 5 / 256), best) == (2, "carry")
-    assert choice(made_up_summary(2, 0.5 + 5.01 / 256), best) == (8, "carry")
-
-
-def test_a_width_is_not_forgiven_that_its_own_seeds_disagree() -> None:
-    erratic = made_up_summary(2, 0.51, spread=0.25, resolution=0.25)
-    assert choice(erratic, made_up_summary(8, 0.5, spread=1e-3)) == (8, "carry")
-
-
-def test_one_seed_has_the_noise_of_the_data_alone() -> None:
-    best = made_up_summary(8, 0.5, runs=1, spread=math.nan, resolution=1 / 64)
-    assert noise(best) == 1 / 64
-    assert choice(made_up_summary(4, 0.515625, runs=1, spread=math.nan), best) == (4, "carry")
-    assert choice(made_up_summary(4, 0.515626, runs=1, spread=math.nan), best) == (8, "carry")
-
-
-def test_cheap_is_what_takes_little_time_not_what_is_narrow() -> None:
-    slow = made_up_summary(2, 0.5, cost=made_up_cost(2, step_milliseconds=3.0))
-    assert choice(slow, made_up_summary(8, 0.5)) == (8, "carry")
-
-
-def test_of_equal_times_the_lower_loss_wins() -> None:
-    best = made_up_summary(8, 0.5, resolution=0.1)
-    carried = made_up_summary(4, 0.53, resolution=0.1)
-    reset = made_up_summary(4, 0.52, state="reset", resolution=0.1)
-    assert choice(carried, reset, best) == choice(reset, carried, best) == (4, "reset")
-
-
-def test_states_are_compared_and_neighbours_are_of_the_same() -> None:
-    best = made_up_summary(16, 0.5, runs=4, spread=1 / 32)
-    summaries = [made_up_summary(2, 0.7), best, made_up_summary(1, 0.9, state="reset")]
-    summaries += [
-        made_up_summary(4, 0.5078125, state="reset"),
-        made_up_summary(8, 0.4375 + 0.25, state="reset"),
+def test_of_several_learning_rates_the_best_of_each_width_counts(tmp_path: Path) -> None:
+    """A rate of which runs diverged or failed is worse than any other."""
+    runs = [
+        made_up_run(width, "carry", 0, rate, loss=0.5 + width * rate / 8)
+        for width in (1, 4)
+        for rate in (1, 2)
     ]
-    verdict = decide(summaries)
-    assert verdict is not None
-    assert verdict[:2] == (4, "reset")
-    assert "0.5000 at num_steps 16 with the state carried; " in verdict.sentence
-    assert (
-        "Narrower, num_steps 1 is 38% faster per step but 150% slower per token, and 0.3922 nats worse. "
-        in (verdict.sentence)
+    runs += [made_up_run(4, "carry", 1, 2, loss=0.25), diverged_run(1, "carry", 1, 1)]
+    results = made_up_results(tmp_path, runs)
+    results.add_failure(RunKey(9, "carry", 0, 1), "it died")
+    keys = [*results.runs, RunKey(9, "carry", 0, 1), RunKey(9, "carry", 1, 2)]
+    one, four, nine = summarise(results, keys, TASK)
+    assert (one.learning_rate, one.losses) == (2, {0: 0.75})
+    assert (four.learning_rate, four.losses, four.loss) == (2, {0: 1.5, 1: 0.25}, 0.875)
+    assert (nine.learning_rate, nine.failed, nine.steady) == (1, 1, False)
+
+
+def test_a_part_of_the_budget_has_the_price_of_the_whole(tmp_path: Path) -> None:
+    run = made_up_run(4, updates=64, tokens=28 * 64)
+    whole, half = (
+        summarise(made_up_results(tmp_path, [run]), [RunKey(4, "carry", 0, 0.1)], TASK, fraction)[0]
+        for fraction in (1.0, 0.5)
     )
-    assert "Wider, num_steps 8 is 50% slower per step but 25% faster per token, and 0.1797 nats worse." in (
-        verdict.sentence
-    )
-
-
-def test_one_width_has_no_neighbours() -> None:
-    verdict = decide([made_up_summary(4, 0.5)])
-    assert verdict is not None
-    assert verdict.sentence.endswith("the lowest of all; a training step takes 0.5 ms and 2 MB.")
-
-
-def test_a_cost_that_is_higher_in_both_ways_is_no_contrast() -> None:
-    slow = made_up_summary(8, 0.75, cost=made_up_cost(8, step_milliseconds=1.0, tokens_per_second=28_000))
-    verdict = decide([made_up_summary(4, 0.5), slow])
-    assert verdict is not None
-    assert (
-        "num_steps 8 is 100% slower per step and 100% slower per token, and 0.2500 nats" in verdict.sentence
-    )
+    assert (half.fraction, half.updates, half.tokens) == (0.5, 32, 28 * 32)
+    assert half.seconds == whole.seconds == 28 * 64 / made_up_cost(4)["tokens_per_second"]
+    assert half.curves == [[point for point in run["curve"] if point["updates"] <= 33]]
+    assert math.isnan(made_up_summary(4, 0.5, cost={}).seconds)
 
 
 @pytest.mark.parametrize(
@@ -214,47 +136,15 @@ def test_small_differences_keep_their_digits(difference: float, unit: str, shown
     assert signed_loss(difference, unit) == shown
 
 
-def test_a_squared_error_that_is_no_different_shows_by_how_much() -> None:
-    unit = "squared error"
-    best = made_up_summary(8, 1e-6, unit=unit, resolution=1e-6)
-    verdict = decide([best, made_up_summary(4, 1.32e-6, unit=unit)])
-    assert verdict is not None
-    assert "no different (-3.2e-07 squared error)" in verdict.sentence
-
-
-def test_a_width_that_diverges_at_times_is_not_the_one_to_use() -> None:
-    """The runs that did not diverge may well be the best of all."""
-    lucky = made_up_summary(8, 0.25, runs=1, diverged=2, spread=math.nan)
-    verdict = decide([made_up_summary(4, 0.5), lucky])
-    assert verdict is not None
-    assert verdict[:3] == (4, "carry", 0.5)
-    assert "the lowest among widths none of whose runs diverged; " in verdict.sentence
-    assert verdict.sentence.endswith("and 0.2500 nats better (2 of 3 runs diverged).")
-
-
-def test_where_all_widths_diverge_at_times_the_sentence_says_so() -> None:
-    verdict = decide([made_up_summary(4, 0.5, runs=2, diverged=1), made_up_summary(8, math.nan, runs=0)])
-    assert verdict is not None
-    assert verdict.sentence == (
-        "Use num_steps 4 with the state carried: held-out loss 0.5000 nats (1 of 3 runs diverged), "
-        "the lowest of all; a training step takes 0.5 ms and 2 MB."
-    )
-
-
-@pytest.mark.parametrize(
-    "summaries",
-    [
-        [],
-        [made_up_summary(4, math.nan, runs=0, diverged=3)],
-        [made_up_summary(4, 0.5, cost={})],
-    ],
-)
-def test_without_finished_runs_there_is_no_verdict(summaries: list[Any]) -> None:
-    assert decide(summaries) is None
-
-
 @pytest.mark.parametrize(
     ("number", "expected"), [(1_414_656, "1.41 MB"), (26_000_000, "26 MB"), (500, "0.0005 MB")]
 )
 def test_megabytes(number: float, expected: str) -> None:
     assert megabytes(number) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.04127, "0.0413 s"), (12.34, "12.3 s"), (599.0, "599 s"), (4500.0, "75 min")]
+)
+def test_durations(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected

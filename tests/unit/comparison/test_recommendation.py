@@ -1,24 +1,32 @@
-"""`recommend` as a function: a task of the user's own, in worker processes."""
+"""`recommend` as a function: a race of made-up runs on a task of the user's own."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import dataclasses
+import json
+import math
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from comparison_helpers import made_up_cost, made_up_run
 
-from tf_rnn.analysis.advice import needed_width, widths_to_price
-from tf_rnn.analysis.study import study_lags
-from tf_rnn.comparison import Recommendation, Screen, recommend
+from tf_rnn.analysis.lags import LagAnalysis
+from tf_rnn.comparison import Comparison, Recommendation, Screen, Workers, recommend, recommending, worker
+from tf_rnn.comparison.recommendation import needed_width
+from tf_rnn.comparison.worker import Part
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
-from tf_rnn.tasks import Echo, Stream, Task
+from tf_rnn.tasks import Stream, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-TOLERANCE = 0.2
+    from tf_rnn.comparison import RunKey
 
 
 class Delay(Task):
@@ -27,6 +35,7 @@ class Delay(Task):
     name = "delay"
     input_kind, input_size = "real", 1
     loss, num_classes = "squared_error", 1
+    max_lag = 2
 
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
         random = np.random.default_rng([len(split), epoch])
@@ -37,91 +46,186 @@ class Delay(Task):
         return {}
 
 
-SETUP = Setup(task=Delay(), cell="vanilla", state_size=5, batch_size=7, optimizer="adam", learning_rate=0.01)
-OPTIONS: dict[str, Any] = {"tokens": 60_000, "seeds": 2, "tolerance": TOLERANCE}
+SETUP = Setup(task=Delay(), cell="vanilla", state_size=5, batch_size=200)  # rows of 15 steps: 24 cannot join
+COMPARISON = Comparison(setup=SETUP, num_steps=(1, 6), state=("carry",), seeds=2, amount=9000)
+# Of each width after the whole budget; a constant prediction has about 1. All are level from a quarter on.
+LOSSES = {1: 0.75, 3: 0.25, 6: 0.25, 12: 0.375}
+GRADIENT = LagAnalysis(
+    lags=[0, 1, 2, 3],
+    gradient_norm=[1.0, 0.5, 0.25, 0.125],
+    trend="vanishes",
+    decay=0.5,
+    half_life=1.0,
+    truncations=[1, 2, 3, 4],
+    relative_bias=[0.9, 0.4, 0.08, 0.0],
+    block_bias=[0.9, 0.5, 0.2, 0.05],
+    cosine=[1.0] * 4,
+    bound=None,
+    positions=3,
+)
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Recommendation:
+class InThisProcess(Executor):
+    """An executor that does the work at once."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*arguments, **named))
+        return future
+
+
+class Training:
+    """Replaces training: made-up runs, and notes of the parts that were trained.
+
+    Args:
+        most: How many parts to train before an interruption.
+    """
+
+    def __init__(self, most: float = math.inf) -> None:
+        self.parts: list[tuple[int, int, float]] = []
+        self._most = most
+
+    def train_part(
+        self,
+        _: Any,
+        key: RunKey,
+        amount: Any,
+        channel: Any = None,
+        until: float = 1.0,
+        state: bytes | None = None,
+    ) -> Part:
+        if len(self.parts) == self._most:
+            raise KeyboardInterrupt
+        self.parts.append((key.num_steps, key.seed, until))
+        assert state is None or float(state) < until
+        run = made_up_run(*key, loss=LOSSES[key.num_steps], updates=96, tokens=9000)
+        curve = [point for point in run["curve"] if point["updates"] <= 96 * until]
+        run |= {
+            "curve": curve,
+            "loss": curve[-1]["valid_loss"],
+            "updates": 96 * until,
+            "tokens": 9000 * until,
+        }
+        return Part(run, str(until).encode())
+
+    def train_run(self, *arguments: Any) -> dict[str, Any]:
+        return self.train_part(*arguments).record
+
+
+def race(training: Training, **options: Any) -> Recommendation:
+    """A race of made-up runs with prices that are the same on every machine."""
+    here = Workers(InThisProcess(), None, lambda: 1, ())
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("empty"))
-        return recommend(SETUP, Delay(), 6, **OPTIONS, workers=2, screen=Screen.silent())
+        patch.setattr(recommending, "open_workers", lambda *_: contextlib.nullcontext(here))
+        patch.setattr(
+            recommending, "measured_costs", lambda _, widths, *__: [made_up_cost(n) for n in widths]
+        )
+        patch.setattr(worker, "train_part", training.train_part)
+        patch.setattr(worker, "train_run", training.train_run)
+        patch.setattr(worker, "gradient_run", lambda *_: GRADIENT)
+        return recommend(COMPARISON, Delay(), screen=Screen.silent(), **options)
 
 
-def test_the_most_demanding_network_decides(found: Recommendation) -> None:
-    analyses = [study.last for study in found.studies]
-    needed = [needed_width(analysis.relative_bias, TOLERANCE) for analysis in analyses]
-    assert found.advice.needed == needed
-    assert found.num_steps == found.advice.num_steps == max(needed)
-    assert found.advice.tolerance == TOLERANCE
-    assert [cost["num_steps"] for cost in found.advice.costs] == widths_to_price(analyses, TOLERANCE)
-    assert found.verification is None
+PARTS = [
+    *((width, 0, 1 / 8) for width in (1, 3, 6, 12)),
+    *((width, seed, fraction) for fraction in (1 / 4, 1 / 2) for width in (3, 6) for seed in (0, 1)),
+]
 
 
-def test_an_error_must_reach_what_the_target_depends_on(found: Recommendation) -> None:
-    losses = [study.evaluation.loss for study in found.studies if study.evaluation]
-    assert max(losses) < 0.1, f"nothing learnt to speak of: losses {losses}, 1 is the variance"
-    assert found.num_steps == 3, found.reason  # the step itself and two back
-
-
-def test_it_is_a_value(found: Recommendation, tmp_path: Path) -> None:
-    assert [record["truncation"] for record in found.records] == [1, 2, 3, 4, 5, 6]
-    assert [record["relative_bias_seed_1"] for record in found.records] == found.studies[1].last.relative_bias
-    assert [row[0] for row in found.table().rows] == ["1", "3", "6"]
-    assert [text.get_text() for text in found.figure().axes[0].get_legend().get_texts()] == [
-        "seed 0",
-        "seed 1",
+def test_widths_join_and_drop_out_until_nothing_is_left_to_find_out() -> None:
+    """Width 3 reaches all that the task depends on, and 12 joins as 6 is among the best."""
+    training = Training()
+    found = race(training)
+    assert training.parts == PARTS
+    assert found.comparison.widths == [1, 3, 6, 12]
+    assert [(stage.fraction, stage.kept) for stage in found.rounds] == [
+        (1 / 8, [3, 6]),
+        (1 / 4, [3, 6]),
+        (1 / 2, [3, 6]),
     ]
+    assert found.rounds[-1].is_over
+    assert found.num_steps == 6, "as good as 3 and cheaper"
+    assert "for 9,000 tokens (judged after 50% of them) take 0.134 s" in found.reason
+    assert "widest" not in found.reason
+    assert (found.files, found.verification) == ((), None)
+
+
+def test_the_price_of_the_race_is_a_part_of_that_of_the_comparison() -> None:
+    price = {width: 1 / made_up_cost(width)["tokens_per_second"] for width in LOSSES}
+    spent = (price[1] + price[12]) / 8 + 2 * (price[3] + price[6]) / 2
+    assert race(Training()).share == pytest.approx(spent / (2 * sum(price.values())), rel=1e-12)
+
+
+def test_an_interrupted_race_resumes(tmp_path: Path) -> None:
+    first, second = Training(most=6), Training()
+    with pytest.raises(KeyboardInterrupt):
+        race(first, out=tmp_path / "out")
+    found = race(second, out=tmp_path / "out")
+    assert first.parts + second.parts == PARTS
+    assert found.reason == race(Training()).reason
+    assert len(list((tmp_path / "out" / "unfinished").iterdir())) == 1, "the network of the answer alone"
+
+
+def test_the_whole_comparison_verifies_the_answer_and_its_runs_are_used_again(tmp_path: Path) -> None:
+    training = Training()
+    found = race(training, out=tmp_path / "out", verify=True)
+    assert training.parts[len(PARTS) :] == [(key.num_steps, key.seed, 1.0) for key in found.comparison.keys]
+    assert found.verification == "Verified: the whole comparison names num_steps 6, too."
+    again = race(Training(most=0), out=tmp_path / "out")
+    assert (again.num_steps, [stage.kept for stage in again.rounds]) == (6, [[3, 6]] * 3)
+    assert again.gradient_sentence == found.gradient_sentence != ""
+
+
+def test_it_is_a_value(tmp_path: Path) -> None:
+    found = race(Training())
     files = found.write(tmp_path / "out")
-    assert {path.name for path in files} | {"config.json"} == {
-        path.name for path in (tmp_path / "out").iterdir()
-    }
+    names = {path.name for path in files}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"config.json", "results.json"}
+    saved = json.loads((tmp_path / "out" / "recommendation.json").read_text(encoding="utf-8"))
+    assert (saved["num_steps"], saved["reason"], saved["race"]) == (6, found.reason, found.records)
+    assert saved["block_bias"] == GRADIENT.block_bias
+    with (tmp_path / "out" / "recommendation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["num_steps"], row["trained"], row["seeds"]) for row in rows] == [
+        ("1", "0.125", "1"),
+        ("3", "0.5", "2"),
+        ("6", "0.5", "2"),
+        ("12", "0.125", "1"),
+    ]
+    assert [row[0] for row in found.table().rows] == ["1", "3", "6", "12"]
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    for part in (found.reason, found.price_sentence, found.gradient_sentence, found.table().markdown()):
+        assert part
+        assert part in page
 
 
-def test_each_network_has_a_seed_of_its_own(found: Recommendation) -> None:
-    alone = study_lags(SETUP, Delay(), 6, tokens=60_000, seed=1, callbacks=(), threads=1)
-    first, second = (dataclasses.asdict(study.last) for study in found.studies)
-    assert second == dataclasses.asdict(alone.last)
-    assert first != second
-    assert found.studies[1].identity == alone.identity
-
-
-BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "no seeds": ({}, {"seeds": 0}, "seeds must be a whole number of at least 1, got 0"),
-    "all of it": ({}, {"tolerance": 1.0}, "tolerance must be a number above 0 and below 1, got 1.0"),
-    "no training": ({}, {"tokens": 0}, "tokens must be a number above 0, got 0"),
-    "no workers": ({}, {"workers": 0}, "workers must be a whole number of at least 1, got 0"),
-    "rows too short to verify": (
-        {"batch_size": 300},
-        {"verify": True},
-        (
-            "verify must be left out where twice num_steps (12) cannot be trained: num_steps must be at most "
-            "10 (the 3000 tokens of split 'train' cut into 300 rows), got 12"
-        ),
-    ),
-    "nothing to verify": (
-        {"style": "full"},
-        {"verify": True},
-        "verify must be left out where style is full, which trains whole rows whatever the width",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_refusals_come_before_anything_is_written(case: str, tmp_path: Path) -> None:
-    changes, options, message = BAD[case]
-    out = tmp_path / "out"
-    with pytest.raises(OptionError) as caught:
-        recommend(dataclasses.replace(SETUP, **changes), Delay(), 6, **OPTIONS | options, out=out)
-    assert str(caught.value) == message
-    assert not out.exists()
-
-
-def test_the_throughput_of_sliding_windows_counts_new_steps_alone() -> None:
-    setup = Setup(task="echo", state_size=3, batch_size=20, style="sliding", stride=2)
-    made = recommend(
-        setup, Echo(length=2000, valid_length=400), 4, tokens=200, seeds=1, workers=1, screen=Screen.silent()
+def test_what_the_gradient_needs_is_said_as_another_question() -> None:
+    assert race(Training()).gradient_sentence == (
+        "To keep 90% of the gradient in blocks takes 4 steps (its norm halves every 1.0 steps). "
+        "A carried state can make up for what truncation cuts off, so the loss may need fewer."
     )
-    for cost in made.advice.costs:
-        new_tokens = cost["tokens_per_second"] * cost["step_milliseconds"] / 1000
-        assert new_tokens == pytest.approx(2 * 20), cost
+
+
+@pytest.mark.parametrize(
+    ("bias", "lost", "width"),
+    [
+        ([0.9, 0.4, 0.08, 0.06], 0.1, 3),
+        ([0.9, 0.4, 0.08, 0.06], 0.08, 3),  # equal is enough
+        ([0.05, 0.3, 0.02, 0.0], 0.1, 3),  # small once is not small from there on
+        ([2.7, 1.2, 1.2, 0.4, 0.0], 0.5, 4),  # worse than nothing
+        ([0.0], 0.1, 1),
+        ([0.9, 0.8], 0.1, None),
+        ([math.nan] * 5, 0.1, None),
+    ],
+)
+def test_needed_width_is_the_smallest_from_which_on_the_bias_stays_small(
+    bias: list[float], lost: float, width: int | None
+) -> None:
+    assert needed_width(bias, lost) == width
+
+
+def test_data_that_are_too_short_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    short = dataclasses.replace(COMPARISON, num_steps=(1, 16))
+    with pytest.raises(OptionError, match=r"^num_steps must be at most 1\d \("):
+        recommend(short, Delay(), out=tmp_path / "out", screen=Screen.silent())
+    assert list(tmp_path.iterdir()) == []

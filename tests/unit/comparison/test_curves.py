@@ -1,0 +1,111 @@
+"""What learning curves say, on curves whose fall with each doubling is exact."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from comparison_helpers import made_up_curve
+
+from tf_rnn.comparison.curves import FALLING, LEVEL, RISING, UNKNOWN, Reading, read_curves
+
+LEAST = 1 / 128
+
+
+def points(losses: dict[float, float]) -> list[dict[str, Any]]:
+    """A curve from losses by fraction of the training."""
+    return [{"updates": 64 * fraction, "valid_loss": loss} for fraction, loss in losses.items()]
+
+
+@pytest.mark.parametrize(
+    ("pace", "trend"),
+    [
+        (1 / 16, FALLING),
+        (1 / 64, FALLING),
+        (LEAST, LEVEL),
+        (0.0, LEVEL),
+        (-LEAST, LEVEL),
+        (-1 / 64, RISING),
+    ],
+)
+@pytest.mark.parametrize("decay", [0.5, 1.0])
+def test_trend_pace_and_decay(pace: float, trend: str, decay: float) -> None:
+    found = read_curves([made_up_curve(0.5, pace, decay)], LEAST)
+    assert (found.trend, found.loss, found.pace) == (trend, 0.5, pace)
+    if trend == FALLING:
+        assert found.decay == decay
+    if trend != FALLING:
+        assert found.after(3) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("doublings", "loss"),
+    [
+        (0, 0.5),
+        (0.5, 0.5 - 1 / 16),  # half of the next doubling
+        (1, 0.5 - 1 / 8),
+        (2, 0.5 - 1 / 8 - 1 / 16),
+        (2.5, 0.5 - 1 / 8 - 1 / 16 - 1 / 64),
+        (3, 0.5 - 1 / 8 - 1 / 16 - 1 / 32),
+    ],
+)
+def test_the_expected_loss_of_a_pace_that_halves_with_each_doubling(doublings: float, loss: float) -> None:
+    """It fell by 1/4 with the last doubling, by 1/2 with the one before."""
+    reading = read_curves([made_up_curve(0.5, 1 / 4)], LEAST)
+    assert reading == Reading(FALLING, 0.5, 1 / 4, 0.5)
+    assert reading.after(doublings) == loss
+    assert reading.at_best(doublings) == 0.5 - doublings / 4
+
+
+def test_the_expectation_is_what_the_same_curve_later_has() -> None:
+    """A loss of 1/4 + 1/(4f): read at its half, it foresees its end."""
+    whole = {fraction: 1 / 4 + 1 / (4 * fraction) for fraction in (1 / 8, 1 / 4, 1 / 2, 1.0)}
+    half = {fraction: loss for fraction, loss in whole.items() if fraction <= 1 / 2}
+    assert read_curves([points(half)], LEAST).after(1) == whole[1.0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "trend", "pace"),
+    [
+        ({1 / 2: 1.0, 3 / 4: 0.5, 1: 0.5}, LEVEL, 0.0),  # fell, but not lately
+        ({1 / 2: 1.0, 3 / 4: 1.0, 1: 0.5}, FALLING, 0.5),  # lately faster: the whole doubling counts
+        ({1 / 2: 0.5, 3 / 4: 0.5, 1: 1.0}, RISING, -0.5),
+        ({1 / 2: 1.0, 3 / 4: 0.25, 1: 0.5}, LEVEL, None),  # fell, then rose
+        ({1 / 2: 1.0, 1: 0.5}, FALLING, 0.5),
+        ({3 / 4: 1.0, 1: 0.5}, UNKNOWN, 0.0),
+        ({1: 0.5}, UNKNOWN, 0.0),
+    ],
+)
+def test_the_last_quarter_counts_too(losses: dict[float, float], trend: str, pace: float | None) -> None:
+    found = read_curves([points(losses)], LEAST)
+    assert found.trend == trend
+    assert pace is None or found.pace == pace
+
+
+@pytest.mark.parametrize(
+    ("before", "decay"),
+    [(None, 0.5), (2.0, 0.25), (0.75, 2 / 3), (0.25, 1.0), (0.0, 1.0), (-1.0, 1.0)],
+)
+def test_decay_is_between_a_quarter_and_one(before: float | None, decay: float) -> None:
+    """Of a curve that is too short for it, a half."""
+    early = {} if before is None else {1 / 4: 1.0 + before}
+    found = read_curves([points(early | {1 / 2: 1.0, 1: 0.5})], LEAST)
+    assert (found.trend, found.pace, found.decay) == (FALLING, 0.5, decay)
+
+
+def test_a_fall_that_seeds_disagree_on_is_none() -> None:
+    """Falls of 0 and 1/2: a mean of 1/4 with a standard error of 1/4."""
+    curves = [made_up_curve(0.5), made_up_curve(0.25, 1 / 2)]
+    assert read_curves(curves, LEAST).trend == LEVEL
+    alike = [made_up_curve(0.5, 1 / 4), made_up_curve(0.25, 1 / 4)]
+    assert read_curves(alike, LEAST) == Reading(FALLING, 0.375, 1 / 4, 0.5)
+
+
+def test_nothing_is_known_of_runs_without_training_or_with_a_point_alone() -> None:
+    untrained = read_curves([points({0: 1.0})], LEAST)
+    assert untrained.trend == UNKNOWN
+    assert math.isnan(untrained.loss)
+    found = read_curves([made_up_curve(0.5, 1 / 4), points({1: 0.25})], LEAST)
+    assert (found.trend, found.loss, found.after(5)) == (UNKNOWN, 0.375, 0.375)
+    assert found.at_best(1) == -math.inf

@@ -1,0 +1,35 @@
+"""The loss of knowing nothing: the best constant prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tf_rnn.tasks.values import has_target
+
+if TYPE_CHECKING:
+    from tf_rnn.tasks.base import Task
+
+
+def constant_loss(task: Task, split: str = "valid") -> float:
+    """Returns the lowest loss on a split that a constant prediction can have.
+
+    For classes that is the entropy of their frequencies in the split, -sum of p ln p; for real values, their
+    variance, a mean over the values of a step. Steps without a target do not count.
+
+    Args:
+        task: The task.
+        split: The name of the split.
+
+    Raises:
+        OptionError: See `Task.checked_stream`.
+    """
+    targets = task.checked_stream(split).targets
+    targets = targets[has_target(targets)]
+    if not len(targets):
+        return 0.0
+    if task.loss == "squared_error":
+        return float(np.mean(np.var(targets, axis=0, dtype=np.float64)))
+    shares = np.unique_counts(targets).counts / len(targets)
+    return max(0.0, float(-(shares * np.log(shares)).sum()))
