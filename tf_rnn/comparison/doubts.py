@@ -65,7 +65,7 @@ def _all_are_falling(chosen: Summary, ranking: Ranking, question: Question) -> s
     """A width that leads while its loss still falls fast: the narrower a graph, the more updates it had."""
     reading = ranking.reading(chosen)
     wider = [width for width in question.widths if width > chosen.num_steps]
-    if not wider or reading.trend != FALLING or chosen.loss - reading.after(1) <= 2 * MARGIN * ranking.scale:
+    if not wider or reading.trend != FALLING or chosen.loss - reading.after(1) <= ranking.ripe:
         return None
     return (
         f"Cannot tell yet which width to use: num_steps {chosen.num_steps} leads with "

@@ -3,7 +3,8 @@
 Successive halving (Jamieson & Talwalkar 2016) with learning curves: after each stage the widths are
 compared at equal training, by pairs of seeds (Maron & Moore 1994). A width is dropped if even at its
 present pace it could not reach what the leader has already; of the rest at most half go on, the leader and
-those that are expected to be as good first, the cheapest of them before the others.
+those that are expected to be as good first, the cheapest of them before the others. Where all that are left
+are equally good, and none is expected to change by much, the race is over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tf_rnn.comparison.curves import FALLING, UNKNOWN
+from tf_rnn.comparison.curves import UNKNOWN
 from tf_rnn.comparison.ranking import CLEARLY, rank
 from tf_rnn.text import loss_text
 
@@ -134,7 +135,8 @@ def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool
     ]
     is_over = is_last or (
         min(each.summary.runs for each in kept) > 1
-        and all(readings[each.summary.num_steps].trend not in (FALLING, UNKNOWN) for each in kept)
+        and all(readings[each.summary.num_steps].trend != UNKNOWN for each in kept)
+        and all(each.summary.loss - each.expected <= ranking.ripe for each in kept)
         and len(among_best) == len(kept)
     )
     return Round(fraction, standings, leader, among_best, is_over)

@@ -66,6 +66,11 @@ class Ranking:
         """The largest difference that counts as equal."""
         return max(MARGIN * self.scale, self.noise)
 
+    @property
+    def ripe(self) -> float:
+        """The largest fall of a loss to be expected from more training that leaves an answer standing."""
+        return 2 * MARGIN * self.scale
+
     def reading(self, summary: Summary) -> Reading:
         """What the learning curves of a summary say."""
         return read_curves(summary.curves, MARGIN / 2 * self.scale)

@@ -147,7 +147,7 @@ class Race:
 
     def run(self) -> Verdict | None:
         """Runs all stages and returns the answer; None if every run diverged."""
-        widths = self.comparison.widths
+        widths, verdict = self.comparison.widths, None
         self._measure(widths)
         for number, fraction in enumerate(STAGES):
             seeds = 1 if number == 0 else self.comparison.seeds
@@ -158,17 +158,20 @@ class Race:
                 found = self._stage(widths, seeds, fraction)
             self.rounds.append(found)
             self._say(found)
-            widths = found.kept
-            if found.is_over:
+            widths, verdict = found.kept, self._verdict(found)
+            if found.is_over and (verdict is None or verdict.num_steps is not None):
                 break
-        last = self.rounds[-1]
+        return verdict
+
+    def _verdict(self, found: Round) -> Verdict | None:
+        """The answer after a stage; None if every run diverged."""
         question = self._question._replace(widths=tuple(self.comparison.widths))
-        if last.fraction < 1:
+        if found.fraction < 1:
             question = question._replace(
-                budget=f"{question.budget} (judged after {last.fraction:.0%} of them)"
+                budget=f"{question.budget} (judged after {found.fraction:.0%} of them)"
             )
-        summaries = [each.summary for each in last.standings if not each.fate or last.fraction == 1]
-        return decide(summaries or [each.summary for each in last.standings], question)
+        kept = [each.summary for each in found.standings if not each.fate or found.fraction == 1]
+        return decide(kept or [each.summary for each in found.standings], question)
 
     def _stage(self, widths: Sequence[int], seeds: int, fraction: float) -> Round:
         keys = [key for key in self.comparison.keys if key.num_steps in widths and key.seed < seeds]

@@ -99,6 +99,15 @@ def test_the_race_is_over_early_where_all_are_equal_and_level() -> None:
     assert (worse.kept, worse.is_over) == ([4, 8], True), "only what stays matters"
 
 
+def test_it_is_over_where_all_that_stay_fall_together_and_slowly() -> None:
+    """From 1/2 on, width 4 falls by 1/128 to its end and width 8 by as much: less than 2 % of 0.5."""
+    slow = [made_up_summary(n, 0.5 + n / 4096, 1 / 64) for n in (4, 8)]
+    assert after(1 / 2, *slow).is_over
+    assert not after(1 / 4, *slow).is_over, "3/256 are to come until the end, more than 2 %"
+    fast = [made_up_summary(n, 0.5 + n / 4096, 1 / 32) for n in (4, 8)]
+    assert not after(1 / 2, *fast).is_over, "1/64 is to come, more than 2 %"
+
+
 def test_a_curve_that_is_too_short_drops_nobody_but_as_the_worst() -> None:
     short = [
         made_up_summary(n, 0.5 + n / 16, curves=[[{"updates": 9, "valid_loss": 0.5 + n / 16}]] * 3)
