@@ -33,18 +33,22 @@ FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def made_and_held(option: str, folder: Path) -> Iterator[None]:
+def made_and_held(option: str, folder: Path) -> Iterator[Path]:
     """Makes a folder for results unless it exists, and locks it; those it made that stay empty are removed.
+
+    Yields:
+        The folder's absolute path, which is the same though the process may change its directory.
 
     Raises:
         OptionError: For `option`, if the folder cannot be made or written, is in use, or has other files.
     """
     require_own(option, folder)
-    made = [place for place in (folder, *folder.parents) if _is_missing(place)]
+    absolute = folder.absolute()
+    made = [place for place in (absolute, *absolute.parents) if _is_missing(place)]
     try:
         make_folder(option, folder)
         with held(option, folder):
-            yield
+            yield absolute
     finally:
         with contextlib.suppress(OSError):  # the first that is not empty
             for place in made:

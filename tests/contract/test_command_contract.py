@@ -413,7 +413,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "a width larger than a row": (
         ["lags", "--num-steps", "5001"],
-        "--num-steps must be at most 5000 (the 1000000 tokens of split 'train' cut into 200 rows), got 5001",
+        (
+            "--num-steps must be at most 5000 (the 1000000 tokens of split 'train' cut into 200 rows), "
+            "got 5001; it fits with a batch_size of at most 199"
+        ),
     ),
     "rows too long for one graph": (
         ["recommend", "--style", "full", "--num-steps", "5", "--batch-size", "20"],

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from comparison_helpers import make_comparison
 from model_helpers import checkpoints, metrics
+from rich.console import Console
 
 import tf_rnn
+from tf_rnn.comparison import compare, recommend
+from tf_rnn.comparison.screen import Screen
 from tf_rnn.options import OptionError
 from tf_rnn.training import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from tf_rnn.comparison import Recommendation, Sweep
     from tf_rnn.training.state import CurvePoint
     from tf_rnn.training_run import Run
 
@@ -81,6 +87,47 @@ def test_a_process_may_change_its_directory(tmp_path: Path, monkeypatch: pytest.
     train("undisturbed")
     assert tree(tmp_path / "a" / "run") == tree(tmp_path / "a" / "undisturbed")
     assert list((tmp_path / "b").iterdir()) == []
+
+
+class Leaving(Screen):
+    """Changes the directory of the process when the costs are measured."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(Console(quiet=True))
+        self._place = place
+
+    def say_costs(self, widths: int) -> None:
+        os.chdir(self._place)
+
+
+def compared(verb: Callable[..., Sweep | Recommendation], place: Path) -> list[Path]:
+    settings = make_comparison(seeds=1, state=("carry",), amount=700)
+    return list(verb(settings, out="results", workers=1, screen=Leaving(place)).files)
+
+
+def studied(place: Path) -> list[Path]:
+    leaving = [At(10, lambda: os.chdir(place))]
+    return list(tf_rnn.Experiment(**EXPERIMENT).lags(3, tokens=600, out="results", callbacks=leaving).files)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [functools.partial(compared, compare), functools.partial(compared, recommend), studied],
+    ids=["compare", "recommend", "lags"],
+)
+def test_results_go_where_they_were_meant_to_go(
+    write: Callable[[Path], list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names of the files are those that the user gave, relative to where the user was."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    files = write(tmp_path / "b")
+    assert Path.cwd() == tmp_path / "b", "the process did not change its directory"
+    assert list((tmp_path / "b").iterdir()) == []
+    assert {file.parent for file in files} == {Path("results")}
+    assert all((tmp_path / "a" / file).is_file() for file in files)
+    assert not (tmp_path / "a" / "results" / ".lock").exists()
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"cell": 3}', None])

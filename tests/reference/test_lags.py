@@ -512,7 +512,10 @@ def test_measure_lags_stops_after_enough_positions(monkeypatch: pytest.MonkeyPat
 
 def test_data_too_short_and_gradients_too_large_are_errors() -> None:
     graph = new_graph(VanillaCell(3, activation="relu"), input_size=2, dtype="float32")
-    message = "num_steps must be at most 33 (the 100 tokens of split 'valid' cut into 3 rows), got 34"
+    message = (
+        "num_steps must be at most 33 (the 100 tokens of split 'valid' cut into 3 rows), got 34; "
+        "it fits with a batch_size of at most 2"
+    )
     with graph.session() as session:
         with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
             measure_lags(graph, session, SHORT, 34)

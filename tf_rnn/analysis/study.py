@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
 from tf_rnn.analysis.plots import lag_figure
 from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table
-from tf_rnn.files import plain, write_figure, write_json, write_text
+from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_whole
 from tf_rnn.reporting import Table
@@ -107,15 +107,15 @@ class LagStudy:
             OptionError: For `out`, if it cannot be written or holds other results.
         """
         with results_folder(out, self.identity) as folder:
-            return self.write_files(folder, command)
+            self.write_files(folder, command)
+        return [as_path("out", out) / name for name in FILES]
 
-    def write_files(self, folder: Path, command: Sequence[str]) -> list[Path]:
+    def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         write_json(folder / "lags.json", self.as_json())
         write_text(folder / "lags.csv", Table.of_records("", self.records, COLUMNS).csv())
         write_figure(folder / "lags.png", self.figure())
         lag_page(self.analyses, self.sentences, self.line, command).write(folder / "report.md")
-        return [folder / name for name in FILES]
 
 
 def study_lags(
@@ -155,7 +155,8 @@ def study_lags(
     if out is not None:
         with results_folder(out, identity) as folder:
             study = _study(setup, task, identity, callbacks, threads)
-            return dataclasses.replace(study, files=study.write_files(folder, command))
+            study.write_files(folder, command)
+        return dataclasses.replace(study, files=[as_path("out", out) / name for name in FILES])
     return _study(setup, task, identity, callbacks, threads)
 
 

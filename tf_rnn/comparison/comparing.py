@@ -13,7 +13,7 @@ from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import LOCAL, open_workers
 from tf_rnn.comparison.screen import Screen
-from tf_rnn.comparison.sweep import Sweep, save
+from tf_rnn.comparison.sweep import FILES, Sweep, save
 from tf_rnn.files import as_path
 from tf_rnn.lock import made_and_held
 from tf_rnn.text import loss_text
@@ -66,13 +66,13 @@ def compare(
     screen = Screen() if screen is None else screen
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
-        if folder is not None:
-            stack.enter_context(made_and_held("out", folder))
+        absolute = None if folder is None else stack.enter_context(made_and_held("out", folder))
         stack.enter_context(screen)
-        sweep = run_comparison(comparison, task, parcel, Results(folder, identity), screen, opened)
-        if folder is not None:
-            sweep = dataclasses.replace(sweep, files=sweep.write_files(folder, command))
-    return sweep
+        sweep = run_comparison(comparison, task, parcel, Results(absolute, identity), screen, opened)
+        if folder is None or absolute is None:
+            return sweep
+        sweep.write_files(absolute, command)
+    return dataclasses.replace(sweep, files=[folder / name for name in FILES])
 
 
 def run_comparison(

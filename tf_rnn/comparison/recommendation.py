@@ -12,7 +12,7 @@ from tf_rnn.comparison.report import comparison_line
 from tf_rnn.comparison.sentences import NO_VERDICT, duration
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import answer_table, cost_table
-from tf_rnn.files import plain, write_figure, write_json, write_text
+from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.reporting.page import command_code
@@ -264,9 +264,10 @@ class Recommendation:
             OptionError: For `out`, if it cannot be written or holds other results.
         """
         with results_folder(out, self.results.identity) as folder:
-            return self.write_files(folder, command)
+            self.write_files(folder, command)
+        return [as_path("out", out) / name for name in FILES]
 
-    def write_files(self, folder: Path, command: Sequence[str]) -> list[Path]:
+    def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         results = type(self.results)(folder, self.results.identity)
         results.update(self.results)
@@ -275,7 +276,6 @@ class Recommendation:
         write_text(folder / "recommendation.csv", Table.of_records("", self.records, COLUMNS).csv())
         write_figure(folder / "recommendation.png", self.figure())
         self.page(command).write(folder / "report.md")
-        return [folder / name for name in FILES]
 
 
 def needed_width(bias: Sequence[float], lost: float) -> int | None:

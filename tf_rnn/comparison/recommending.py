@@ -12,7 +12,7 @@ from tf_rnn.comparison.comparing import measured_costs, run_comparison
 from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.race import STAGES, Round, judge
-from tf_rnn.comparison.recommendation import Recommendation
+from tf_rnn.comparison.recommendation import FILES, Recommendation
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import LOCAL, open_workers
 from tf_rnn.comparison.screen import Screen
@@ -79,11 +79,10 @@ def recommend(
     screen = Screen() if screen is None else screen
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
-        if folder is not None:
-            stack.enter_context(made_and_held("out", folder))
+        absolute = None if folder is None else stack.enter_context(made_and_held("out", folder))
         stack.enter_context(screen)
-        results = Results(folder, identity)
-        states = stack.enter_context(States(folder))
+        results = Results(absolute, identity)
+        states = stack.enter_context(States(absolute))
         race = Race(comparison, task, parcel, results, states, screen, opened)
         verdict = race.run()
         network = race.network(verdict)
@@ -93,10 +92,11 @@ def recommend(
             screen.say("verifying: every length is trained for the whole budget")
             sweep = run_comparison(race.comparison, task, parcel, results, screen, opened)
         found = Recommendation(race.comparison, task, race.rounds, verdict, study, sweep, results)
-        if folder is not None:
-            states.clear(but=network)  # from which a repeated call measures the gradient
-            found = dataclasses.replace(found, files=found.write_files(folder, command))
-    return found
+        if folder is None or absolute is None:
+            return found
+        states.clear(but=network)  # from which a repeated call measures the gradient
+        found.write_files(absolute, command)
+    return dataclasses.replace(found, files=[folder / name for name in FILES])
 
 
 def _with_reach(comparison: Comparison, task: Task) -> Comparison:

@@ -134,8 +134,9 @@ class Sweep:
             OptionError: For `out`, if it cannot be written or holds other results.
         """
         folder = as_path("out", out)
-        with made_and_held("out", folder):
-            return self.saved_in(folder).write_files(folder, command)
+        with made_and_held("out", folder) as absolute:
+            self.saved_in(absolute).write_files(absolute, command)
+        return [folder / name for name in FILES]
 
     def saved_in(self, folder: Path) -> Sweep:
         """Adds the results to those in a locked folder, and returns the sweep that has them all."""
@@ -144,7 +145,7 @@ class Sweep:
         save(results, self.task, self.answer)
         return dataclasses.replace(self, results=results)
 
-    def write_files(self, folder: Path, command: Sequence[str]) -> list[Path]:
+    def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         save(self.results, self.task, self.answer)
         rows = sorted(
@@ -156,7 +157,6 @@ class Sweep:
         write_figure(folder / "curves.png", self.curve_figure())
         write_figure(folder / "cost.png", self.cost_figure())
         comparison_page(self, command).write(folder / "report.md")
-        return [folder / name for name in FILES]
 
 
 def save(results: Results, task: Task, verdict: Verdict | None) -> None:

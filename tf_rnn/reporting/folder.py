@@ -24,14 +24,13 @@ def results_folder(out: str | os.PathLike[str], identity: dict[str, Any]) -> Ite
         identity: The configuration.
 
     Yields:
-        The folder. A new one is removed again after an OptionError.
+        The folder's absolute path. A new one is removed again after an OptionError.
 
     Raises:
         OptionError: For `out`, if it is no folder that can be written, holds results of another
             configuration, or another command is writing to it.
     """
-    folder = as_path("out", out)
-    with made_and_held("out", folder):
+    with made_and_held("out", as_path("out", out)) as folder:
         is_new = not is_there(folder, CONFIG)
         try:
             claim_folder(folder, identity)

@@ -121,10 +121,13 @@ def require_width(
     row_length = require_row_length(length, batch_size, period=period, source=source)
     num_steps = require_whole("num_steps", num_steps)
     if num_steps > row_length:
+        rows = length // period // -(-num_steps // period)  # so many of whole examples are wide enough
+        whole = "" if period == 1 else " of whole examples"
+        remedy = f"; it fits with a batch_size of at most {rows}" if rows else ""
         raise OptionError(
             "num_steps",
-            f"must be at most {row_length} (the {length} tokens of {source} "
-            f"cut into {batch_size} rows{'' if period == 1 else ' of whole examples'}), got {num_steps}",
+            f"must be at most {row_length} (the {length} tokens of {source} cut into {batch_size} "
+            f"rows{whole}), got {num_steps}{remedy}",
         )
     return num_steps
 

@@ -100,7 +100,10 @@ def test_the_data_must_hold_a_block_of_the_widest() -> None:
     for changes, message in (
         (
             {"num_steps": (2, 86)},
-            "num_steps must be at most 85 (the 600 tokens of split 'train' cut into 7 rows), got 86",
+            (
+                "num_steps must be at most 85 (the 600 tokens of split 'train' cut into 7 rows), got 86; "
+                "it fits with a batch_size of at most 6"
+            ),
         ),
         (
             {"batch_size": 601},

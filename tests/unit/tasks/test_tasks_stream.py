@@ -270,7 +270,10 @@ def test_what_a_stream_must_be(read: Callable[[Task], object], task: Task, probl
         ),
         (
             lambda task: task.blocks(2, 4),
-            "num_steps must be at most 3 (the 7 tokens of split 'train' cut into 2 rows), got 4",
+            (
+                "num_steps must be at most 3 (the 7 tokens of split 'train' cut into 2 rows), got 4; "
+                "it fits with a batch_size of at most 1"
+            ),
         ),
         (
             lambda task: cut_rows(task.stream(), 8),
@@ -288,7 +291,7 @@ def test_what_a_stream_must_be(read: Callable[[Task], object], task: Task, probl
             lambda _: Counting(17, period=5).blocks(2, 6),
             (
                 "num_steps must be at most 5 (the 17 tokens of split 'train' cut into 2 rows "
-                "of whole examples), got 6"
+                "of whole examples), got 6; it fits with a batch_size of at most 1"
             ),
         ),
         (
