@@ -215,13 +215,15 @@ def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
     return identity | ({"data_sha256": data} if data else {})
 
 
-def setup_line(setup: Setup, amount: str) -> str:
+def setup_line(setup: Setup, amount: str, learning_rates: Sequence[float] = ()) -> str:
     """One line for reports: task, network and training, and every option that is not what suits the task.
 
     Args:
         setup: What is trained.
         amount: For how long, in words.
+        learning_rates: Those that are tried; none for that of the setup.
     """
+    rates = " or ".join(f"{rate:g}" for rate in learning_rates or [setup.learning_rate])
     usual = Setup(task=setup.task, state_size=setup.state_size)
     named = {"task", "cell", "state_size", "num_layers", "batch_size", "optimizer", "learning_rate"}
     layers = f"{setup.num_layers} x " if setup.num_layers > 1 else ""
@@ -230,7 +232,7 @@ def setup_line(setup: Setup, amount: str) -> str:
         f"cell {setup.cell} {layers}{setup.state_size}",
         *(_words(name, value) for name, value in sorted(setup.cell_options.items())),
         f"batch {setup.batch_size}",
-        f"{setup.optimizer} {setup.learning_rate:g}",
+        f"{setup.optimizer} {rates}",
     ]
     for name in NETWORK_OPTIONS:
         value = getattr(setup, name)

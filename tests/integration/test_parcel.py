@@ -43,7 +43,7 @@ from tf_rnn.setup import Setup
 print("once")
 setup = Setup(task=Louder(), state_size=3, batch_size=7)
 comparison = Comparison(setup=setup, num_steps=(2, 3), state=("carry",), seeds=1, amount=1500)
-sweep = compare(comparison, Louder(), workers=2, screen=Screen.silent())
+sweep = compare(comparison, Louder(), workers=1, screen=Screen.silent())
 print(json.dumps([run["loss"] for run in sweep.records]))
 """
 

@@ -80,14 +80,16 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     return figure
 
 
-def curve_figure(summaries: Sequence[Summary], task: Task, title: str, chosen: int | None = None) -> Any:
+def curve_figure(
+    summaries: Sequence[Summary], task: Task, title: str, chosen: tuple[int, str] | None = None
+) -> Any:
     """Draws the held-out loss of each width against its training: the mean over seeds.
 
     Args:
         summaries: What to draw, narrow widths first; a panel for each state.
         task: Provides unit and token.
         title: Above the plots.
-        chosen: The width to draw in black; None for none.
+        chosen: The width and state to draw in black; None for none.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -101,10 +103,10 @@ def curve_figure(summaries: Sequence[Summary], task: Task, title: str, chosen: i
     return figure
 
 
-def _draw_curves(axes: Any, summaries: Sequence[Summary], chosen: int | None) -> None:
+def _draw_curves(axes: Any, summaries: Sequence[Summary], chosen: tuple[int, str] | None) -> None:
     for number, summary in enumerate(summaries):
         fractions, losses = _mean_curve(summary)
-        is_chosen = summary.num_steps == chosen
+        is_chosen = (summary.num_steps, summary.state) == chosen
         look = {"color": "black" if is_chosen else colour_of(number, len(summaries))}
         width = 2.4 if is_chosen else 1.3
         axes.plot(fractions, losses, label=f"{summary.num_steps}", linewidth=width, **look)

@@ -40,7 +40,9 @@ All widths start with a small part of the budget; then they are compared as `com
 fall behind are not trained further. **expected** is the loss after the whole budget if the learning curve
 continues as before, its pace shrinking with each doubling of the training. A width is dropped if even at its
 present pace it could not reach what another has already; of the others at most half stay, the leader and
-those expected to be as good first. **time** is that of the training steps for the whole budget."""
+those expected to be as good first. Where all that are left are equally good and none is expected to fall by
+much, the race is over before the budget is used up. **time** is that of the training steps for the whole
+budget."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +200,8 @@ class Recommendation:
     def figure(self) -> Any:
         """The learning curves of all widths up to where they were dropped: a `matplotlib.figure.Figure`."""
         summaries = [each.summary for each in self.standings.values()]
-        return curve_figure(summaries, self.task, f"A race of widths\n{self.line}", self.num_steps)
+        chosen = self.answer.choice if self.answer else None
+        return curve_figure(summaries, self.task, f"A race of widths\n{self.line}", chosen)
 
     def as_json(self) -> dict[str, Any]:
         """The content of `recommendation.json`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.ranking import MARGIN, SAME_PRICE
@@ -39,12 +38,8 @@ one training step."""
 def comparison_line(comparison: Comparison) -> str:
     """The settings that all runs of a comparison share, in one line."""
     seeds = f"{comparison.seeds} seed{'s' if comparison.seeds > 1 else ''}"
-    setup, rates = comparison.setup, comparison.learning_rate
-    if len(rates) == 1:
-        setup = dataclasses.replace(setup, learning_rate=rates[0])
-        return f"{setup_line(setup, f'{comparison.budget_words} per run')}, {seeds}"
-    tried = f"learning rates {', '.join(f'{rate:g}' for rate in rates)}"
-    return f"{setup_line(setup, f'{comparison.budget_words} per run')}, {tried}, {seeds}"
+    amount = f"{comparison.budget_words} per run"
+    return f"{setup_line(comparison.setup, amount, comparison.learning_rate)}, {seeds}"
 
 
 def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:

@@ -98,7 +98,7 @@ class Sweep:
 
     def curve_figure(self) -> Any:
         """The learning curves of all widths: a `matplotlib.figure.Figure`."""
-        chosen = self.answer.num_steps if self.answer else None
+        chosen = self.answer.choice if self.answer else None
         return curve_figure(self.summaries, self.task, f"Learning curves\n{self.line}", chosen)
 
     def cost_table(self) -> Table:

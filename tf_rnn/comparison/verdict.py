@@ -47,6 +47,11 @@ class Verdict:
     sentence: str
     rows: list[dict[str, Any]] = dataclasses.field(repr=False)
 
+    @property
+    def choice(self) -> tuple[int, str] | None:
+        """The width to use and what happens to the state; None if that cannot be told."""
+        return None if self.num_steps is None or self.state is None else (self.num_steps, self.state)
+
 
 def decide(summaries: Sequence[Summary], question: Question) -> Verdict | None:
     """Picks the cheapest width among those as good as the best; of equally cheap ones, the narrowest.

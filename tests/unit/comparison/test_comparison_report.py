@@ -279,10 +279,7 @@ def test_report_of_a_text(tmp_path: Path, text_task: Text) -> None:
         ),
         (
             {"learning_rate": (0.2, 0.5)},
-            (
-                "{task}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, "
-                "learning rates 0.2, 0.5, 2 seeds"
-            ),
+            "{task}, cell vanilla 3, batch 7, adagrad 0.2 or 0.5, 1,500 tokens per run, 2 seeds",
         ),
         ({}, "{task}, cell vanilla 3, batch 7, adagrad 0.1, 1,500 tokens per run, 2 seeds"),
         (
@@ -337,7 +334,7 @@ def test_loss_picture_shows_losses_spreads_baselines_and_floors() -> None:
 def test_curve_picture_shows_the_mean_of_each_width_against_the_part_of_the_training() -> None:
     """Where a width stopped early, its curve ends there, at a cross."""
     half = made_up_summary(9, 0.5, fraction=0.5)
-    figure = curve_figure([made_up_summary(1, [0.25, 0.75], 1 / 16), half], TASK, "A title", 9)
+    figure = curve_figure([made_up_summary(1, [0.25, 0.75], 1 / 16), half], TASK, "A title", (9, "carry"))
     (axes,) = figure.axes
     one, end, nine, cross = axes.lines
     fractions = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1]
@@ -353,9 +350,10 @@ def test_curve_picture_shows_the_mean_of_each_width_against_the_part_of_the_trai
 
 def test_curve_picture_has_a_panel_for_each_state() -> None:
     summaries = [made_up_summary(4, 0.5, state="reset"), made_up_summary(4, 0.5), made_up_summary(9, [])]
-    panels = curve_figure(summaries, TASK, "A title").axes
+    panels = curve_figure(summaries, TASK, "A title", (4, "reset")).axes
     assert [axes.get_title() for axes in panels] == ["state carried", "state reset at each block"]
     assert [len(axes.lines) for axes in panels] == [2, 2]
+    assert [axes.lines[0].get_color() == "black" for axes in panels] == [False, True]
     assert curve_figure([made_up_summary(9, [])], TASK, "A title").axes[0].lines[:] == []
 
 
