@@ -166,14 +166,17 @@ class PreparedRun:
             worker: This process, if several train together; see `tf_rnn.train`.
 
         Raises:
+            OptionError: If the callbacks are none.
             DivergedError: If the loss or its gradient is not finite.
             KeyboardInterrupt: After an interrupt.
         """
         from tf_rnn.training import ProgressLine, Worker, train  # noqa: PLC0415
+        from tf_rnn.training.callbacks import checked_callbacks  # noqa: PLC0415
 
+        given = checked_callbacks(callbacks)
+        called: list[Any] = [ProgressLine()] if given is None else given
         worker = worker or Worker()
         graph, more = self.build(worker)
-        called = [ProgressLine()] if callbacks is None else [*callbacks]
         if worker.is_chief and self.folder is not None and isinstance(self.task, Language):
             from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
 

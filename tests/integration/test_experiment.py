@@ -15,7 +15,7 @@ import tf_rnn
 from tf_rnn.graph import make_graph
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Arrays, Echo, Stream, Task
-from tf_rnn.training import Schedule, train
+from tf_rnn.training import Callback, Schedule, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +101,15 @@ def test_lags_are_a_value_and_files_if_wanted(tmp_path: Path, capsys: pytest.Cap
     assert {"lags.json", "lags.csv", "lags.png", "report.md"} < set(files(tmp_path / "x[b]"))
     experiment.lags(6, tokens=0)
     assert [path.name for path in tmp_path.iterdir()] == ["x[b]"]
+
+
+@pytest.mark.parametrize("wrong", [3, Callback(), [Callback], (Callback(), None), "ab"])
+def test_callbacks_are_looked_at_before_anything_is_written(tmp_path: Path, wrong: Any) -> None:
+    experiment = tf_rnn.Experiment(Echo(length=600, valid_length=300), **SIZES)
+    for verb in (experiment.train, experiment.lags):
+        with pytest.raises(OptionError, match=r"^callbacks must be a sequence of tf_rnn\.training"):
+            verb(3, tokens=60, out=tmp_path / "out", callbacks=wrong)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_length_that_the_data_are_too_short_for_is_refused_before_the_race(

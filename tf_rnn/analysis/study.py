@@ -15,6 +15,7 @@ from tf_rnn.reporting import Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.setup import setup_identity, setup_line
 from tf_rnn.training import Evaluation, Truncation, train
+from tf_rnn.training.callbacks import checked_callbacks
 
 if TYPE_CHECKING:
     import os
@@ -151,6 +152,7 @@ def study_lags(
     """
     require_whole("seed", seed, at_least=0)
     check_lags(setup, task, num_steps)
+    callbacks = checked_callbacks(callbacks)
     identity = lag_identity(setup, task, num_steps, tokens=tokens, state=state, seed=seed)
     if out is not None:
         with results_folder(out, identity) as folder:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+from tf_rnn.options import OptionError, shown
 from tf_rnn.text import loss_words
 
 if TYPE_CHECKING:
@@ -85,6 +87,25 @@ class Callback:
 
     def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         """Receives a point of the learning curve and the session, which holds the weights it is for."""
+
+
+def checked_callbacks(callbacks: Any) -> list[Callback] | None:
+    """Returns callbacks as a list; None, for those that a run has if none are given, stays None.
+
+    Raises:
+        OptionError: For `callbacks`, if they are no sequence of callbacks: one alone, or a class, say.
+    """
+    if callbacks is None:
+        return None
+    if isinstance(callbacks, Iterable):
+        given = list(callbacks)
+        wrong = [each for each in given if not isinstance(each, Callback)]
+        if not wrong:
+            return given
+        callbacks = wrong[0]
+    raise OptionError(
+        "callbacks", f"must be a sequence of tf_rnn.training.Callback objects, got {shown(callbacks)}"
+    )
 
 
 class CallbackList(Callback):

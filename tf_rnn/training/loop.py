@@ -13,7 +13,7 @@ from tf_rnn.files import SUMMARIES
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.options import OptionError
 from tf_rnn.training.budget import Budget
-from tf_rnn.training.callbacks import CallbackList
+from tf_rnn.training.callbacks import CallbackList, checked_callbacks
 from tf_rnn.training.epoch import Epoch
 from tf_rnn.training.evaluation import Evaluator
 from tf_rnn.training.interrupts import Interrupts, SavedInterrupt
@@ -122,7 +122,7 @@ def train(
             rate or with clipping.
         KeyboardInterrupt: After an interrupt; a `SavedInterrupt` if the run has been saved.
     """
-    worker = worker or Worker()
+    worker, called = worker or Worker(), checked_callbacks(callbacks)
     budget = one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
     if out is not None and resume is not None:
         raise OptionError("out and resume", "must not be given together; give one of them")
@@ -152,7 +152,7 @@ def train(
             start.restore("resume", graph, session)
         watchers: list[Callback] = []
         if worker.is_chief:
-            watchers += [ProgressLine()] if callbacks is None else callbacks
+            watchers += [ProgressLine()] if called is None else called
         if folder is not None:
             evaluations = len(start.history.curve)
             board = TensorBoard(folder.path / SUMMARIES, graph, task, evaluations)
