@@ -84,7 +84,7 @@ TASK_OPTIONS = by_name(
     ),
     Option(
         name="num_symbols",
-        rule=Whole(at_least=2),
+        rule=Whole(at_least=2, at_most=LARGEST_SIZE // 2),  # inputs have up to twice as many classes
         only=("task", ("memory", "copy")),
         help="number of distinct symbols (default 8)",
     ),

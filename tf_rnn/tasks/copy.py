@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.options import require_whole
+from tf_rnn.options import LARGEST_SIZE, require_whole
 from tf_rnn.tasks.base import Defaults
 from tf_rnn.tasks.generated import Generated
 from tf_rnn.tasks.stream import Stream
@@ -81,7 +81,7 @@ class Copy(Generated):
         valid_length: int = 200_000,
     ) -> None:
         self.delay = require_whole("delay", delay)
-        self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2)
+        self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2, at_most=LARGEST_SIZE // 2)
         self.num_recalled = require_whole("num_recalled", num_recalled)
         self.blank = self.num_symbols
         self.delimiter = self.num_symbols + 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tf_rnn.options import require_whole
+from tf_rnn.options import LARGEST_SIZE, require_whole
 from tf_rnn.tasks.base import Defaults
 from tf_rnn.tasks.effects import require_predictions
 from tf_rnn.tasks.generated import Generated
@@ -74,7 +74,7 @@ class Memory(Generated):
         valid_length: int = 200_000,
     ) -> None:
         self.lag = require_whole("lag", lag)
-        self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2)
+        self.num_symbols = require_whole("num_symbols", num_symbols, at_least=2, at_most=LARGEST_SIZE // 2)
         self.lags = (self.lag,)
         self.max_lag = self.lag
         self.input_size = 2 * self.num_symbols

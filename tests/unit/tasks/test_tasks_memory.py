@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_rnn.tasks import Memory
+from tf_rnn.options import OptionError
+from tf_rnn.tasks import Copy, Memory
 
 
 @given(lag=st.integers(1, 9), num_symbols=st.integers(2, 9), count=st.integers(1, 30))
@@ -85,3 +86,11 @@ def test_dependency_score_needs_both_kinds_of_examples() -> None:
     assert task.dependency_scores(inputs[:, :4], predictions[:, :4]) == {}
     assert task.dependency_scores(np.zeros_like(inputs), predictions) == {}
     assert task.dependency_scores(np.ones_like(inputs), predictions) == {}
+
+
+@pytest.mark.parametrize("kind", [Memory, Copy])
+def test_there_are_no_more_symbols_than_integers_for_them(kind: type[Memory | Copy]) -> None:
+    task = kind(num_symbols=2**30 - 1, length=200)
+    assert 2**29 < task.stream().inputs.max() < task.input_size < 2**31
+    with pytest.raises(OptionError, match=r"^num_symbols must be .* 1073741823, got 1073741824$"):
+        kind(num_symbols=2**30)
