@@ -23,7 +23,7 @@ from tf_rnn.setup import Setup
 from tf_rnn.tasks import Stream, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tf_rnn.comparison import RunKey
@@ -79,11 +79,15 @@ class Training:
 
     Args:
         most: How many parts to train before an interruption.
+        losses: Of each width after the whole budget; several for those of each seed.
     """
 
-    def __init__(self, most: float = math.inf) -> None:
+    def __init__(
+        self, most: float = math.inf, losses: Mapping[int, Sequence[float] | float] = LOSSES
+    ) -> None:
         self.parts: list[tuple[int, int, float]] = []
         self._most = most
+        self._losses = losses
 
     def train_part(
         self,
@@ -98,7 +102,9 @@ class Training:
             raise KeyboardInterrupt
         self.parts.append((key.num_steps, key.seed, until))
         assert state is None or float(state) < until
-        run = made_up_run(*key, loss=LOSSES[key.num_steps], updates=96, tokens=9000)
+        loss = self._losses[key.num_steps]
+        loss = loss if isinstance(loss, float) else loss[key.seed]
+        run = made_up_run(*key, loss=loss, updates=96, tokens=9000)
         curve = [point for point in run["curve"] if point["updates"] <= 96 * until]
         run |= {
             "curve": curve,
@@ -148,6 +154,19 @@ def test_widths_join_and_drop_out_until_nothing_is_left_to_find_out() -> None:
     assert "for 9,000 tokens (judged after 50% of them) take 0.134 s" in found.reason
     assert "widest" not in found.reason
     assert (found.files, found.verification) == ((), None)
+
+
+def test_a_race_is_not_over_early_where_seeds_disagree() -> None:
+    """Width 6 is cheaper and, by the seeds of width 3, may be as good; but their losses are 0.03 apart."""
+    found = race(Training(losses={1: 0.75, 3: (0.25, 0.35), 6: (0.33, 0.33), 12: 0.5}))
+    assert [(stage.fraction, stage.is_over) for stage in found.rounds] == [
+        (1 / 8, False),
+        (1 / 4, False),
+        (1 / 2, True),
+        (1.0, True),
+    ]
+    assert found.num_steps is None
+    assert "differences up to " in found.reason, found.reason
 
 
 def test_the_price_of_the_race_is_a_part_of_that_of_the_comparison() -> None:
