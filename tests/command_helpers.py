@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -173,6 +173,20 @@ def assert_refused(
     beginning = line.partition(": error: ")[2][: len(message)]
     assert beginning == message, f"{line!r}, not {message!r}"
     return line
+
+
+class Said(NamedTuple):
+    """What a command prints."""
+
+    shown: str
+    errors: list[str]
+
+
+def said(verb: str, folder: Path, *words: str) -> Said:
+    """Runs a command that writes to a folder, in this process."""
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        errors = captured([verb, *words, "--out", str(folder)])
+    return Said(shown.getvalue(), errors)
 
 
 def assert_light(cases: Mapping[int, Sequence[Sequence[str]]], folder: Path) -> None:

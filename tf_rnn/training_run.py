@@ -166,7 +166,7 @@ class PreparedRun:
             worker: This process, if several train together; see `tf_rnn.train`.
 
         Raises:
-            OptionError: If the callbacks are none.
+            OptionError: If callbacks are not `Callback` objects.
             DivergedError: If the loss or its gradient is not finite.
             KeyboardInterrupt: After an interrupt.
         """

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import math
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from command_helpers import DEADLINE, assert_refused, captured, files, started, workers_here
+from command_helpers import DEADLINE, Said, assert_refused, files, said, started, workers_here
 from comparison_helpers import run_here
 
 from tf_rnn.comparison import Comparison, RunKey
@@ -31,17 +29,8 @@ WIDTHS, STATES, SEEDS = (2, 4), ("carry", "reset"), (0, 1)
 SWEEP = ["--num-steps", "2", "4", "--seeds", "2", *MODEL]
 
 
-class Said(NamedTuple):
-    """What a command prints."""
-
-    shown: str
-    errors: list[str]
-
-
 def compare(folder: Path, *words: str) -> Said:
-    with contextlib.redirect_stdout(io.StringIO()) as shown:
-        errors = captured(["compare", *words, "--out", str(folder)])
-    return Said(shown.getvalue(), errors)
+    return said("compare", folder, *words)
 
 
 def load(folder: Path) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import shutil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import captured, files, run_main, succeeds, workers_here
+from command_helpers import Said, files, run_main, said, succeeds, workers_here
 
 from tf_rnn.comparison import RunKey, worker
 from tf_rnn.comparison.race import STAGES
@@ -29,17 +27,8 @@ KEYS |= {"race", "share_of_comparison", "verification", "config"}
 TO_THE_END = "in the race to its end"
 
 
-class Said(NamedTuple):
-    """What a command prints."""
-
-    shown: str
-    errors: list[str]
-
-
 def recommend(folder: Path, *words: str) -> Said:
-    with contextlib.redirect_stdout(io.StringIO()) as shown:
-        errors = captured(["recommend", *words, "--out", str(folder)])
-    return Said(shown.getvalue(), errors)
+    return said("recommend", folder, *words)
 
 
 def load(folder: Path, name: str = "recommendation") -> dict[str, Any]:

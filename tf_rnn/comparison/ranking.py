@@ -68,7 +68,7 @@ class Ranking:
 
     @property
     def ripe(self) -> float:
-        """The largest fall of a loss to be expected from more training that leaves an answer standing."""
+        """The largest fall expected from more training at which an answer counts as ripe, nats."""
         return 2 * MARGIN * self.scale
 
     def reading(self, summary: Summary) -> Reading:

@@ -90,10 +90,10 @@ class Callback:
 
 
 def checked_callbacks(callbacks: Any) -> list[Callback] | None:
-    """Returns callbacks as a list; None, for those that a run has if none are given, stays None.
+    """Returns callbacks as a list, or None if none were given, so that the caller uses its default.
 
     Raises:
-        OptionError: For `callbacks`, if they are no sequence of callbacks: one alone, or a class, say.
+        OptionError: For `callbacks`, unless it is a sequence of `Callback` objects.
     """
     if callbacks is None:
         return None
