@@ -30,12 +30,14 @@ class Reading(NamedTuple):
         loss: The held-out loss at its end.
         pace: By how much the loss falls with a doubling of the training, at the end; below 0 if it rises.
         decay: How much of the pace is left after each doubling, 0 to 1.
+        lowest: The lowest possible loss, below which nothing is expected.
     """
 
     trend: str
     loss: float
     pace: float
     decay: float
+    lowest: float = 0.0
 
     def after(self, doublings: float) -> float:
         """The expected loss after so many doublings: the pace shrinks as it did before."""
@@ -44,16 +46,20 @@ class Reading(NamedTuple):
         whole = math.floor(doublings)
         falls = sum(self.decay**number for number in range(1, whole + 1))
         falls += (doublings - whole) * self.decay ** (whole + 1)
-        return self.loss - self.pace * falls
+        return self._possible(self.loss - self.pace * falls)
 
     def at_best(self, doublings: float) -> float:
         """The loss after so many doublings if the pace does not shrink; -inf where it is unknown."""
         if self.trend == UNKNOWN:
             return -math.inf
-        return self.loss - max(0.0, self.pace) * doublings
+        return self._possible(self.loss - max(0.0, self.pace) * doublings)
+
+    def _possible(self, loss: float) -> float:
+        """A loss that is expected, but not below the lowest possible unless the loss is there already."""
+        return max(loss, min(self.loss, self.lowest))
 
 
-def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float) -> Reading:
+def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest: float = 0.0) -> Reading:
     """Reads the learning curves of runs that differ in their seeds only.
 
     With L(f) the mean loss over seeds after a fraction f of the training, the pace is the smaller of
@@ -62,12 +68,13 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float) -> Rea
     Args:
         curves: The points of each run, with `updates` and `valid_loss`; those before training do not count.
         least: The smallest fall per doubling that matters; twice its standard error over seeds counts, too.
+        lowest: The lowest possible loss.
     """
     halves, lates, before, last = [], [], [], []
     for curve in curves:
         points = [point for point in curve if point["updates"]]
         if not points:
-            return Reading(UNKNOWN, math.nan, 0.0, 0.0)
+            return Reading(UNKNOWN, math.nan, 0.0, 0.0, lowest)
         last.append(points[-1]["valid_loss"])
         ends = points[-1]["updates"]
         positions = np.log2([point["updates"] / ends for point in points])
@@ -82,14 +89,14 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float) -> Rea
             before.append(np.interp(-2.0, positions, losses) - half)
     loss = float(np.mean(last))
     if len(halves) < len(curves):
-        return Reading(UNKNOWN, loss, 0.0, 0.0)
+        return Reading(UNKNOWN, loss, 0.0, 0.0, lowest)
     fall, late_fall = float(np.mean(halves)), float(np.mean(lates))
     pace = min(fall, late_fall) if fall > 0 else max(fall, late_fall)
     error = float(np.std(halves, ddof=1)) / math.sqrt(len(halves)) if len(halves) > 1 else 0.0
     if abs(pace) <= max(least, 2 * error) or (fall > 0) != (pace > 0):
-        return Reading(LEVEL, loss, pace, 0.0)
+        return Reading(LEVEL, loss, pace, 0.0, lowest)
     decay = USUAL_DECAY
     if len(before) == len(curves):
         earlier = float(np.mean(before))
         decay = min(1.0, max(LEAST_DECAY, pace / earlier)) if earlier > 0 else 1.0
-    return Reading(FALLING if pace > 0 else RISING, loss, pace, decay)
+    return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest)

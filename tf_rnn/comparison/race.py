@@ -2,9 +2,9 @@
 
 Successive halving (Jamieson & Talwalkar 2016) with learning curves: after each stage the widths are
 compared at equal training, by pairs of seeds (Maron & Moore 1994). A width is dropped if even at its
-present pace it could not reach what the leader has already; of the rest at most half go on, the leader and
-those that are expected to be as good first, the cheapest of them before the others. Where all that are left
-are equally good, and none is expected to change by much, the race is over.
+present pace it could not reach what another has already; of the rest at most half go on, the leader and
+the best so far first, then those that are expected to be as good, the cheapest of them before the others.
+Where all that are left are equally good, and none is expected to change by much, the race is over.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from tf_rnn.comparison.curves import UNKNOWN
-from tf_rnn.comparison.ranking import CLEARLY, rank
+from tf_rnn.comparison.ranking import CLEARLY, cheapest, rank
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tf_rnn.comparison.ranking import Question
     from tf_rnn.comparison.summary import Summary
 
 # After these fractions of the budget the widths are compared; the first stage has one seed.
@@ -49,7 +50,7 @@ class Round(NamedTuple):
     Attributes:
         fraction: The fraction of the budget.
         standings: The widths that were in it, narrow ones first.
-        leader: The width with the lowest expected loss; None if all diverged.
+        leader: The width with the lowest expected loss (of several, the best so far); None if all diverged.
         among_best: The widths that are expected to be as good as the leader; none while nothing is learnt.
         is_over: Whether nothing is left to find out.
     """
@@ -78,7 +79,7 @@ class Round(NamedTuple):
         return lines
 
 
-def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool) -> Round:
+def judge(summaries: Sequence[Summary], question: Question, *, is_last: bool) -> Round:
     """Decides after a stage which widths stay in the race.
 
     Nothing is dropped but widths that diverged while nothing has been learnt by any: then all losses are
@@ -86,11 +87,11 @@ def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool
 
     Args:
         summaries: Of each width in the race, after equal training.
-        knowing_nothing: The held-out loss of the best constant prediction.
+        question: What is asked.
         is_last: Whether the budget is used up.
     """
     fraction = summaries[0].fraction
-    ranking = rank(summaries, knowing_nothing)
+    ranking = rank(summaries, question)
     if ranking is None:
         standings = [Standing(each, math.nan, math.nan, _lost(each)) for each in summaries]
         return Round(fraction, standings, None, [], is_over=True)
@@ -98,9 +99,9 @@ def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool
     readings = {each.num_steps: ranking.reading(each) for each in ranking.finished}
     expected = {width: reading.after(doublings) for width, reading in readings.items()}
     steady = [each.num_steps for each in ranking.candidates]
-    leader = min(steady, key=lambda width: expected[width])
+    leader = min((expected[each.num_steps], each.loss, each.num_steps) for each in ranking.candidates)[-1]
     fates = {each.num_steps: _lost(each) for each in summaries if each not in ranking.candidates}
-    is_learnt = ranking.best.loss < knowing_nothing - CLEARLY * ranking.noise
+    is_learnt = ranking.best.loss < question.knowing_nothing - CLEARLY * ranking.noise
     if is_learnt:
         best = ranking.best
         for width in steady:
@@ -110,7 +111,7 @@ def judge(summaries: Sequence[Summary], knowing_nothing: float, *, is_last: bool
                 fates[width] = f"dropped: {reach} at best, num_steps {best.num_steps} has {has} already"
         if not is_last:
             running = [each for each in ranking.candidates if each.num_steps not in fates]
-            order = _order(running, expected, leader, ranking.margin)
+            order = _order(running, expected, [leader, ranking.best.num_steps], ranking.margin)
             for width in order[max(FEWEST, math.ceil(len(summaries) / 2)) :]:
                 ahead = loss_text(expected[leader], best.unit)
                 own = loss_text(expected[width], best.unit)
@@ -146,10 +147,20 @@ def _lost(summary: Summary) -> str:
     return f"dropped: {summary.unfinished or 'no run'}"
 
 
-def _order(running: Sequence[Summary], expected: dict[int, float], leader: int, margin: float) -> list[int]:
-    """Widths in the order in which they stay: the leader, those as good (cheap ones first), then the rest."""
-    as_good = [each for each in running if expected[each.num_steps] <= expected[leader] + margin]
-    rest = [each for each in running if each not in as_good]
-    as_good.sort(key=lambda each: (each.num_steps != leader, each.seconds))
-    rest.sort(key=lambda each: expected[each.num_steps])
-    return [each.num_steps for each in (*as_good, *rest)]
+def _order(
+    running: Sequence[Summary], expected: dict[int, float], leaders: list[int], margin: float
+) -> list[int]:
+    """Widths in the order in which they stay: the leaders, those as good (cheap ones first), then the rest.
+
+    Args:
+        running: The widths.
+        expected: Their expected losses.
+        leaders: The width with the lowest expected loss, and the one with the lowest loss so far.
+        margin: The largest difference that counts as equal.
+    """
+    order = list(dict.fromkeys(leaders))
+    as_good = [each for each in running if expected[each.num_steps] <= expected[leaders[0]] + margin]
+    while others := [each for each in as_good if each.num_steps not in order]:
+        order.append(cheapest(others).num_steps)
+    rest = [each.num_steps for each in running if each.num_steps not in order]
+    return order + sorted(rest, key=lambda width: expected[width])

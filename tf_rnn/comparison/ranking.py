@@ -32,6 +32,7 @@ class Question(NamedTuple):
         learning_rates: Those compared, in increasing order.
         widths: All widths of the comparison, in increasing order.
         longer: What to do to train longer, in words.
+        lowest: The lowest possible loss: that of the task where it is known, else 0.
     """
 
     budget: str
@@ -39,6 +40,7 @@ class Question(NamedTuple):
     learning_rates: tuple[float, ...]
     widths: tuple[int, ...]
     longer: str = "train longer with a larger --amount"
+    lowest: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Ranking:
         scale: The best loss or its distance from knowing nothing, whichever is larger.
         noise: The standard error of the best loss, over seeds and of the held-out data.
         equal: The candidates that are as good as the best, which is one of them.
+        lowest: The lowest possible loss.
     """
 
     finished: list[Summary]
@@ -60,6 +63,7 @@ class Ranking:
     scale: float
     noise: float
     equal: list[Summary]
+    lowest: float
 
     @property
     def margin(self) -> float:
@@ -73,10 +77,10 @@ class Ranking:
 
     def reading(self, summary: Summary) -> Reading:
         """What the learning curves of a summary say."""
-        return read_curves(summary.curves, MARGIN / 2 * self.scale)
+        return read_curves(summary.curves, MARGIN / 2 * self.scale, self.lowest)
 
 
-def rank(summaries: Sequence[Summary], knowing_nothing: float) -> Ranking | None:
+def rank(summaries: Sequence[Summary], question: Question) -> Ranking | None:
     """Finds the summaries that are as good as the best.
 
     Runs with the same seed share their initial weights and their data, so losses are compared in pairs: a
@@ -87,7 +91,7 @@ def rank(summaries: Sequence[Summary], knowing_nothing: float) -> Ranking | None
 
     Args:
         summaries: One for each width and state.
-        knowing_nothing: The held-out loss of the best constant prediction.
+        question: What is asked.
 
     Returns:
         None if no run ended with a finite loss.
@@ -97,13 +101,14 @@ def rank(summaries: Sequence[Summary], knowing_nothing: float) -> Ranking | None
         return None
     candidates = [summary for summary in finished if summary.steady] or finished
     best = min(candidates, key=lambda summary: summary.loss)
-    scale = max(abs(best.loss), abs(knowing_nothing - best.loss))
+    scale = max(abs(best.loss), abs(question.knowing_nothing - best.loss))
     equal = [
         each
         for each in candidates
         if mean_difference(each, best) <= max(MARGIN * scale, _paired_error(each, best))
     ]
-    return Ranking(finished, candidates, best, scale, math.hypot(best.spread_error, best.resolution), equal)
+    noise = math.hypot(best.spread_error, best.resolution)
+    return Ranking(finished, candidates, best, scale, noise, equal, question.lowest)
 
 
 def _common(one: Summary, other: Summary) -> list[float]:

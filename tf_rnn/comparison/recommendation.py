@@ -38,11 +38,11 @@ COLUMNS = ("num_steps", "trained", "seeds", "loss", "expected", "at_best", "seco
 NOTES = """\
 All widths start with a small part of the budget; then they are compared as `compare` does, and those that
 fall behind are not trained further. **expected** is the loss after the whole budget if the learning curve
-continues as before, its pace shrinking with each doubling of the training. A width is dropped if even at its
-present pace it could not reach what another has already; of the others at most half stay, the leader and
-those expected to be as good first. Where all that are left are equally good and none is expected to fall by
-much, the race is over before the budget is used up. **time** is that of the training steps for the whole
-budget."""
+continues as before, its pace shrinking with each doubling of the training, but not below the lowest loss
+possible. A width is dropped if even at its present pace it could not reach what another has already; of the
+others at most half stay, the leader, the best so far and those expected to be as good first. Where all that
+are left are equally good and none is expected to fall by much, the race is over before the budget is used
+up. **time** is that of the training steps for the whole budget."""
 
 
 @dataclasses.dataclass(frozen=True)

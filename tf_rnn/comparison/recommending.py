@@ -152,7 +152,7 @@ class Race:
         for number, fraction in enumerate(STAGES):
             seeds = 1 if number == 0 else self.comparison.seeds
             found = self._stage(widths, seeds, fraction)
-            while self._widest_leads(found) and (wider := self._wider()):
+            while self._widest_leads(found) and (wider := self.wider()):
                 widths = [*widths, wider]
                 self._measure([wider])
                 found = self._stage(widths, seeds, fraction)
@@ -178,7 +178,7 @@ class Race:
         self._train(keys, fraction)
         summaries = summarise(self._results, keys, self._task, fraction)
         is_last = fraction == STAGES[-1]
-        return judge(summaries, self._question.knowing_nothing, is_last=is_last)
+        return judge(summaries, self._question, is_last=is_last)
 
     def _train(self, keys: Sequence[RunKey], fraction: float) -> None:
         """Trains runs up to a fraction of their budget, as far as they are not that far already."""
@@ -214,7 +214,7 @@ class Race:
         if missing:
             self._results.add_costs(measured_costs(self._parcel, missing, self._screen))
 
-    def _wider(self) -> int | None:
+    def wider(self) -> int | None:
         """Twice the widest, added to the comparison; None if the data or the limit do not allow it."""
         width = 2 * self.comparison.widths[-1]
         if width > LARGEST_WIDTH:

@@ -135,7 +135,13 @@ class Comparison:
 
     def question(self, task: Task) -> Question:
         """What the comparison asks of its runs."""
-        return Question(self.budget_words, constant_loss(task), self.learning_rate, tuple(self.widths))
+        return Question(
+            self.budget_words,
+            constant_loss(task),
+            self.learning_rate,
+            tuple(self.widths),
+            lowest=task.optimum() or 0.0,
+        )
 
     def make_task(self, task: Task | None = None) -> Task:
         """The task of all runs; generated data last for a whole run, without an epoch's end.

@@ -63,7 +63,7 @@ def decide(summaries: Sequence[Summary], question: Question) -> Verdict | None:
     Returns:
         The verdict, or None if no run ended with a finite loss.
     """
-    ranking = rank([summary for summary in summaries if summary.cost], question.knowing_nothing)
+    ranking = rank([summary for summary in summaries if summary.cost], question)
     if ranking is None:
         return None
     chosen = cheapest(lasting(ranking))

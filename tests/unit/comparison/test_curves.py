@@ -54,8 +54,11 @@ def test_the_expected_loss_of_a_pace_that_halves_with_each_doubling(doublings: f
     """It fell by 1/4 with the last doubling, by 1/2 with the one before."""
     reading = read_curves([made_up_curve(0.5, 1 / 4)], LEAST)
     assert reading == Reading(FALLING, 0.5, 1 / 4, 0.5)
-    assert reading.after(doublings) == loss
-    assert reading.at_best(doublings) == 0.5 - doublings / 4
+    assert reading.after(doublings) == max(loss, 0.0)
+    assert reading.at_best(doublings) == max(0.5 - doublings / 4, 0.0)
+    bounded = reading._replace(lowest=0.375)
+    assert bounded.after(doublings) == max(loss, 0.375)
+    assert reading._replace(lowest=0.75).after(doublings) == 0.5, "what is there is possible"
 
 
 def test_the_expectation_is_what_the_same_curve_later_has() -> None:

@@ -8,13 +8,15 @@ import pytest
 from comparison_helpers import made_up_summary
 
 from tf_rnn.comparison.race import Round, judge
+from tf_rnn.comparison.ranking import Question
 from tf_rnn.comparison.summary import Summary
 
 
-def after(fraction: float, *summaries: Summary, is_last: bool = False) -> Round:
+def after(fraction: float, *summaries: Summary, is_last: bool = False, lowest: float = 0.0) -> Round:
     """The decisions, which do not depend on the order of the widths."""
     given = [_part(summary, fraction) for summary in summaries]
-    found, other = (judge(order, 1.0, is_last=is_last) for order in (given, given[::-1]))
+    question = Question("9 tokens", 1.0, (0.1,), tuple(one.num_steps for one in given), lowest=lowest)
+    found, other = (judge(order, question, is_last=is_last) for order in (given, given[::-1]))
     assert (found.kept, found.leader, found.is_over) == (other.kept, other.leader, other.is_over)
     assert [each.summary.num_steps for each in found.standings] == sorted(one.num_steps for one in given)
     return found
@@ -64,6 +66,31 @@ def test_of_equally_good_widths_the_leader_and_the_cheapest_stay() -> None:
     found = after(1 / 2, *widths)
     assert (found.leader, found.kept) == (1, [1, 4])
     assert fates(found) == dict.fromkeys((2, 8), "dropped: others are as good and cheaper")
+
+
+def test_of_equally_cheap_widths_the_narrower_stay() -> None:
+    """Prices that differ by less than 10 % are equal."""
+    prices = {1: 99, 2: 21, 4: 20, 8: 19.5}
+    widths = [made_up_summary(n, 0.5 + n / 4096, seconds=price) for n, price in prices.items()]
+    assert after(1 / 2, *widths).kept == [1, 2]
+
+
+def test_the_best_so_far_stays_though_others_are_expected_to_be_better() -> None:
+    level = made_up_summary(1, 0.5)
+    falling = [made_up_summary(n, 0.5 + n / 64, 1 / 4, 1.0) for n in (2, 3, 4)]
+    found = after(1 / 2, level, *falling)
+    assert (found.leader, found.kept) == (2, [1, 2])
+
+
+@pytest.mark.parametrize(("lowest", "among_best"), [(0.0, [8]), (0.375, [4, 8])])
+def test_nothing_is_expected_below_the_lowest_possible_loss(lowest: float, among_best: list[int]) -> None:
+    """Width 8 would fall to 1/8 at its pace; where 3/8 is the lowest possible, width 4 is as good."""
+    widths = made_up_summary(4, 0.375), made_up_summary(8, 0.625, 1 / 4, 1.0)
+    found = after(1 / 4, *widths, lowest=lowest)
+    expected = [each.expected for each in found.standings]
+    assert expected == [0.375, max(lowest, 0.125)]
+    assert [each.at_best for each in found.standings] == expected
+    assert found.among_best == among_best
 
 
 def test_two_widths_stay_until_the_last_stage() -> None:
