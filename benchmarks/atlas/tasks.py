@@ -62,7 +62,7 @@ def _example(part: str, task: str, tokens: int, **options: Any) -> Entry:
 
 
 def _text(part: str, name: str, tokens: int, task: str = "text", **options: Any) -> Entry:
-    network = {"cell": "lstm", "state_size": 48, "batch_size": 20, "learning_rate": 0.005} | options
+    network = {"cell": "lstm", "state_size": 48, "batch_size": 20, "learning_rate": 0.002} | options
     return Entry(part, tokens, task, {"data": name, "optimizer": "adam", "clip_norm": 5.0, **network})
 
 
@@ -81,7 +81,7 @@ TASKS: dict[str, Entry] = {
     "echo 4 11 gru": _echo(TUNING, [4, 11], [0.5, -0.25], 3_000_000, cell="gru", **ADAM),
     "memory 6": _example(TUNING, "memory", 2_000_000, lag=6),
     "copy 4": _example(TUNING, "copy", 2_000_000, delay=4, num_recalled=2, num_symbols=4, state_size=24),
-    "english": _text(TUNING, "english", 2_000_000),
+    "english": _text(TUNING, "english", 4_000_000),
     "daily": _series(TUNING, series.daily, 1),
     "autoregressive 2": _series(TUNING, series.autoregressive, 1),
     "henon": _series(TUNING, series.henon, 1),

@@ -35,8 +35,10 @@ ENTRY = TASKS["echo 2"]
 EXPERIMENT = ENTRY.experiment(FOLDER)
 COMPARISON = settings(ENTRY, EXPERIMENT)
 # Width 5 is the best and 3 nearly so; the wider, the worse; the steps of 3 take least time.
-LOSSES = {1: 0.75, 2: 0.625, 3: 0.5078125, 5: 0.5, 8: 0.53125, 12: 0.5625, 20: 0.59375, 35: 0.625, 50: 0.65625,
-          70: 0.6875}  # fmt: skip
+LOSSES = {
+    1: 0.75, 2: 0.625, 3: 0.5078125, 5: 0.5, 8: 0.53125, 12: 0.5625, 20: 0.59375, 35: 0.625,
+    50: 0.65625, 70: 0.6875
+}  # fmt: skip
 SECONDS = {1: 80, 2: 16, 3: 2, 5: 4, 8: 4, 12: 8, 20: 8, 35: 8, 50: 8, 70: 16}
 
 

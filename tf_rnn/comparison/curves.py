@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 FALLING, LEVEL, RISING, UNKNOWN = "falling", "level", "rising", "unknown"
 # The last part of a curve, over which its pace is measured a second time: from 3/4 to the end.
 LATE = 0.75
-# What is left of the pace with each doubling, where the curve is too short to say, and at least.
+# What is left of the pace with each doubling: where the curve is too short to say, at least, and at most.
+# Losses that fall as a power t^-a of the training keep 2^-a of it; that a fall gathers speed early says little
+# of the end.
 USUAL_DECAY = 0.5
-LEAST_DECAY = 0.25
+LEAST_DECAY, MOST_DECAY = 0.25, 0.75
 
 
 class Reading(NamedTuple):
@@ -98,5 +100,5 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest
     decay = USUAL_DECAY
     if len(before) == len(curves):
         earlier = float(np.mean(before))
-        decay = min(1.0, max(LEAST_DECAY, pace / earlier)) if earlier > 0 else 1.0
+        decay = min(MOST_DECAY, max(LEAST_DECAY, pace / earlier)) if earlier > 0 else MOST_DECAY
     return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest)

@@ -141,7 +141,7 @@ class Race:
         self._screen, self._workers = screen, workers
 
     @functools.cached_property
-    def _question(self) -> Question:
+    def question(self) -> Question:
         """What is asked; it reads held-out data, so sizes are checked by the measurement of costs before."""
         return self.comparison.question(self._task)
 
@@ -165,7 +165,7 @@ class Race:
 
     def _verdict(self, found: Round) -> Verdict | None:
         """The answer after a stage; None if every run diverged."""
-        question = self._question._replace(widths=tuple(self.comparison.widths))
+        question = self.question._replace(widths=tuple(self.comparison.widths))
         if found.fraction < 1:
             question = question._replace(
                 budget=f"{question.budget} (judged after {found.fraction:.0%} of them)"
@@ -178,7 +178,7 @@ class Race:
         self._train(keys, fraction)
         summaries = summarise(self._results, keys, self._task, fraction)
         is_last = fraction == STAGES[-1]
-        return judge(summaries, self._question, is_last=is_last)
+        return judge(summaries, self.question, is_last=is_last)
 
     def _train(self, keys: Sequence[RunKey], fraction: float) -> None:
         """Trains runs up to a fraction of their budget, as far as they are not that far already."""
@@ -229,7 +229,7 @@ class Race:
         return width
 
     def _say(self, found: Round) -> None:
-        self._screen.say(f"after {found.fraction:.1%} of {self._question.budget}:")
+        self._screen.say(f"after {found.fraction:.1%} of {self.question.budget}:")
         for line in found.lines:
             self._screen.say(f"  {line}")
 

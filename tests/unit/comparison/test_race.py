@@ -44,17 +44,17 @@ def test_a_width_is_dropped_that_cannot_reach_what_another_has() -> None:
 
 
 def test_at_most_half_stay_those_expected_to_be_best() -> None:
-    widths = [made_up_summary(n, 0.5 + n / 64, 1 / 8, 1.0) for n in (1, 2, 3, 4, 5)]
+    widths = [made_up_summary(n, 0.5 + n / 64, 1 / 8) for n in (1, 2, 3, 4, 5)]
     found = after(1 / 2, *widths)
     assert (found.kept, found.leader) == ([1, 2, 3], 1)
     assert fates(found) == {
-        4: "dropped: 0.4375 expected, num_steps 1 0.3906",
-        5: "dropped: 0.4531 expected, num_steps 1 0.3906",
+        4: "dropped: 0.5000 expected, num_steps 1 0.4531",
+        5: "dropped: 0.5156 expected, num_steps 1 0.4531",
     }
 
 
 def test_the_one_that_falls_fastest_leads_though_it_is_behind() -> None:
-    found = after(1 / 4, made_up_summary(4, 0.5), made_up_summary(8, 0.625, 1 / 8, 1.0))
+    found = after(1 / 4, made_up_summary(4, 0.5), made_up_summary(8, 0.625, 1 / 8, 0.75))
     assert (found.leader, found.kept, found.among_best) == (8, [4, 8], [8])
     assert not found.is_over
 
@@ -77,24 +77,26 @@ def test_of_equally_cheap_widths_the_narrower_stay() -> None:
 
 def test_the_best_so_far_stays_though_others_are_expected_to_be_better() -> None:
     level = made_up_summary(1, 0.5)
-    falling = [made_up_summary(n, 0.5 + n / 64, 1 / 4, 1.0) for n in (2, 3, 4)]
+    falling = [made_up_summary(n, 0.5 + n / 64, 1 / 4, 0.75) for n in (2, 3, 4)]
     found = after(1 / 2, level, *falling)
     assert (found.leader, found.kept) == (2, [1, 2])
 
 
 @pytest.mark.parametrize(("lowest", "among_best"), [(0.0, [8]), (0.375, [4, 8])])
 def test_nothing_is_expected_below_the_lowest_possible_loss(lowest: float, among_best: list[int]) -> None:
-    """Width 8 would fall to 1/8 at its pace; where 3/8 is the lowest possible, width 4 is as good."""
-    widths = made_up_summary(4, 0.375), made_up_summary(8, 0.625, 1 / 4, 1.0)
+    """Width 8 would fall to 1/8 at its pace, and is expected to fall by 3/16 and 9/64 with two doublings.
+
+    Where 3/8 is the lowest possible, width 4 is as good.
+    """
+    widths = made_up_summary(4, 0.375), made_up_summary(8, 0.625, 1 / 4, 0.75)
     found = after(1 / 4, *widths, lowest=lowest)
-    expected = [each.expected for each in found.standings]
-    assert expected == [0.375, max(lowest, 0.125)]
-    assert [each.at_best for each in found.standings] == expected
+    assert [each.expected for each in found.standings] == [0.375, max(lowest, 0.625 - 3 / 16 - 9 / 64)]
+    assert [each.at_best for each in found.standings] == [0.375, max(lowest, 0.125)]
     assert found.among_best == among_best
 
 
 def test_two_widths_stay_until_the_last_stage() -> None:
-    widths = made_up_summary(4, 0.5, 1 / 8, 1.0), made_up_summary(8, 0.625, 1 / 8, 1.0)
+    widths = made_up_summary(4, 0.5, 1 / 8, 0.75), made_up_summary(8, 0.625, 1 / 8, 0.75)
     assert after(1 / 2, *widths).kept == [4, 8]
     assert after(1 / 2, *widths).is_over is False
     last = after(1.0, *widths, is_last=True)

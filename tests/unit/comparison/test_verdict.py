@@ -130,11 +130,11 @@ def test_one_seed_is_said_to_be_one() -> None:
 @pytest.mark.parametrize(
     ("pace", "decay", "named"),
     [
-        (1 / 16, 1.0, 4),  # would just come level
+        (1 / 12, 0.75, 4),  # would just come level
         (1 / 8, 0.5, 4),  # the same, as half of the pace is left
-        (5 / 64, 1.0, None),
-        (1 / 8, 1.0, None),
-        (-1 / 8, 1.0, 4),  # rises
+        (3 / 32, 0.75, None),
+        (1 / 8, 0.75, None),
+        (-1 / 8, 0.75, 4),  # rises
     ],
 )
 def test_a_width_is_not_named_against_one_that_would_overtake(
@@ -150,7 +150,7 @@ def test_a_width_is_not_named_against_one_that_would_overtake(
 
 def test_a_width_is_not_named_for_its_larger_number_of_updates() -> None:
     """All losses fall by 1/8 with each doubling: the narrower width leads by its number of updates."""
-    narrow, wide = made_up_summary(4, 0.5, 1 / 8, 1.0), made_up_summary(8, WORSE, 1 / 8, 1.0)
+    narrow, wide = made_up_summary(4, 0.5, 1 / 8, 0.75), made_up_summary(8, WORSE, 1 / 8, 0.75)
     found = verdict_of(narrow, wide)
     assert found.num_steps is None
     assert (
@@ -158,7 +158,7 @@ def test_a_width_is_not_named_for_its_larger_number_of_updates() -> None:
         in found.sentence
     )
     assert choice(narrow) == 4, "nothing wider is compared"
-    ahead = verdict_of(made_up_summary(4, WORSE, 1 / 8, 1.0), made_up_summary(8, 0.5, 1 / 8, 1.0))
+    ahead = verdict_of(made_up_summary(4, WORSE, 1 / 8, 0.75), made_up_summary(8, 0.5, 1 / 8, 0.75))
     assert ahead.num_steps == 8, "it leads with fewer updates"
     assert "Its loss still falls, by 0.1250 with each doubling" in ahead.sentence
 
