@@ -54,7 +54,12 @@ def made_up_results(losses: dict[int, float] = LOSSES) -> Results:
             for point in made_up_curve(losses[key.num_steps], 0.0)
             if point["updates"]
         ]
-        end = {"loss": losses[key.num_steps], "error": None, "standard_error": 0.0, "dependency_scores": {}}
+        end: dict[str, Any] = {
+            "loss": losses[key.num_steps],
+            "error": None,
+            "standard_error": 0.0,
+            "dependency_scores": {},
+        }
         results.add_run(key._asdict() | curve[-1] | end | {"curve": curve})
     return results
 

@@ -43,10 +43,10 @@ from tf_rnn.options.rules import (
     Path,
     Rule,
     Scheduler,
-    StepsOrSqrt,
     Text,
     Whole,
     Widths,
+    WordOrWhole,
 )
 from tf_rnn.options.words import TASKS as TASK_NAMES
 from tf_rnn.run_config import RUN_OPTIONS, options_of_run
@@ -94,8 +94,9 @@ def flag(_: Flag) -> tuple[list[Example], list[Example]]:
     return [Example(True), Example(False)], [Example(1), Example("yes"), Example(None)]
 
 
-def steps_or_sqrt(_: StepsOrSqrt) -> tuple[list[Example], list[Example]]:
-    return [Example("sqrt", "sqrt"), Example(3, "3")], [Example(0, "0"), Example("root", "root")]
+def word_or_whole(rule: WordOrWhole) -> tuple[list[Example], list[Example]]:
+    good = [Example(3, "3"), *(Example(word, word) for word in rule.words)]
+    return good, [Example(0, "0"), Example("root", "root")]
 
 
 def or_none(rule: OrNone) -> tuple[list[Example], list[Example]]:
@@ -142,7 +143,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     Number: number,
     Choice: choice,
     Flag: flag,
-    StepsOrSqrt: steps_or_sqrt,
+    WordOrWhole: word_or_whole,
     OrNone: or_none,
     ListOf: list_of,
     Widths: widths,

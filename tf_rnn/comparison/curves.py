@@ -18,8 +18,8 @@ FALLING, LEVEL, RISING, UNKNOWN = "falling", "level", "rising", "unknown"
 # The last part of a curve, over which its pace is measured a second time: from 3/4 to the end.
 LATE = 0.75
 # What is left of the pace with each doubling: where the curve is too short to say, at least, and at most.
-# Losses that fall as a power t^-a of the training keep 2^-a of it; that a fall gathers speed early says little
-# of the end.
+# Losses that fall as a power t^-a of the training keep 2^-a of it; that a fall gathers speed early says
+# little of the end.
 USUAL_DECAY = 0.5
 LEAST_DECAY, MOST_DECAY = 0.25, 0.75
 

@@ -14,7 +14,8 @@ from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 from tf_rnn.inference.weights import session_without
-from tf_rnn.options import CHECKPOINTS_TO_USE, OptionError, require_choice, shown
+from tf_rnn.options import OptionError, shown
+from tf_rnn.options.declared import CHECKPOINT
 from tf_rnn.tasks import TASKS, Task, make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
 from tf_rnn.training.plan import check_fit
@@ -95,6 +96,7 @@ class Model:
         *,
         temperature: float = 0.8,
         top_k: int = 0,
+        until: str | None = None,
         seed: int | None = None,
     ) -> Iterator[str]:
         """Yields text token by token; see `tf_rnn.inference.sample`."""
@@ -105,16 +107,19 @@ class Model:
             length,
             temperature=temperature,
             top_k=top_k,
+            until=until,
             seed=seed,
         )
 
 
-def load(folder: str | os.PathLike[str], checkpoint: str = "best", *, task: Task | None = None) -> Model:
+def load(
+    folder: str | os.PathLike[str], checkpoint: str | int = "best", *, task: Task | None = None
+) -> Model:
     """Loads a trained model.
 
     Args:
         folder: The folder in which `train` saved a run (`out`).
-        checkpoint: "best" for the lowest validation loss, or "last".
+        checkpoint: "best" for the lowest validation loss, "last", or the number of a checkpoint.
         task: The task to evaluate on; needed only if it is not one of `tf_rnn.tasks`.
 
     Raises:
@@ -158,16 +163,21 @@ def _own_task(task: Task | None, name: str, graph: UnrolledGraph) -> Task | None
     return None if name in TASKS else task
 
 
-def find_checkpoint(folder: Path, which: str) -> Checkpoint:
-    """The best or the last checkpoint of the run in a folder.
+def find_checkpoint(folder: Path, which: str | int) -> Checkpoint:
+    """The best, the last or a numbered checkpoint of the run in a folder.
 
     Raises:
-        OptionError: For `folder`, if there is no undamaged one, or it cannot be read.
+        OptionError: For `folder`, if there is no undamaged one, or it cannot be read; for `checkpoint`, if
+            there is none with this number, or it is damaged.
     """
-    require_choice("checkpoint", which, CHECKPOINTS_TO_USE)
+    which = CHECKPOINT.check(which)
     require_run(folder)
     checkpoints = Checkpoints(folder / CHECKPOINTS, "folder")
-    found = checkpoints.best() if which == "best" else checkpoints.newest()
+    found: Checkpoint | None
+    if isinstance(which, int):
+        found = checkpoints.numbered(which)
+    else:
+        found = checkpoints.best() if which == "best" else checkpoints.newest()
     if found is None:
         raise OptionError("folder", f"must have an undamaged checkpoint, {str(folder)!r} has none")
     return found.with_config(usable_config("folder", folder, found.state.config))

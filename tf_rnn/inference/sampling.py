@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ def sample(
     *,
     temperature: float = 0.8,
     top_k: int = 0,
+    until: str | None = None,
     seed: int | None = None,
 ) -> Iterator[str]:
     """Yields `prime` and then `length` sampled tokens, each of which is the next input.
@@ -38,6 +40,7 @@ def sample(
         length: Number of tokens to sample, at least 0.
         temperature: 1 samples from the predictions, lower is more conservative, 0 is greedy.
         top_k: Samples from the `top_k` most likely tokens only; 0 from all.
+        until: Stops after the token with which the sampled text, without `prime`, contains this text.
         seed: Seed for a reproducible text; None for a different text each time.
 
     Returns:
@@ -52,6 +55,8 @@ def sample(
     temperature = require_not_negative("temperature", temperature)
     if seed is not None:
         require_whole("seed", seed, at_least=0)
+    if until is not None and not (isinstance(until, str) and until):
+        raise OptionError("until", f"must be a text of at least 1 character, got {shown(until)}")
     if not isinstance(prime, str):
         raise OptionError("prime", f"must be a text, got {shown(prime)}")
     try:
@@ -59,7 +64,19 @@ def sample(
     except OptionError as error:
         raise OptionError("prime", error.problem) from error
     drawn = _draw(stepper, primed or [vocabulary.opening], length, temperature, top_k, seed)
-    return vocabulary.continued(prime, drawn)
+    text = vocabulary.continued(prime, drawn)
+    return text if until is None else _up_to(until, text, sum(1 for _ in vocabulary.continued(prime, ())))
+
+
+def _up_to(until: str, pieces: Iterator[str], known: int) -> Iterator[str]:
+    """Yields pieces of a text up to the one with which those after the first `known` contain a text."""
+    yield from itertools.islice(pieces, known)
+    seen = ""
+    for piece in pieces:
+        yield piece
+        seen = seen[-len(until) :] + piece
+        if until in seen:
+            return
 
 
 def _draw(

@@ -15,10 +15,10 @@ from tf_rnn.options.rules import (
     OrNone,
     Path,
     Scheduler,
-    StepsOrSqrt,
     Text,
     Whole,
     Widths,
+    WordOrWhole,
 )
 from tf_rnn.options.words import (
     ACTIVATIONS,
@@ -197,7 +197,7 @@ NETWORK_OPTIONS = by_name(
     ),
     Option(
         name="recompute",
-        rule=OrNone(StepsOrSqrt()),
+        rule=OrNone(WordOrWhole(("sqrt",), "a whole number of steps", "K")),
         may_change=True,
         help="gradient checkpointing: store only every K-th state (or sqrt: about the square root of the "
         "length), or off",
@@ -404,9 +404,9 @@ WORKER_OPTIONS = by_name(
 FOLDER = Option(name="folder", rule=Path(), help="folder of a training run")
 CHECKPOINT = Option(
     name="checkpoint",
-    rule=Choice(CHECKPOINTS_TO_USE),
+    rule=WordOrWhole(CHECKPOINTS_TO_USE, "the number of a checkpoint", "{best,last,N}"),
     default="best",
-    help="the checkpoint with the lowest validation loss, or the last one",
+    help="the checkpoint with the lowest validation loss, the last one, or the one with this number",
 )
 EVALUATE_OPTIONS = by_name(
     Option(name="data", rule=Text(), help="other data in the same vocabulary (default: those of the run)"),
@@ -442,6 +442,11 @@ SAMPLE_OPTIONS = by_name(
         rule=Whole(at_least=0),
         default=0,
         help="sample from the N most likely tokens only; 0: all",
+    ),
+    Option(
+        name="until",
+        rule=Text(),
+        help="stop once the sampled text contains this, after at most --length tokens",
     ),
     SEED.but(rule=OrNone(Whole(at_least=0)), default=None, help="seed of the sample (default: random)"),
 )

@@ -181,21 +181,28 @@ class Flag(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
-class StepsOrSqrt(Rule):
-    """A whole number of steps, or "sqrt"."""
+class WordOrWhole(Rule):
+    """One of some words, or a whole number of at least 1.
 
-    metavar: ClassVar[str] = "K"
+    Attributes:
+        words: The words.
+        number: What the number is, for messages: "a whole number of steps".
+        metavar: As in `Rule`.
+    """
+
+    words: tuple[str, ...]
+    number: str
+    metavar: str  # type: ignore[misc]
 
     def check(self, option: str, value: Any) -> int | str:
-        """Returns the value as an int, or "sqrt"."""
-        if isinstance(value, str) and value == "sqrt":
-            return "sqrt"
+        """Returns the value as an int, or the word."""
+        if isinstance(value, str) and value in self.words:
+            return str(value)
         try:
             return Whole().check(option, value)
         except OptionError as error:
-            raise OptionError(
-                option, f"must be 'sqrt' or a whole number of steps, got {shown(value)}"
-            ) from error
+            words = ", ".join(self.words)
+            raise OptionError(option, f"must be {words} or {self.number}, got {shown(value)}") from error
 
     def read(self, text: str) -> Any:
         """Python's spelling of integers, or the word."""

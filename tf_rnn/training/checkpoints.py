@@ -173,6 +173,21 @@ class Checkpoints:
                 warn(f"{self.path(number).name} is missing; {newest.path.name}, the newest, is used")
                 return newest
 
+    def numbered(self, number: int) -> Checkpoint:
+        """The checkpoint with a number.
+
+        Raises:
+            OptionError: For `checkpoint`, if there is none or it is damaged.
+        """
+        path, numbers = self.path(number), self.numbers
+        if number not in numbers:
+            there = ", ".join(map(str, sorted(numbers))) or "none"
+            raise OptionError("checkpoint", f"must be one that is kept ({there}), got {number}")
+        try:
+            return Checkpoint(number, path, read_checkpoint(path))
+        except DamagedError as error:
+            raise OptionError("checkpoint", f"must be undamaged, {path.name} is not ({error})") from error
+
     def _read(
         self, number: int, instead: str, warn: Callable[[str], None], warned: set[int]
     ) -> Checkpoint | None:

@@ -76,16 +76,22 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("which", "name"), [("best", "checkpoint-000002.npz"), ("last", "checkpoint-000004.npz")]
+    ("which", "name"),
+    [
+        ("best", "checkpoint-000002.npz"),
+        (2, "checkpoint-000002.npz"),
+        ("last", "checkpoint-000004.npz"),
+        (4, "checkpoint-000004.npz"),
+    ],
 )
-def test_the_best_and_the_last(
-    kept: tuple[Path, TrainingResult], which: str, name: str, capsys: pytest.CaptureFixture[str]
+def test_the_best_the_last_and_one_by_its_number(
+    kept: tuple[Path, TrainingResult], which: str | int, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The held-out losses of the training, to what float32 has."""
     folder, _ = kept
     losses = [line["valid_loss"] for line in metrics(folder)]
     assert losses == sorted(losses), "the first was to be the best"
-    expected = losses[0] if which == "best" else losses[-1]
+    expected = losses[0] if which in ("best", 2) else losses[-1]
     model = load(str(folder), which)
     found = model.evaluator(num_steps=5).loss
     assert abs(found - expected) < 1e-6, f"{which}: {found}, not {expected}"
@@ -119,7 +125,7 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(copy: Path, capsys: pytest.
 # --- what is no run --------------------------------------------------------------------------------
 
 
-def refusal(folder: Path | str, which: str = "best") -> str:
+def refusal(folder: Path | str, which: str | int = "best") -> str:
     with pytest.raises(OptionError) as raised:
         load(folder, which)
     return str(raised.value)
@@ -135,6 +141,12 @@ def test_what_is_no_run_is_refused(copy: Path, tmp_path: Path) -> None:
         assert refusal(folder) == f"folder must be the folder of a training run, got {str(folder)!r}"
 
 
+def test_a_number_names_a_good_checkpoint_that_is_kept(copy: Path) -> None:
+    assert refusal(copy, 1) == "checkpoint must be one that is kept (2, 3, 4), got 1"
+    spoil(checkpoints(copy)[0])
+    assert refusal(copy, 2).startswith("checkpoint must be undamaged, checkpoint-000002.npz is not (")
+
+
 def test_a_run_without_a_good_checkpoint_is_refused(copy: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     (bare / "checkpoints").mkdir(parents=True)
@@ -143,7 +155,9 @@ def test_a_run_without_a_good_checkpoint_is_refused(copy: Path, tmp_path: Path) 
     for folder, which in ((bare, "best"), (copy, "best"), (copy, "last")):
         message = f"folder must have an undamaged checkpoint, {str(folder)!r} has none"
         assert refusal(folder, which) == message
-    assert refusal(copy, "newest") == "checkpoint must be one of best, last; got 'newest'"
+    assert refusal(copy, "newest") == (
+        "checkpoint must be best, last or the number of a checkpoint, got 'newest'"
+    )
 
 
 # --- what a model has ------------------------------------------------------------------------------

@@ -226,3 +226,30 @@ def test_bad_options_are_refused_at_the_call() -> None:
     with pytest.raises(OptionError, match=f"^{message}$"):
         sample(stepper, LETTERS, "d")
     assert stepper.fed == []
+
+
+@pytest.mark.parametrize(
+    ("until", "text"),
+    [("b", "ab"), ("bc", "abc"), ("ca", "abca"), ("cab", "abcab"), ("aa", "abcabca")],
+)
+def test_until_ends_with_the_token_that_completes_it(until: str, text: str) -> None:
+    """The text `abcabc...`, of 7 tokens at most."""
+
+    class Cycle(Fixed):
+        def step(self, x: NDArray[Any]) -> NDArray[Any]:
+            super().step(x)
+            return np.eye(4, dtype=np.float32)[[(int(x[0]) + 1) % 3]]
+
+    assert drawn(Cycle(), "c", 7, until=until) == f"c{text}", "the prime does not count"
+
+
+def test_until_within_a_token_keeps_the_token() -> None:
+    words = WordVocabulary(["<unk>", "<eos>", "rain", "fall"])
+    found = "".join(sample(Fixed(0, 0, 1, 0), words, "fall", 5, until="ai"))  # type: ignore[arg-type]
+    assert found == "fall rain"
+
+
+@pytest.mark.parametrize("until", ["", 3])
+def test_until_is_a_text(until: Any) -> None:
+    with pytest.raises(OptionError, match=r"^until must be a text of at least 1 character, got "):
+        drawn(Fixed(1, 0, 0, 0), until=until)
