@@ -99,7 +99,7 @@ TASKS: dict[str, Entry] = {
     "adding 10": _example(SCORING, "adding", 3_000_000, span=10, state_size=32),
     "code": _text(SCORING, "code", 4_000_000),
     "german": _text(SCORING, "german", 4_000_000),
-    "words": _text(SCORING, "english", 1_500_000, "words", vocabulary_size=500, embedding_size=32),
+    "words": _text(SCORING, "spelled", 500_000, "words", vocabulary_size=60, embedding_size=32),
     "hourly": _series(SCORING, series.hourly, 3),
     "weekly": _series(SCORING, series.weekly, 1),
     "seasonal": _series(SCORING, series.seasonal, 12),

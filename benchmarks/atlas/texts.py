@@ -37,6 +37,14 @@ def german() -> str:
     return "".join(f"{number(a)} und {number(b)} sind {number(a + b)}.\n" for a, b in pairs.tolist())[:LENGTH]
 
 
+def spelled() -> str:
+    """The same sums with a space between the parts of a number: "drei hundert zwölf und acht sind ..."."""
+    text = german()
+    for part in ("hundert", "und"):
+        text = text.replace(part, f" {part} ")
+    return text.replace(".", " .")
+
+
 def number(value: int) -> str:
     """A number from 1 to 999 in German."""
     hundreds, rest = divmod(value, 100)
@@ -55,7 +63,7 @@ def number(value: int) -> str:
     return (f"{_ONES[hundreds]}hundert" if hundreds else "") + word
 
 
-TEXTS: dict[str, Callable[[], str]] = {"english": english, "code": code, "german": german}
+TEXTS: dict[str, Callable[[], str]] = {"english": english, "code": code, "german": german, "spelled": spelled}
 
 
 def written(name: str, folder: Path) -> Path:
