@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from matplotlib.figure import Figure
 from tf_rnn import files
 from tf_rnn.files import (
     claim_folder,
-    damaged,
     folder_name,
     make_folder,
     plain,
@@ -39,6 +39,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def refused(problem: str) -> Any:
+    """An error for `out` in exactly these words."""
+    return pytest.raises(OptionError, match=f"^out {re.escape(problem)}$")
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -58,42 +63,33 @@ def test_a_text_is_written_in_utf_8(tmp_path: Path) -> None:
 def test_a_disk_that_fails_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:
-    path = tmp_path / "a.txt"
-    if old is not None:
-        path.write_bytes(old)
-
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    message = f"out could not be written: No space left on device ({str(path)!r})"
+    path = tmp_path / "a.txt"
+    if old is not None:
+        path.write_bytes(old)
     for place, name in ((os, "fsync"), (Path, "replace")):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, fail)
-            with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            with refused(f"could not be written: No space left on device ({str(path)!r})"):
                 write_text(path, "new")
         assert contents(tmp_path) == ({} if old is None else {"a.txt": old}), name
 
 
 def test_what_is_written_does_not_go_through_a_link(tmp_path: Path) -> None:
     """A folder made by somebody else may have one in place of the file or of its temporary name."""
-    outside = tmp_path / "outside.txt"
+    outside, folder = tmp_path / "outside.txt", tmp_path / "folder"
     outside.write_text("mine", encoding="utf-8")
-    folder = tmp_path / "folder"
     folder.mkdir()
-    for name in (".a.txt.partial", "a.txt"):
+    links = (".a.txt.partial", "a.txt", ".write-test")
+    for name in links:
         (folder / name).symlink_to(outside)
+    make_folder("out", folder)
+    assert {path.name for path in folder.iterdir() if path.is_symlink()} == {*links}
     write_text(folder / "a.txt", "new")
     assert outside.read_text(encoding="utf-8") == "mine"
     assert [path.name for path in folder.iterdir() if not path.is_symlink()] == ["a.txt"]
-
-
-def test_a_folder_is_tried_without_touching_what_is_in_it(tmp_path: Path) -> None:
-    outside = tmp_path / "outside.txt"
-    outside.write_text("mine", encoding="utf-8")
-    (tmp_path / ".write-test").symlink_to(outside)
-    make_folder("out", tmp_path)
-    assert outside.read_text(encoding="utf-8") == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".write-test", "outside.txt"]
 
 
 def test_until_it_is_complete_a_file_has_its_old_content(
@@ -143,34 +139,61 @@ def test_a_figure_is_a_png_or_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 
 # --- reading -------------------------------------------------------------------------------------
 
+DAMAGED = [
+    b"",
+    b"{",
+    b'{"a": 3}}',
+    b"[1]",
+    b"3",
+    b"null",
+    b'{"a": NaN}',
+    b'{"a": -Infinity}',
+    b'{"a": "\xe9"}',
+]
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b"3", b"null", b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": "\xe9"}']
-)
-def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.json"
-    path.write_bytes(content)
-    message = f"out must hold undamaged results, {str(path)!r} cannot be read; choose another folder"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+
+@pytest.mark.parametrize("content", [*DAMAGED, None])
+def test_damaged_files_are_refused_and_not_overwritten(tmp_path: Path, content: bytes | None) -> None:
+    """Nor is a folder in place of a file."""
+    path = tmp_path / files.CONFIG
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    problem = f"must hold undamaged results, {str(path)!r} cannot be read; choose another folder"
+    with refused(problem):
         read_json(path)
-    assert str(damaged(path)) == message
+    with refused(problem):
+        claim_folder(tmp_path, IDENTITY)
+    assert path.is_dir() if content is None else contents(tmp_path) == {files.CONFIG: content}
 
 
 # --- folders -------------------------------------------------------------------------------------
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_is_no_folder_nor_is_one_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may write anywhere, so that no permission is refused by itself."""
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
     path = tmp_path / "a.txt"
     path.write_text("mine", encoding="utf-8")
-    for folder, reason in ((path, "File exists"), (path / "b", "Not a directory")):
-        message = f"out must be a folder that can be written, got {str(folder)!r} ({reason})"
-        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    for folder, reason in (
+        (path, "File exists"),
+        (path / "b", "Not a directory"),
+        (tmp_path, "Permission denied"),
+    ):
+        with refused(f"must be a folder that can be written, got {str(folder)!r} ({reason})"):
             make_folder("out", folder)
     assert contents(tmp_path) == {"a.txt": b"mine"}
 
 
 def test_a_claimed_folder_holds_its_configuration(tmp_path: Path) -> None:
-    folder = tmp_path / "out"
+    folder = tmp_path / "a" / "out"
     assert claim_folder(folder, IDENTITY) == KEPT
     before = contents(folder)
     assert {name: json.loads(content) for name, content in before.items()} == {"config.json": KEPT}
@@ -191,27 +214,11 @@ def test_a_folder_of_another_configuration_is_not_claimed(
 ) -> None:
     claim_folder(tmp_path, IDENTITY)
     before = contents(tmp_path)
-    message = (
-        f"out must hold results of the same configuration; in {str(tmp_path)!r} {words}; "
-        "choose another folder"
-    )
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+    place = f"in {str(tmp_path)!r} {words}; choose another folder"
+    with refused(f"must hold results of the same configuration; {place}"):
         claim_folder(tmp_path, IDENTITY | changes)
     assert contents(tmp_path) == before
-
-
-def test_a_damaged_configuration_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / files.CONFIG).write_bytes(b"{")
-    with pytest.raises(OptionError, match=r"^out must hold undamaged results"):
-        claim_folder(tmp_path, IDENTITY)
-    assert contents(tmp_path) == {"config.json": b"{"}
-
-
-def test_equal_configurations_are_the_same(tmp_path: Path) -> None:
-    require_same(tmp_path, {}, {})
-    require_same(tmp_path, {"a": 1, "b": None}, {"a": 1.0})
-    with pytest.raises(OptionError, match="b is 2, here None;"):
-        require_same(tmp_path, {"a": 1, "b": 2}, {"a": 1})
+    require_same(tmp_path, {"a": 1, "b": None}, {"a": 1.0})  # equal, and None is the same as nothing
 
 
 def test_numbers_of_other_types_are_written_as_numbers(tmp_path: Path) -> None:
@@ -219,8 +226,8 @@ def test_numbers_of_other_types_are_written_as_numbers(tmp_path: Path) -> None:
     plain_numbers = {"a": 0.1, "b": 0.5, "c": 3, "d": 0.1}
     assert claim_folder(tmp_path, numbers) == plain_numbers
     assert claim_folder(tmp_path, plain_numbers) == plain_numbers
-    names = [folder_name("lags", IDENTITY | made) for made in (numbers, plain_numbers)]
-    assert names[0] == names[1]
+    one, other = (folder_name("lags", IDENTITY | made) for made in (numbers, plain_numbers))
+    assert one == other
     with pytest.raises(TypeError, match="is not a number"):
         claim_folder(tmp_path / "other", {"a": object()})
 
@@ -228,8 +235,7 @@ def test_numbers_of_other_types_are_written_as_numbers(tmp_path: Path) -> None:
 def test_folder_names_tell_configurations_apart() -> None:
     name = folder_name("lags", IDENTITY)
     assert re.fullmatch(r"lags-echo-gru-5-[0-9a-f]{6}", name), name
-    assert folder_name("lags", dict(reversed(IDENTITY.items()))) == name
-    assert folder_name("lags", KEPT) == name
+    assert folder_name("lags", dict(reversed(IDENTITY.items()))) == folder_name("lags", KEPT) == name
     others = [IDENTITY | change for change in ({"widths": (2, 5)}, {"clip_norm": 1}, {"seed": 0})]
     assert len({name, *(folder_name("lags", other) for other in others)}) == 4
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import math
 import os
 import re
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from command_helpers import files
 from helpers import assert_close
+from model_helpers import checkpoints, metrics
 
 from tf_rnn import cells
 from tf_rnn.graph import UnrolledGraph
@@ -77,16 +78,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingResul
     return folder, run(updates=5, out=folder)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) | {"seconds": 0} for line in lines]
-
-
 def saved(folder: Path) -> TrainingState:
     start = find_start(folder, pytest.fail)
     assert start is not None
@@ -99,7 +90,8 @@ def assert_same_end(whole: tuple[Path, TrainingResult]) -> Callable[[Path], None
 
     def check(folder: Path) -> None:
         weights, expected = run(updates=5, resume=folder).weights, whole[1].weights
-        assert metrics(folder) == metrics(whole[0])
+        found, wanted = ([line | {"seconds": 0} for line in metrics(each)] for each in (folder, whole[0]))
+        assert found == wanted
         assert list(weights) == list(expected)
         for name, value in expected.items():
             assert_close(weights[name], value, 0, name)
@@ -123,15 +115,13 @@ class Interrupting(Callback):
     def on_progress(self, progress: Progress) -> None:
         self.updates.append(progress.updates)
         self.handlers.add(signal.getsignal(signal.SIGINT))
-        if progress.updates == self._update:
-            self._send()
+        self._send_if(progress.updates == self._update)
 
     def on_evaluation(self, point: CurvePoint, session: Any) -> None:
-        if point.updates == self._evaluation:
-            self._send()
+        self._send_if(point.updates == self._evaluation)
 
-    def _send(self) -> None:
-        for number in self._numbers:
+    def _send_if(self, now: bool) -> None:
+        for number in self._numbers if now else ():
             signal.raise_signal(number)
 
 
@@ -176,7 +166,7 @@ def test_a_second_interrupt_is_immediate_and_does_not_claim_to_have_saved(
     assert caught.type is KeyboardInterrupt
     assert callback.updates == list(range(1, updates + 1))
     if found is None:
-        assert set(contents(tmp_path)) == {"config.json"}
+        assert set(files(tmp_path)) == {"config.json"}
     else:
         assert saved(tmp_path).history.updates == found
     assert_same_end(tmp_path)
@@ -196,9 +186,9 @@ def test_without_a_folder_an_interrupt_is_immediate() -> None:
 
 
 def test_handlers_are_restored_after_an_error(tmp_path: Path) -> None:
-    callback = Interrupting()
+    callback, explosive = Interrupting(), graph_of(optimizer="sgd", learning_rate=3e38)
     with pytest.raises(DivergedError):
-        run(callback, graph_of(optimizer="sgd", learning_rate=3e38), updates=9, out=tmp_path)
+        run(callback, explosive, updates=9, out=tmp_path)
     assert callback.handlers != {signal.getsignal(signal.SIGINT)}, "none was ever set"
 
 
@@ -295,19 +285,18 @@ def test_metrics_are_the_records_with_null_for_what_is_not_a_number(
     tmp_path: Path, whole: tuple[Path, TrainingResult]
 ) -> None:
     folder, result = whole
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == result.records
+    assert metrics(folder) == result.records
     assert [record["step"] for record in result.records] == [2, 4, 5]
     _, _, seconds, train_loss, valid_loss, _ = point = result.curve[1]
     assert result.records[0] == {
         "epoch": 1, "step": 2, "tokens": 24, "train_loss": train_loss, "valid_loss": valid_loss,
         "perplexity": math.exp(valid_loss), "seconds": seconds,
     }  # fmt: skip
-    curve = [result.curve[0], point._replace(train_loss=math.nan, valid_loss=1e4)]
-    RunFolder(tmp_path).save(TrainingState({}, {}), set(), curve)
+    made, start = RunFolder(tmp_path), result.curve[0]
+    made.save(TrainingState({}, {}), set(), [start, point._replace(train_loss=math.nan, valid_loss=1e4)])
     (line,) = metrics(tmp_path)
     assert (line["train_loss"], line["valid_loss"], line["perplexity"]) == (None, 1e4, None)
-    RunFolder(tmp_path).save(TrainingState({}, {}), set(), curve[:1])
+    made.save(TrainingState({}, {}), set(), [start])
     assert metrics(tmp_path) == [], "only points after the start have a line"
 
 
@@ -322,12 +311,14 @@ def full_of_metrics(path: Path, *given: Any, open_path: Any = Path.open, **more:
     return full() if path.name == ".metrics.jsonl.partial" else open_path(path, *given, **more)
 
 
+SAVEZ = "tf_rnn.training.checkpoints.np.savez"
+
+
 @pytest.mark.parametrize(
     ("update", "place", "failing", "file"),
     [
-        (0, "os.fsync", full, "config.json"),
         (3, "tf_rnn.files.Path.open", full_of_metrics, "metrics.jsonl"),
-        (3, "tf_rnn.training.checkpoints.np.savez", full, "checkpoints/checkpoint-000003.npz"),
+        (3, SAVEZ, full, "checkpoints/checkpoint-000003.npz"),
     ],
 )
 def test_a_run_that_cannot_be_saved_ends_and_can_be_resumed(
@@ -339,31 +330,37 @@ def test_a_run_that_cannot_be_saved_ends_and_can_be_resumed(
     file: str,
     assert_same_end: Any,
 ) -> None:
-    """When the disk is full before or after the first epoch; what was saved before is unchanged."""
+    """When the disk is full after the first epoch; what was saved before is unchanged."""
 
     class Filling(Callback):
         report_seconds = 0.0
 
         def on_progress(self, progress: Progress) -> None:
             if progress.updates == update:
-                before.update(contents(tmp_path))
+                before.update(files(tmp_path))
                 monkeypatch.setattr(place, failing)
 
     before: dict[str, bytes] = {}
-    if not update:
-        monkeypatch.setattr(place, failing)
     message = f"out could not be written: No space left on device ({str(tmp_path / file)!r})"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         run(Filling(), updates=6, out=tmp_path)
-    after = contents(tmp_path)
+    after = files(tmp_path)
     monkeypatch.undo()
-    if not update:
-        assert after == {}
-        return
     # The first checkpoint's turn to be deleted has come, and the run has ended.
     kept = [name for name in before if "checkpoint-000001" not in name and name != LOCK]
     assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
     assert_same_end(tmp_path)
+
+
+def test_a_run_whose_configuration_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(
+        OptionError, match=r"^out could not be written: No space left on device \(.*config.json"
+    ):
+        run(updates=6, out=tmp_path)
+    assert files(tmp_path) == {}
 
 
 @pytest.mark.parametrize("link", ["summaries", "summaries/samples", "checkpoints"])
@@ -375,7 +372,7 @@ def test_a_run_writes_nothing_through_a_link(
     (folder / link).parent.mkdir(exist_ok=True)
     (folder / link).rename(outside) if (folder / link).exists() else outside.mkdir()
     (folder / link).symlink_to(outside)
-    before = contents(outside)
+    before = files(outside)
     message = f"resume must have no links to other places, {str(folder / link)!r} is one"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         run(updates=6, resume=folder)
@@ -384,7 +381,7 @@ def test_a_run_writes_nothing_through_a_link(
     (new / link).symlink_to(tmp_path / "nothing")
     with pytest.raises(OptionError, match=r"^out must be a new folder, an empty one, or "):
         run(updates=2, out=new)
-    assert contents(outside) == before
+    assert files(outside) == before
 
 
 @pytest.mark.parametrize(
@@ -402,7 +399,7 @@ def test_states_and_variables_of_another_network_are_refused(
 ) -> None:
     """Nobody writes such a checkpoint except on purpose."""
     folder = shutil.copytree(whole[0], tmp_path / "run")
-    path = max((folder / "checkpoints").iterdir())
+    path = checkpoints(folder)[-1]
     with np.load(path) as found:
         np.savez(path, **dict(found) | arrays)
     with pytest.raises(OptionError, match=f"^resume {re.escape(message)}$"):
