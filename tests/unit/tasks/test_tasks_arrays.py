@@ -31,13 +31,9 @@ REALS = np.arange(40.0).reshape(20, 2)
 def test_whole_numbers_are_classes(dtype: type) -> None:
     values: Any = (np.arange(20) % 2).astype(dtype)
     task = Arrays(values, values[::-1])
-    assert (task.input_kind, task.loss, task.loss_steps, task.unit) == (
-        "classes",
-        "cross_entropy",
-        "all",
-        "nats",
-    )
-    assert (task.input_size, task.num_classes, task.period, task.loss_steps) == (2, 2, 1, "all")
+    kind = (task.input_kind, task.loss, task.loss_steps, task.unit)
+    assert kind == ("classes", "cross_entropy", "all", "nats")
+    assert (task.input_size, task.num_classes, task.period) == (2, 2, 1)
     assert (task.length("train"), task.length("valid")) == (18, 2)
     for split, part in (("train", slice(18)), ("valid", slice(18, None))):
         inputs, targets = task.checked_stream(split, epoch=3)
@@ -82,9 +78,8 @@ def test_steps_without_a_target_have_no_loss() -> None:
     assert (task.loss_steps, task.num_classes) == ("marked", 3)
     values = np.where(np.arange(20) % 5 == 2, REALS[:, 1], np.nan)
     assert Arrays(REALS, values, valid_fraction=0.2).loss_steps == "marked"
-    assert Arrays(
-        REALS, REALS, valid_inputs=REALS, valid_targets=np.where(REALS < 9, REALS, np.nan)
-    ).loss_steps == ("marked")
+    few = np.where(REALS < 9, REALS, np.nan)
+    assert Arrays(REALS, REALS, valid_inputs=REALS, valid_targets=few).loss_steps == "marked"
     graph = tf_rnn.UnrolledGraph(VanillaCell(4), 2, 1, 3, 3, loss_steps="marked", seed=0)
     with graph.session() as session:
         assert Evaluator(graph, task)(session).tokens == 2
@@ -101,9 +96,8 @@ def test_baselines_by_hand() -> None:
     task = Arrays(CLASSES[:7], [0, 0, 1, -1, 2, 1, -1], valid_fraction=2 / 7)
     # Training targets, one added to each count: 0 3, 1 2, 2 2 of 7. Held out: 1.
     assert task.baselines() == pytest.approx({"uniform": math.log(3), "frequencies": -math.log(2 / 7)})
-    reals = Arrays(
-        REALS[:5], [[1.0, 5.0], [3.0, 7.0], [math.nan, 0.0], [4.0, 6.0], [2.0, 4.0]], valid_fraction=0.4
-    )
+    values = [[1.0, 5.0], [3.0, 7.0], [math.nan, 0.0], [4.0, 6.0], [2.0, 4.0]]
+    reals = Arrays(REALS[:5], values, valid_fraction=0.4)
     assert reals.baselines() == {"mean": ((4 - 2) ** 2 + 0 + 0 + (4 - 6) ** 2) / 4}
 
 
@@ -161,106 +155,61 @@ def with_value(array: np.ndarray, value: Any, *at: int) -> np.ndarray:
 
 NAN, INF = math.nan, math.inf
 ROWS = np.zeros((4, 5), int)
+LAST, NONE = 2**31 - 2, "where there is no target"
+# What two arrays are refused for, in the words after the option's name; options by themselves below.
+VALUES: list[tuple[Any, Any, str]] = [
+    (with_value(REALS, NAN, 13, 1), CLASSES, "inputs must be finite, got nan at step 13"),
+    (with_value(REALS, -INF, 3, 0), CLASSES, "inputs must be finite, got -inf at step 3"),
+    (with_value(REALS, 1e39, 3, 0), CLASSES, "inputs must be finite in float32, got 1e+39 at step 3"),
+    (REALS, with_value(REALS, INF, 7, 0), f"targets must be finite, or nan {NONE}, got inf at step 7"),
+    (
+        CLASSES,
+        with_value(CLASSES, -2, 4),
+        f"targets must be from 0 to {LAST}, or -1 {NONE}, got -2 at step 4",
+    ),
+    (with_value(ROWS, -1, 2, 3), ROWS, f"inputs must be from 0 to {LAST}, got -1 at step 3 of sequence 2"),
+    (CLASSES, CLASSES[1:], "targets must have 20 steps, as inputs, got 19"),
+    (ROWS, ROWS[:, 1:], "targets must have 4 sequences of 5 steps, as inputs, got shape [4, 4]"),
+    (CLASSES, REALS.astype(int), "targets must have at most 1 axes, got shape [20, 2]"),
+    (np.zeros((2, 3, 4, 5)), CLASSES, "inputs must have at most 3 axes, got shape [2, 3, 4, 5]"),
+    ([[1, 2], [3]], CLASSES, "inputs must be an array of numbers, got [[1, 2], [3]]"),
+    (["a", "b"], CLASSES, "inputs must be an array of numbers, got dtype <U1"),
+    (CLASSES, None, "targets must be an array of numbers, got dtype object"),
+    ([], [], "inputs must have at least one step, got shape [0]"),
+    (3, CLASSES, "inputs must have at least one step, got shape []"),
+    ([0, 1, 0], [0, 1, 0], "valid_fraction must leave at least one step for each split, got 0.1 of 3 steps"),
+    (
+        CLASSES,
+        np.r_[CLASSES[:18], -1, -1],
+        "targets must have at least one target in split 'valid', got none",
+    ),
+]
+OF_REALS = "loss must be squared_error for targets of dtype float64, got 'cross_entropy'"
+MOST_OF_IT = "valid_fraction must leave at least one sequence for each split, got 0.9 of 4 sequences"
+OPTIONS: list[tuple[Any, Any, dict[str, Any], str]] = [
+    (CLASSES, CLASSES, {"num_classes": 2}, f"targets must be from 0 to 1, or -1 {NONE}, got 2 at step 2"),
+    (CLASSES, CLASSES, {"input_size": 2}, "inputs must be from 0 to 1, got 2 at step 2"),
+    (REALS, CLASSES, {"input_size": 3}, "input_size must be 2 or left out for these arrays, got 3"),
+    (CLASSES, REALS, {"loss": "cross_entropy"}, OF_REALS),
+    (ROWS, ROWS, {"valid_fraction": 0.9}, MOST_OF_IT),
+    (CLASSES, CLASSES, {"name": 3}, "name must be a word, got 3"),
+]
+HELD_OUT: list[tuple[Any, Any, Any, Any, str]] = [
+    (CLASSES, CLASSES, [1], None, "valid_targets must be given with valid_inputs, got None"),
+    (CLASSES, CLASSES, [1.5], [1], "valid_inputs must be class indices (whole numbers), got dtype float64"),
+    (REALS, CLASSES, [[1.5]], [1], "valid_inputs must have 2 values per step, got 1"),
+    (ROWS, ROWS, [[1, 2]], [[1, 2]], "valid_inputs must be sequences of 5 steps, as inputs, got 2"),
+]
+BOTH = "valid_fraction must be left out where valid_inputs is given, got 0.3"
+REFUSED = [
+    *((inputs, targets, {}, message) for inputs, targets, message in VALUES),
+    *OPTIONS,
+    *((x, y, {"valid_inputs": a, "valid_targets": b}, message) for x, y, a, b, message in HELD_OUT),
+    (CLASSES, CLASSES, {"valid_inputs": [1], "valid_targets": [1], "valid_fraction": 0.3}, BOTH),
+]
 
 
-@pytest.mark.parametrize(
-    ("inputs", "targets", "options", "message"),
-    [
-        (with_value(REALS, NAN, 13, 1), CLASSES, {}, "inputs must be finite, got nan at step 13"),
-        (with_value(REALS, -INF, 3, 0), CLASSES, {}, "inputs must be finite, got -inf at step 3"),
-        (with_value(REALS, 1e39, 3, 0), CLASSES, {}, "inputs must be finite in float32, got 1e+39 at step 3"),
-        (
-            REALS,
-            with_value(REALS, INF, 7, 0),
-            {},
-            "targets must be finite, or nan where there is no target, got inf at step 7",
-        ),
-        (
-            CLASSES,
-            with_value(CLASSES, -2, 4),
-            {},
-            "targets must be from 0 to 2147483646, or -1 where there is no target, got -2 at step 4",
-        ),
-        (
-            CLASSES,
-            CLASSES,
-            {"num_classes": 2},
-            "targets must be from 0 to 1, or -1 where there is no target, got 2 at step 2",
-        ),
-        (CLASSES, CLASSES, {"input_size": 2}, "inputs must be from 0 to 1, got 2 at step 2"),
-        (
-            with_value(ROWS, -1, 2, 3),
-            ROWS,
-            {},
-            "inputs must be from 0 to 2147483646, got -1 at step 3 of sequence 2",
-        ),
-        (CLASSES, CLASSES[1:], {}, "targets must have 20 steps, as inputs, got 19"),
-        (ROWS, ROWS[:, 1:], {}, "targets must have 4 sequences of 5 steps, as inputs, got shape [4, 4]"),
-        (CLASSES, REALS.astype(int), {}, "targets must have at most 1 axes, got shape [20, 2]"),
-        (np.zeros((2, 3, 4, 5)), CLASSES, {}, "inputs must have at most 3 axes, got shape [2, 3, 4, 5]"),
-        ([[1, 2], [3]], CLASSES, {}, "inputs must be an array of numbers, got [[1, 2], [3]]"),
-        (["a", "b"], CLASSES, {}, "inputs must be an array of numbers, got dtype <U1"),
-        (CLASSES, None, {}, "targets must be an array of numbers, got dtype object"),
-        ([], [], {}, "inputs must have at least one step, got shape [0]"),
-        (3, CLASSES, {}, "inputs must have at least one step, got shape []"),
-        (
-            [0, 1, 0],
-            [0, 1, 0],
-            {},
-            "valid_fraction must leave at least one step for each split, got 0.1 of 3 steps",
-        ),
-        (
-            ROWS,
-            ROWS,
-            {"valid_fraction": 0.9},
-            "valid_fraction must leave at least one sequence for each split, got 0.9 of 4 sequences",
-        ),
-        (
-            CLASSES,
-            with_value(CLASSES, -1, slice(18, None)),  # type: ignore[arg-type]
-            {},
-            "targets must have at least one target in split 'valid', got none",
-        ),
-        (
-            CLASSES,
-            REALS,
-            {"loss": "cross_entropy"},
-            "loss must be squared_error for targets of dtype float64, got 'cross_entropy'",
-        ),
-        (REALS, CLASSES, {"input_size": 3}, "input_size must be 2 or left out for these arrays, got 3"),
-        (
-            CLASSES,
-            CLASSES,
-            {"valid_inputs": [1]},
-            "valid_targets must be given with valid_inputs, got None",
-        ),
-        (
-            CLASSES,
-            CLASSES,
-            {"valid_inputs": [1], "valid_targets": [1], "valid_fraction": 0.3},
-            "valid_fraction must be left out where valid_inputs is given, got 0.3",
-        ),
-        (
-            CLASSES,
-            CLASSES,
-            {"valid_inputs": [1.5], "valid_targets": [1]},
-            "valid_inputs must be class indices (whole numbers), got dtype float64",
-        ),
-        (
-            REALS,
-            CLASSES,
-            {"valid_inputs": [[1.5]], "valid_targets": [1]},
-            "valid_inputs must have 2 values per step, got 1",
-        ),
-        (
-            ROWS,
-            ROWS,
-            {"valid_inputs": [[1, 2]], "valid_targets": [[1, 2]]},
-            "valid_inputs must be sequences of 5 steps, as inputs, got 2",
-        ),
-        (CLASSES, CLASSES, {"name": 3}, "name must be a word, got 3"),
-    ],
-)
+@pytest.mark.parametrize(("inputs", "targets", "options", "message"), REFUSED)
 def test_what_is_refused(inputs: Any, targets: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         Arrays(inputs, targets, **options)
