@@ -114,7 +114,7 @@ def write_notebook(folder: Path, *sources: str) -> Path:
     return path
 
 
-def test_the_kernel_is_the_python_that_runs_the_tests(
+def test_the_kernel_is_the_python_here(
     execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if another kernel is installed as python3. Errors are raised."""

@@ -427,7 +427,7 @@ def others(option: Option, before: Any) -> list[Example]:
 
 
 @pytest.mark.parametrize("name", RUN_OPTIONS)
-def test_a_resumed_run_keeps_what_may_not_change(
+def test_a_resumed_run_keeps_what_must_stay(
     name: str, kept: FilePath, capsys: pytest.CaptureFixture[str]
 ) -> None:
     option = RUN_OPTIONS[name]

@@ -6,8 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
@@ -15,24 +13,18 @@ REQUIREMENTS: list[str] = [*PROJECT["dependencies"], *(line for lines in EXTRAS.
 OWN = "tf-rnn["  # an extra may include another
 
 
-def test_requirements_txt_is_no_second_list() -> None:
+def test_requirements_txt_is_no_second_list_and_development_includes_every_extra() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == ["-e .[dev]"]
-
-
-@pytest.mark.parametrize("line", [line for line in REQUIREMENTS if not line.startswith(OWN)])
-def test_every_requirement_has_two_bounds(line: str) -> None:
-    assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+", line), line
-
-
-def test_nothing_is_required_twice() -> None:
-    names = [re.split(r"[<>=\[]", line)[0] for line in REQUIREMENTS if not line.startswith(OWN)]
-    assert sorted(names) == sorted(set(names))
-
-
-def test_development_includes_every_extra() -> None:
     assert f"{OWN}cluster]" in EXTRAS["dev"]
     assert set(EXTRAS) == {"cluster", "dev"}
+
+
+def test_every_requirement_has_two_bounds_and_is_there_once() -> None:
+    lines = [line for line in REQUIREMENTS if not line.startswith(OWN)]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+", line)] == []
+    names = [line.partition(">")[0] for line in lines]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_the_metadata_are_complete_and_name_no_host() -> None:

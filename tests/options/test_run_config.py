@@ -33,55 +33,45 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_what_a_run_writes_is_one(config: dict[str, Any]) -> None:
+def test_what_a_run_writes_is_one_and_options_of_later_versions_are_filled_in(config: dict[str, Any]) -> None:
     assert require_run_config(config) == config
-
-
-def test_options_that_the_graph_has_got_since_are_filled_in(config: dict[str, Any]) -> None:
     older = copy.deepcopy(config)
     del older["graph"]["recompute"], older["graph"]["dropout"]
     assert require_run_config(older) == config
 
 
-WRONG: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
-    "no dictionary": ((), [], "config must have the keys cell, graph, task, training, got []"),
-    "no layers": (("cell",), [], "cell must be a list of at least one layer, got []"),
-    "a layer that is none": (("cell", 0), 3, "cell must have the keys cell, state_size, got 3"),
-    "no graph": (
-        ("graph",),
-        None,
-        "graph must have the keys num_steps, batch_size, input_size, num_classes,",
-    ),
-    "another option": (("graph", "width"), 3, "graph must have no key 'width'"),
-    "another width": (("graph", "num_steps"), "4", "num_steps must be a whole number of at least 1, got '4'"),
-    "no task": (("task",), "echo", "task must have the keys name, options, got 'echo'"),
-    "no name": (("task", "name"), 3, "task must have a name and a dictionary of options, got {'name': 3, "),
-    "no options": (("task", "options"), [], "task must have a name and a dictionary of options, got {"),
-    "no training": (
-        ("training",),
-        {},
-        "training must have the keys budget, truncation, schedule, state, ",
-    ),
-    "no budget": (("training", "budget"), 3, "budget must have the keys amount, kind, got 3"),
-    "more budget": (("training", "budget", "more"), 3, "budget must have the keys amount, kind, got {"),
-    "no kind": (("training", "budget", "kind"), "days", "budget must be one of tokens, updates, seconds, "),
-    "no amount": (("training", "budget", "amount"), "9", "updates must be a number above 0, got '9'"),
-    "no state": (("training", "state"), 3, "state must be one of carry, reset; got 3"),
-    "no truncation": (("training", "truncation"), [], "truncation must have the keys seed, stride, style, "),
-    "no style": (("training", "truncation", "style"), "x", "style must be one of block, sliding, random, "),
-    "no schedule": (("training", "schedule"), None, "schedule must have the keys decay, decay_after, name, "),
-    "no decay": (("training", "schedule", "decay"), 2, "decay must be a number above 0 and below 1, got 2"),
-    "no seed": (("training", "seed"), -1, "seed must be a whole number of at least 0, got -1"),
-    "no patience": (("training", "patience"), 0, "patience must be a whole number of at least 1, got 0"),
+# Where the configuration has what instead, and the beginning of what is said.
+WRONG: dict[str, tuple[Any, str]] = {
+    "": ([], "config must have the keys cell, graph, task, training, got []"),
+    "cell": ([], "cell must be a list of at least one layer, got []"),
+    "cell 0": (3, "cell must have the keys cell, state_size, got 3"),
+    "graph": (None, "graph must have the keys num_steps, batch_size, input_size, num_classes,"),
+    "graph width": (3, "graph must have no key 'width'"),
+    "graph num_steps": ("4", "num_steps must be a whole number of at least 1, got '4'"),
+    "task": ("echo", "task must have the keys name, options, got 'echo'"),
+    "task name": (3, "task must have a name and a dictionary of options, got {'name': 3, "),
+    "task options": ([], "task must have a name and a dictionary of options, got {"),
+    "training": ({}, "training must have the keys budget, truncation, schedule, state, "),
+    "training budget": (3, "budget must have the keys amount, kind, got 3"),
+    "training budget more": (3, "budget must have the keys amount, kind, got {"),
+    "training budget kind": ("days", "budget must be one of tokens, updates, seconds, "),
+    "training budget amount": ("9", "updates must be a number above 0, got '9'"),
+    "training state": (3, "state must be one of carry, reset; got 3"),
+    "training truncation": ([], "truncation must have the keys seed, stride, style, "),
+    "training truncation style": ("x", "style must be one of block, sliding, random, "),
+    "training schedule": (None, "schedule must have the keys decay, decay_after, name, "),
+    "training schedule decay": (2, "decay must be a number above 0 and below 1, got 2"),
+    "training seed": (-1, "seed must be a whole number of at least 0, got -1"),
+    "training patience": (0, "patience must be a whole number of at least 1, got 0"),
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_named(case: str, config: dict[str, Any]) -> None:
-    at, part, message = WRONG[case]
+@pytest.mark.parametrize("place", WRONG)
+def test_what_is_wrong_is_named(place: str, config: dict[str, Any]) -> None:
+    part, message = WRONG[place]
     whole: Any = {"config": copy.deepcopy(config)}
     inner = whole
-    *before, last = ("config", *at)
+    *before, last = ["config", *(int(key) if key.isdigit() else key for key in place.split())]
     for key in before:
         inner = inner[key]
     inner[last] = part

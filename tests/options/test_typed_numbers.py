@@ -25,16 +25,12 @@ def parsed(command: str, words: list[str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("words", "name", "value"),
     [
-        (["--effects", "0.5", "-2.5e-1"], "effects", (0.5, -0.25)),
         (["--effects", "-.5", "-1E1", "-1_000.5"], "effects", (-0.5, -10.0, -1000.5)),
         (["--forget-bias", "-1e0"], "forget_bias", -1.0),
         (["--forget-bias=-1e0"], "forget_bias", -1.0),
         (["--updates", "1_000"], "updates", 1000.0),
-        (["--updates", "1e6"], "updates", 1e6),
-        (["--seed", "1e6"], "seed", 1_000_000),
         (["--seed", "1_000"], "seed", 1000),
         (["--seed", "2.5E3"], "seed", 2500),
-        (["--evaluations", "1e1"], "evaluations", 10),
         (["--recompute", "1e1"], "recompute", 10),
         (["--state-size", "+1e+2"], "state_size", 100),
         (["--lags", "1e1", "20"], "lags", (10, 20)),
@@ -46,28 +42,25 @@ def test_a_number_means_what_it_says(words: list[str], name: str, value: Any) ->
     assert type(found[name]) is type(value)
 
 
-@pytest.mark.parametrize("value", ["-inf", "-Infinity", "-nan", "-1e999", "inf", "nan"])
+@pytest.mark.parametrize(
+    "value", ["-1e3", "1.5e0", "1e-3", "1e400", "1e999999999", "1.0", "e3", "-inf", "nan"]
+)
+def test_what_is_no_count_is_refused(value: str) -> None:
+    with pytest.raises(OptionError, match=r"^seed must be a whole number of at least 0, got "):
+        Whole(0).parse("seed", value)
+
+
+@pytest.mark.parametrize("value", ["-inf", "-Infinity", "-nan", "-1e999"])
 def test_what_is_not_finite_is_refused_by_name(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    number = float(value)
-    assert_refused(
-        ["train", "--forget-bias", value], f"--forget-bias must be a number, got {number!r}", capsys
-    )
-    message = f"--seed must be a whole number of at least 0, got {value!r}"
-    assert_refused(["train", "--seed", value], message, capsys)
-
-
-@pytest.mark.parametrize("value", ["-1", "-1e3", "1.5", "1.5e0", "1e-3", "1e400", "1e999999999", "1.0", "e3"])
-def test_what_is_no_count_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    beginning = "--seed must be a whole number of at least 0, got "
-    assert_refused(["lags", "--seed", value], beginning, capsys)
+    """Though it begins with a dash."""
+    message = f"--forget-bias must be a number, got {float(value)!r}"
+    assert_refused(["train", "--forget-bias", value], message, capsys)
 
 
 def test_a_value_that_begins_with_a_dash_needs_an_equals_sign(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parsed("sample", ["x", "--prime=-- a dash"]) == {"folder": parsed("sample", ["x"])["folder"]} | {
-        "prime": "-- a dash"
-    }
-    assert parsed("sample", ["x", "--prime=-x"])["prime"] == "-x"
-    assert parsed("sample", ["x", "--prime", "-1 degree"])["prime"] == "-1 degree"
+    for words in (["--prime=-- a dash"], ["--prime=-x"], ["--prime", "-1 degree"]):
+        found = parsed("sample", ["x", *words])
+        assert (found.keys(), found["prime"]) == ({"folder", "prime"}, words[-1].removeprefix("--prime="))
     hint = "argument --prime: expected one argument; one that begins with a dash is given as --prime=-..."
     assert_refused(["sample", "x", "--prime", "-x"], hint, capsys)
     hint = "argument --lags: expected at least one argument; one that begins with a dash is given as --lags="

@@ -18,24 +18,17 @@ def points(losses: dict[float, float]) -> list[dict[str, Any]]:
     return [{"updates": 64 * fraction, "valid_loss": loss} for fraction, loss in losses.items()]
 
 
-@pytest.mark.parametrize(
-    ("pace", "trend"),
-    [
-        (1 / 16, FALLING),
-        (1 / 64, FALLING),
-        (LEAST, LEVEL),
-        (0.0, LEVEL),
-        (-LEAST, LEVEL),
-        (-1 / 64, RISING),
-    ],
-)
+PACES = {1 / 16: FALLING, 1 / 64: FALLING, LEAST: LEVEL, 0.0: LEVEL, -LEAST: LEVEL, -1 / 64: RISING}
+
+
+@pytest.mark.parametrize("pace", PACES)
 @pytest.mark.parametrize("decay", [0.5, 0.75])
-def test_trend_pace_and_decay(pace: float, trend: str, decay: float) -> None:
+def test_trend_pace_and_decay(pace: float, decay: float) -> None:
     found = read_curves([made_up_curve(0.5, pace, decay)], LEAST)
-    assert (found.trend, found.loss, found.pace) == (trend, 0.5, pace)
-    if trend == FALLING:
+    assert (found.trend, found.loss, found.pace) == (PACES[pace], 0.5, pace)
+    if found.trend == FALLING:
         assert found.decay == pytest.approx(decay, rel=1e-14)
-    if trend != FALLING:
+    else:
         assert found.after(3) == 0.5
 
 

@@ -7,11 +7,11 @@ import csv
 import dataclasses
 import json
 import math
-from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from command_helpers import Here
 from comparison_helpers import made_up_cost, made_up_run
 
 from tf_rnn.analysis.lags import LagAnalysis
@@ -23,7 +23,7 @@ from tf_rnn.setup import Setup
 from tf_rnn.tasks import Stream, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tf_rnn.comparison import RunKey
@@ -51,27 +51,10 @@ COMPARISON = Comparison(setup=SETUP, num_steps=(1, 6), state=("carry",), seeds=2
 # Of each width after the whole budget; a constant prediction has about 1. All are level from a quarter on.
 LOSSES = {1: 0.75, 3: 0.25, 6: 0.25, 12: 0.375}
 GRADIENT = LagAnalysis(
-    lags=[0, 1, 2, 3],
-    gradient_norm=[1.0, 0.5, 0.25, 0.125],
-    trend="vanishes",
-    decay=0.5,
-    half_life=1.0,
-    truncations=[1, 2, 3, 4],
-    relative_bias=[0.9, 0.4, 0.08, 0.0],
-    block_bias=[0.9, 0.5, 0.2, 0.05],
-    cosine=[1.0] * 4,
-    bound=None,
-    positions=3,
-)
-
-
-class InThisProcess(Executor):
-    """An executor that does the work at once."""
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(work(*arguments, **named))
-        return future
+    lags=[0, 1, 2, 3], gradient_norm=[1.0, 0.5, 0.25, 0.125], trend="vanishes", decay=0.5, half_life=1.0,
+    truncations=[1, 2, 3, 4], relative_bias=[0.9, 0.4, 0.08, 0.0], block_bias=[0.9, 0.5, 0.2, 0.05],
+    cosine=[1.0] * 4, bound=None, positions=3,
+)  # fmt: skip
 
 
 class Training:
@@ -120,7 +103,7 @@ class Training:
 
 def race(training: Training, **options: Any) -> Recommendation:
     """A race of made-up runs with prices that are the same on every machine."""
-    here = Workers(InThisProcess(), None, lambda: 1, ())
+    here = Workers(Here(), None, lambda: 1, ())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recommending, "open_workers", lambda *_: contextlib.nullcontext(here))
         patch.setattr(
@@ -144,35 +127,28 @@ def test_widths_join_and_drop_out_until_nothing_is_left_to_find_out() -> None:
     found = race(training)
     assert training.parts == PARTS
     assert found.comparison.widths == [1, 3, 6, 12]
-    assert [(stage.fraction, stage.kept) for stage in found.rounds] == [
-        (1 / 8, [3, 6]),
-        (1 / 4, [3, 6]),
-        (1 / 2, [3, 6]),
-    ]
-    assert found.rounds[-1].is_over
+    stages = [(stage.fraction, stage.kept, stage.is_over) for stage in found.rounds]
+    assert stages == [(1 / 8, [3, 6], False), (1 / 4, [3, 6], False), (1 / 2, [3, 6], True)]
     assert found.num_steps == 6, "as good as 3 and cheaper"
     assert "for 9,000 tokens (judged after 50% of them) take 0.134 s" in found.reason
     assert "widest" not in found.reason
     assert (found.files, found.verification) == ((), None)
+    price = {width: 1 / made_up_cost(width)["tokens_per_second"] for width in LOSSES}
+    spent = (price[1] + price[12]) / 8 + 2 * (price[3] + price[6]) / 2
+    assert found.share == pytest.approx(spent / (2 * sum(price.values())), rel=1e-12)
+    assert found.gradient_sentence == (
+        "To keep 90% of the gradient in blocks takes 4 steps (its norm halves every 1.0 steps). "
+        "A carried state can make up for what truncation cuts off, so the loss may need fewer."
+    )
 
 
 def test_a_race_is_not_over_early_where_seeds_disagree() -> None:
     """Width 6 is cheaper and, by the seeds of width 3, may be as good; but their losses are 0.03 apart."""
     found = race(Training(losses={1: 0.75, 3: (0.25, 0.35), 6: (0.33, 0.33), 12: 0.5}))
-    assert [(stage.fraction, stage.is_over) for stage in found.rounds] == [
-        (1 / 8, False),
-        (1 / 4, False),
-        (1 / 2, True),
-        (1.0, True),
-    ]
+    stages = [(stage.fraction, stage.is_over) for stage in found.rounds]
+    assert stages == [(1 / 8, False), (1 / 4, False), (1 / 2, True), (1.0, True)]
     assert found.num_steps is None
     assert "differences up to " in found.reason, found.reason
-
-
-def test_the_price_of_the_race_is_a_part_of_that_of_the_comparison() -> None:
-    price = {width: 1 / made_up_cost(width)["tokens_per_second"] for width in LOSSES}
-    spent = (price[1] + price[12]) / 8 + 2 * (price[3] + price[6]) / 2
-    assert race(Training()).share == pytest.approx(spent / (2 * sum(price.values())), rel=1e-12)
 
 
 def test_an_interrupted_race_resumes(tmp_path: Path) -> None:
@@ -218,13 +194,6 @@ def test_it_is_a_value(tmp_path: Path) -> None:
         assert part in page
 
 
-def test_what_the_gradient_needs_is_said_as_another_question() -> None:
-    assert race(Training()).gradient_sentence == (
-        "To keep 90% of the gradient in blocks takes 4 steps (its norm halves every 1.0 steps). "
-        "A carried state can make up for what truncation cuts off, so the loss may need fewer."
-    )
-
-
 @pytest.mark.parametrize(
     ("bias", "lost", "width"),
     [
@@ -237,7 +206,7 @@ def test_what_the_gradient_needs_is_said_as_another_question() -> None:
         ([math.nan] * 5, 0.1, None),
     ],
 )
-def test_needed_width_is_the_smallest_from_which_on_the_bias_stays_small(
+def test_needed_width_is_that_from_which_the_bias_stays_small(
     bias: list[float], lost: float, width: int | None
 ) -> None:
     assert needed_width(bias, lost) == width

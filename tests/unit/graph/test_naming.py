@@ -55,7 +55,7 @@ READOUT = ["readout/U", "readout/b_p"]
         ),
     ],
 )
-def test_names_of_weights_in_the_order_of_the_variables(
+def test_names_of_weights_in_the_variables_order(
     cell: Any, options: dict[str, Any], names: list[str]
 ) -> None:
     graph = alone(cell, **options)

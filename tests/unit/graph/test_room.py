@@ -41,21 +41,16 @@ def test_what_is_reckoned_is_what_is_made(case: str, monkeypatch: pytest.MonkeyP
         UnrolledGraph(make(), **(BLOCK | options))
 
 
+HUGE = 2**31 - 1
+
+
 @pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
         (VanillaCell(2**30), {}, "state_size must be smaller: the weights that it makes would take 4.61e"),
-        (
-            LSTMCell(3),
-            dict.fromkeys(("input_size", "embedding_size"), 2**31 - 1),
-            "embedding_size must be smaller",
-        ),
-        (GRUCell(10), {"num_classes": 2**31 - 1}, "num_classes must be smaller"),
-        (
-            Summing(),
-            {"num_steps": 9999, "batch_size": 2**31 - 1},
-            "batch_size must be smaller: the numbers",
-        ),
+        (LSTMCell(3), {"input_size": HUGE, "embedding_size": HUGE}, "embedding_size must be smaller"),
+        (GRUCell(10), {"num_classes": HUGE}, "num_classes must be smaller"),
+        (Summing(), {"num_steps": 9999, "batch_size": HUGE}, "batch_size must be smaller: the numbers"),
     ],
 )
 def test_the_option_that_takes_most_is_named(

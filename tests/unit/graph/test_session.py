@@ -18,34 +18,29 @@ SINGLE = "SINGLE_THREADED_EXECUTOR"
 
 
 @pytest.mark.parametrize(
-    ("operations", "threads", "side_by_side", "within", "executor"),
+    ("operations", "threads", "expected"),
     [
-        (TINY_STEP - 1, None, 1, 1, SINGLE),
-        (TINY_STEP, None, 6, 1, ""),
-        (TINY_STEP, 4, 4, 1, ""),
-        (TINY_STEP, 1, 1, 1, SINGLE),
-        (LARGE_STEP - 1, 4, 4, 1, ""),
-        (LARGE_STEP, None, 6, 6, ""),
-        (LARGE_STEP, 4, 4, 4, ""),
+        (TINY_STEP - 1, None, (1, 1, SINGLE)),
+        (TINY_STEP, None, (6, 1, "")),
+        (TINY_STEP, 4, (4, 1, "")),
+        (TINY_STEP, 1, (1, 1, SINGLE)),
+        (LARGE_STEP - 1, 4, (4, 1, "")),
+        (LARGE_STEP, None, (6, 6, "")),
+        (LARGE_STEP, 4, (4, 4, "")),
     ],
 )
 def test_configuration(
-    monkeypatch: pytest.MonkeyPatch,
-    operations: int,
-    threads: int | None,
-    side_by_side: int,
-    within: int,
-    executor: str,
+    monkeypatch: pytest.MonkeyPatch, operations: int, threads: int | None, expected: tuple[int, int, str]
 ) -> None:
+    """Threads side by side, within an operation, and the executor, on a machine with six cores."""
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     config = session_config(operations, threads)
-    monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert session_config(TINY_STEP).experimental.executor_type == SINGLE, "one core needs no threads"
-    assert config.inter_op_parallelism_threads == side_by_side
-    assert config.intra_op_parallelism_threads == within
-    assert config.experimental.executor_type == executor
+    found = config.inter_op_parallelism_threads, config.intra_op_parallelism_threads
+    assert (*found, config.experimental.executor_type) == expected
     assert config.graph_options.rewrite_options.disable_meta_optimizer
     assert config.graph_options.optimizer_options.opt_level == tf.OptimizerOptions.L0
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert session_config(TINY_STEP).experimental.executor_type == SINGLE, "one core needs no threads"
 
 
 @pytest.mark.parametrize(
@@ -63,9 +58,7 @@ def test_operations_are_those_of_the_largest_layer(cell: Any, expected: int) -> 
 
 
 @pytest.mark.parametrize("limit", [1, 10**9])
-def test_sessions_of_graphs_are_configured_and_initialised(
-    monkeypatch: pytest.MonkeyPatch, limit: int
-) -> None:
+def test_sessions_are_configured_and_initialised(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr("tf_rnn.graph.session.TINY_STEP", limit)
     wide = UnrolledGraph(GRUCell(3), 4, 2, 5, 2, optimizer="adam")
     step = StepGraph(wide.cell, 1, 5, 2)
@@ -76,16 +69,6 @@ def test_sessions_of_graphs_are_configured_and_initialised(
             assert session._config == session_config(limit if limit == 1 else 0, threads=3)
             with graph.tf_graph.as_default():
                 assert session.run(tf.report_uninitialized_variables()).size == 0
-
-
-def test_sessions_keep_weights_of_their_own() -> None:
-    graph = UnrolledGraph(VanillaCell(3), 4, 2, 5, 2, seed=2)
-    fed = graph.feed(np.ones((2, 4)), np.ones((2, 4)), graph.zero_state())
-    with graph.session() as one, graph.session() as other:
-        before = other.run(graph.total_loss, fed)
-        one.run(graph.train_step, fed)
-        assert other.run(graph.total_loss, fed) == before
-        assert one.run(graph.total_loss, fed) < before
 
 
 @pytest.mark.parametrize(("cell", "input_kind"), [("lstm", "classes"), ("stacked", "real"), ("tanh", "none")])

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,23 +19,25 @@ from model_helpers import (
     metrics,
     random_weights,
     spoil,
-    weights_by_name,
     write_splits,
 )
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.files import write_json
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.describe import describe, described_graph
 from tf_rnn.inference import ModelEvaluator, Stepper, load
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Echo, Influence, Text
+from tf_rnn.tasks import Echo, Text
 from tf_rnn.tasks.vocabulary import CharacterVocabulary
 from tf_rnn.training import TrainingResult, train
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tf_rnn.inference import Model
 
 EPOCHS = 3
 # Of the array that `spoil` spoils, the last.
@@ -72,9 +73,6 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_splits(tmp_path_factory.mktemp("texts") / "splits")
 
 
-# --- which checkpoint ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("which", "name"),
     [
@@ -102,7 +100,10 @@ def test_the_best_the_last_and_one_by_its_number(
 def test_the_last_has_the_weights_that_training_left(kept: tuple[Path, TrainingResult]) -> None:
     folder, result = kept
     assert load(folder).checkpoint.path == checkpoints(folder)[0], "by default it is the best"
-    model = load(folder, "last")
+    stepper, evaluator = model = load(folder, "last")  # it unpacks
+    assert (stepper, evaluator) == (model.stepper, model.evaluator)
+    assert (type(stepper), type(evaluator)) == (Stepper, ModelEvaluator)
+    assert (model.graph.num_steps, model.graph.batch_size, model.graph.train_step) == (1, 1, None)
     assert list(model.weights) == list(result.weights)
     for name, value in result.weights.items():
         np.testing.assert_array_equal(model.weights[name], value, strict=True, err_msg=name)
@@ -120,9 +121,6 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(copy: Path, capsys: pytest.
     assert load(copy, "last").checkpoint.path == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{last.name} is damaged ("), line
-
-
-# --- what is no run --------------------------------------------------------------------------------
 
 
 def refusal(folder: Path | str, which: str | int = "best") -> str:
@@ -160,52 +158,6 @@ def test_a_run_without_a_good_checkpoint_is_refused(copy: Path, tmp_path: Path) 
     )
 
 
-# --- what a model has ------------------------------------------------------------------------------
-
-
-def test_it_unpacks(kept: tuple[Path, TrainingResult]) -> None:
-    model = load(kept[0])
-    stepper, evaluator = model
-    assert stepper is model.stepper
-    assert evaluator is model.evaluator
-    assert isinstance(stepper, Stepper)
-    assert isinstance(evaluator, ModelEvaluator)
-    assert (model.graph.num_steps, model.graph.batch_size, model.graph.train_step) == (1, 1, None)
-
-
-READOUT = ["readout/U", "readout/b_p"]
-NAMES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
-    "stacked": (
-        lambda: StackedCell([VanillaCell(3), GRUCell(4)]),
-        {"embedding_size": 5},
-        ["embedding/E", "layer_0/W", "layer_0/b_s", "layer_1/W", "layer_1/b", "layer_1/b_n", *READOUT],
-    ),
-    "tied": (
-        lambda: LSTMCell(3),
-        {"embedding_size": 3, "readout": "tied", "optimizer": "adam"},
-        ["embedding/E", "layer_0/W", "layer_0/b", "readout/b_p"],
-    ),
-}
-
-
-@pytest.mark.parametrize("case", NAMES)
-def test_weights_by_name(case: str, texts: Path, tmp_path: Path) -> None:
-    """Those that were there, and nothing of the optimizer's."""
-    make_cell, options, names = NAMES[case]
-    given: dict[str, NDArray[Any]] = {}
-
-    def weights(graph: UnrolledGraph) -> list[NDArray[Any]]:
-        values = random_weights(graph, 5)
-        given.update(weights_by_name(graph, values))
-        return values
-
-    training = {"optimizer": "sgd"} | options
-    model = load(keep_run(tmp_path / "out", Text(texts), make_cell(), weights, dtype="float64", **training))
-    assert list(model.weights) == names
-    for name, value in given.items():
-        assert_close(model.weights[name], value, 1e-29, name)
-
-
 def test_the_stepper_is_the_network(texts: Path, tmp_path: Path) -> None:
     """Probabilities of a few steps in NumPy, the state kept inside, and zero again after a reset."""
     cell = StackedCell([LSTMCell(3), GRUCell(4)])
@@ -221,16 +173,6 @@ def test_the_stepper_is_the_network(texts: Path, tmp_path: Path) -> None:
         first.append(stepper.state)
         stepper.reset()
     assert_close(first[0], first[1], 0)
-
-
-def test_a_cell_without_layers(tmp_path: Path) -> None:
-    """Its one variable is found, too; a few steps of S_t = A S_{t-1} + theta v."""
-    task = Influence(length=50, valid_length=251)
-    options: dict[str, Any] = {"weights": lambda _: [np.array(0.3)], "batch_size": 1, "dtype": "float64"}
-    model = load(keep_run(tmp_path / "out", task, InfluenceCell(), **options))
-    assert model.weights == {"cell/theta": 0.3}
-    found = [float(model.stepper.step()[0, 0]) for _ in range(3)]
-    assert found == pytest.approx([0.3, 0.6, 0.9], abs=1e-12)
 
 
 def test_it_says_how_it_was_trained(texts: Path, tmp_path: Path) -> None:
@@ -254,33 +196,24 @@ def test_a_model_that_is_none_of_language_has_no_words(tmp_path: Path) -> None:
             ask()
 
 
-# --- where it is loaded ----------------------------------------------------------------------------
-
-
-def probabilities(stepper: Stepper, indices: list[int]) -> list[list[float]]:
-    return [stepper.step(np.array([index]))[0].tolist() for index in indices]
-
-
 def test_two_models_do_not_disturb_each_other(texts: Path, tmp_path: Path) -> None:
     """Stepped and evaluated in turns, as each alone."""
+
+    def taken(model: Model) -> Iterator[Any]:
+        for index in (0, 4, 2):
+            yield model.stepper.step(np.array([index]))[0].tolist()
+            yield model.evaluator(num_steps=3)
+
+    weights = (partial(random_weights, seed=seed) for seed in (1, 2))
     folders = [
-        keep_run(tmp_path / str(seed), Text(texts), VanillaCell(3), partial(random_weights, seed=seed))
-        for seed in (1, 2)
+        keep_run(tmp_path / str(number), Text(texts), VanillaCell(3), each)
+        for number, each in enumerate(weights)
     ]
-    indices = [0, 4, 2]
-    alone = []
-    for folder in folders:
-        stepper, evaluator = load(folder)
-        alone.append((probabilities(stepper, indices), evaluator(num_steps=3)))
-    assert alone[0] != alone[1]
-    models = [load(folder) for folder in folders]
-    shown: list[list[list[float]]] = [[], []]
-    for index in indices:
-        for model, found in zip(models, shown, strict=True):
-            found.extend(probabilities(model.stepper, [index]))
-            model.evaluator(num_steps=3)
-    for model, found, expected in zip(models, shown, alone, strict=True):
-        assert (found, model.evaluator(num_steps=3)) == expected
+    alone = [list(taken(load(folder))) for folder in folders]
+    assert alone[0][0] != alone[1][0]
+    assert alone[0][1] != alone[1][1]
+    in_turns = zip(*(taken(load(folder)) for folder in folders), strict=True)
+    assert [list(found) for found in zip(*in_turns, strict=True)] == alone
 
 
 def test_the_default_graph_is_left_alone(kept: tuple[Path, TrainingResult]) -> None:
@@ -309,18 +242,6 @@ def test_without_its_data_it_steps_and_writes(tmp_path: Path) -> None:
     message = f"there is nothing at {str(path)!r}"
     with pytest.raises(OptionError, match=f"^data must be .*{re.escape(message)}$"):
         model.evaluator()
-
-
-def test_a_checkpoint_that_cannot_be_read_is_reported(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not count as damaged: another one would be another model."""
-
-    def fail(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "read_bytes", fail)
-    path = checkpoints(copy)[-1]
-    for which in ("best", "last"):
-        assert refusal(copy, which) == f"folder could not be read: Permission denied ({str(path)!r})"
 
 
 def test_variables_of_another_network_are_refused(copy: Path) -> None:

@@ -40,12 +40,9 @@ def assert_loss(found: Evaluation, losses: NDArray[Any], tolerance: float, what:
     """The evaluation is that of these losses; nan marks a token without one."""
     counted = losses[~np.isnan(losses)]
     assert found.tokens == len(counted), f"{what}: {found.tokens} tokens, not {len(counted)}"
-    for name, one, other in (
-        ("loss", found.loss, counted.mean()),
-        ("standard error", found.standard_error, counted.std() / math.sqrt(len(counted))),
-    ):
-        difference = abs(one - float(other))
-        assert difference <= tolerance, f"{what}, {name}: {one!r}, not {float(other)!r}"
+    expected = (float(counted.mean()), float(counted.std()) / math.sqrt(len(counted)))
+    for one, other in zip((found.loss, found.standard_error), expected, strict=True):
+        assert abs(one - other) <= tolerance, f"{what}: {one!r}, not {other!r} of {expected}"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ class Trained:
 
 NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "vanilla float32": (lambda: VanillaCell(5), {}),
-    "lstm": (lambda: LSTMCell(4), {"dtype": "float64"}),
+    "lstm, tied": (lambda: LSTMCell(4), {"dtype": "float64", "embedding_size": 4, "readout": "tied"}),
     "stacked, embedded": (
         lambda: StackedCell([LSTMCell(4), GRUCell(3)]),
         {"dtype": "float64", "embedding_size": 5, "dropout": 0.5},
@@ -91,9 +88,6 @@ def vanilla(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return trained_on(data, tmp_path_factory.mktemp("runs") / "out", VanillaCell(5), dtype="float64")
 
 
-# --- the state carried -----------------------------------------------------------------------------
-
-
 def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Trained) -> None:
     """101 is a multiple of none of these widths but 1."""
     losses = trained.naive.losses(trained.task.stream("valid"))
@@ -104,9 +98,12 @@ def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Train
 
 @pytest.mark.parametrize("split", SIZES)
 def test_every_token_of_every_split_is_counted(vanilla: Trained, split: str) -> None:
-    stream = vanilla.task.stream(split)
+    """A short text in one row, however many are allowed."""
+    stream, evaluator = vanilla.task.stream(split), vanilla.model.evaluator
     assert len(stream.targets) == SIZES[split], f"{len(stream.targets)} tokens, not {SIZES[split]}"
-    assert_loss(vanilla.model.evaluator(split, num_steps=5), vanilla.naive.losses(stream), 1e-12, split)
+    found = evaluator(split, num_steps=5)
+    assert_loss(found, vanilla.naive.losses(stream), 1e-12, split)
+    assert evaluator(split, batch_size=50, num_steps=5) == found
 
 
 def test_a_text_of_one_token(vanilla: Trained, tmp_path: Path) -> None:
@@ -116,9 +113,6 @@ def test_a_text_of_one_token(vanilla: Trained, tmp_path: Path) -> None:
     task = Text(other, vocabulary=vanilla.model.tokens)
     assert_loss(found, vanilla.naive.losses(task.stream("valid")), 1e-12)
     assert (found.tokens, found.standard_error) == (1, 0.0)
-
-
-# --- rows side by side -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -146,42 +140,26 @@ def mindful(long_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
 
 
 @pytest.mark.parametrize(("batch_size", "num_steps"), [(2, 7), (5000, 30)])
-def test_parallel_rows_have_a_lead_and_the_first_is_exact(
-    mindful: Trained, batch_size: int, num_steps: int
-) -> None:
+def test_parallel_rows_have_a_lead_but_the_first(mindful: Trained, batch_size: int, num_steps: int) -> None:
     """As in a loop that starts from zero `lead` tokens before each row, even if that matters."""
-    stream = mindful.task.stream("valid")
+    stream, evaluator = mindful.task.stream("valid"), mindful.model.evaluator
     layout = lay_out(len(stream.targets), batch_size, num_steps, 1, None)
-    whole = mindful.naive.losses(stream)
-    rows = []
+    whole, rows = mindful.naive.losses(stream), []
     for start in range(0, len(whole), layout.length):
         early = max(0, start - layout.lead)
         piece = slice(early, start + layout.length)
         losses = mindful.naive.losses(Stream(stream.inputs[piece], stream.targets[piece]))
         rows.append(losses[start - early :])
     assert len(rows) == layout.rows > 1
-    width = min(num_steps, layout.length)
-    found = mindful.model.evaluator._losses(stream, layout, width)
+    found = evaluator._losses(stream, layout, min(num_steps, layout.length))
     np.testing.assert_allclose(found[0], whole[: layout.length], rtol=0, atol=1e-12)
     expected = np.concatenate(rows)
     assert np.abs(expected - whole).max() > 1e-3, "the lead makes no difference"
-    assert_loss(mindful.model.evaluator(batch_size=batch_size, num_steps=num_steps), expected, 1e-12)
+    assert_loss(evaluator(batch_size=batch_size, num_steps=num_steps), expected, 1e-12)
 
 
-def test_a_short_text_is_read_in_one_row(vanilla: Trained) -> None:
-    model = vanilla.model
-    assert model.evaluator(batch_size=50, num_steps=5) == model.evaluator(num_steps=5)
-
-
-@given(
-    length=st.integers(1, 10_000),
-    batch_size=st.integers(1, 10_000),
-    num_steps=st.integers(1, 3_000),
-    period=st.integers(1, 700),
-)
-def test_rows_hold_every_token_once_and_start_with_an_example(
-    length: int, batch_size: int, num_steps: int, period: int
-) -> None:
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(1, 3_000), st.integers(1, 700))
+def test_rows_hold_every_token_once(length: int, batch_size: int, num_steps: int, period: int) -> None:
     length = math.ceil(length / period) * period  # a stream consists of whole examples
     layout = lay_out(length, batch_size, num_steps, period, None)
     assert layout.rows == layout.at_a_time <= batch_size
@@ -197,26 +175,13 @@ def test_rows_hold_every_token_once_and_start_with_an_example(
         assert layout.length >= LEAD
 
 
-# --- contexts --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("context", "num_steps"), [(1, 50), (13, 5)])
+@pytest.mark.parametrize(("context", "num_steps"), [(1, 50), (13, 5), (101, 5), (5000, 5)])
 def test_the_state_is_reset_every_context_tokens(trained: Trained, context: int, num_steps: int) -> None:
     """Of 101 tokens: the last context of 13 is shorter, and 101 of 1 do not run in parallel at once."""
     losses = trained.naive.losses(trained.task.stream("valid"), context)
     found = trained.model.evaluator(context=context, num_steps=num_steps)
     assert_loss(found, losses, trained.tolerance, f"context {context}")
 
-
-def test_a_context_as_long_as_the_text_carries_the_state(vanilla: Trained) -> None:
-    losses = vanilla.naive.losses(vanilla.task.stream("valid"))
-    for context in (101, 5000):
-        assert_loss(
-            vanilla.model.evaluator(context=context, num_steps=5), losses, 1e-12, f"context {context}"
-        )
-
-
-# --- other tasks -----------------------------------------------------------------------------------
 
 TASKS: dict[str, tuple[Task, Callable[[], Any], int]] = {
     "echo": (Echo(length=60, valid_length=53), lambda: VanillaCell(3), 53),
@@ -245,18 +210,18 @@ def test_parallel_rows_of_whole_examples(tmp_path: Path) -> None:
     task = Copy(3, 2, 2, length=70, valid_length=1106)
     model = load(keep_run(tmp_path / "out", task, VanillaCell(4), scaled(0.3), dtype="float64"))
     assert lay_out(1106, 9, 10, task.period, None).rows == 3
-    assert_loss(
-        model.evaluator(batch_size=9, num_steps=10), NaiveNetwork(model).losses(task.stream("valid")), 1e-12
-    )
+    losses = NaiveNetwork(model).losses(task.stream("valid"))
+    assert_loss(model.evaluator(batch_size=9, num_steps=10), losses, 1e-12)
 
 
 def test_a_task_without_inputs(tmp_path: Path) -> None:
     """S_t = A S_{t-1} + theta v; the first 200 tokens are a warm-up and do not count."""
     task = Influence(length=50, valid_length=251)
-    folder = keep_run(
-        tmp_path / "out", task, InfluenceCell(), lambda _: [np.array(0.3)], batch_size=1, dtype="float64"
-    )
-    found = load(folder).evaluator(num_steps=7)
+    options: dict[str, Any] = {"batch_size": 1, "dtype": "float64"}
+    folder = keep_run(tmp_path / "out", task, InfluenceCell(), lambda _: [np.array(0.3)], **options)
+    model = load(folder)
+    assert model.weights == {"cell/theta": 0.3}, "a cell without layers"
+    found = model.evaluator(num_steps=7)
     chain = (np.eye(23) + np.eye(23, k=1)) / 2
     signs = np.where(np.arange(23) < 10, 1.0, -1.0)
     state, losses = np.zeros(23), []
@@ -266,70 +231,48 @@ def test_a_task_without_inputs(tmp_path: Path) -> None:
     assert_loss(found, np.array(losses[200:]), 1e-10)
 
 
-# --- other data ------------------------------------------------------------------------------------
-
-
 def test_another_text_in_the_same_vocabulary(vanilla: Trained, tmp_path: Path) -> None:
     """A file instead of a directory; classes do not depend on the letters in it."""
     path = tmp_path / "other.txt"
     path.write_text(made_up_text(211, 9, "abc"), encoding="utf-8")
-    indices = vanilla.task.encode(path.read_text(encoding="utf-8"))
-    whole = vanilla.naive.losses(Stream(indices[:-1], indices[1:]))
-    assert_loss(vanilla.model.evaluator("all", str(path), num_steps=5), whole, 1e-12)
-    valid = indices[-22:-11]  # 5 % of 211 each, rounded
-    losses = vanilla.naive.losses(Stream(valid[:-1], valid[1:]))
-    assert_loss(vanilla.model.evaluator("valid", path, num_steps=5), losses, 1e-12)
+    whole = vanilla.task.encode(path.read_text(encoding="utf-8"))
+    # Of 211 characters 5 % each, rounded, are held out.
+    for split, indices in (("all", whole), ("valid", whole[-22:-11])):
+        losses = vanilla.naive.losses(Stream(indices[:-1], indices[1:]))
+        assert_loss(vanilla.model.evaluator(split, str(path), num_steps=5), losses, 1e-12, split)
 
 
-def test_a_directory_instead_of_a_file_with_fractions(tmp_path: Path) -> None:
+def test_a_directory_instead_of_a_file_with_fractions_which_may_not_change(tmp_path: Path) -> None:
     path = tmp_path / "all.txt"
     path.write_text(made_up_text(400), encoding="utf-8")
     task = Text(path, valid_fraction=0.2, test_fraction=0.1)
     model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
     naive = NaiveNetwork(model)
-    assert_loss(model.evaluator(num_steps=5), naive.losses(task.stream("valid")), 1e-12)
+    before = model.evaluator(num_steps=5)
+    assert_loss(before, naive.losses(task.stream("valid")), 1e-12)
     other = write_splits(tmp_path / "splits")
     losses = naive.losses(Text(other, vocabulary=task.vocabulary).stream("test"))
     assert_loss(model.evaluator("test", other, num_steps=5), losses, 1e-12)
-
-
-def test_unknown_characters_are_refused_and_unknown_words_become_unk(
-    vanilla: Trained, tmp_path: Path
-) -> None:
-    path = tmp_path / "other.txt"
-    path.write_text(made_up_text(100) + "Q", encoding="utf-8")
-    message = (
-        "data must hold only the 6 characters of the vocabulary, got 'Q' at position 100 "
-        f"of the file {str(path)!r}"
-    )
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        vanilla.model.evaluator("all", path)
-
-    known = tmp_path / "known.txt"
-    known.write_text("a b c a b a\n" * 30, encoding="utf-8")
-    task = Words(known, vocabulary_size=4)
-    model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
-    other = tmp_path / "words.txt"
-    other.write_text("a z b q a\n" * 30, encoding="utf-8")
-    as_unknown = tmp_path / "unknown.txt"
-    as_unknown.write_text("a <unk> b <unk> a\n" * 30, encoding="utf-8")
-    one, same = (model.evaluator("all", path, num_steps=5) for path in (other, as_unknown))
-    assert one == same
-
-
-def test_data_that_have_changed_since_training_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "text.txt"
-    path.write_text(made_up_text(200), encoding="utf-8")
-    model = load(keep_run(tmp_path / "out", Text(path), VanillaCell(3)))
-    before = model.evaluator(num_steps=5)
-    path.write_text(made_up_text(200, seed=1), encoding="utf-8")
+    path.write_text(made_up_text(400, seed=1), encoding="utf-8")
     message = "data must be given: the text that the model was trained on has changed"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(OptionError, match=f"^{message}$"):
         model.evaluator()
     assert model.evaluator("valid", path, num_steps=5) != before
 
 
-# --- extreme weights and bad input ------------------------------------------------------------------
+def test_unknown_characters_are_refused_unknown_words_become_unk(vanilla: Trained, tmp_path: Path) -> None:
+    path = tmp_path / "other.txt"
+    path.write_text(made_up_text(100) + "Q", encoding="utf-8")
+    message = f"of the vocabulary, got 'Q' at position 100 of the file {str(path)!r}"
+    with pytest.raises(OptionError, match=f"^data must hold only the 6 characters {re.escape(message)}$"):
+        vanilla.model.evaluator("all", path)
+    known, strange, as_unknown = (tmp_path / f"{name}.txt" for name in ("known", "strange", "as_unknown"))
+    for text, line in ((known, "a b c a b a"), (strange, "a z b q a"), (as_unknown, "a <unk> b <unk> a")):
+        text.write_text(f"{line}\n" * 30, encoding="utf-8")
+    task = Words(known, vocabulary_size=4)
+    model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
+    one, same = (model.evaluator("all", text, num_steps=5) for text in (strange, as_unknown))
+    assert one == same
 
 
 def test_a_diverged_network_is_evaluated_without_warnings(vanilla: Trained) -> None:

@@ -60,7 +60,7 @@ def test_a_text_is_written_in_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("old", [None, b"what was there"])
-def test_a_disk_that_fails_leaves_what_was_there(
+def test_a_full_disk_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:
     def fail(*_: object) -> None:
@@ -92,9 +92,7 @@ def test_what_is_written_does_not_go_through_a_link(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir() if not path.is_symlink()] == ["a.txt"]
 
 
-def test_until_it_is_complete_a_file_has_its_old_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_until_it_is_complete_a_file_is_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old", encoding="utf-8")
     seen = []
@@ -171,9 +169,7 @@ def test_damaged_files_are_refused_and_not_overwritten(tmp_path: Path, content: 
 # --- folders -------------------------------------------------------------------------------------
 
 
-def test_a_file_is_no_folder_nor_is_one_that_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_folder_or_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may write anywhere, so that no permission is refused by itself."""
 
     def refuse(**_: object) -> None:
@@ -209,9 +205,7 @@ def test_a_claimed_folder_holds_its_configuration(tmp_path: Path) -> None:
         ({"state_size": 7, "task": "copy"}, "state_size is 5, here 7"),  # the first in the alphabet
     ],
 )
-def test_a_folder_of_another_configuration_is_not_claimed(
-    tmp_path: Path, changes: dict[str, Any], words: str
-) -> None:
+def test_another_configuration_is_not_claimed(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     claim_folder(tmp_path, IDENTITY)
     before = contents(tmp_path)
     place = f"in {str(tmp_path)!r} {words}; choose another folder"

@@ -36,31 +36,17 @@ def test_square_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     print_line("word " * 99)
     print_written([Path("x[/b]") / "a.json", Path("[old]")])
     shown = capsys.readouterr().out
-    for text in (
-        "a[/b]",
-        "[old]",
-        "x[/b]",
-        "0.500",
-        "use [bold]this[/b]\n",
-        "word " * 99,
-        "written: x[/b]/a.json, [old]\n",
-    ):
+    lines = ("use [bold]this[/b]\n", "word " * 99, "written: x[/b]/a.json, [old]\n")
+    for text in ("a[/b]", "[old]", "x[/b]", "0.500", *lines):
         assert text in shown, text
 
 
-def test_columns_without_values_are_left_out() -> None:
-    table = Table.of_columns("t", {"a": ["1", "–"], "b": ["–", "–"], "c": ["–", "2"]})
-    assert (table.header, table.rows) == (["a", "c"], [["1", "–"], ["–", "2"]])
-
-
-def test_records_may_lack_values() -> None:
-    table = Table.of_records("t", [{"a": 1, "b": 2}, {"b": 3}], ["b", "a"])
-    assert table.rows == [[2, 1], [3, None]]
-
-
-def test_numbers_that_are_none_are_dashes() -> None:
+def test_what_is_not_known_is_a_dash_an_empty_field_or_no_column() -> None:
     values = (0.12345, 0, None, math.nan, math.inf)
     assert [number(value, ".3f") for value in values] == ["0.123", "0.000", "–", "–", "–"]
+    table = Table.of_columns("t", {"a": ["1", "–"], "b": ["–", "–"], "c": ["–", "2"]})
+    assert (table.header, table.rows) == (["a", "c"], [["1", "–"], ["–", "2"]])
+    assert Table.of_records("t", [{"a": 1, "b": 2}, {"b": 3}], ["b", "a"]).rows == [[2, 1], [3, None]]
 
 
 def test_a_page_has_its_sections_in_order_without_empty_ones(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tf_rnn.tasks import Text, Words, downloads
 from tf_rnn.tasks.downloads import DOWNLOADS, Download, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 TEXTS = {"train": "a b c\na b\n" * 9, "valid": "c b a\n", "test": "a d\n"}
 HELP = "; you can give the path of a file or directory instead"
@@ -79,7 +79,7 @@ def test_the_registry() -> None:
     assert [url.split(".")[-2] for url, _ in DOWNLOADS["ptb"]] == ["train", "valid", "test"]
 
 
-def test_files_come_in_order_and_from_the_cache_ever_after(
+def test_files_come_in_order_and_then_from_the_cache(
     site: Path, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     paths = fetch("ptb")
@@ -91,41 +91,24 @@ def test_files_come_in_order_and_from_the_cache_ever_after(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_changed_in_the_cache_is_fetched_again(
+def test_what_is_spoilt_is_fetched_again_or_refused(
     site: Path, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (path,) = fetch("shakespeare")
-    path.write_text(TEXTS["train"][:7], encoding="utf-8")  # as if fetched in part
+    """In the cache, as if fetched in part; and as it comes."""
+    (path,), source = fetch("shakespeare"), site / "ptb.train.txt"
+    path.write_text(TEXTS["train"][:7], encoding="utf-8")
     assert fetch("shakespeare") == (path,)
     assert path.read_text(encoding="utf-8") == TEXTS["train"]
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_part_is_not_taken_where_the_rest_cannot_be_had(site: Path, cache: Path) -> None:
-    (path,) = fetch("shakespeare")
     path.write_text(TEXTS["train"][:7], encoding="utf-8")
-    (site / "ptb.train.txt").unlink()
+    source.unlink()
     for _ in range(2):
         assert problem() == "No such file or directory"
-
-
-def test_what_came_is_not_taken_if_it_is_not_what_it_should_be(site: Path, cache: Path) -> None:
-    path = site / "ptb.train.txt"
-    path.write_text("something else", encoding="utf-8")
+    source.write_text("something else", encoding="utf-8")
     for _ in range(2):
         assert problem() == f"the downloaded file does not have the SHA-256 {sha256(TEXTS['train'])}"
-    path.write_text(TEXTS["train"], encoding="utf-8", newline="")
+    source.write_text(TEXTS["train"], encoding="utf-8", newline="")
     assert [found.read_text(encoding="utf-8") for found in fetch("shakespeare")] == [TEXTS["train"]]
-
-
-def test_one_of_three_is_missing(site: Path, cache: Path) -> None:
-    path = site / "ptb.valid.txt"
-    path.unlink()
-    with pytest.raises(OptionError) as raised:
-        Words("ptb")
-    assert str(raised.value) == (
-        f"data could not be downloaded for 'ptb' from {path.as_uri()} (No such file or directory){HELP}"
-    )
 
 
 def test_a_cache_that_cannot_be_written(site: Path, cache: Path) -> None:
@@ -145,7 +128,7 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"a b")
         elif self.path == "/silent.txt":
-            time.sleep(1)
+            time.sleep(20)
         else:
             self.wfile.write(b"not HTTP\r\n")
 
@@ -174,26 +157,17 @@ def address() -> Iterator[str]:
         ("strange.txt", "not HTTP"),
     ],
 )
-def test_what_a_network_can_do(
+def test_a_network_fails(
     name: str, reason: str, address: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DOWNLOADS, "shakespeare", (Download(f"{address}/{name}", sha256("a b")),))
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2 if name == "silent.txt" else 19.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     started = time.monotonic()
     assert problem() == reason
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 19, "the silent one was waited for"
     assert list(cache.iterdir()) == []
     assert socket.getdefaulttimeout() is None
-
-
-def test_nobody_answers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setitem(DOWNLOADS, "ptb", (Download(f"http://127.0.0.1:{port}/a.txt", sha256("a b")),))
-        assert problem("ptb") == "Connection refused"
 
 
 def test_a_terminal_is_shown_what_is_going_on(
@@ -220,39 +194,26 @@ def test_tasks_read_what_was_fetched(site: Path, cache: Path, kind: type[Text | 
         assert (again.sha256, again.summary()) == (task.sha256, task.summary())
     assert (three.options()["data"], one.options()["data"]) == ("ptb", "shakespeare")
     assert three.decode(three.stream("valid").inputs).strip() == "c b a"
-
-
-def test_three_files_are_not_cut(site: Path, cache: Path) -> None:
     with pytest.raises(OptionError, match=r"^test_fraction must be left out where data is 'ptb', got 0\.1$"):
-        Text("ptb", test_fraction=0.1)
+        kind("ptb", test_fraction=0.1)
 
 
-def write_texts(folder: Path) -> str:
-    folder.mkdir()
-    for split in TEXTS:
-        (folder / f"{split}.txt").write_text("x y\n" * 5, encoding="utf-8", newline="")
-    return sha256("x y\n" * 15)
-
-
-def write_text(path: Path) -> str:
-    path.write_text("x y\n" * 50, encoding="utf-8", newline="")
-    return sha256("x y\n" * 50)
-
-
-@pytest.mark.parametrize(("name", "write"), [("ptb", write_texts), ("shakespeare", write_text)])
+@pytest.mark.parametrize(
+    ("name", "files"), [("ptb", [f"{split}.txt" for split in TEXTS]), ("shakespeare", [])]
+)
 def test_a_name_means_the_download_and_a_path_the_path(
-    name: str,
-    write: Callable[[Path], str],
-    site: Path,
-    cache: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, files: list[str], site: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    here = write(tmp_path / name)
+    if files:
+        (tmp_path / name).mkdir()
+    paths = [tmp_path / name / file for file in files] or [tmp_path / name]
+    for path in paths:
+        path.write_text("x y\n" * 50, encoding="utf-8", newline="")
+    here = sha256("x y\n" * 50 * len(paths))
     assert Text(name).sha256 != here
-    for path in (f"./{name}", Path(name), tmp_path / name):
-        task = Text(path)
+    for given in (f"./{name}", Path(name), tmp_path / name):
+        task = Text(given)
         assert task.sha256 == here
         assert Text(**task.options()).sha256 == here
 

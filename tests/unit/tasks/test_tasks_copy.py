@@ -13,37 +13,12 @@ from hypothesis import strategies as st
 from tf_rnn.tasks import Copy
 
 
-def test_layout_of_the_docstring() -> None:
-    task = Copy(delay=4, num_recalled=3, length=10)
-    inputs, targets = task.stream()
-    a, b, c = inputs[:3].tolist()
-    assert {a, b, c} <= set(range(8))
-    assert (task.blank, task.delimiter, task.period) == (8, 9, 10)
-    assert inputs.tolist() == [a, b, c, 8, 8, 8, 9, 8, 8, 8]
-    assert targets.tolist() == [8, 8, 8, 8, 8, 8, 8, a, b, c]
-
-
-def test_the_default_layout_is_that_of_the_source() -> None:
-    task = Copy()
-    assert (task.period, task.max_lag) == (30 + 20, 30 + 10)
-    assert (task.input_size, task.num_classes) == (10, 9)
-    inputs = task.stream("valid").inputs.reshape(-1, 50)
-    assert (inputs[:, :10] < 8).all()
-    assert (inputs[:, 10 : 10 + 29] == 8).all()
-    assert (inputs[:, 39] == 9).all()
-    assert (inputs[:, 40:] == 8).all()
-
-
-@given(
-    delay=st.integers(1, 30),
-    num_symbols=st.integers(2, 9),
-    num_recalled=st.integers(1, 12),
-    examples=st.integers(1, 5),
-)
+@given(st.integers(1, 30), st.integers(2, 9), st.integers(1, 12), st.integers(1, 5))
 def test_any_layout(delay: int, num_symbols: int, num_recalled: int, examples: int) -> None:
     period = delay + 2 * num_recalled
     task = Copy(delay, num_symbols, num_recalled, length=examples * period)
     assert (task.period, task.max_lag) == (period, delay + num_recalled)
+    assert (task.blank, task.delimiter) == (num_symbols, num_symbols + 1)
     inputs, targets = (array.reshape(examples, period) for array in task.stream())
     assert inputs.dtype == targets.dtype == np.int32
     symbols = inputs[:, :num_recalled]
@@ -83,6 +58,7 @@ def test_memoryless_loss_agrees_with_simulation(task: Copy) -> None:
 
 
 def test_memoryless_loss_in_the_words_of_the_source() -> None:
+    assert (Copy().period, Copy().max_lag) == (30 + 20, 30 + 10)
     for delay in (1, 30, 500):
         expected = {"memoryless": 10 * math.log(8) / (delay + 20)}
         assert Copy(delay, length=1000, valid_length=1000).baselines() == pytest.approx(expected)

@@ -70,10 +70,9 @@ def test_first_targets_depend_on_bits_before_the_stream() -> None:
 
 def test_inputs_are_fair_and_independent_of_the_next() -> None:
     bits = Echo(length=100_000).stream().inputs
-    mean, error = mean_and_error(bits)
-    assert abs(mean - 0.5) < 4 * error
-    mean, error = mean_and_error(bits[1:] == bits[:-1])
-    assert abs(mean - 0.5) < 4 * error
+    for values in (bits, bits[1:] == bits[:-1]):
+        mean, error = mean_and_error(values)
+        assert abs(mean - 0.5) < 4 * error, f"{mean} +- {error}"
 
 
 def test_losses_of_the_default_lags() -> None:
@@ -86,20 +85,12 @@ def test_losses_of_the_default_lags() -> None:
     assert Echo().optimum() == Echo().baselines()["all lags"]
 
 
-def test_one_lag_has_no_other_optimum() -> None:
+def test_one_lag_has_no_other_optimum_and_one_without_effect_tells_nothing() -> None:
     task = Echo(lags=(2,), effects=(-0.5,))
     baselines = task.baselines()
     assert list(baselines) == ["no dependency", "lag 2 alone"]
     assert task.optimum() == baselines["lag 2 alone"] == pytest.approx(math.log(2) / 2)
-
-
-def test_knowing_a_lag_without_effect_tells_nothing() -> None:
     assert Echo().expected_entropy((1, 3, 9)) == Echo().expected_entropy((3,))
-
-
-@pytest.mark.parametrize(("num_steps", "nats"), [(5, 0.6046), (10, 0.5489), (20, 0.5017)])
-def test_floor_of_the_default_lags(num_steps: int, nats: float) -> None:
-    assert Echo().floor(num_steps) == pytest.approx(nats, abs=5e-5)
 
 
 def brute_force_floor(lags: tuple[int, ...], effects: tuple[float, ...], num_steps: int) -> float:
@@ -129,6 +120,7 @@ def test_floor_falls_from_no_dependency_to_the_optimum() -> None:
     assert floors[0] == floors[1] == pytest.approx(task.expected_entropy(()))
     assert all(a >= b for a, b in itertools.pairwise(floors))
     assert floors[-1] == pytest.approx(task.optimum(), abs=1e-6)
+    assert [task.floor(n) for n in (5, 10, 20)] == pytest.approx([0.6046, 0.5489, 0.5017], abs=5e-5)
 
 
 def test_dependency_scores_of_predictors_with_known_answers() -> None:
@@ -167,6 +159,9 @@ def test_effects_may_miss_the_border_by_rounding() -> None:
     assert set(task.stream().targets.tolist()) == {0, 1}
 
 
+ANY_SUM = "effects must keep the probability 0.5 + (any sum of them) in [0, 1], got"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -175,20 +170,8 @@ def test_effects_may_miss_the_border_by_rounding() -> None:
         ({"lags": "38"}, "lags must be a sequence of numbers, got '38'"),
         ({"lags": (3,)}, "effects must be as many as lags, 1, got 2: [0.5, -0.25]"),
         ({"effects": (0.5, math.nan)}, "effects must be numbers other than 0, got nan"),
-        (
-            {"effects": (0.5, 0.25)},
-            (
-                "effects must keep the probability 0.5 + (any sum of them) in [0, 1], "
-                "got [0.5, 0.25], which give from 0.5 to 1.25"
-            ),
-        ),
-        (
-            {"effects": (-0.4, -0.25)},
-            (
-                "effects must keep the probability 0.5 + (any sum of them) in [0, 1], "
-                "got [-0.4, -0.25], which give from -0.15 to 0.5"
-            ),
-        ),
+        ({"effects": (0.5, 0.25)}, f"{ANY_SUM} [0.5, 0.25], which give from 0.5 to 1.25"),
+        ({"effects": (-0.4, -0.25)}, f"{ANY_SUM} [-0.4, -0.25], which give from -0.15 to 0.5"),
     ],
 )
 def test_what_the_constructor_refuses(options: dict[str, Any], message: str) -> None:

@@ -67,28 +67,24 @@ def test_a_directory_has_a_file_for_each_split(tmp_path: Path, kind: type[Langua
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_byte_order_mark_goes_from_each_file(tmp_path: Path, kind: type[Language]) -> None:
     marked: dict[str, Any] = {split: b"\xef\xbb\xbf" + text.encode() for split, text in SPLITS.items()}
-    folders = [directory(tmp_path / "plain"), directory(tmp_path / "marked", **marked)]
-    plain, without = (kind(folder) for folder in folders)
+    plain, without = kind(directory(tmp_path / "plain")), kind(directory(tmp_path / "marked", **marked))
     assert (without.sha256, without.vocabulary) == (plain.sha256, plain.vocabulary)
 
 
-def test_which_file_a_directory_lacks(tmp_path: Path) -> None:
+def test_which_file_a_directory_lacks_or_has_twice(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    place = repr(str(folder))
-    folder.mkdir()
-    refused(lambda: Text(folder), f"data {DIRECTORY} {place} has no train.txt, no valid.txt, no test.txt")
-    write(folder, {"ptb.train.txt": "ab", "valid.txt": "ab", "._ptb.train.txt": "xx"})
-    refused(lambda: Text(folder), f"data {DIRECTORY} {place} has no ptb.valid.txt, no ptb.test.txt")
-    write(folder, {"train.txt": "ab"})
-    refused(lambda: Words(folder), f"data {DIRECTORY} {place} has no test.txt")
+    for files, lacks in (
+        ((), "no train.txt, no valid.txt, no test.txt"),
+        (("ptb.train.txt", "valid.txt", "._ptb.train.txt"), "no ptb.valid.txt, no ptb.test.txt"),
+        (("train.txt",), "no test.txt"),
+    ):
+        write(folder, dict.fromkeys(files, "ab"))
+        refused(lambda: Text(folder), f"data {DIRECTORY} {str(folder)!r} has {lacks}")
     (folder / "test.txt").mkdir()
-    refused(lambda: Words(folder), f"data {DIRECTORY} {place} has no test.txt")
-
-
-def test_a_directory_of_several_texts(tmp_path: Path) -> None:
-    folder = directory(directory(tmp_path / "data", "b."), "a.")
-    message = f"data must have one file for the split train, but {str(folder)!r} has a.train.txt, b.train.txt"
-    refused(lambda: Text(folder), message)
+    refused(lambda: Words(folder), f"data {DIRECTORY} {str(folder)!r} has no test.txt")
+    both = directory(directory(tmp_path / "both", "b."), "a.")
+    message = f"data must have one file for the split train, but {str(both)!r} has a.train.txt, b.train.txt"
+    refused(lambda: Text(both), message)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,69 +93,59 @@ def test_each_file_of_a_directory_is_looked_at(tmp_path: Path, kind: type[Langua
     folder = tmp_path / "data"
     path = str(folder / f"{split}.txt")
     for content, problem in [
-        (b"", f"text, but the file {path!r} is empty"),
-        (b"a", f"at least 2 {kind.token}s, but the file {path!r} holds 1"),
+        (b"", f"hold text, but the file {path!r} is empty"),
+        (b"a", f"hold at least 2 {kind.token}s, but the file {path!r} holds 1"),
+        (b"ab\xff", f"be UTF-8 text, but {path!r} has the byte 0xff at position 2: invalid start byte"),
     ]:
-        changed: dict[str, Any] = {split: content}
-        directory(folder, **changed)
-        refused(lambda: kind(folder), f"data must hold {problem}")
-    directory(folder, **changed | {split: b"ab\xff"})
-    problem = f"{path!r} has the byte 0xff at position 2: invalid start byte"
-    refused(lambda: kind(folder), f"data must be UTF-8 text, but {problem}")
+        directory(folder, **{split: content})
+        refused(lambda: kind(folder), f"data must {problem}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("option", ["valid_fraction", "test_fraction"])
 def test_a_directory_is_not_cut(tmp_path: Path, kind: type[Language], option: str) -> None:
-    given: dict[str, Any] = {option: 0.2}
     folder = directory(tmp_path / "data")
-    message = f"{option} must be left out where data is a directory, got 0.2"
-    refused(lambda: kind(folder, **given), message)
-    given[option] = 0.05
-    assert text_of(kind(folder, **given), "valid") == SPLITS["valid"]
+    given, usual = ({option: fraction} for fraction in (0.2, 0.05))
+    refused(lambda: kind(folder, **given), f"{option} must be left out where data is a directory, got 0.2")
+    assert text_of(kind(folder, **usual), "valid") == SPLITS["valid"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("as_type", [str, Path])
-@pytest.mark.parametrize("is_directory", [False, True])
+@pytest.mark.parametrize(("is_directory", "as_type"), [(False, str), (True, Path)])
 def test_options_make_an_equal_task(
     tmp_path: Path, kind: type[Language], as_type: type, *, is_directory: bool
 ) -> None:
     path = tmp_path / "text.txt"
     path.write_text("some text of some words\n" * 4, encoding="utf-8")
     data = directory(tmp_path / "data") if is_directory else path
-    fractions: dict[str, Any] = {"valid_fraction": 0.05, "test_fraction": 0.05}
-    if not is_directory:
-        fractions = {"valid_fraction": 0.3, "test_fraction": 0.2}
-    of_words: dict[str, Any] = {"vocabulary_size": 4} if kind is Words else {}
-    task = kind(as_type(data), **fractions, **of_words)
+    cut: tuple[float, float] = (0.05, 0.05) if is_directory else (0.3, 0.2)
+    given: dict[str, Any] = {"valid_fraction": cut[0], "test_fraction": cut[1]}
+    given |= {"vocabulary_size": 4} if kind is Words else {}
+    task = kind(as_type(data), **given)
     options = json.loads(json.dumps(task.options()))
-    assert options == {"data": str(data), "vocabulary": None, **fractions, **of_words}
-    again = kind(**options)
+    assert options == {"data": str(data), "vocabulary": None, **given}
+    again, saved = kind(**options), kind(**options | {"vocabulary": list(task.vocabulary)})
     assert (again.sha256, again.vocabulary) == (task.sha256, task.vocabulary)
     assert again.summary() == task.summary()
     for split in task.splits:
-        np.testing.assert_array_equal(again.stream(split).targets, task.stream(split).targets)
-    saved = kind(**options | {"vocabulary": list(task.vocabulary)})
-    np.testing.assert_array_equal(saved.stream().targets, task.stream().targets)
+        for other in (again, saved):
+            np.testing.assert_array_equal(other.stream(split).targets, task.stream(split).targets)
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"\xef\xbb\xbf", "must hold text, but the file {path!r} is empty"),
+        (b"\xef\xbb\xbf", "hold text, but the file {!r} is empty"),
         (
             b"\xef\xbb\xbfab\xc3",
-            "must be UTF-8 text, but {path!r} has the byte 0xc3 at position 5: unexpected end of data",
+            "be UTF-8 text, but {!r} has the byte 0xc3 at position 5: unexpected end of data",
         ),
     ],
 )
-def test_a_byte_order_mark_is_no_text_but_counts_as_bytes(
-    tmp_path: Path, content: bytes, problem: str
-) -> None:
+def test_a_byte_order_mark_is_no_text_but_has_bytes(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(content)
-    refused(lambda: Words(path), "data " + problem.format(path=str(path)))
+    refused(lambda: Words(path), "data must " + problem.format(str(path)))
 
 
 @pytest.mark.parametrize(("kind", "blank"), [(Text, ""), (Words, " ")])
@@ -182,9 +168,7 @@ def test_each_split_needs_two_tokens(tmp_path: Path, kind: type[Language], blank
 
 
 @pytest.mark.parametrize(("kind", "blank"), [(Text, ""), (Words, " ")])
-def test_a_text_in_a_given_vocabulary_may_be_too_short_to_be_cut(
-    tmp_path: Path, kind: type[Language], blank: str
-) -> None:
+def test_with_a_vocabulary_a_text_may_be_too_short(tmp_path: Path, kind: type[Language], blank: str) -> None:
     """Nothing is learnt from it; a split is refused when it is asked for."""
     path = tmp_path / "text.txt"
     path.write_text(blank.join("a" * 9), encoding="utf-8")
@@ -200,20 +184,9 @@ def test_a_text_in_a_given_vocabulary_may_be_too_short_to_be_cut(
         refused(lambda: Text(path, vocabulary=vocabulary).stream("all"), message)
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    path = tmp_path / "text.txt"
-    path.touch()
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    refused(lambda: Text(path), f"data could not be read from {str(path)!r}: Permission denied")
-
-
-def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_file_or_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    missing = os.fspath(tmp_path / "none.txt")
-    for path in (missing, "./ptb"):
+    for path in (os.fspath(tmp_path / "none.txt"), "./ptb"):
         refused(functools.partial(Text, path), f"data {MISSING} {path!r}")
     no_path: Any = 3
     refused(lambda: Words(no_path), "data must be the path of a text file or a directory, got 3")
@@ -221,8 +194,13 @@ def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(OptionError, match=r"^data must be "):
             Text(data)
 
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
 
-def test_something_must_be_left_to_learn_from() -> None:
+    there = tmp_path / "text.txt"
+    there.touch()
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    refused(lambda: Text(there), f"data could not be read from {str(there)!r}: Permission denied")
     refused(lambda: Words(None, 0.5, 0.5), "test_fraction must be below 1 - valid_fraction (0.5), got 0.5")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import TASKS, Language, Text, Vocabulary, Words, make_vocabulary
+from tf_rnn.tasks import TASKS, Language, Vocabulary, make_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,37 +49,27 @@ def test_classes_by_hand() -> None:
     assert words.encode(" кот\tcat sat\r\n\U0001f600").tolist() == [0, 2, 3, 1, 4]
 
 
-@pytest.mark.parametrize("kind", [Text, Words])
-def test_a_task_has_the_vocabulary_that_its_tokens_make(kind: type[Language]) -> None:
-    task = kind()
-    again = make_vocabulary(task.name, list(task.vocabulary))
-    text = task.decode(task.stream("test").inputs)
-    assert again == task.vocabulary
-    assert again.encode(text).tolist() == task.encode(text).tolist()
-    assert again.opening == task.opening
-
-
 def test_only_tasks_of_language_have_one() -> None:
     assert {name for name, task in TASKS.items() if issubclass(task, Language)} == set(TOKENS)
     with pytest.raises(OptionError, match=r"^task must be one of text, words; got 'echo'$"):
         make_vocabulary("echo", ["a"])
 
 
+UNK = "must hold '<unk>', for all words that are not in it"
+
+
 @pytest.mark.parametrize(
     ("name", "tokens", "problem"),
     [
-        ("text", ["a", "bc"], "must hold characters, got 'bc'"),
-        ("text", ["a", ""], "must hold characters, got ''"),
-        ("text", ["a", 3], "must hold characters, got 3"),
-        ("text", ["a", ["b"]], "must hold characters, got ['b']"),
+        *(("text", ["a", wrong], f"must hold characters, got {wrong!r}") for wrong in ("bc", "", 3, ["b"])),
         ("text", ["a", "b", "a"], "must hold each character once, got 'a' twice"),
         ("text", 7, "must be characters, got 7"),
-        ("words", ["a", "<eos>"], "must hold '<unk>', for all words that are not in it"),
-        ("words", [], "must hold '<unk>', for all words that are not in it"),
-        ("words", ["a", "b c", "<unk>"], "must hold words, got 'b c'"),
-        ("words", ["a\n", "<unk>"], r"must hold words, got 'a\n'"),
-        ("words", ["", "<unk>"], "must hold words, got ''"),
-        ("words", [None, "<unk>"], "must hold words, got None"),
+        ("words", ["a", "<eos>"], UNK),
+        ("words", [], UNK),
+        *(
+            ("words", [wrong, "<unk>"], f"must hold words, got {wrong!r}")
+            for wrong in ("b c", "a\n", "", None)
+        ),
         ("words", ["a", "<unk>", "a"], "must hold each word once, got 'a' twice"),
         ("words", 1.5, "must be words, got 1.5"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import re
@@ -40,21 +39,6 @@ def words_of_splits(task: Words) -> dict[str, list[str]]:
         np.testing.assert_array_equal(inputs[1:], targets[:-1])
         found[split] = [task.vocabulary[index] for index in (*inputs, targets[-1])]
     return found
-
-
-def test_the_example_of_the_docstring(tmp_path: Path) -> None:
-    line = "the cat sat\nthe end\n"
-    task = Words(write(tmp_path, line * 3), **THIRDS)
-    for split in task.splits:
-        inputs, targets = task.stream(split)
-        named = [[task.vocabulary[index] for index in array] for array in (inputs, targets)]
-        assert named == [
-            ["the", "cat", "sat", "<eos>", "the", "end"],
-            ["cat", "sat", "<eos>", "the", "end", "<eos>"],
-        ]
-        assert {array.dtype for array in (inputs, targets)} == {np.dtype(np.int32)}
-    assert (task.token, task.input_kind, task.input_size, task.num_classes) == ("word", "classes", 6, 6)
-    assert task.sha256 == hashlib.sha256((line * 3).encode()).hexdigest()
 
 
 def test_vocabulary_by_hand(tmp_path: Path) -> None:
@@ -105,16 +89,6 @@ def test_any_vocabulary_counted_again(tmp_path: Path, parts: list[str], size: in
     assert order == sorted(set(order))
 
 
-def test_a_file_with_as_many_types_as_the_vocabulary_loses_none(tmp_path: Path) -> None:
-    """As the Penn Treebank's: rare words are `<unk>` already, and a line begins and ends with a blank."""
-    lines = ["the <unk> of N\n", "N of the <unk>\n", "no <unk> the of\n"]
-    text = "".join(f" {line[:-1]} \n" for line in lines * 3)
-    task = Words(write(tmp_path, text), **THIRDS, vocabulary_size=6)
-    assert task.vocabulary == ("<eos>", "<unk>", "of", "the", "N", "no")
-    assert [word for split in words_of_splits(task).values() for word in split] == words_of(text)
-    assert task.decode(task.encode(text)) == "".join(lines * 3)
-
-
 def one_blank_between_words(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in re.split("\r\n|[\r\n]", text))
 
@@ -156,11 +130,6 @@ def test_baselines_by_hand(tmp_path: Path) -> None:
     }
     assert task.baselines() == pytest.approx(expected, rel=1e-12)
     assert list(task.baselines()) == ["uniform", "unigram"]
-
-
-def test_summary(tmp_path: Path) -> None:
-    task = Words(write(tmp_path, "a b c d\n" * 400), valid_fraction=0.01, test_fraction=0.02)
-    assert task.summary() == "words: 1,940 train / 20 valid / 40 test tokens, 6 types"
 
 
 def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path) -> None:

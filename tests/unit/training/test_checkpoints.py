@@ -84,9 +84,7 @@ def bits(value: Any) -> Any:
     [
         {},
         {"vocabulary": None},
-        {"vocabulary": ()},
-        {"best": Best(1, 0.1 + 0.2)},
-        {"history": STRANGE},
+        {"vocabulary": (), "best": Best(1, 0.1 + 0.2), "history": STRANGE},
         {"position": StreamPosition(), "carried": None, "history": History()},
         {"variables": {"x": np.array([[1e-320, -0.0, np.inf, np.nan]]), "y": np.zeros((0, 3), np.float32)}},
         {"config": {"more": [None, True, 1e-320, "é\ud800"]}},
@@ -194,61 +192,6 @@ def test_a_checkpoint_that_is_deleted_while_it_is_read_has_a_successor(
     monkeypatch.setattr(Path, "read_bytes", read_late)
     found = getattr(made, find)(pytest.fail)
     assert found.number == {"newest": 5, "best": 4}[find]
-
-
-# --- writing -------------------------------------------------------------------------------------
-
-
-def full(*_: Any, **__: Any) -> Any:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def half(file: Any, **_: Any) -> None:
-    file.write(b"half of it")
-    full()
-
-
-@pytest.mark.parametrize("before", [0, 2])
-@pytest.mark.parametrize(
-    ("place", "name", "fail"),
-    [(Path, "open", full), (np, "savez", half), (os, "fsync", full), (Path, "replace", full)],
-)
-def test_a_checkpoint_that_cannot_be_written_leaves_those_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, place: Any, name: str, fail: Any
-) -> None:
-    made = written(tmp_path, before)
-    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with monkeypatch.context() as patched:
-        patched.setattr(place, name, fail)
-        with pytest.raises(OptionError) as caught:
-            write(made)
-    path = tmp_path / f"checkpoint-{before + 1:06d}.npz"
-    assert str(caught.value) == f"out could not be written: No space left on device ({str(path)!r})"
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
-    assert newest(made) == (before or None, [])
-    assert write(made) == before + 1
-
-
-def test_a_checkpoint_has_its_name_only_when_it_is_on_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = written(tmp_path, 1)
-    events: list[str] = []
-    sync, replace = os.fsync, Path.replace
-
-    def fsync(descriptor: int) -> None:
-        events.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
-        sync(descriptor)
-
-    def replaced(path: Path, target: Path) -> Path:
-        events.append(f"{path.name} -> {target.name}")
-        return replace(path, target)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replaced)
-    write(made)
-    partial, name = ".checkpoint-000002.npz.partial", "checkpoint-000002.npz"
-    assert events == [f"sync {partial}", f"{partial} -> {name}", f"sync {tmp_path.name}"]
 
 
 # --- damage --------------------------------------------------------------------------------------

@@ -61,9 +61,7 @@ def diverged(graph: UnrolledGraph, callback: Callback | None = None, **options: 
     return caught.value
 
 
-def test_the_update_and_the_lag_with_the_last_good_weights(
-    tame: UnrolledGraph, explosive: UnrolledGraph
-) -> None:
+def test_the_update_and_the_lag_with_the_last_weights(tame: UnrolledGraph, explosive: UnrolledGraph) -> None:
     """On the second block, from the state after the first, at the initial weights."""
     norms, rows = gradient_norms(tame), TASK.rows(3)
     with tame.session(threads=1) as session:
@@ -103,7 +101,7 @@ def test_the_update_and_the_lag_with_the_last_good_weights(
     assert norm == found[0], "the norm is that before clipping"
 
 
-def test_the_update_counts_over_epochs_and_the_norm_is_the_largest_of_all(
+def test_the_update_counts_over_epochs_and_the_norm_is_the_largest(
     tame: UnrolledGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     norms = iter([0.25, 6.5, 2.0, 0.5, 0.125, 0.75, math.nan])
@@ -197,9 +195,7 @@ class Spoiling(Callback):
         self._session = session
 
 
-def test_the_last_good_checkpoint_stays_and_is_resumed_at_a_smaller_rate(
-    tmp_path: Path, tame: UnrolledGraph
-) -> None:
+def test_the_last_good_checkpoint_is_resumed_at_a_smaller_rate(tmp_path: Path, tame: UnrolledGraph) -> None:
     """As from a run that was ended there; the new rate and limit are those of the run from then on."""
     error = diverged(tame, Spoiling(tame, 12), epochs=4, out=tmp_path / "run")
     assert (error.update, saved(tmp_path / "run").history.updates) == (13, 10)
@@ -214,7 +210,7 @@ def test_the_last_good_checkpoint_stays_and_is_resumed_at_a_smaller_rate(
     assert (kept["learning_rate"], kept["clip_norm"]) == (0.01, 1.0)
 
 
-def test_weights_that_are_not_finite_are_not_saved(
+def test_weights_not_finite_are_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tame: UnrolledGraph
 ) -> None:
     """A run that saves all the time ends instead, and the checkpoint before is the last."""

@@ -105,7 +105,7 @@ def test_on_a_terminal_the_line_lives_and_evaluations_and_the_last_one_stay() ->
     assert text.count("\x1b[?25h") == 1, "the cursor was not shown again"
 
 
-def test_progress_goes_to_standard_error_and_the_base_class_does_nothing(
+def test_progress_goes_to_standard_error_and_the_base_does_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for callback, text in ((ProgressLine(), LINE + "\n"), (Callback(), ""), (CallbackList(), "")):
@@ -115,23 +115,20 @@ def test_progress_goes_to_standard_error_and_the_base_class_does_nothing(
         assert capsys.readouterr() == ("", text)
 
 
-# --- several callbacks ---------------------------------------------------------------------------
-
-
 class Diary(Callback):
     """Records its calls, with its name, in a list that it shares with others."""
 
     def __init__(self, name: str, entries: list[Any], fails: str = "") -> None:
         self._name, self._entries, self._fails = name, entries, fails
 
-    def _write(self, *what: Any) -> None:
+    def _write(self, *what: Any) -> Self:
         self._entries.append((self._name, *what))
         if what[0] == self._fails:
             raise OSError(f"{self._name} cannot {self._fails}")
+        return self
 
     def __enter__(self) -> Self:
-        self._write("enter")
-        return self
+        return self._write("enter")
 
     def on_progress(self, progress: Progress) -> None:
         self._write("report", progress)
@@ -172,12 +169,9 @@ def test_several_callbacks_are_all_left_after_an_error() -> None:
         assert entries[-3:] == expected
 
 
-# --- words ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("loss", "expected"),
-    [(math.log(2), 2.0), (709.0, math.exp(709.0)), (710.0, math.inf), (-math.inf, 0.0), (math.nan, math.nan)],
+    [(math.log(2), 2.0), (709.0, math.exp(709.0)), (710.0, math.inf), (math.nan, math.nan)],
 )
 def test_perplexity(loss: float, expected: float) -> None:
     assert perplexity(loss) == pytest.approx(expected, rel=1e-15, nan_ok=True)
@@ -197,10 +191,7 @@ def test_perplexity(loss: float, expected: float) -> None:
         (count_text("epoch", 7, None), "epoch 7"),
         (" ".join(map(short_count, (0.0, 7.256, 999.4, 999.5, 1234, 45_600))), "0 7.26 999 1k 1.23k 45.6k"),
         (" ".join(map(short_count, (999_400, 999_600, 999_900_000, 12_340_000_000))), "999k 1M 1G 12.3G"),
-        (
-            " ".join(map(clock, (0.4, 59.6, 83.4, 3599.4, 3599.6, 3723))),
-            "0:00 1:00 1:23 59:59 1:00:00 1:02:03",
-        ),
+        (" ".join(map(clock, (0.4, 59.6, 83.4, 3599.4, 3599.6))), "0:00 1:00 1:23 59:59 1:00:00"),
     ],
 )
 def test_numbers_in_words(words: str, expected: str) -> None:

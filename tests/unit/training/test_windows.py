@@ -52,12 +52,7 @@ def ones(_: int) -> Any:
     return np.ones(STEPS)
 
 
-# --- options -------------------------------------------------------------------------------------
-
-
-def test_what_does_not_suit_the_width_or_the_rows_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_does_not_suit_width_or_rows_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for truncation, width, words in [
         (Truncation("sliding", stride=5), STEPS, r"stride must be from 1 to num_steps \(4\), got 5"),
@@ -107,12 +102,8 @@ def test_a_setup_counts_all_losses_where_its_style_needs_them(style: str) -> Non
     Truncation(style).check(graph)
 
 
-# --- runs and probes -------------------------------------------------------------------------------
-
-
 def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared = []
-    runner = UnrolledGraph.runner
+    prepared, runner = [], UnrolledGraph.runner
 
     def counting(graph: UnrolledGraph, *arguments: Any, **options: Any) -> Any:
         prepared.append(graph.num_steps)
@@ -120,10 +111,9 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(UnrolledGraph, "runner", counting)
     graph, rows = graph_of(), TASK.rows(BATCH)
+    first = Window(graph, 2, 4, 1, graph.states[0])
     with graph.session(threads=1) as session:
-        runs = Stepper(session)
-        first = Window(graph, 2, 4, 1, graph.states[0])
-        before = session.run(list(graph.variables))
+        runs, before = Stepper(session), session.run(list(graph.variables))
         feed = graph.feed(*rows.steps(2, 6), graph.zero_state())
         expected = session.run([graph.total_loss, graph.gradient_norm, graph.states[0]], feed)
         assert_close(list(runs(first, rows, graph.zero_state())), expected, 0, "loss, norm, state")
@@ -173,9 +163,6 @@ def test_the_probe_is_the_gradient_by_lag_over_a_few_blocks(cell: Any) -> None:
             found = GradientProbe(graph, session, most).norms(rows, start, begin)
             assert_close(found, np.mean(expected, axis=0), 1e-15, f"norms from {start}")
         assert_close(session.run(list(graph.variables)), before, 0, "variables")
-
-
-# --- counts --------------------------------------------------------------------------------------
 
 
 class Outline:
@@ -271,9 +258,6 @@ def test_train_counts_what_the_windows_count(style: str) -> None:
         assert of_epoch == dict.fromkeys((1, 2, 3), BATCH * LENGTH), "segments fill every row"
 
 
-# --- repeatability, and what is learnt -----------------------------------------------------------
-
-
 @EVERY_STYLE
 def test_training_is_a_function_of_the_seeds(style: str) -> None:
     results = [run(Truncation(style, seed=seed), updates=7) for seed in (3, 3, 4)]
@@ -290,10 +274,9 @@ def test_every_style_learns(state: str) -> None:
     task = Echo(lags=(1,), effects=(0.45,), length=2000, valid_length=1000)
     graph = UnrolledGraph(GRUCell(5), 8, 50, 2, 2, seed=1, optimizer="adam", learning_rate=0.02)
     bound = (task.expected_entropy(()) + (task.floor(8) if state == "reset" else task.optimum())) / 2
+    options: dict[str, Any] = {"state": state, "updates": 200, "evaluations": 1, "callbacks": ()}
     for style in STYLE_NAMES:
-        truncation = Truncation(style, stride=4)
-        options: dict[str, Any] = {"updates": 200, "evaluations": 1, "callbacks": ()}
-        curve = train(graph, task, state=state, truncation=truncation, **options).curve
+        curve = train(graph, task, truncation=Truncation(style, stride=4), **options).curve
         first, last = curve[0].valid_loss, curve[-1].valid_loss
         assert last < bound < first, f"{style}: {first} -> {last}, {bound} is half way"
 
