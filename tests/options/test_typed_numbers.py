@@ -60,7 +60,8 @@ def test_what_is_not_finite_is_refused_by_name(value: str, capsys: pytest.Captur
 def test_a_value_that_begins_with_a_dash_needs_an_equals_sign(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--prime=-- a dash"], ["--prime=-x"], ["--prime", "-1 degree"]):
         found = parsed("sample", ["x", *words])
-        assert (found.keys(), found["prime"]) == ({"folder", "prime"}, words[-1].removeprefix("--prime="))
+        assert {*found} == {"folder", "prime"}
+        assert found["prime"] == words[-1].removeprefix("--prime=")
     hint = "argument --prime: expected one argument; one that begins with a dash is given as --prime=-..."
     assert_refused(["sample", "x", "--prime", "-x"], hint, capsys)
     hint = "argument --lags: expected at least one argument; one that begins with a dash is given as --lags="

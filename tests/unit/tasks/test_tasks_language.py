@@ -97,7 +97,8 @@ def test_each_file_of_a_directory_is_looked_at(tmp_path: Path, kind: type[Langua
         (b"a", f"hold at least 2 {kind.token}s, but the file {path!r} holds 1"),
         (b"ab\xff", f"be UTF-8 text, but {path!r} has the byte 0xff at position 2: invalid start byte"),
     ]:
-        directory(folder, **{split: content})
+        changed: dict[str, Any] = {split: content}
+        directory(folder, **changed)
         refused(lambda: kind(folder), f"data must {problem}")
 
 
@@ -105,7 +106,8 @@ def test_each_file_of_a_directory_is_looked_at(tmp_path: Path, kind: type[Langua
 @pytest.mark.parametrize("option", ["valid_fraction", "test_fraction"])
 def test_a_directory_is_not_cut(tmp_path: Path, kind: type[Language], option: str) -> None:
     folder = directory(tmp_path / "data")
-    given, usual = ({option: fraction} for fraction in (0.2, 0.05))
+    given: dict[str, Any] = {option: 0.2}
+    usual: dict[str, Any] = {option: 0.05}
     refused(lambda: kind(folder, **given), f"{option} must be left out where data is a directory, got 0.2")
     assert text_of(kind(folder, **usual), "valid") == SPLITS["valid"]
 
