@@ -7,7 +7,6 @@ import dataclasses
 import fractions
 import itertools
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +36,8 @@ WHOLE_ROWS = "where style is full, which trains whole rows whatever the width"
             {"num_steps": (3, LARGEST_WIDTH + 1)},
             "num_steps must be a whole number of at most 10000, got 10001",
         ),
-        ({"state": ("carry", "keep")}, "state must be one of carry, reset; got 'keep'"),
         ({"seeds": 0}, "seeds must be a whole number of at least 1, got 0"),
         ({"budget": "days"}, "budget must be one of tokens, updates, seconds, epochs; got 'days'"),
-        ({"amount": math.inf}, "amount must be a number above 0, got inf"),
         ({"learning_rate": (0.1, 0)}, "learning_rate must be a number above 0, got 0"),
         ({"task": "ehco", "task_options": {}}, f"task must be one of {', '.join(TASKS)}; got 'ehco'"),
         ({"style": "full"}, f"num_steps must be a single width {WHOLE_ROWS}, got 1, 4"),

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from helpers import assert_close, assign, random_block, random_state, random_values
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import (
@@ -51,17 +49,6 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
     "lstm": {"state_size": 4, "forget_bias": -2.5, "recurrent_init": "identity", "recurrent_gain": 0.5},
     "influence": {"state_size": 7, "num_positive": 0, "start": -0.25},
 }
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.integers(min_value=10**400, max_value=10**401)
-    | st.floats()
-    | st.text(max_size=5)
-    | st.sampled_from(["lstm", "influence", "tanh", "cell", "state_size"]),
-    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=5), parts, max_size=3),
-    max_leaves=8,
-)
 
 
 def through_json(value: Any) -> Any:
@@ -163,27 +150,6 @@ def test_what_is_no_description_of_a_cell(description: Any, problem: str) -> Non
     assert raised.value.option == "cell"
 
 
-def require_cell_or_error(description: Any) -> None:
-    try:
-        found = described_cell(description)
-    except OptionError as error:
-        found = error
-    if isinstance(found, OptionError):
-        assert found.option == "cell"
-    else:
-        assert describe_cell(described_cell(describe_cell(found))) == describe_cell(found)
-
-
-@given(st.sampled_from(list(CELLS)), st.data())
-def test_a_description_with_something_else_in_it(name: str, data: st.DataObject) -> None:
-    require_cell_or_error(data.draw(JSON))
-    layer = {"cell": name, **EVERY_OPTION[name]}
-    layer[data.draw(st.sampled_from([*layer, "width"]))] = data.draw(JSON)
-    for key in data.draw(st.sets(st.sampled_from(list(layer)), max_size=2)):
-        del layer[key]
-    require_cell_or_error([layer])
-
-
 # --- graphs --------------------------------------------------------------------------------------
 
 NEEDED: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 5}
@@ -270,30 +236,3 @@ def test_what_is_no_description_of_a_graph(description: Any, message: str) -> No
         described_graph({"graph": NEEDED})
     with pytest.raises(OptionError, match=r"^cell must be described by a list"):
         described_graph({"graph": NEEDED, "cell": 5})
-
-
-def require_options_or_error(description: Any) -> None:
-    try:
-        options = described_options(description)
-    except OptionError:
-        return
-    again = through_json(dataclasses.asdict(options))
-    assert described_options({"graph": again}) == options
-
-
-@given(JSON)
-def test_any_json_is_options_or_an_error(description: Any) -> None:
-    for each in (description, {"graph": description}, {"cell": [], "graph": description}):
-        require_options_or_error(each)
-        with pytest.raises(OptionError):
-            described_graph(each)
-
-
-@given(st.sampled_from(GRAPHS), st.data())
-def test_options_with_something_else_among_them(options: dict[str, Any], data: st.DataObject) -> None:
-    changed = dataclasses.asdict(GraphOptions(**(NEEDED | options)))
-    for name in data.draw(st.sets(st.sampled_from([*changed, "width"]), min_size=1, max_size=3)):
-        changed[name] = data.draw(JSON)
-    for name in data.draw(st.sets(st.sampled_from(list(changed)), max_size=2)):
-        del changed[name]
-    require_options_or_error({"graph": changed})

@@ -192,6 +192,11 @@ def test_what_is_no_file_or_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
         refused(functools.partial(Text, path), f"data {MISSING} {path!r}")
     no_path: Any = 3
     refused(lambda: Words(no_path), "data must be the path of a text file or a directory, got 3")
+    # A device is read until the memory is full, and a pipe that nobody writes to waited for.
+    os.mkfifo(tmp_path / "pipe")
+    for endless in ("/dev/zero", str(tmp_path / "pipe")):
+        neither = f"data must be the path of a text file or a directory, {endless!r} is neither"
+        refused(functools.partial(Text, endless), neither)
     for data in ("a\0b", "x" * 5000):
         with pytest.raises(OptionError, match=r"^data must be "):
             Text(data)

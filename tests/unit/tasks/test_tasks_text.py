@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +14,9 @@ from hypothesis import strategies as st
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(folder: Path, content: str | bytes) -> Path:
@@ -132,14 +134,3 @@ def test_characters_beyond_the_vocabulary_are_named_with_their_position(tmp_path
             task.decode([0, index])
     assert task.encode("").shape == (0,)
     assert task.decode([]) == ""
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_may_never_end_is_no_text(tmp_path: Path, kind: str) -> None:
-    """A pipe that nobody writes to would be waited for, a device read until the memory is full."""
-    path = Path("/dev/zero") if kind == "device" else tmp_path / "pipe"
-    if kind == "pipe":
-        os.mkfifo(path)
-    message = f"data must be the path of a text file or a directory, {str(path)!r} is neither"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Text(path)
