@@ -55,17 +55,19 @@ def text_task(tmp_path_factory: pytest.TempPathFactory) -> Text:
 TASK_LINE = "Task echo (lags 2 5, effects 0.3 -0.15, length 600, valid length 90)"
 
 
-def report(
-    folder: Path, runs: list[dict[str, Any]], comparison: Comparison = COMPARISON, task: Task = TASK
-) -> tuple[Sweep, str]:
-    """Writes all files, and returns the page."""
+def sweep_of(runs: list[dict[str, Any]], comparison: Comparison = COMPARISON, task: Task = TASK) -> Sweep:
     sweep = Sweep(comparison, task, made_up_results(None, runs, comparison))
     sweep.results.add_costs([made_up_cost(width) for width in comparison.widths])
+    return sweep
+
+
+def report(sweep: Sweep, folder: Path) -> str:
+    """Writes all files, and returns the page."""
     files = sweep.write(folder, COMMAND)
     names = ["report.md", "results.json", "results.csv", "loss.png", "curves.png", "cost.png"]
     assert files == [folder / name for name in names]
     assert {path.name for path in folder.iterdir()} == {"config.json", *names}
-    return sweep, (folder / "report.md").read_text(encoding="utf-8")
+    return (folder / "report.md").read_text(encoding="utf-8")
 
 
 def loss_and_gaps(width: int, loss: float) -> tuple[str, ...]:
@@ -106,11 +108,10 @@ def test_a_text_has_bits_and_no_columns_without_values_and_rates_where_they_diff
     assert [table.header[2], *(row[2] for row in table.rows)] == ["rate", "0.1", "0.25"]
 
 
-def test_answer_table_has_the_neighbours_of_the_width(tmp_path: Path) -> None:
+def test_answer_table_has_the_neighbours_of_the_width() -> None:
     """Prices are those of 53 or 214 or 1 updates of 0.5, 0.3125 or 1.25 ms."""
     runs = [made_up_run(width, loss=loss) for width, loss in ((1, 0.625), (4, 0.25), (16, 0.375))]
-    sweep, _ = report(tmp_path, runs, make_comparison(num_steps=(1, 4, 16), state=("carry",), seeds=1))
-    table = sweep.answer_table()
+    table = sweep_of(runs, make_comparison(num_steps=(1, 4, 16), state=("carry",), seeds=1)).answer_table()
     assert table is not None
     header = ["", "width", "loss", "difference", "time for the\nsame training", "step (ms)", "memory"]
     assert table.header == header
@@ -151,7 +152,8 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def test_report_has_everything(tmp_path: Path) -> None:
-    sweep, page = report(tmp_path, RUNS)
+    sweep = sweep_of(RUNS)
+    page = report(sweep, tmp_path)
     assert sweep.answer is not None
     answer = sweep.answer_table()
     assert answer is not None
@@ -185,7 +187,7 @@ def test_report_has_everything(tmp_path: Path) -> None:
 
 
 def test_report_where_every_run_diverged(tmp_path: Path) -> None:
-    _, page = report(tmp_path, [diverged_run(1), diverged_run(4, "reset")])
+    page = report(sweep_of([diverged_run(1), diverged_run(4, "reset")]), tmp_path)
     assert NO_VERDICT in page
     assert "| – (1 diverged) |" in page
     read_png(tmp_path / "loss.png")
@@ -195,7 +197,7 @@ def test_report_of_a_text(tmp_path: Path, text_task: Text) -> None:
     options = {"task": "text", "task_options": text_task.options(), "state": ("carry",)}
     comparison = make_comparison(num_steps=(4, 9), seeds=1, **options)
     runs = [made_up_run(*key, loss=2.5, dependency_scores={}) for key in comparison.keys]
-    _, page = report(tmp_path, runs, comparison, text_task)
+    page = report(sweep_of(runs, comparison, text_task), tmp_path)
     assert "bits per character" in page
     assert f"- uniform: {math.log(text_task.num_classes):.4f} nats" in page
 

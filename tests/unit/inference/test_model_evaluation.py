@@ -89,11 +89,13 @@ def vanilla(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Trained) -> None:
-    """101 is a multiple of none of these widths but 1."""
-    losses = trained.naive.losses(trained.task.stream("valid"))
+    """101 is a multiple of none of these widths but 1, nor of the context."""
+    stream, evaluator = trained.task.stream("valid"), trained.model.evaluator
     for num_steps in (1, 7):
-        found = trained.model.evaluator(num_steps=num_steps)
+        found, losses = evaluator(num_steps=num_steps), trained.naive.losses(stream)
         assert_loss(found, losses, trained.tolerance, f"num_steps {num_steps}")
+    found, losses = evaluator(num_steps=7, context=13), trained.naive.losses(stream, 13)
+    assert_loss(found, losses, trained.tolerance, "in contexts")
 
 
 @pytest.mark.parametrize("split", SIZES)
@@ -176,11 +178,11 @@ def test_rows_hold_every_token_once(length: int, batch_size: int, num_steps: int
 
 
 @pytest.mark.parametrize(("context", "num_steps"), [(1, 50), (13, 5), (101, 5), (5000, 5)])
-def test_the_state_is_reset_every_context_tokens(trained: Trained, context: int, num_steps: int) -> None:
+def test_the_state_is_reset_every_context_tokens(vanilla: Trained, context: int, num_steps: int) -> None:
     """Of 101 tokens: the last context of 13 is shorter, and 101 of 1 do not run in parallel at once."""
-    losses = trained.naive.losses(trained.task.stream("valid"), context)
-    found = trained.model.evaluator(context=context, num_steps=num_steps)
-    assert_loss(found, losses, trained.tolerance, f"context {context}")
+    losses = vanilla.naive.losses(vanilla.task.stream("valid"), context)
+    found = vanilla.model.evaluator(context=context, num_steps=num_steps)
+    assert_loss(found, losses, 1e-12, f"context {context}")
 
 
 TASKS: dict[str, tuple[Task, Callable[[], Any], int]] = {
