@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, input_vectors, random_block, random_state, random_values
+from helpers import (
+    CASES,
+    assert_close,
+    assign,
+    chessboard,
+    input_vectors,
+    random_block,
+    random_state,
+    random_values,
+)
 from references import run_steps, softmax
 
 from tf_rnn._tensorflow import tf
@@ -110,8 +119,7 @@ def own_graph() -> Any:
         yield
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("num_steps", [1, 2, STEPS])
+@pytest.mark.parametrize(("name", "num_steps"), chessboard(CASES, [1, 2, STEPS]))
 def test_gradients_are_products_of_jacobians(name: str, num_steps: int) -> None:
     graph = make_graph(CASES[name].make(), num_steps)
     expected = Expected(name, graph)
@@ -128,8 +136,7 @@ def test_gradients_in_chunks(options: dict[str, Any], monkeypatch: pytest.Monkey
     assert_close(found_gradients(graph, expected), expected.gradients, 1e-8)
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "stacked"])
-@pytest.mark.parametrize("num_steps", [1, 2, STEPS])
+@pytest.mark.parametrize(("name", "num_steps"), chessboard(["gru", "lstm", "stacked"], [STEPS, 1, 2]))
 def test_gradients_of_a_third_party_cell(name: str, num_steps: int) -> None:
     graph = make_graph(ThirdParty(CASES[name].make()), num_steps)
     expected = Expected(name, graph)
@@ -162,7 +169,7 @@ def test_an_lstm_s_hidden_part_is_counted_once() -> None:
 def test_all_steps_take_one_backward_pass(wrap: Callable[[Any], Any]) -> None:
     """The number of operations grows with the width, not with its square."""
     counts = []
-    for width in (5, 10, 20):
+    for width in (3, 6, 12):
         graph = make_graph(wrap(GRUCell(3)), width, optimizer=None)
         loss = tf.reduce_sum(graph.losses[-1])
         before = len(graph.tf_graph.get_operations())
