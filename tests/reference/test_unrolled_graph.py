@@ -16,6 +16,8 @@ from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -296,6 +298,12 @@ def fed_graph() -> UnrolledGraph:
     return UnrolledGraph(LSTMCell(7), 4, **GOOD, seed=1)
 
 
+@pytest.fixture(scope="module")
+def prepared(fed_graph: UnrolledGraph) -> Callable[..., Any]:
+    run: Callable[..., Any] = fed_graph.runner(fed_graph.session(), fed_graph.total_loss)
+    return run
+
+
 BLOCK = np.zeros((3, 4), int)
 STATE = np.zeros((3, 7))
 STRUCTURE = "state must have the structure LSTMState(hidden=[3, 7], cell=[3, 7]), got "
@@ -328,10 +336,16 @@ TOO_LARGE = "inputs must hold class indices of at most 2147483647, got "
         ("state", None, STRUCTURE + "None"),
     ],
 )
-def test_blocks_that_do_not_fit(fed_graph: UnrolledGraph, name: str, value: Any, message: str) -> None:
-    blocks = {"inputs": BLOCK, "targets": BLOCK, "state": fed_graph.zero_state()}
+def test_blocks_that_do_not_fit(
+    fed_graph: UnrolledGraph, prepared: Callable[..., Any], name: str, value: Any, message: str
+) -> None:
+    """By a feed dictionary, and what a cast would change by a prepared run alike."""
+    blocks = {"inputs": BLOCK, "targets": BLOCK, "state": fed_graph.zero_state()} | {name: value}
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        fed_graph.feed(**(blocks | {name: value}))
+        fed_graph.feed(**blocks)
+    if "must hold" in message or "must be an array" in message:
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+            prepared(*blocks.values())
 
 
 def test_feeding_a_structure_where_there_is_none() -> None:
@@ -343,9 +357,7 @@ def test_feeding_a_structure_where_there_is_none() -> None:
         graph.feed(BLOCK, BLOCK, None)
 
 
-def test_whole_classes_of_any_type_are_fed_and_others_refused(
-    fed_graph: UnrolledGraph,
-) -> None:
+def test_whole_classes_of_any_type_are_fed_and_others_refused(fed_graph: UnrolledGraph) -> None:
     block = np.array([[0, 1, 1, 0]] * 3)
     zeros = fed_graph.zero_state()
     with fed_graph.session() as session:
@@ -353,9 +365,10 @@ def test_whole_classes_of_any_type_are_fed_and_others_refused(
         def loss(inputs: Any, targets: Any) -> Any:
             return session.run(fed_graph.total_loss, fed_graph.feed(inputs, targets, zeros))
 
-        found = {loss(block.astype(dtype), block.astype(dtype)) for dtype in (int, np.uint8, bool, float)}
-        assert len(found) == 1, found
         run = fed_graph.runner(session, fed_graph.total_loss)
+        given = [block.tolist(), *(block.astype(dtype) for dtype in (int, np.uint8, bool, float))]
+        found = {loss(each, each) for each in given} | {run(each, each, zeros)[0] for each in given}
+        assert len(found) == 1, found
         for inputs, targets, message in [
             (5, 0, "inputs must hold classes from 0 to 4, got 5"),
             (-1, 0, "inputs must hold classes from 0 to 4, got -1"),
@@ -366,6 +379,8 @@ def test_whole_classes_of_any_type_are_fed_and_others_refused(
                 fed_graph.feed(*fed)
             with pytest.raises(tf.errors.InvalidArgumentError, match=message[-2:].strip()):
                 run(*fed)
+        with pytest.raises(OptionError, match=r"^targets must hold classes from 0 to 1, got -1$"):
+            fed_graph.feed(BLOCK, BLOCK - 1, zeros)
 
 
 def test_real_values_are_numbers() -> None:
