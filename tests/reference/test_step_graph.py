@@ -26,6 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "real": {"input_size": 5, "input_kind": "real", "loss": "squared_error"},
     "none": {"input_size": 0, "input_kind": "none"},
 }
+TIED = {"input_size": 6, "num_classes": 6, "embedding_size": 3, "readout": "tied"}
 
 
 # By default every cell, and every kind of inputs, once.
@@ -37,11 +38,11 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("cell", "kind"), PAIRS)
+@pytest.mark.parametrize(("cell", "kind"), [*PAIRS, ("stacked", "tied")])
 def test_single_steps_are_one_wide_run(cell: str, kind: str) -> None:
     generator = np.random.default_rng(107)
     num_steps, batch_size = 4, 3
-    options: dict[str, Any] = {"num_classes": 2, "dtype": "float64"} | KINDS[kind]
+    options: dict[str, Any] = {"num_classes": 2, "dtype": "float64"} | (KINDS | {"tied": TIED})[kind]
     with tf.Graph().as_default(), new_session() as session:
         made = CASES[cell].make()
         if kind == "real":  # the single step is made first
@@ -55,6 +56,9 @@ def test_single_steps_are_one_wide_run(cell: str, kind: str) -> None:
         state = random_state(generator, wide.init_state)
         fetches = [wide.predictions, wide.states]
         predictions, states = session.run(fetches, wide.feed(inputs, targets, state))
+        forward = wide.forward()
+        again = session.run(forward.predictions, forward.feed(inputs, targets, state))
+        assert_close(again, predictions, 0, "forward")
         for t in range(num_steps):
             flat = zip(tf.nest.flatten(step.init_state), tf.nest.flatten(state), strict=True)
             fed = dict(flat) | ({} if inputs is None else {step.input: inputs[:, t]})

@@ -20,14 +20,11 @@ from helpers import (
     input_vectors,
     make_run,
     new_session,
-    random_block,
-    random_state,
-    random_values,
 )
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
-from tf_rnn.graph import StepGraph, UnrolledGraph
+from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
 
 # 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, those of up to 512
@@ -105,30 +102,6 @@ def test_variables_and_their_number() -> None:
     other = UnrolledGraph(StackedCell([LSTMCell(4), GRUCell(3)]), 4, 2, **tied(11, 3, readout="linear"))
     sizes = [sum(v.shape.num_elements() for v in each.variables) for each in (graph, other)]
     assert sizes[1] - sizes[0] == 3 * 11
-
-
-def test_single_steps_are_one_wide_run() -> None:
-    generator = np.random.default_rng(107)
-    options = tied(6, CELLS["stacked"], dtype="float64")
-    with tf.Graph().as_default(), new_session() as session:
-        made = CASES["stacked"].make()
-        wide, step = UnrolledGraph(made, 4, 3, **options), StepGraph(made, 3, **options)
-        assert all(a is b for a, b in zip(step.network.variables, wide.variables, strict=True))
-        assign(session, wide.variables, random_values(generator, wide.variables))
-        inputs, targets = random_block(generator, wide)
-        assert inputs is not None
-        state = random_state(generator, wide.init_state)
-        forward = wide.forward()
-        expected, states = session.run([wide.predictions, wide.states], wide.feed(inputs, targets, state))
-        again = session.run(forward.predictions, forward.feed(inputs, targets, state))
-        assert_close(again, expected, 0, "forward")
-        for t in range(4):
-            flat = zip(tf.nest.flatten(step.init_state), tf.nest.flatten(state), strict=True)
-            prediction, state = session.run(
-                [step.prediction, step.state], dict(flat) | {step.input: inputs[:, t]}
-            )
-            assert_close(prediction, expected[t], 1e-14, f"prediction {t}")
-            assert_close(state, states[t], 1e-14, f"state {t}")
 
 
 def test_rows_are_written_into_the_gradient_once(monkeypatch: pytest.MonkeyPatch) -> None:
