@@ -412,15 +412,15 @@ BAD: dict[str, tuple[list[str], str]] = {
         "--data must be the text that the run was started with; this is another one",
     ),
     "a width larger than a row": (
-        ["lags", "--num-steps", "5001"],
+        ["lags", "--num-steps", "201"],
         (
-            "--num-steps must be at most 5000 (the 1000000 tokens of split 'train' cut into 200 rows), "
-            "got 5001; it fits with a batch_size of at most 199"
+            "--num-steps must be at most 200 (the 40000 tokens of split 'train' cut into 200 rows), "
+            "got 201; it fits with a batch_size of at most 199"
         ),
     ),
     "rows too long for one graph": (
-        ["recommend", "--style", "full", "--num-steps", "5", "--batch-size", "20"],
-        "--style must be another than 'full' where a row has more than 10000 steps; here it has 50000",
+        ["recommend", "--style", "full", "--num-steps", "5", "--batch-size", "2"],
+        "--style must be another than 'full' where a row has more than 10000 steps; here it has 20000",
     ),
     "a style for losses at every step": (
         ["lags", "--task", "adding", "--style", "random"],
@@ -488,7 +488,7 @@ def test_a_closed_standard_output_is_no_error(
     place: Path, done: dict[str, Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`| head` is no error."""
-    for name in ("compare", "evaluate", "sample"):
+    for name in ("compare", "sample"):
         read, write = os.pipe()
         stdout = os.fdopen(write, "w", encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stdout)
@@ -502,13 +502,17 @@ def test_a_closed_standard_output_is_no_error(
 
 def test_help_and_bad_input_load_nothing_heavy(tmp_path: Path) -> None:
     """Nor does a line that only the data or the folder refuse."""
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    for folder in ("run/checkpoints", "full/something", "empty", "exported"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "exported" / "config.json").touch()
     helps = [["--help"], *([name, "--help"] for name in COMMANDS)]
     bad = [[], ["train", "--epochs", "0"], ["train", "--task", "text", "--data", "missing.txt"]]
     bad += [["train", "--resume", "missing"], ["compare", "--num-steps", "20000"], ["lags", "--seed", "x"]]
     bad += [["recommend", "--num-steps", "5:1:2"], ["sample", "missing"]]
-    bad += [["evaluate", "missing"], ["export", "run", "run"], ["import", "run", "new"]]
+    bad += [["evaluate", "missing"], ["export", "empty", "new"], ["export", "run", "full"]]
+    bad += [["import", "empty", "new"], ["import", "exported", "full"]]
     assert_light({0: helps, 2: bad}, tmp_path)
+    assert not (tmp_path / "new").exists()
 
 
 def test_help_takes_less_than_a_second(tmp_path: Path) -> None:

@@ -9,15 +9,11 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from command_helpers import DEADLINE, Said, assert_refused, files, said, started, workers_here
-from comparison_helpers import run_here
 
-from tf_rnn.comparison import Comparison, RunKey
+from tf_rnn.comparison import RunKey
 from tf_rnn.comparison.worker import EVALUATED_AT
-from tf_rnn.graph import make_graph
-from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Text
 
 if TYPE_CHECKING:
@@ -112,54 +108,15 @@ def test_losses_stand_beside_what_the_task_allows(results: dict[str, Any]) -> No
         assert run["loss"] > task.optimum()
 
 
-def test_all_widths_have_the_same_parameters(results: dict[str, Any]) -> None:
-    assert {run["parameters"] for run in results["runs"]} == {(2 + 3) * 3 + 3 + 3 * 2 + 2}
-
-
 def test_all_widths_start_from_the_same_weights(results: dict[str, Any]) -> None:
     """Before any update the carried evaluation is the same to the last bit, for each seed another."""
+    assert {run["parameters"] for run in results["runs"]} == {(2 + 3) * 3 + 3 + 3 * 2 + 2}
     first: dict[int, set[float]] = {}
     for run in results["runs"]:
         if run["state"] == "carry":
             first.setdefault(run["seed"], set()).add(run["curve"][0]["valid_loss"])
     assert [len(values) for values in first.values()] == [1, 1]
     assert first[0] != first[1]
-
-
-def comparison_of(results: dict[str, Any]) -> Comparison:
-    config = dict(results["config"]) | {"learning_rate": results["runs"][0]["learning_rate"]}
-    budget, amount = config.pop("budget"), config.pop("amount")
-    return Comparison(
-        setup=Setup(**config),
-        num_steps=WIDTHS,
-        state=STATES,
-        seeds=len(SEEDS),
-        budget=budget,
-        amount=amount,
-    )
-
-
-def test_initial_weights_depend_on_the_seed_alone(results: dict[str, Any]) -> None:
-    comparison, task = comparison_of(results), Echo()
-
-    def weights(num_steps: int, seed: int) -> list[Any]:
-        graph = make_graph(comparison.setup, task, num_steps, seed)
-        with graph.session() as session:
-            return list(session.run(list(graph.variables)))
-
-    narrow, wide, other = weights(2, 1), weights(4, 1), weights(2, 0)
-    for one, same in zip(narrow, wide, strict=True):
-        np.testing.assert_array_equal(one, same, strict=True)
-    assert any((one != another).any() for one, another in zip(narrow, other, strict=True))
-
-
-def test_a_run_computed_again_in_this_process_gives_the_same(results: dict[str, Any]) -> None:
-    for key in (RunKey(4, "carry", 1, 0.1), RunKey(4, "reset", 0, 0.1)):
-        record = run_here(comparison_of(results), key)
-        assert record["loss"] == losses(results)[key]
-        saved = results["runs"][list(losses(results)).index(key)]
-        for name in ("train_loss", "standard_error", "dependency_scores", "updates", "error"):
-            assert record[name] == saved[name], name
 
 
 @pytest.fixture
@@ -183,12 +140,13 @@ def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
     lines = added.errors
     assert lines[1] == "1 of 2 runs are already finished"
     assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 4, carry, rate 0.1, seed 0"]
-    second = load(copy)
-    assert losses(second) == {key: losses(results)[key] for key in losses(second)}
-    assert [key for key in losses(second) if key.num_steps == 4] == [RunKey(4, "carry", 0, 0.1)]
-    kept = ("loss", "seconds", "curve")
-    old, new = ([run for run in found["runs"] if run["num_steps"] == 2] for found in (results, second))
-    assert [[run[name] for name in kept] for run in new] == [[run[name] for name in kept] for run in old]
+    first, second = ({key_of(run): run for run in found["runs"]} for found in (results, load(copy)))
+    new = RunKey(4, "carry", 0, 0.1)
+    assert [key for key in second if key.num_steps == 4] == [new]
+    for key, run in second.items():
+        kept = () if key == new else ("seconds", "curve")
+        for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error", *kept):
+            assert run[name] == first[key][name], f"{name} of {key.title}"
 
 
 def test_text(tmp_path: Path) -> None:

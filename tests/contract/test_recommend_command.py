@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -135,38 +134,12 @@ def test_it_says_every_stage_and_every_run(done: Said, found: dict[str, Any]) ->
     assert stages[-1] == max(row["trained"] for row in found["race"])
 
 
-def test_csv_is_json(place: Path, found: dict[str, Any]) -> None:
-    with (place / "recommendation.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert rows == [{name: str(value) for name, value in row.items()} for row in found["race"]]
-    assert list(rows[0]) == [
-        "num_steps",
-        "trained",
-        "seeds",
-        "loss",
-        "expected",
-        "at_best",
-        "seconds",
-        "fate",
-    ]
-
-
 def test_states_of_unfinished_runs_are_deleted(place: Path, found: dict[str, Any]) -> None:
     """But for the network whose gradient was measured."""
     (kept,) = (name for name in files(place) if name.startswith("unfinished/"))
     leaders = [row["num_steps"] for row in found["race"] if row["fate"] == TO_THE_END]
     widths = [found["num_steps"]] if found["num_steps"] else leaders
     assert kept in {f"unfinished/{width}-carry-0.1-0.npz" for width in widths}
-
-
-def test_the_same_again_trains_nothing_and_gives_the_same(copy: Path, done: Said) -> None:
-    before = files(copy)
-    again = recommend(copy, *TINY)
-    assert trained(again.errors) == []
-    assert again.shown.split("written: ")[0] == done.shown.split("written: ")[0]
-    assert files(copy).keys() == before.keys()
-    for name in ("recommendation.json", "recommendation.csv", "results.json"):
-        assert files(copy)[name] == before[name], name
 
 
 @pytest.mark.usefixtures("done")

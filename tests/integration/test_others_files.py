@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import assert_fails, files, succeeds
+from command_helpers import assert_fails, files, little_data, succeeds
 from model_helpers import keep_run, write_splits
 
 import tf_rnn
@@ -21,7 +21,7 @@ from tf_rnn.tasks import Echo, Text
 from tf_rnn.training import TrainingResult, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SMALL = ["--batch-size", "5", "--state-size", "3", "--num-steps", "4"]
@@ -31,6 +31,12 @@ TO_FOLDERS = {
     "lags": [*SMALL, "--tokens", "0"],
     "recommend": [*SMALL, "--amount", "40", "--seeds", "1"],
 }
+
+
+@pytest.fixture(autouse=True)
+def _little_data() -> Iterator[None]:
+    with little_data():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -132,18 +138,18 @@ def test_resume_and_export_write_nothing_through_a_link_as_lock(
     assert files(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["report.md", "results.json", ".profile", "checkpoints/mine", "loss.png"])
 @pytest.mark.parametrize("command", TO_FOLDERS)
 def test_a_folder_with_other_files_is_refused_and_untouched(
-    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "out"
-    (folder / name).parent.mkdir(parents=True)
-    (folder / name).write_text("{}", encoding="utf-8")
-    before = state(folder)
-    line = assert_fails([command, *TO_FOLDERS[command], "--out", str(folder)], 2, capsys)
-    assert "error: --out must be a new folder" in line
-    assert state(folder) == before
+    for number, name in enumerate(("report.md", "results.json", ".profile", "checkpoints/mine", "loss.png")):
+        folder = tmp_path / f"out-{number}"
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("{}", encoding="utf-8")
+        before = state(folder)
+        line = assert_fails([command, *TO_FOLDERS[command], "--out", str(folder)], 2, capsys)
+        assert "error: --out must be a new folder" in line, name
+        assert state(folder) == before, name
 
 
 @pytest.mark.parametrize("command", TO_FOLDERS)
@@ -197,7 +203,7 @@ def test_results_that_are_half_written_stay_ours(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def result() -> TrainingResult:
     graph = tf_rnn.UnrolledGraph(VanillaCell(3), 4, 5, 2, 2)
-    return train(graph, Echo(), updates=2, callbacks=())
+    return train(graph, Echo(length=900, valid_length=90), updates=2, callbacks=())
 
 
 def test_a_curve_is_not_written_over_a_report(result: TrainingResult, run: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from command_helpers import run_main
+from command_helpers import little_data, run_main
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -211,7 +211,8 @@ def test_commands_print_the_folder_that_they_write(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small = ["--state-size", "2", "--batch-size", "2", "--num-steps", "2"]
-    status, out, _ = run_main(["lags", *small, "--tokens", "0", f"--out={name}"], capsys)
+    with little_data():
+        status, out, _ = run_main(["lags", *small, "--tokens", "0", f"--out={name}"], capsys)
     assert status == 0
     assert out.splitlines()[-1].startswith(f"written: {visible(name)}/report.md, {visible(name)}/")
     assert (tmp_path / name / "report.md").is_file()
