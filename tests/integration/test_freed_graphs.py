@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import shutil
 import subprocess
@@ -70,12 +71,13 @@ def graphs() -> weakref.WeakSet[Any]:
     return weakref.WeakSet(each for each in gc.get_objects() if isinstance(each, tf.Graph))
 
 
-def assert_frees(work: Callable[[], object]) -> None:
+def assert_frees(*works: Callable[[], object]) -> None:
     """Fails unless all graphs that a function makes are gone after it; what the first call loads may stay."""
     before = graphs()
-    work()
-    left = [graph for graph in graphs() if graph not in before]
-    assert not left, f"{len(left)} graphs are still alive"
+    for number, work in enumerate(works):
+        work()
+        left = [graph for graph in graphs() if graph not in before]
+        assert not left, f"{len(left)} graphs are still alive after function {number}"
 
 
 def make_graph(cell: Any = None, **options: Any) -> UnrolledGraph:
@@ -93,14 +95,12 @@ def use(graph: UnrolledGraph) -> None:
         session.run(graph.network.variables)
 
 
-@pytest.mark.parametrize("options", GRAPHS.values(), ids=list(GRAPHS))
-def test_a_graph_is_freed(options: dict[str, Any]) -> None:
-    assert_frees(lambda: use(make_graph(**options)))
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_graph_on_any_cell_is_freed(name: str) -> None:
-    assert_frees(lambda: use(make_graph(CASES[name].make())))
+def test_a_graph_is_freed() -> None:
+    """With any option, on any cell."""
+    assert_frees(
+        *(functools.partial(lambda given: use(make_graph(**given)), options) for options in GRAPHS.values()),
+        *(functools.partial(lambda case: use(make_graph(case.make())), case) for case in CASES.values()),
+    )
 
 
 def test_a_graph_with_an_open_session_and_a_prepared_run_is_freed() -> None:
@@ -194,9 +194,11 @@ def test_an_exported_and_an_imported_model_are_freed(run: Path, tmp_path: Path) 
 
 def test_the_verbs_free_their_graphs(tmp_path: Path) -> None:
     experiment = Experiment(TASK, state_size=3, batch_size=2)
-    assert_frees(lambda: experiment.train(4, updates=2, out=tmp_path / "run", callbacks=()))
-    assert_frees(lambda: resume(tmp_path / "run", updates=4, callbacks=()))
-    assert_frees(lambda: study_lags(experiment.setup, TASK, 4, tokens=40, callbacks=()))
+    assert_frees(
+        lambda: experiment.train(4, updates=2, out=tmp_path / "run", callbacks=()),
+        lambda: resume(tmp_path / "run", updates=4, callbacks=()),
+        lambda: study_lags(experiment.setup, TASK, 4, tokens=40, callbacks=()),
+    )
 
 
 def test_the_registry_of_gradients_does_not_grow() -> None:
