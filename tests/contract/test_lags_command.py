@@ -11,6 +11,7 @@ import pytest
 from command_helpers import (
     assert_fails,
     files,
+    little_data,
     printed,
     succeeds,
 )
@@ -20,6 +21,7 @@ from tf_rnn.setup import Setup
 from tf_rnn.tasks import make_task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MODEL = ["--state-size", "3", "--batch-size", "20"]
@@ -31,6 +33,12 @@ def load(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / "lags.json").read_text(encoding="utf-8"))
     assert isinstance(value, dict)
     return value
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_data() -> Iterator[None]:
+    with little_data():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +124,7 @@ def test_an_explosion_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         # 16^40 is more than float32 can hold the square of.
         ([*RELU, "--recurrent-gain", "16", "--span", "40", "--num-steps", "40"], r"\d+ of 40", "1"),
         # The state is carried from block to block, and grows by 1.5^10 in each.
-        ([*RELU[2:], "--recurrent-gain", "1.5", "--num-steps", "10"], "0 of 10", r"\d+"),
+        ([*RELU[2:], "--recurrent-gain", "1.5", "--num-steps", "10", "--batch-size", "2"], "0 of 10", r"\d+"),
     ],
 )
 def test_numbers_beyond_all_bounds_end_with_one_line(
@@ -134,7 +142,7 @@ def test_numbers_beyond_all_bounds_end_with_one_line(
 def test_a_gradient_of_nothing_is_drawn_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """float32 has no smaller number than 1.4e-45 but 0: all weights are 0, and so are all gradients."""
     folder = tmp_path / "out"
-    words = ["lags", "--cell", "lstm", "--init-scale", "1e-320", "--tokens", "0"]
+    words = ["lags", "--cell", "lstm", "--init-scale", "1e-320", "--tokens", "0", "--batch-size", "20"]
     succeeds([*words, "--out", str(folder)], capsys)
     assert set(load(folder)["gradient_norm"]) == {0.0}
     assert sorted(files(folder)) == FILES

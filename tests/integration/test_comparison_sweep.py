@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import assert_fails, run_main, succeeds
+from command_helpers import assert_fails, little_data, run_main, succeeds
 from comparison_helpers import (
     TASK_OPTIONS,
     die_as_often_as_told,
@@ -68,6 +68,12 @@ COMPARISON = Comparison(
 WORDS = ["compare", "--num-steps", "2", "4", "--state", "carry", "--seeds", "2", "--amount", "4000"]
 WORDS += ["--batch-size", "20", "--state-size", "3", "--workers", "2"]
 DIED = "its worker process died every time (killed, or out of memory?)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_data() -> Iterator[None]:
+    with little_data():
+        yield
 
 
 def train_or_die(parcel: Parcel, key: RunKey, *more: Any) -> dict[str, Any]:
