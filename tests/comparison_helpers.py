@@ -32,6 +32,17 @@ NETWORK: dict[str, Any] = {
     "state_size": 3,
     "batch_size": 7,
 }
+# A module with a task of a user's own.
+OWN_TASK = """
+from tf_rnn.tasks import Echo
+
+class Louder(Echo):
+    name = "louder"
+
+    def __init__(self, **options):
+        small = {"lags": (2,), "effects": (0.4,), "length": 600, "valid_length": 90}
+        super().__init__(**small | options)
+"""
 RUNS: dict[str, Any] = {
     "num_steps": (4, 1),
     "state": ("carry", "reset"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -14,13 +15,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
-from command_helpers import DEADLINE, assert_refused, started, succeeds
-from comparison_helpers import made_up_or_die, run_here, times_begun, with_costs
+from command_helpers import DEADLINE, assert_refused, little_data, started, succeeds
+from comparison_helpers import (
+    OWN_TASK,
+    made_up_cost,
+    made_up_or_die,
+    make_comparison,
+    run_here,
+    times_begun,
+    with_costs,
+)
 from distributed import Client
 from rich.console import Console
 
-from tf_rnn.comparison import Comparison, Results, RunKey, WorkerDiedError, Workers, open_workers, worker
+from tf_rnn.comparison import (
+    Comparison,
+    Parcel,
+    Results,
+    RunKey,
+    Sweep,
+    WorkerDiedError,
+    Workers,
+    open_workers,
+    worker,
+)
 from tf_rnn.comparison import dask as on_dask
+from tf_rnn.comparison.comparing import run_comparison
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.setup import Setup
@@ -177,6 +197,22 @@ class OtherVersion:
         return getattr, (on_dask, "fingerprint")
 
 
+def test_workers_need_not_have_the_module_of_a_task(
+    two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text(OWN_TASK, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    louder = importlib.import_module("only_here").Louder()
+    comparison = make_comparison(task=louder, task_options={}, num_steps=(3,), state=("carry",), seeds=1)
+    task = comparison.make_task(louder)
+    results = Results(None, comparison.identity(task))
+    results.add_costs([made_up_cost(3)])
+    sweep = run_comparison(comparison, task, Parcel.of(comparison.setup, task), results, quiet_screen(), two)
+    assert isinstance(sweep, Sweep)
+    (run,) = sweep.records
+    assert run["loss"] == run_here(comparison, RunKey(3, "carry", 0, 0.1), louder)["loss"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bare", ["scheduler", "worker"])
 def test_a_cluster_without_the_package_is_refused(
@@ -318,21 +354,11 @@ def test_recommend_gives_the_same_answer_on_a_cluster(
 ) -> None:
     """Costs are measured, so both begin with the same ones."""
     one = dataclasses.replace(COMPARISON, state=("carry",), num_steps=(2, 4, 8, 16, 32))
-    words = [
-        "recommend",
-        "--num-steps",
-        "2",
-        "4",
-        "--seeds",
-        "2",
-        "--amount",
-        "4000",
-        *WORDS[WORDS.index("--batch-size") :],
-    ]
     found: list[dict[str, Any]] = []
     for place in ("local", steady.address):
-        folder = with_costs(tmp_path / str(len(found)), one)
-        succeeds([*words, "--scheduler", place, "--out", str(folder)], capsys)
+        with little_data():
+            folder = with_costs(tmp_path / str(len(found)), one)
+            succeeds(["recommend", *WORDS, "--scheduler", place, "--out", str(folder)], capsys)
         found.append(json.loads((folder / "recommendation.json").read_text(encoding="utf-8")))
     assert found[0] == found[1]
 

@@ -1,8 +1,7 @@
-"""Tasks of the user's own in worker processes: from a script, a module beside it, and on a Dask cluster."""
+"""Tasks of the user's own in worker processes: from a script, and from a module beside it."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -10,13 +9,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cluster_helpers import cluster
 from command_helpers import DEADLINE
-from comparison_helpers import made_up_cost, make_comparison, run_here
+from comparison_helpers import OWN_TASK, make_comparison, run_here
 
 from tf_rnn import tasks
-from tf_rnn.comparison import Parcel, Results, Screen, Sweep, open_workers
-from tf_rnn.comparison.comparing import run_comparison
+from tf_rnn.comparison import Parcel
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Text
@@ -24,32 +21,26 @@ from tf_rnn.tasks import Echo, Text
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Neither the script nor the module beside it is protected by `if __name__ == "__main__"`.
-TASKS = """
-from tf_rnn.tasks import Echo
-
-class Louder(Echo):
-    name = "louder"
-
-    def __init__(self, **options):
-        small = {"lags": (2,), "effects": (0.4,), "length": 600, "valid_length": 90}
-        super().__init__(**small | options)
-"""
+# It is not protected by `if __name__ == "__main__"`. The class is its own, that above it the module's.
 SCRIPT = """
 import json
+from louder import Louder
 from tf_rnn.comparison import Comparison, Screen, compare
 from tf_rnn.setup import Setup
 
+class Loudest(Louder):
+    pass
+
 print("once")
-setup = Setup(task=Louder(), state_size=3, batch_size=7)
+setup = Setup(task=Loudest(), state_size=3, batch_size=7)
 comparison = Comparison(setup=setup, num_steps=(2, 3), state=("carry",), seeds=1, amount=1500)
-sweep = compare(comparison, Louder(), workers=1, screen=Screen.silent())
+sweep = compare(comparison, Loudest(), workers=1, screen=Screen.silent())
 print(json.dumps([run["loss"] for run in sweep.records]))
 """
 
 
 class Louder(Echo):
-    """The same as in the script."""
+    """The same as beside the script."""
 
     name = "louder"
 
@@ -59,20 +50,11 @@ class Louder(Echo):
 
 
 SETUP = Setup(task=Louder(), state_size=3, batch_size=7)
-COMPARISON: dict[str, Any] = {"task": Louder(), "task_options": {}, "num_steps": (2, 3), "state": ("carry",)}
 
 
-@pytest.fixture(scope="module")
-def losses() -> list[float]:
-    comparison = make_comparison(**COMPARISON, seeds=1)
-    return [run_here(comparison, key, Louder())["loss"] for key in comparison.keys]
-
-
-@pytest.mark.parametrize("where", ["in the script", "beside it"])
-def test_a_script_compares_a_task_of_its_own(where: str, tmp_path: Path, losses: list[float]) -> None:
-    (tmp_path / "louder.py").write_text(TASKS, encoding="utf-8")
-    defined = TASKS if where == "in the script" else "from louder import Louder"
-    (tmp_path / "script.py").write_text(defined + SCRIPT, encoding="utf-8")
+def test_a_script_compares_a_task_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "louder.py").write_text(OWN_TASK, encoding="utf-8")
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "script.py"],
         capture_output=True,
@@ -82,29 +64,9 @@ def test_a_script_compares_a_task_of_its_own(where: str, tmp_path: Path, losses:
         timeout=2 * DEADLINE,
     )
     assert done.returncode == 0, done.stderr
+    comparison = make_comparison(task=Louder(), task_options={}, num_steps=(2, 3), state=("carry",), seeds=1)
+    losses = [run_here(comparison, key, Louder())["loss"] for key in comparison.keys]
     assert done.stdout.splitlines() == ["once", json.dumps(losses)]
-
-
-def test_workers_of_a_cluster_need_not_have_the_module_of_a_task(
-    tmp_path: Path, losses: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "only_here.py").write_text(TASKS, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    made = importlib.import_module("only_here")
-    comparison = make_comparison(**COMPARISON, seeds=1)
-    task = comparison.make_task(made.Louder())
-    results = Results(None, comparison.identity(task))
-    results.add_costs([made_up_cost(width) for width in comparison.widths])
-    screen = Screen.silent()
-    (tmp_path / "cluster").mkdir()
-    with (
-        cluster(tmp_path / "cluster", "one") as running,
-        open_workers(running.address, None, screen) as workers,
-    ):
-        parcel = Parcel.of(comparison.setup, task)
-        sweep = run_comparison(comparison, task, parcel, results, screen, workers)
-    assert isinstance(sweep, Sweep)
-    assert [run["loss"] for run in sweep.records] == losses
 
 
 def test_a_task_of_the_package_travels_without_its_data(tmp_path: Path) -> None:
