@@ -1,4 +1,4 @@
-"""Small training runs of one process or of several workers on the same rows; a script, too."""
+"""Small training runs of one process or of several workers on the same rows; the script of a worker, too."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
 
 def stream(case: Case) -> Stream:
-    """Rows of inputs and targets; of marked targets, the second worker has fewer, and one block none."""
+    """Rows of inputs and targets; of marked targets, the last worker has fewer, and one block none."""
     generator = np.random.default_rng(5)
     shape = (ROWS, STEPS * BLOCKS)
     if case.options.get("input_kind") == "real":
@@ -116,38 +116,36 @@ def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
             return Outcome(losses, norms, tf.nest.flatten(whole), session.run(list(graph.variables)))
 
 
-def train_forever(ring: Ring) -> None:
-    """Makes updates until a worker asks all to stop, or one is lost: worker 1 asks after three."""
+def train_until(ring: Ring, stop: int) -> None:
+    """Makes updates until worker 1 asks all to stop, after so many, or a worker is lost."""
     with AllReduce(ring) as all_reduce:
         graph = UnrolledGraph(VanillaCell(3), 2, 1, 2, 2, reduce_gradients=all_reduce)
         with graph.session(1) as session:
             run = graph.runner(session, graph.train_step)
             updates = 0
             while not any(all_reduce.sums):
-                stops = ring.task.index == 1 and updates == 3 and "stop" in sys.argv
-                all_reduce.numbers = (float(stops),)
+                all_reduce.numbers = (float(ring.task.index == 1 and updates == stop),)
                 run([[0, 1]], [[1, 0]], graph.zero_state())
                 updates += 1
                 print(updates, flush=True)
 
 
 def main() -> None:
-    """Trains all cases and writes the outcomes, or trains without end."""
+    """Trains all cases and writes the outcomes, makes four updates, then others without end."""
     watch_parent()
     task = cluster_task()
     assert task is not None
     try:
         with Ring(task, "tests", lambda line: print(line, flush=True)) as ring:
-            if sys.argv[1] == "cases":
-                found = {name: trained(case, task, ring) for name, case in CASES.items()}
-                for name, outcome in found.items():
-                    path = Path(f"{name}.{task.index}.npz")
-                    np.savez(path, *outcome.state, *outcome.weights)
-                    path.with_suffix(".json").write_text(
-                        json.dumps([outcome.losses, outcome.norms]), encoding="utf-8"
-                    )
-            else:
-                train_forever(ring)
+            for name, case in CASES.items():
+                outcome = trained(case, task, ring)
+                path = Path(f"{name}.{task.index}.npz")
+                np.savez(path, *outcome.state, *outcome.weights)
+                path.with_suffix(".json").write_text(
+                    json.dumps([outcome.losses, outcome.norms]), encoding="utf-8"
+                )
+            train_until(ring, 3)
+            train_until(ring, -1)
     except LostWorkerError as error:
         sys.exit(f"worker {task.index}: {error}")
 
