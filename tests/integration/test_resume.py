@@ -292,7 +292,7 @@ def test_another_graph_resumes(tmp_path: Path) -> None:
     assert min(rest.notes.variables) == 4
 
 
-@pytest.mark.parametrize("patience", [1, 2])
+@pytest.mark.parametrize("patience", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_patience_is_counted_over_a_stop(tmp_path: Path, patience: int) -> None:
     case = Case(lambda: cells.VanillaCell(5), 5, {"optimizer": "sgd", "learning_rate": 4.0})
     graph = case.make()
@@ -413,7 +413,7 @@ def read(
     [
         ("reset", 1, 4, 3),
         ("carry", 2, 8, 6),  # the rest of the row is shorter than a block
-        ("carry", 3, 12, 1),
+        pytest.param("carry", 3, 12, 1, marks=pytest.mark.slow),
         ("carry", 4, 4, 7),  # in the second epoch
     ],
 )
@@ -620,15 +620,7 @@ def test_a_new_run_needs_a_folder_without_results(kept: Path, tmp_path: Path) ->
     assert digests(kept) == there
 
 
-def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(OptionError, match=r"^out must be a new folder, an empty one, or one with results "):
-        run(KEPT, kept_graph(), updates=1, out=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-@pytest.mark.parametrize("budget", [{}, {"updates": 3}])
-def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, kept: Path, budget: dict[str, Any]) -> None:
+def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, kept: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
     names = ["", "none", "file", "empty"]
@@ -637,11 +629,11 @@ def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, kept: Path, budget: di
         (tmp_path / names[-1]).mkdir()
         (tmp_path / names[-1] / "config.json").write_bytes(config)
     there = digests(tmp_path)
-    for name in names:
+    for name, budget in itertools.product(names, ({}, {"updates": 3})):
         with pytest.raises(OptionError, match=r"^resume must "):
             run(KEPT, kept_graph(), resume=tmp_path / name, **budget)
     with pytest.raises(OptionError, match=r"^out and resume must not be given together; give one of them$"):
-        run(KEPT, kept_graph(), out=tmp_path / "new", resume=kept, **budget)
+        run(KEPT, kept_graph(), out=tmp_path / "new", resume=kept)
     assert digests(tmp_path) == there
 
 

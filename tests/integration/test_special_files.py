@@ -57,18 +57,8 @@ def test_a_worker_gets_what_came_through_a_pipe() -> None:
 
 def test_launch_refuses_a_pipe_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with piped(made_up_text(600)) as data:
-        words = [
-            "launch",
-            "--",
-            "train",
-            "--task",
-            "text",
-            *SMALL,
-            "--data",
-            data,
-            "--out",
-            str(tmp_path / "out"),
-        ]
+        words = ["launch", "--", "train", "--task", "text", *SMALL]
+        words += ["--data", data, "--out", str(tmp_path / "out")]
         message = f"--data must be a file, which every worker can read, got {data!r}"
         assert_refused(words, message, capsys)
     assert list(tmp_path.iterdir()) == []

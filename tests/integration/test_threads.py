@@ -121,7 +121,7 @@ def test_runs_in_several_threads_are_those_of_one_thread() -> None:
     def run(seed: int) -> tuple[list[float], bool]:
         graph, watching = UnrolledGraph(LSTMCell(4), 4, 3, 2, 2, dropout=0.3, seed=seed), Threads()
         with graph.session(1) as session:
-            result = train(graph, TASK, updates=20, session=session, callbacks=[watching])
+            result = train(graph, TASK, updates=12, session=session, callbacks=[watching])
         losses = [point.valid_loss for point in result.curve]
         return losses, watching.seen == {threading.get_ident()}
 
