@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from command_helpers import ended
+from command_helpers import ended, little_data
 from matplotlib import font_manager  # noqa: F401  (where it is loaded first it writes a cache)
 from model_helpers import keep_run, made_up_text, write_splits
 
@@ -78,7 +78,7 @@ def little_work() -> Iterator[None]:
     def no_network(name: str) -> tuple[Path, ...]:
         raise OptionError("data", f"could not be fetched for {name!r}")
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, little_data():
         patch.setattr(Stopwatch, "is_spent", property(lambda watch: watch._history.updates >= 2))
         patch.setattr(sampling, "_draw", lambda *how: itertools.islice(drawn(*how), 99))
         for name, value in {"BUILDS": 1, "ROUNDS": 1, "TRACES": 1, "SECONDS_PER_ROUND": 0.0}.items():
