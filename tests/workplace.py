@@ -21,7 +21,7 @@ from model_helpers import keep_run, made_up_text, write_splits
 from tf_rnn.__main__ import OUT_OF_MEMORY
 from tf_rnn.analysis import cost
 from tf_rnn.cells import LSTMCell
-from tf_rnn.comparison import comparing, recommending
+from tf_rnn.comparison import comparing, planning, recommending
 from tf_rnn.inference import export, load, sampling
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Text, corpus
@@ -85,6 +85,7 @@ def little_work() -> Iterator[None]:
             patch.setattr(cost, name, value)
         patch.setattr(comparing, "run_comparison", reached)
         patch.setattr(recommending.Race, "run", reached)
+        patch.setattr(planning, "measured_costs", reached)
         patch.setattr(corpus, "fetch", no_network)
         yield
 

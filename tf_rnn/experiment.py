@@ -11,12 +11,13 @@ The command line calls these and nothing else.
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.analysis.study import LagStudy, study_lags
-from tf_rnn.comparison import Comparison, compare, recommend
+from tf_rnn.comparison import Comparison, compare, plan_comparison, recommend
 from tf_rnn.files import NAMED, as_path, folder_name, require_new
-from tf_rnn.options import STATES, Option, require_schedule
+from tf_rnn.options import STATES, Option, require_choice, require_schedule
 from tf_rnn.options.declared import (
     COMPARE_OPTIONS,
     LAGS_OPTIONS,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tf_rnn.comparison import Recommendation, Sweep
+    from tf_rnn.comparison import Plan, Recommendation, Sweep
 
 EPOCHS = 10.0
 # How much each run of a comparison gets if nothing else is said; of tokens, what suits the task.
@@ -180,12 +181,19 @@ class Experiment:
             OptionError: If an option is not allowed.
             WorkerDiedError: If costs cannot be measured.
         """
-        given = self._asked(num_steps, learning_rate, budget, amount) | {"state": state, "seeds": seeds}
-        compared = self._compared(COMPARE_OPTIONS, given)
-        where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
-        task = compared.make_task(self.task)
-        folder = self._folder("compare", out, compared.identity(task))
-        return compare(compared, task, out=folder, **where, command=command)
+        arguments = self._compared(
+            "compare",
+            num_steps=num_steps,
+            state=state,
+            learning_rate=learning_rate,
+            seeds=seeds,
+            budget=budget,
+            amount=amount,
+            out=out,
+            workers=workers,
+            scheduler=scheduler,
+        )
+        return compare(**arguments, command=command)
 
     def recommend(
         self,
@@ -223,35 +231,71 @@ class Experiment:
             OptionError: If an option is not allowed, or the data are too short.
             WorkerDiedError: If costs cannot be measured, or a run's worker died every time.
         """
-        given = self._asked(num_steps, learning_rate, budget, amount) | {"state": state, "seeds": seeds}
         verify = RECOMMEND_OPTIONS["verify"].check(verify)
-        compared = self._compared(RECOMMEND_OPTIONS, given)
-        where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
-        task = compared.make_task(self.task)
-        folder = self._folder("recommend", out, compared.identity(task))
-        return recommend(compared, task, verify=verify, out=folder, **where, command=command)
+        arguments = self._compared(
+            "recommend",
+            num_steps=num_steps,
+            state=state,
+            learning_rate=learning_rate,
+            seeds=seeds,
+            budget=budget,
+            amount=amount,
+            out=out,
+            workers=workers,
+            scheduler=scheduler,
+        )
+        return recommend(**arguments, verify=verify, command=command)
 
-    def _asked(
+    def plan(self, verb: str = "compare", num_steps: Any = None, **options: Any) -> Plan:
+        """The runs that `compare` or `recommend` would train, and about how long they take.
+
+        Costs are measured; nothing is trained and nothing written. What the verb would refuse is refused.
+
+        Args:
+            verb: "compare" or "recommend".
+            num_steps: As for the verb.
+            **options: Those of the verb.
+
+        Raises:
+            OptionError: If an option is not allowed.
+            WorkerDiedError: If costs cannot be measured.
+        """
+        call = getattr(Experiment, require_choice("verb", verb, ("compare", "recommend")))
+        bound = inspect.signature(call).bind(self, num_steps, **options)
+        bound.apply_defaults()
+        verify = RECOMMEND_OPTIONS["verify"].check(bound.arguments.get("verify", False))
+        given = {name: bound.arguments[name] for name in (*COMPARE_OPTIONS, *WORKER_OPTIONS, "out")}
+        arguments = self._compared(verb, **given)
+        return plan_comparison(**arguments, is_race=verb == "recommend", verify=verify)
+
+    def _compared(
         self,
-        num_steps: Sequence[int | str] | str | None,
-        learning_rate: Sequence[float] | None,
+        verb: str,
+        *,
+        num_steps: Any,
+        learning_rate: Any,
         budget: str,
         amount: float | None,
+        out: Any,
+        workers: int | None,
+        scheduler: str,
+        **given: Any,
     ) -> dict[str, Any]:
-        """What a comparison asks, what suits the task where it is None."""
+        """The arguments of a comparison or a race, all options checked; what suits the task for None."""
         defaults, budget = self.setup.defaults, COMPARE_OPTIONS["budget"].check(budget)
-        return {
+        given |= {
             "num_steps": defaults.num_steps if num_steps is None else num_steps,
             "learning_rate": (self.setup.learning_rate,) if learning_rate is None else learning_rate,
             "budget": budget,
             "amount": AMOUNTS.get(budget, defaults.tokens) if amount is None else amount,
         }
-
-    def _compared(self, options: Mapping[str, Option], given: dict[str, Any]) -> Comparison:
-        """The settings of a comparison, its options checked."""
-        chosen = _checked(options, given)
+        chosen = _checked(RECOMMEND_OPTIONS if verb == "recommend" else COMPARE_OPTIONS, given)
         state = chosen.pop("state")
-        return Comparison(setup=self.setup, state=(state,) if isinstance(state, str) else state, **chosen)
+        compared = Comparison(setup=self.setup, state=(state,) if isinstance(state, str) else state, **chosen)
+        where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
+        task = compared.make_task(self.task)
+        folder = self._folder(verb, out, compared.identity(task))
+        return {"comparison": compared, "task": task, "out": folder, **where}
 
     def lags(
         self,

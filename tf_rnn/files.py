@@ -88,12 +88,18 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         OptionError: For `out`, if the folder cannot be written, has other files, or holds results of
             another configuration or damaged ones, which are not overwritten.
     """
+    kept = require_claimable(folder, identity)
+    make_folder("out", folder)
+    write_json(folder / CONFIG, kept)
+    return kept
+
+
+def require_claimable(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Raises what `claim_folder` would, and returns what it would write; nothing is written."""
     kept: dict[str, Any] = json.loads(json.dumps(identity, default=as_json_number))
     require_own("out", folder)
-    make_folder("out", folder)
     if is_there(folder, CONFIG):
         require_same(folder, read_json(folder / CONFIG), kept)
-    write_json(folder / CONFIG, kept)
     return kept
 
 

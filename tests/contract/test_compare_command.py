@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,8 @@ def test_it_prints_tables_and_the_verdict(place: Path, done: Said, results: dict
 def test_it_tells_every_run_as_it_ends(done: Said, results: dict[str, Any]) -> None:
     lines = done.errors
     assert lines[0] == "measuring the cost of 2 widths, one at a time"
-    assert [line.split("]")[0] for line in lines[1:]] == [f"[{k}/8" for k in range(1, 9)]
+    assert re.fullmatch(r"8 runs, about (\d+ min )?\d+ s with 1 worker", lines[1]), lines[1]
+    assert [line.split("]")[0] for line in lines[2:]] == [f"[{k}/8" for k in range(1, 9)]
     for key, loss in losses(results).items():
         assert sum(f"{key.title}: loss {loss:.4f} after" in line for line in lines) == 1, key.title
 
@@ -139,7 +141,8 @@ def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
     added = compare(copy, *words)
     lines = added.errors
     assert lines[1] == "1 of 2 runs are already finished"
-    assert [line.split(":")[0] for line in lines[2:]] == ["[2/2] width 4, carry, rate 0.1, seed 0"]
+    assert lines[2].startswith("1 run, about "), lines[2]
+    assert [line.split(":")[0] for line in lines[3:]] == ["[2/2] width 4, carry, rate 0.1, seed 0"]
     first, second = ({key_of(run): run for run in found["runs"]} for found in (results, load(copy)))
     new = RunKey(4, "carry", 0, 0.1)
     assert [key for key in second if key.num_steps == 4] == [new]
@@ -210,7 +213,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
 
     lines = compare(folder, *words, "--workers", "1").errors  # it need not be with as many
     assert lines[0] == f"{len(kept['runs'])} of 4 runs are already finished"
-    assert len(lines) == 1 + 4 - len(kept["runs"])
+    assert len(lines) == 2 + 4 - len(kept["runs"])
     completed = load(folder)
     assert len(completed["runs"]) == 4
     assert completed["verdict"]["sentence"]

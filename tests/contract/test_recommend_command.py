@@ -126,6 +126,7 @@ def test_it_prints_the_race_the_answer_and_what_it_took(
 def test_it_says_every_stage_and_every_run(done: Said, found: dict[str, Any]) -> None:
     lines = done.errors
     assert lines[0] == "measuring the cost of 3 widths, one at a time"
+    assert lines[1].startswith("a race of 6 runs, at most "), lines[1]
     first = [line for line in trained(lines) if line.endswith("after 12.5% of the budget")]
     assert all(", carry, rate 0.1, seed 0: loss " in line for line in first)
     assert [line.split(",")[0] for line in first[:3]] == [f"[{k}/3] width {2 * k}" for k in (1, 2, 3)]

@@ -126,7 +126,8 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
     _, lines = succeeds([*WORDS, "--out", str(folder)], capsys)
     assert lines[0] == "3 of 4 runs are already finished"
-    assert [line.split(":")[0] for line in lines[1:]] == ["[4/4] width 4, carry, rate 0.1, seed 0"]
+    assert lines[1].startswith("1 run, about "), lines[1]
+    assert [line.split(":")[0] for line in lines[2:]] == ["[4/4] width 4, carry, rate 0.1, seed 0"]
     completed = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert completed["failed"] == []
     assert len(completed["runs"]) == 4

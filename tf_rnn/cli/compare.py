@@ -40,6 +40,11 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
     """
     experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS.keys() - COMPARE_OPTIONS.keys()))
     options = {"out": NAMED} | chosen(given, (*COMPARE_OPTIONS, *WORKER_OPTIONS, "out"))
+    if "dry_run" in given:
+        plan = experiment.plan(NAME, **options)
+        print_table(plan.table())
+        print_line(f"{plan.sentence}.")
+        return
     sweep = experiment.compare(**options, command=words)
     print_table(sweep.table())
     print_table(sweep.cost_table())

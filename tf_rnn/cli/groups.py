@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tf_rnn.options.declared import (
     CELL_OPTIONS,
     CHECKPOINT,
+    DRY_RUN,
     FOLDER,
     NETWORK_OPTIONS,
     OUT,
@@ -33,7 +34,8 @@ def add_setup(parser: Parser, but: Collection[str] = ()) -> None:
 def add_results(parser: Parser, command: str, *, workers: bool) -> None:
     """Adds the options on where a command runs and where its results go."""
     default = f"folder for the results (default: results/{command}-..., named after the options)"
-    parser.add_declared("how it runs", [*(WORKER_OPTIONS.values() if workers else ()), OUT.but(help=default)])
+    where = [*WORKER_OPTIONS.values(), DRY_RUN] if workers else []
+    parser.add_declared("how it runs", [*where, OUT.but(help=default)])
 
 
 def add_model(parser: Parser) -> None:

@@ -40,6 +40,11 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
     """
     experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS.keys() - RECOMMEND_OPTIONS.keys()))
     options = {"out": NAMED} | chosen(given, (*RECOMMEND_OPTIONS, *WORKER_OPTIONS, "out"))
+    if "dry_run" in given:
+        plan = experiment.plan(NAME, **options)
+        print_table(plan.table())
+        print_line(f"{plan.sentence}.")
+        return
     found = experiment.recommend(**options, command=words)
     print_table(found.table())
     print_line(found.reason)

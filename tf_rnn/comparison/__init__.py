@@ -4,6 +4,8 @@ from tf_rnn.comparison.comparing import compare
 from tf_rnn.comparison.executors import WorkerDiedError, Workers
 from tf_rnn.comparison.local import available_cores
 from tf_rnn.comparison.parcel import Parcel
+from tf_rnn.comparison.plan import Plan
+from tf_rnn.comparison.planning import plan_comparison
 from tf_rnn.comparison.recommendation import Recommendation
 from tf_rnn.comparison.recommending import recommend
 from tf_rnn.comparison.results import Results
@@ -17,6 +19,7 @@ from tf_rnn.comparison.verdict import Verdict, decide
 __all__ = [
     "Comparison",
     "Parcel",
+    "Plan",
     "Recommendation",
     "Results",
     "RunKey",
@@ -30,6 +33,7 @@ __all__ = [
     "compare",
     "decide",
     "open_workers",
+    "plan_comparison",
     "recommend",
     "summarise",
 ]

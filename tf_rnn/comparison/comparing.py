@@ -10,6 +10,7 @@ from tf_rnn.comparison import worker
 from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.parcel import Parcel
+from tf_rnn.comparison.plan import plan_of
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import LOCAL, open_workers
 from tf_rnn.comparison.screen import Screen
@@ -85,6 +86,7 @@ def run_comparison(
     missing = results.missing(comparison.keys)
     if missing:
         screen.start_runs(total=len(comparison.keys), done=len(comparison.keys) - len(missing))
+        screen.say(plan_of(comparison, task, results, workers).sentence)
         amount = {comparison.budget: comparison.amount}
         calls = ((key, (parcel, key, amount, workers.channel)) for key in missing)
         for key, outcome in completed(workers, worker.train_run, calls):

@@ -28,12 +28,14 @@ class Workers(NamedTuple):
         slots: Returns how many pieces of work can run at a time, at the moment. No more are submitted,
             so that the death of a worker affects only the work that it was doing.
         deaths: What a future raises whose worker died every time that the work was tried.
+        cores: How many of them can run at full speed at a time; None for all.
     """
 
     executor: Executor
     channel: Channel | None
     slots: Callable[[], int]
     deaths: tuple[type[Exception], ...]
+    cores: int | None = None
 
 
 def completed(

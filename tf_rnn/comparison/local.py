@@ -213,7 +213,7 @@ def local_workers(_name: str, count: int | None, screen: Screen) -> Iterator[Wor
     count = count or available_cores()
     executor = LocalExecutor(count, screen.show_run)
     try:
-        yield Workers(executor, PipeChannel(), lambda: count, (BrokenProcessPool,))
+        yield Workers(executor, PipeChannel(), lambda: count, (BrokenProcessPool,), available_cores())
     except BaseException:
         executor.cancel()
         raise

@@ -11,6 +11,7 @@ from tf_rnn.comparison import worker
 from tf_rnn.comparison.comparing import measured_costs, run_comparison
 from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.parcel import Parcel
+from tf_rnn.comparison.plan import plan_of
 from tf_rnn.comparison.race import STAGES, Round, judge
 from tf_rnn.comparison.recommendation import FILES, Recommendation
 from tf_rnn.comparison.results import Results
@@ -71,7 +72,7 @@ def recommend(
         WorkerDiedError: If costs cannot be measured, or a run's worker died every time.
     """
     task = comparison.make_task(task)
-    comparison = _with_reach(comparison, task)
+    comparison = with_reach(comparison, task)
     comparison.check(task)
     identity = comparison.identity(task)
     parcel = Parcel.of(comparison.setup, task)
@@ -99,7 +100,7 @@ def recommend(
     return dataclasses.replace(found, files=[folder / name for name in FILES])
 
 
-def _with_reach(comparison: Comparison, task: Task) -> Comparison:
+def with_reach(comparison: Comparison, task: Task) -> Comparison:
     """Adds the narrowest width in which an error reaches all that the task depends on, if that is known."""
     widths = comparison.widths
     reach = None if task.max_lag is None else task.max_lag + 1
@@ -149,6 +150,7 @@ class Race:
         """Runs all stages and returns the answer; None if every run diverged."""
         widths, verdict = self.comparison.widths, None
         self._measure(widths)
+        self._say_plan()
         for number, fraction in enumerate(STAGES):
             seeds = 1 if number == 0 else self.comparison.seeds
             found = self._stage(widths, seeds, fraction)
@@ -232,6 +234,12 @@ class Race:
         self._screen.say(f"after {found.fraction:.1%} of {self.question.budget}:")
         for line in found.lines:
             self._screen.say(f"  {line}")
+
+    def _say_plan(self) -> None:
+        """Prints how long the race takes at most, unless it is resumed."""
+        if not self._results.runs and not self._results.parts:
+            plan = plan_of(self.comparison, self._task, self._results, self._workers, is_race=True)
+            self._screen.say(plan.sentence)
 
     def network(self, verdict: Verdict | None) -> RunKey | None:
         """A run of the answer, or of the width that leads if there is none; None if no state is kept."""

@@ -7,7 +7,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.settings import RunKey
-from tf_rnn.files import claim_folder, damaged, is_there, read_json, require_same, write_json
+from tf_rnn.files import (
+    claim_folder,
+    damaged,
+    is_there,
+    read_json,
+    require_claimable,
+    require_same,
+    write_json,
+)
 from tf_rnn.options import STATES, require_choice, require_positive, require_whole
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ class Results:
     Args:
         folder: Where they are saved, made if it is missing; None to keep them in memory only.
         identity: The configuration that all runs share.
+        claims: Whether the folder becomes one for these results; else it is only read.
 
     Attributes:
         runs: Records by key.
@@ -45,7 +54,7 @@ class Results:
             configuration. Then nothing is overwritten.
     """
 
-    def __init__(self, folder: Path | None, identity: dict[str, Any]) -> None:
+    def __init__(self, folder: Path | None, identity: dict[str, Any], *, claims: bool = True) -> None:
         self.folder = folder
         self.runs: dict[RunKey, dict[str, Any]] = {}
         self.parts: dict[RunKey, dict[str, Any]] = {}
@@ -56,7 +65,7 @@ class Results:
             return
         if is_there(folder, FILE):  # checked before anything is written
             self._load(folder, folder / FILE)
-        claim_folder(folder, identity)
+        (claim_folder if claims else require_claimable)(folder, identity)
 
     def _load(self, folder: Path, path: Path) -> None:
         saved = read_json(path)

@@ -57,6 +57,23 @@ def answer_table(verdict: Verdict, unit: str) -> Table:
     return Table.of_columns("The width to use and its neighbours", columns)
 
 
+def planned_table(records: Iterable[Mapping[str, Any]]) -> Table:
+    """The runs that are to be trained.
+
+    Args:
+        records: A record for each width and state, as in `tf_rnn.comparison.Plan`.
+    """
+    rows = list(records)
+    columns = {
+        "width": [str(row["num_steps"]) for row in rows],
+        "state": [row["state"] for row in rows],
+        "runs": [str(row["runs"]) for row in rows],
+        "time of\na run": [duration(row["seconds"]) for row in rows],
+        "memory": [megabytes(row["graph_bytes"]) for row in rows],
+    }
+    return Table.of_columns("What is to be trained", columns)
+
+
 def learning_table(summaries: Sequence[Summary], task: Task) -> Table:
     """What each width learns; columns in which nothing is known are left out."""
     several = len({summary.learning_rate for summary in summaries}) > 1

@@ -398,6 +398,12 @@ WORKER_OPTIONS = by_name(
         '(pip install "tf-rnn[cluster]"); costs are measured on this machine',
     ),
 )
+DRY_RUN = Option(
+    name="dry_run",
+    rule=Flag(),
+    default=False,
+    help="measure costs, print the runs and about how long they take; train nothing, write nothing",
+)
 
 # --- the commands that use a trained model ------------------------------------------------------------
 
