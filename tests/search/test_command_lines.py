@@ -77,13 +77,13 @@ def actions(command: str) -> list[argparse.Action]:
 
 
 def places_of(command: str) -> list[argparse.Action]:
-    """What stands in a place of its own."""
-    return [action for action in actions(command) if not action.option_strings]
+    """What stands in a place of its own and must be given."""
+    return [action for action in actions(command) if not action.option_strings and action.nargs != "*"]
 
 
 def options_of(command: str) -> list[argparse.Action]:
-    """What is called by its name."""
-    return [action for action in actions(command) if action.option_strings]
+    """What may be left out."""
+    return [action for action in actions(command) if action.option_strings or action.nargs == "*"]
 
 
 def fitting(action: argparse.Action) -> str:
@@ -113,7 +113,7 @@ def typed(action: argparse.Action) -> st.SearchStrategy[list[str]]:
     """An option as it may be typed, its value or values with it."""
     if action.nargs == 0:
         return st.just([action.option_strings[0]])
-    most = 3 if action.nargs == "+" else 1
+    most = 3 if action.nargs in ("+", "*") else 1
     found = st.lists(values(action), min_size=1, max_size=most)
     if not action.option_strings:
         return found
@@ -216,7 +216,7 @@ def test_each_option_with_what_it_takes(furnished: Path, command: str) -> None:
     """A search meets what is odd about one value by chance; `test_every_option` has what is refused."""
     needed = [command, *map(fitting, places_of(command)), *sizes(command)]
     for action in options_of(command):
-        if hasattr(action, "option") and action.nargs != 0:
+        if hasattr(action, "option") and action.nargs not in (0, "*"):
             for words in taken(action):
                 line = [*needed, *needed_by(action), *words]
                 with copied(furnished) as place:

@@ -8,11 +8,13 @@ import tf_rnn
 from tf_rnn.cli.groups import add_results, add_setup
 from tf_rnn.cli.parser import chosen
 from tf_rnn.files import NAMED
-from tf_rnn.options.declared import COMPARE_OPTIONS, SETUP_OPTIONS, WORKER_OPTIONS
+from tf_rnn.options import OptionError
+from tf_rnn.options.declared import COMPARE_OPTIONS, FOLDERS, SETUP_OPTIONS, WORKER_OPTIONS
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tf_rnn.cli.parser import Parser
 
@@ -22,6 +24,7 @@ HELP = "train at several sequence lengths; compare loss, time and memory"
 
 def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
+    parser.add_positional(FOLDERS, "FOLDER")
     parser.add_declared("what is compared", COMPARE_OPTIONS.values())
     add_setup(parser, but=COMPARE_OPTIONS)
     add_results(parser, NAME, workers=True)
@@ -38,6 +41,9 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
         OptionError: If a value is not allowed.
         WorkerDiedError: If runs failed; everything is written nonetheless.
     """
+    if "folders" in given:
+        _pair(**given)
+        return
     experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS.keys() - COMPARE_OPTIONS.keys()))
     options = {"out": NAMED} | chosen(given, (*COMPARE_OPTIONS, *WORKER_OPTIONS, "out"))
     if "dry_run" in given:
@@ -54,3 +60,14 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
         print_table(table)
     print_written(sweep.files)
     sweep.require_no_failures()
+
+
+def _pair(folders: Sequence[Path], **others: Any) -> None:
+    """Prints two finished comparisons beside each other."""
+    for option in others:
+        raise OptionError(option, "must be left out beside folders of finished comparisons")
+    if len(folders) != 2:
+        raise OptionError("folders", f"must be two folders of finished comparisons, got {len(folders)}")
+    pair = tf_rnn.comparison.pair_sweeps(*folders)
+    print_table(pair.table())
+    print_line(pair.sentence)

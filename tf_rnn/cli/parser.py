@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
                 group.add_argument(option.flag, action=Parse, option=option, help=text)
 
     def add_positional(self, option: Option, metavar: str) -> None:
-        """Adds an option that is given by its place."""
+        """Adds an option that is given by its place; one that takes many words may be left out."""
         self.positional[option.name] = metavar
         self.add_argument(option.name, action=Parse, option=option, metavar=metavar, help=option.description)
 
@@ -69,7 +69,7 @@ class Parse(argparse.Action):
     """Stores the value that the words of an option spell; a refusal is the OptionError of Python."""
 
     def __init__(self, option_strings: list[str], dest: str, *, option: Option, **more: Any) -> None:
-        many = "+" if option.rule.takes_many else None
+        many = ("+" if option_strings else "*") if option.rule.takes_many else None
         super().__init__(option_strings, dest, nargs=many, **({"metavar": option.rule.metavar} | more))
         self.option = option
 

@@ -3,6 +3,7 @@
 from tf_rnn.comparison.comparing import compare
 from tf_rnn.comparison.executors import WorkerDiedError, Workers
 from tf_rnn.comparison.local import available_cores
+from tf_rnn.comparison.pair import SweepPair, pair_sweeps
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.plan import Plan
 from tf_rnn.comparison.planning import plan_comparison
@@ -26,6 +27,7 @@ __all__ = [
     "Screen",
     "Summary",
     "Sweep",
+    "SweepPair",
     "Verdict",
     "WorkerDiedError",
     "Workers",
@@ -33,6 +35,7 @@ __all__ = [
     "compare",
     "decide",
     "open_workers",
+    "pair_sweeps",
     "plan_comparison",
     "recommend",
     "summarise",

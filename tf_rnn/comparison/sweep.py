@@ -163,6 +163,7 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
     """Saves results with everything that follows from them and from the task's definition."""
     _annotate(results, task)
     results.save(
+        unit=task.unit,
         baselines=task.baselines(),
         optimum=task.optimum(),
         floors={str(width): task.floor(width) for width in sorted(results.costs)},

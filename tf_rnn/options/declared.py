@@ -384,6 +384,11 @@ LAGS_OPTIONS = by_name(
     SEED.but(help="seed of the initial weights"),
     THREADS,
 )
+FOLDERS = Option(
+    name="folders",
+    rule=ListOf(Path()),
+    help="two folders of finished comparisons, to compare with each other; nothing is trained",
+)
 WORKER_OPTIONS = by_name(
     Option(
         name="workers",
