@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison import Comparison, Parcel, Results, RunKey
 from tf_rnn.comparison.summary import Summary
-from tf_rnn.comparison.worker import EVALUATED_AT, train_run
+from tf_rnn.comparison.worker import EVALUATED_AT, Part, train_part
 from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def make_comparison(**changes: Any) -> Comparison:
 def run_here(comparison: Comparison, key: RunKey, task: Task | None = None) -> dict[str, Any]:
     """The record of a run that is trained in this process."""
     parcel = Parcel.of(comparison.setup, comparison.make_task(task))
-    return train_run(parcel, key, {comparison.budget: comparison.amount})
+    return train_part(parcel, key, {comparison.budget: comparison.amount}).record
 
 
 def made_up_curve(
@@ -166,10 +166,10 @@ def times_begun(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 
 
-def made_up_or_die(_: Parcel, key: RunKey, *more: Any) -> dict[str, Any]:
-    """Replaces `train_run` where only deaths count, not what is learnt."""
+def made_up_or_die(_: Parcel, key: RunKey, *more: Any) -> Part:
+    """Replaces `train_part` where only deaths count, not what is learnt."""
     die_as_often_as_told(key)
-    return made_up_run(*key)
+    return Part(made_up_run(*key), None)
 
 
 def with_costs(folder: Path, comparison: Comparison) -> Path:

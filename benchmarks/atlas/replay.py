@@ -87,7 +87,7 @@ class Sweep(NamedTuple):
         """The answer of `recommend`."""
         race = Replay(self)
         verdict = race.run()
-        found = Recommendation(race.comparison, self.task, race.rounds, verdict, None, None, self.results)
+        found = Recommendation(race.comparison, self.task, race.rounds, verdict, None, self.results)
         return Raced(verdict, race.rounds, found.share)
 
 

@@ -43,6 +43,7 @@ from tf_rnn.comparison import dask as on_dask
 from tf_rnn.comparison.comparing import run_comparison
 from tf_rnn.comparison.executors import completed
 from tf_rnn.comparison.screen import Screen
+from tf_rnn.comparison.states import States
 from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
@@ -207,7 +208,9 @@ def test_workers_need_not_have_the_module_of_a_task(
     task = comparison.make_task(louder)
     results = Results(None, comparison.identity(task))
     results.add_costs([made_up_cost(3)])
-    sweep = run_comparison(comparison, task, Parcel.of(comparison.setup, task), results, quiet_screen(), two)
+    parcel = Parcel.of(comparison.setup, task)
+    with States(None) as states:
+        sweep = run_comparison(comparison, task, parcel, results, states, quiet_screen(), two)
     assert isinstance(sweep, Sweep)
     (run,) = sweep.records
     assert run["loss"] == run_here(comparison, RunKey(3, "carry", 0, 0.1), louder)["loss"]
@@ -299,7 +302,7 @@ def test_a_worker_that_dies_loses_nothing(
     folder, begun = with_costs(tmp_path / "out", one), tmp_path / "begun"
     begun.mkdir()
     monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1}]))  # which workers inherit
-    monkeypatch.setattr(worker, "train_run", made_up_or_die)
+    monkeypatch.setattr(worker, "train_part", made_up_or_die)
     with cluster(tmp_path, "one", "two") as made:
         words = ["compare", *WORDS, "--state", "carry", "--out", str(folder), "--scheduler", made.address]
         _, lines = succeeds(words, capsys)

@@ -47,7 +47,7 @@ from tf_rnn.comparison import scheduler as schedulers
 from tf_rnn.comparison.ranking import Question
 from tf_rnn.comparison.sentences import NO_VERDICT, answer_sentence
 from tf_rnn.comparison.tables import learning_table
-from tf_rnn.comparison.worker import gradient_run, train_part, train_run
+from tf_rnn.comparison.worker import Part, look_run, train_part
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
 from tf_rnn.tasks import Echo, Task, Text
@@ -76,9 +76,9 @@ def _little_data() -> Iterator[None]:
         yield
 
 
-def train_or_die(parcel: Parcel, key: RunKey, *more: Any) -> dict[str, Any]:
+def train_or_die(parcel: Parcel, key: RunKey, *more: Any) -> Part:
     die_as_often_as_told(key)
-    return train_run(parcel, key, *more)
+    return train_part(parcel, key, *more)
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     folder, begun = with_costs(tmp_path / "out", COMPARISON), tmp_path / "begun"
     begun.mkdir()
     monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1, "4-0": 9}]))
-    monkeypatch.setattr(worker, "train_run", train)
+    monkeypatch.setattr(worker, "train_part", train)
     status, shown, errors = run_main([*WORDS, "--out", str(folder)], capsys)
     assert status == 1, errors
     assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 2, "4-1": 1}
@@ -133,7 +133,7 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
     assert len(completed["runs"]) == 4
     for run in completed["runs"]:  # those of worker processes are the same as of this one
         parcel = Parcel.of(COMPARISON.setup, COMPARISON.make_task())
-        here = train(parcel, RunKey(*(run[name] for name in RunKey._fields)), {"tokens": 4000})
+        here = train(parcel, RunKey(*(run[name] for name in RunKey._fields)), {"tokens": 4000}).record
         for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error"):
             assert here[name] == run[name], f"{name} of {here['num_steps']}, {here['seed']}"
 
@@ -358,9 +358,10 @@ def test_seeds_drop_different_connections(monkeypatch: pytest.MonkeyPatch) -> No
     setup = Setup(task="echo", state_size=5, num_layers=2, batch_size=20, dropout=0.5)
     parcel = Parcel.of(setup, Echo(length=2000, valid_length=200))
     keys = [RunKey(2, "carry", seed, 0.1) for seed in (0, 1, 0)]
-    losses = [train_run(parcel, key, {"updates": 3})["loss"] for key in keys]
-    assert losses[0] == losses[2] != losses[1]
     parts = [train_part(parcel, key, {"updates": 3}) for key in keys]
-    found = [gradient_run(parcel, key, part.state or b"", 5) for key, part in zip(keys, parts, strict=True)]
-    norms = [each.gradient_norm if each else None for each in found]
-    assert norms[0] == norms[2] != norms[1]
+    losses = [part.record["loss"] for part in parts]
+    assert losses[0] == losses[2] != losses[1]
+    found = [
+        look_run(parcel, key, part.state or b"", 5, 900, True) for key, part in zip(keys, parts, strict=True)
+    ]
+    assert found[0] == found[2] != found[1]

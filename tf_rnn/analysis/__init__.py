@@ -2,14 +2,17 @@
 
 from tf_rnn.analysis.cost import Cost, measure_costs, peak_bytes, setup_costs
 from tf_rnn.analysis.lags import LagAnalysis, measure_lags
+from tf_rnn.analysis.positions import ByPosition, measure_positions
 from tf_rnn.analysis.study import LagStudy, study_lags
 
 __all__ = [
+    "ByPosition",
     "Cost",
     "LagAnalysis",
     "LagStudy",
     "measure_costs",
     "measure_lags",
+    "measure_positions",
     "peak_bytes",
     "setup_costs",
     "study_lags",

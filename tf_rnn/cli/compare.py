@@ -58,6 +58,8 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
     print_line(sweep.sentence)
     if table := sweep.answer_table():
         print_table(table)
+    if sweep.widths:
+        print_line(sweep.widths.line)
     print_written(sweep.files)
     sweep.require_no_failures()
 

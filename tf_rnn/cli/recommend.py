@@ -50,7 +50,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
     print_line(found.reason)
     if table := found.answer_table():
         print_table(table)
-    for line in (found.verification, found.gradient_sentence, found.price_sentence):
+    for line in (found.verification, found.widths and found.widths.line, found.price_sentence):
         if line:
             print_line(line)
     print_written(found.files)

@@ -14,7 +14,9 @@ from tf_rnn.comparison.plan import plan_of
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import LOCAL, open_workers
 from tf_rnn.comparison.screen import Screen
+from tf_rnn.comparison.states import States
 from tf_rnn.comparison.sweep import FILES, Sweep, save
+from tf_rnn.comparison.widths import networks
 from tf_rnn.files import as_path
 from tf_rnn.lock import made_and_held
 from tf_rnn.text import loss_text
@@ -24,8 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tf_rnn.comparison.executors import Workers
-    from tf_rnn.comparison.settings import Comparison
+    from tf_rnn.comparison.settings import Comparison, RunKey
+    from tf_rnn.comparison.summary import Summary
+    from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
+
+
+# Of a run's tokens, so many may be read to look at its network, within these bounds.
+SHARE_READ = 1 / 8
+LEAST_READ, MOST_READ = 20_000, 500_000
 
 
 def compare(
@@ -69,15 +78,24 @@ def compare(
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
         absolute = None if folder is None else stack.enter_context(made_and_held("out", folder))
         stack.enter_context(screen)
-        sweep = run_comparison(comparison, task, parcel, Results(absolute, identity), screen, opened)
+        results, states = Results(absolute, identity), stack.enter_context(States(absolute))
+        sweep = run_comparison(comparison, task, parcel, results, states, screen, opened)
+        look(sweep.answer, sweep.summaries, comparison, parcel, results, states, opened)
         if folder is None or absolute is None:
             return sweep
         sweep.write_files(absolute, command)
+        states.clear()
     return dataclasses.replace(sweep, files=[folder / name for name in FILES])
 
 
 def run_comparison(
-    comparison: Comparison, task: Task, parcel: Parcel, results: Results, screen: Screen, workers: Workers
+    comparison: Comparison,
+    task: Task,
+    parcel: Parcel,
+    results: Results,
+    states: States,
+    screen: Screen,
+    workers: Workers,
 ) -> Sweep:
     """Computes the missing costs and runs of a comparison, and saves after each; see `compare`."""
     if not set(comparison.widths) <= set(results.costs):
@@ -89,17 +107,54 @@ def run_comparison(
         screen.say(plan_of(comparison, task, results, workers).sentence)
         amount = {comparison.budget: comparison.amount}
         calls = ((key, (parcel, key, amount, workers.channel)) for key in missing)
-        for key, outcome in completed(workers, worker.train_run, calls):
+        for key, outcome in completed(workers, worker.train_part, calls):
             if isinstance(outcome, WorkerDiedError):
                 results.add_failure(key, str(outcome))
                 screen.finish_run(key, f"failed: {outcome}")
             else:
-                results.add_run(outcome)
-                screen.finish_run(key, _outcome_text(outcome))
+                if outcome.state is not None:
+                    states.put(key, outcome.state)
+                results.add_run(outcome.record)
+                screen.finish_run(key, _outcome_text(outcome.record))
             save(results, task, None)
     sweep = Sweep(comparison, task, results)
     save(results, task, sweep.answer)
     return sweep
+
+
+def look(
+    verdict: Verdict | None,
+    summaries: Sequence[Summary],
+    comparison: Comparison,
+    parcel: Parcel,
+    results: Results,
+    states: States,
+    workers: Workers,
+) -> None:
+    """Measures how far back the trained networks of the answer's width look, as far as that is missing.
+
+    Networks whose state is not kept are left out, and so are those whose worker dies.
+
+    Args:
+        verdict: The answer.
+        summaries: Which networks there are, each width and state at its best learning rate.
+        comparison: The settings.
+        parcel: Setup and task for the workers.
+        results: Runs, which gain what is measured.
+        states: The states of trained networks.
+        workers: Where to measure.
+    """
+    longest = comparison.setup.defaults.longest
+    own, others = networks(verdict, summaries)
+    calls: list[tuple[RunKey, tuple[Any, ...]]] = []
+    for key in (*own, *others):
+        run, state = results.record(key), states.get(key)
+        if state is not None and "by_position" not in run:
+            most = max(LEAST_READ, min(MOST_READ, int(SHARE_READ * run["tokens"])))
+            calls.append((key, (parcel, key, state, longest, most, key == own[0], workers.channel)))
+    for key, found in completed(workers, worker.look_run, calls):
+        if not isinstance(found, WorkerDiedError):
+            results.record(key).update(found)
 
 
 def measured_costs(parcel: Parcel, widths: Sequence[int], screen: Screen) -> list[dict[str, Any]]:

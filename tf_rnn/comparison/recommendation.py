@@ -12,6 +12,7 @@ from tf_rnn.comparison.report import comparison_line
 from tf_rnn.comparison.sentences import NO_VERDICT, duration
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import answer_table, cost_table
+from tf_rnn.comparison.widths import FourWidths, four_widths
 from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
@@ -23,17 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tf_rnn.analysis.lags import LagAnalysis
     from tf_rnn.comparison.race import Round, Standing
     from tf_rnn.comparison.results import Results
     from tf_rnn.comparison.settings import Comparison, RunKey
+    from tf_rnn.comparison.summary import Summary
     from tf_rnn.comparison.sweep import Sweep
     from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
 
 FILES = ("report.md", "recommendation.json", "recommendation.csv", "recommendation.png")
-# The share of the gradient that may be lost where it is said how many steps the gradient needs.
-LOST = 0.1
 COLUMNS = ("num_steps", "trained", "seeds", "loss", "expected", "at_best", "seconds", "fate")
 NOTES = """\
 All widths start with a small part of the budget; then they are compared as `compare` does, and those that
@@ -54,7 +53,6 @@ class Recommendation:
         task: What was learnt.
         rounds: The stages of the race.
         answer: Which width to use, if that can be told; None if all runs diverged.
-        gradient: The gradient by lag of a trained network of that width; None where it is not known.
         sweep: The comparison that verifies the answer; None without verification.
         results: All runs and costs.
         files: The files that were written.
@@ -64,7 +62,6 @@ class Recommendation:
     task: Task
     rounds: list[Round] = dataclasses.field(repr=False)
     answer: Verdict | None
-    gradient: LagAnalysis | None = dataclasses.field(repr=False)
     sweep: Sweep | None = dataclasses.field(repr=False)
     results: Results = dataclasses.field(repr=False)
     files: Sequence[Path] = ()
@@ -118,24 +115,15 @@ class Recommendation:
             f"{len(self.standings)} widths."
         )
 
+    @functools.cached_property
+    def widths(self) -> FourWidths | None:
+        """What the loss, the gradient and the state need, and what lasts; None without an answer."""
+        return four_widths(self.answer, self.comparison, self.task, self.results, self.summaries)
+
     @property
-    def gradient_sentence(self) -> str:
-        """How many steps the gradient needs, in words, and that this is another question; maybe empty."""
-        if self.gradient is None or not all(map(math.isfinite, self.gradient.relative_bias)):
-            return ""
-        style = self.comparison.setup.style
-        bias = self.gradient.block_bias if style == "block" else self.gradient.relative_bias
-        where = "in blocks" if style == "block" else "followed back"
-        needed = needed_width(bias, LOST)
-        reach = f"{needed} steps" if needed else f"more than {len(bias)} steps"
-        half_life = self.gradient.half_life
-        decay = f" (its norm halves every {half_life:.1f} steps)" if 0 < half_life < math.inf else ""
-        carried = (
-            " A carried state can make up for what truncation cuts off, so the loss may need fewer."
-            if "carry" in self.comparison.state
-            else ""
-        )
-        return f"To keep {1 - LOST:.0%} of the gradient {where} takes {reach}{decay}.{carried}"
+    def summaries(self) -> list[Summary]:
+        """The runs that were in the last stage of the race."""
+        return [each.summary for each in self.rounds[-1].standings]
 
     @property
     def verification(self) -> str | None:
@@ -207,13 +195,14 @@ class Recommendation:
         """The content of `recommendation.json`."""
         answer = self.answer
         cost = self.results.costs.get(self.num_steps or 0, {})
+        gradient = self.widths.gradient if self.widths else {}
         content = {
             "task": self.results.identity["task"],
             "cell": self.results.identity["cell"],
             "num_steps": self.num_steps,
             "reason": self.reason,
-            "relative_bias": self.gradient.relative_bias if self.gradient else [],
-            "block_bias": self.gradient.block_bias if self.gradient else [],
+            "widths": self.widths.records if self.widths else [],
+            **{name: gradient.get(name, []) for name in ("relative_bias", "block_bias")},
             "step_milliseconds": cost.get("step_milliseconds"),
             "answer": dataclasses.asdict(answer) if answer else None,
             "race": self.records,
@@ -242,8 +231,7 @@ class Recommendation:
             self.table(),
             self.price_sentence,
             NOTES,
-            Heading("What the gradient needs") if self.gradient_sentence else None,
-            self.gradient_sentence,
+            *(self.widths.sections if self.widths else ()),
             Heading("What it costs"),
             cost_table([self.results.costs[width] for width in self.standings]),
         )
@@ -279,18 +267,6 @@ class Recommendation:
         write_text(folder / "recommendation.csv", Table.of_records("", self.records, COLUMNS).csv())
         write_figure(folder / "recommendation.png", self.figure())
         self.page(command).write(folder / "report.md")
-
-
-def needed_width(bias: Sequence[float], lost: float) -> int | None:
-    """The smallest width from which on truncation loses at most a fraction of the gradient; None if none.
-
-    Args:
-        bias: The relative bias at the widths 1, 2, ...
-        lost: The fraction, between 0 and 1.
-    """
-    too_narrow = [width for width, value in enumerate(bias, start=1) if not value <= lost]
-    needed = max(too_narrow, default=0) + 1
-    return needed if needed <= len(bias) else None
 
 
 def _loss(loss: float, unit: str) -> str:

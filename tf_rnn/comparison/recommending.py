@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tf_rnn.comparison import worker
-from tf_rnn.comparison.comparing import measured_costs, run_comparison
+from tf_rnn.comparison.comparing import look, measured_costs, run_comparison
 from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.plan import plan_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from tf_rnn.analysis.lags import LagAnalysis
     from tf_rnn.comparison.executors import Workers
     from tf_rnn.comparison.ranking import Question
     from tf_rnn.comparison.settings import Comparison, RunKey
@@ -86,17 +85,16 @@ def recommend(
         states = stack.enter_context(States(absolute))
         race = Race(comparison, task, parcel, results, states, screen, opened)
         verdict = race.run()
-        network = race.network(verdict)
-        study = race.gradient(network)
         sweep = None
         if verify:
             screen.say("verifying: every length is trained for the whole budget")
-            sweep = run_comparison(race.comparison, task, parcel, results, screen, opened)
-        found = Recommendation(race.comparison, task, race.rounds, verdict, study, sweep, results)
+            sweep = run_comparison(race.comparison, task, parcel, results, states, screen, opened)
+        found = Recommendation(race.comparison, task, race.rounds, verdict, sweep, results)
+        look(verdict, found.summaries, race.comparison, parcel, results, states, opened)
         if folder is None or absolute is None:
             return found
-        states.clear(but=network)  # from which a repeated call measures the gradient
         found.write_files(absolute, command)
+        states.clear()
     return dataclasses.replace(found, files=[folder / name for name in FILES])
 
 
@@ -240,27 +238,3 @@ class Race:
         if not self._results.runs and not self._results.parts:
             plan = plan_of(self.comparison, self._task, self._results, self._workers, is_race=True)
             self._screen.say(plan.sentence)
-
-    def network(self, verdict: Verdict | None) -> RunKey | None:
-        """A run of the answer, or of the width that leads if there is none; None if no state is kept."""
-        last = self.rounds[-1]
-        width = verdict.num_steps if verdict else None
-        width = last.leader if width is None else width
-        rate = verdict.learning_rate if verdict else None
-        keys = [
-            key
-            for key in self.comparison.keys
-            if key.num_steps == width and rate in (None, key.learning_rate) and self._states.get(key)
-        ]
-        return keys[0] if keys else None
-
-    def gradient(self, key: RunKey | None) -> LagAnalysis | None:
-        """How far back the gradient of a trained network reaches, to explain the answer."""
-        if key is None:
-            return None
-        longest = self.comparison.setup.defaults.longest
-        arguments: tuple[Any, ...] = (self._parcel, key, self._states.get(key), longest)
-        ((_, found),) = completed(
-            self._workers, worker.gradient_run, [(key, (*arguments, self._workers.channel))]
-        )
-        return None if isinstance(found, WorkerDiedError) else found

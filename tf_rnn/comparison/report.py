@@ -57,6 +57,7 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
         sweep.answer_table(),
         Plain(f"{sweep.line}."),
         command_code(command),
+        *(sweep.widths.sections if sweep.widths else ()),
         Heading("What each width learns"),
         sweep.table(),
         f"Losses to compare with:\n\n{baselines}" if baselines else None,

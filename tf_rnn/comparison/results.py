@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.analysis import ByPosition
 from tf_rnn.comparison.settings import RunKey
 from tf_rnn.files import (
     claim_folder,
@@ -103,7 +104,7 @@ class Results:
         key = checked_key(record)
         if (
             key not in self.runs
-            and record["fraction"] > self.parts.get(key, record | {"fraction": 0})["fraction"]
+            and record["fraction"] >= self.parts.get(key, record | {"fraction": 0})["fraction"]
         ):
             self.parts[key] = record
         self.failures.pop(key, None)
@@ -118,6 +119,10 @@ class Results:
         if run is None or run["loss"] is None or reached == fraction:
             return run if reached >= fraction else None
         return _cut(run, fraction / reached) if reached > fraction else None
+
+    def record(self, key: RunKey) -> dict[str, Any]:
+        """The record of a run, finished or not."""
+        return self.runs.get(key) or self.parts[key]
 
     def add_failure(self, key: RunKey, error: str) -> None:
         """Adds a run that failed."""
@@ -184,6 +189,13 @@ def checked_run(run: dict[str, Any]) -> dict[str, Any]:
         numbers += [point[name] for point in run["curve"] for name in ("updates", "valid_loss")]
         if not all(math.isfinite(value) for value in [*numbers, *run["dependency_scores"].values()]):
             raise ValueError("a number is not finite")
+    if "by_position" in run:
+        ByPosition(**run["by_position"])
+    if run.get("gradient"):
+        lengths = {len(run["gradient"][name]) for name in ("relative_bias", "block_bias")}
+        run["gradient"]["half_life"], run["gradient"]["relative_bias"][0]
+        if len(lengths) > 1:
+            raise ValueError("a gradient's biases must be as many of each")
     return run
 
 

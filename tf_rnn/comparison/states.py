@@ -1,4 +1,4 @@
-"""The states of unfinished runs on disk, from which they are trained further."""
+"""The states of runs on disk while a command needs them: to train further, or to look at the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "unfinished"
 
 
 class States:
-    """A folder with a checkpoint of each unfinished run; the last one alone is kept.
+    """A folder with the last checkpoint of each run of an unfinished comparison or race.
 
     Args:
         folder: The folder of the results, in which there is one for the states; None for a temporary one.
@@ -47,14 +47,11 @@ class States:
         with replacing(self._path(key)) as partial:
             partial.write_bytes(state)
 
-    def clear(self, but: RunKey | None) -> None:
-        """Deletes all states but that of one run."""
-        kept = None if but is None else self._path(but)
+    def clear(self) -> None:
+        """Deletes all states."""
         for path in self._entered.iterdir():
-            if path != kept:
-                path.unlink()
-        if kept is None:
-            self._entered.rmdir()
+            path.unlink()
+        self._entered.rmdir()
 
     @property
     def _entered(self) -> Path:

@@ -16,6 +16,7 @@ from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.summary import Summary, gap, summarise
 from tf_rnn.comparison.tables import answer_table, cost_table, learning_table, run_table
 from tf_rnn.comparison.verdict import Verdict, decide
+from tf_rnn.comparison.widths import FourWidths, four_widths
 from tf_rnn.files import as_path, plain, write_figure, write_text
 from tf_rnn.lock import made_and_held
 
@@ -56,6 +57,11 @@ class Sweep:
     def answer(self) -> Verdict | None:
         """Which width to use, if that can be told; None if no run ended with a finite loss."""
         return decide(self.summaries, self.comparison.question(self.task))
+
+    @functools.cached_property
+    def widths(self) -> FourWidths | None:
+        """What the loss, the gradient and the state need, and what lasts; None without an answer."""
+        return four_widths(self.answer, self.comparison, self.task, self.results, self.summaries)
 
     @property
     def sentence(self) -> str:
@@ -142,12 +148,12 @@ class Sweep:
         """Adds the results to those in a locked folder, and returns the sweep that has them all."""
         results = Results(folder, self.results.identity)
         results.update(self.results)
-        save(results, self.task, self.answer)
+        save(results, self.task, self.answer, self.widths)
         return dataclasses.replace(self, results=results)
 
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
-        save(self.results, self.task, self.answer)
+        save(self.results, self.task, self.answer, self.widths)
         rows = sorted(
             [*self.records, *self.results.failed_records],
             key=lambda run: (run["num_steps"], run["state"], run["learning_rate"], run["seed"]),
@@ -159,7 +165,7 @@ class Sweep:
         comparison_page(self, command).write(folder / "report.md")
 
 
-def save(results: Results, task: Task, verdict: Verdict | None) -> None:
+def save(results: Results, task: Task, verdict: Verdict | None, widths: FourWidths | None = None) -> None:
     """Saves results with everything that follows from them and from the task's definition."""
     _annotate(results, task)
     results.save(
@@ -169,6 +175,7 @@ def save(results: Results, task: Task, verdict: Verdict | None) -> None:
         floors={str(width): task.floor(width) for width in sorted(results.costs)},
         cost_slopes=cost_slopes([results.costs[width] for width in sorted(results.costs)]),
         verdict=verdict and plain(dataclasses.asdict(verdict)),
+        widths=widths.records if widths else [],
     )
 
 

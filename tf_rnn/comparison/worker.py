@@ -1,4 +1,4 @@
-"""The work of a worker process: a training run, a look at gradients, or the measurement of all costs.
+"""The work of a worker process: a training run, a look at a trained network, or the measurement of all costs.
 
 The functions import TensorFlow themselves, so that the process which distributes the work never loads it.
 """
@@ -15,7 +15,6 @@ from tf_rnn.options import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tf_rnn.analysis.lags import LagAnalysis
     from tf_rnn.comparison.channel import Channel
     from tf_rnn.comparison.parcel import Parcel
     from tf_rnn.comparison.settings import RunKey
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 EVALUATED_AT = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 # Workers share the cores, and results must not depend on how many there are.
 THREADS = 1
+# What the record of a run keeps of a gradient by lag.
+GRADIENT_KEYS = ("relative_bias", "block_bias", "half_life")
 
 
 class Part(NamedTuple):
@@ -36,13 +37,6 @@ class Part(NamedTuple):
 
     record: dict[str, Any]
     state: bytes | None
-
-
-def train_run(
-    parcel: Parcel, key: RunKey, amount: dict[str, float], channel: Channel | None = None
-) -> dict[str, Any]:
-    """Trains one graph for the whole budget; see `train_part`."""
-    return train_part(parcel, key, amount, channel).record
 
 
 def train_part(
@@ -104,44 +98,59 @@ def train_part(
     return Part(record, stage.state)
 
 
-def gradient_run(
-    parcel: Parcel, key: RunKey, state: bytes, num_steps: int, channel: Channel | None = None
-) -> LagAnalysis | None:
-    """Measures the gradient by lag of a trained network.
+def look_run(
+    parcel: Parcel,
+    key: RunKey,
+    state: bytes,
+    longest: int,
+    most: int,
+    with_gradient: bool,
+    channel: Channel | None = None,
+) -> dict[str, Any]:
+    """Measures how far back a trained network looks.
 
     Args:
         parcel: The setup and the task.
         key: The run that trained it.
         state: The state that it ended with.
-        num_steps: How far back to look; half, a quarter or less of it where the data are too short.
+        longest: How many steps to look back; fewer where the data are too short.
+        most: About how many tokens to read for the losses by position.
+        with_gradient: Whether to measure the gradient, too.
         channel: Where to look whether the work was cancelled.
 
     Returns:
-        None if the gradient is too large for a floating-point number.
+        What the record of the run gains, ready for JSON: `by_position`, a `ByPosition`, and `gradient`,
+        some of a `LagAnalysis`; that is None if the gradient is too large for a floating-point number.
 
     Raises:
         OptionError: If the task is not available here.
     """
-    from tf_rnn.analysis import measure_lags  # noqa: PLC0415
+    from tf_rnn.analysis import measure_lags, measure_positions  # noqa: PLC0415
     from tf_rnn.analysis.lags import check_lags  # noqa: PLC0415
     from tf_rnn.graph import make_graph  # noqa: PLC0415
     from tf_rnn.training.checkpoints import read_state  # noqa: PLC0415
 
     raise_if_cancelled(channel)
     setup, task = parcel.open()
-    while num_steps > key.num_steps:
-        try:
-            check_lags(setup, task, num_steps)
-            break
-        except OptionError:
-            num_steps = max(num_steps // 2, key.num_steps)
     graph = make_graph(setup, task, key.num_steps, key.seed)
     with graph.session(threads=THREADS) as session:
         read_state(state).restore("state", graph, session)
+        positions = measure_positions(graph, session, task, longest, most)
+        found: dict[str, Any] = {"by_position": dataclasses.asdict(positions)}
+        if not with_gradient:
+            return found
+        num_steps = longest
+        while num_steps > key.num_steps:
+            try:
+                check_lags(setup, task, num_steps)
+                break
+            except OptionError:
+                num_steps = max(num_steps // 2, key.num_steps)
         try:
-            return measure_lags(graph, session, task, num_steps)
+            gradient = dataclasses.asdict(measure_lags(graph, session, task, num_steps))
         except OverflowError:
-            return None
+            return found | {"gradient": None}
+    return found | {"gradient": plain({name: gradient[name] for name in GRADIENT_KEYS})}
 
 
 def cost_runs(parcel: Parcel, widths: Sequence[int], channel: Channel | None = None) -> list[dict[str, Any]]:
