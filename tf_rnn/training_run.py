@@ -10,6 +10,7 @@ from tf_rnn.options import OptionError
 from tf_rnn.options.declared import LENGTH_OPTIONS
 from tf_rnn.run_config import RUN_OPTIONS, changed_graph, changed_task, require_resumable
 from tf_rnn.tasks import TASKS, Language, described_task
+from tf_rnn.tasks.language import require_text
 
 if TYPE_CHECKING:
     import os
@@ -223,7 +224,7 @@ def prepared_resume(
         if kept is None:
             require_resumable(config, given)
         updates = start.state.history.updates if start else 0
-    task = _same_task(config["task"], changed_task(given)) if task is None else task
+    task = _same_task(folder, config["task"], changed_task(given)) if task is None else task
     training, changes = config["training"], changed_graph(given)
     graph = config["graph"] | changes
     task.blocks(graph["batch_size"], graph["num_steps"])
@@ -259,8 +260,8 @@ def one_amount(given: Mapping[str, Any]) -> dict[str, float]:
     return {name: LENGTH_OPTIONS[name].check(amount) for name, amount in amounts.items()}
 
 
-def _same_task(saved: dict[str, Any], changes: dict[str, Any]) -> Task:
-    """The task of a resumed run.
+def _same_task(folder: Path, saved: dict[str, Any], changes: dict[str, Any]) -> Task:
+    """The task of the resumed run in a folder.
 
     Raises:
         OptionError: For `task`, if it is not one of `tf_rnn.tasks`; for `data`, if it is not the text that
@@ -268,6 +269,8 @@ def _same_task(saved: dict[str, Any], changes: dict[str, Any]) -> Task:
     """
     if saved["name"] not in TASKS:
         raise OptionError("task", f"must be given to resume a run of a task of your own, {saved['name']!r}")
+    if "data" not in changes:
+        require_text(saved["options"], f"the run in {str(folder)!r}")
     task = described_task(saved, **changes)
     if getattr(task, "sha256", None) != saved.get("sha256"):
         raise OptionError("data", "must be the text that the run was started with; this is another one")

@@ -158,3 +158,32 @@ def test_a_damaged_config_is_restored_from_a_checkpoint(
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(OptionError, match=r"^resume must hold undamaged results, "):
         tf_rnn.resume(tmp_path, updates=40)
+
+
+def test_a_run_finds_its_text_from_elsewhere_or_says_whose_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    text, folder = here / "cats.txt", tmp_path / "run"
+    text.write_text("a cat sat on a mat. " * 30, encoding="utf-8")
+    monkeypatch.chdir(here)
+    experiment = tf_rnn.Experiment("text", data="cats.txt", state_size=3, batch_size=2)
+    run = experiment.train(5, updates=4, out=folder, callbacks=())
+    monkeypatch.chdir(elsewhere)
+    found, trained = tf_rnn.load(folder, "last").evaluator(batch_size=1).loss, run.evaluation.loss
+    assert found == pytest.approx(trained, rel=0.1)
+    assert tf_rnn.resume(folder, updates=6, callbacks=()).new_updates == 2
+
+    text.rename(elsewhere / "moved.txt")
+    why = f"was trained on {str(text)!r}, where there is nothing now"
+    for missing, whose in (
+        (lambda: tf_rnn.load(folder).evaluator(), "the model"),
+        (lambda: tf_rnn.resume(folder, updates=8), f"the run in {str(folder)!r}"),
+    ):
+        with pytest.raises(OptionError) as raised:
+            missing()
+        assert str(raised.value) == f"data must be given: {whose} {why}"
+    assert tf_rnn.resume(folder, updates=8, data="moved.txt", callbacks=()).new_updates == 2
+    assert tf_rnn.load(folder).evaluator().tokens == 29

@@ -9,11 +9,11 @@ import json
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import TASKS, make_task
-from tf_rnn.tasks.downloads import DOWNLOADS
+from tf_rnn.tasks.language import with_whole_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ class Parcel:
         # cannot be read again.
         is_known = TASKS.get(task.name) is type(task) and type(task).__module__.startswith("tf_rnn.")
         if is_known and task.is_current():
-            options = json.dumps(_with_whole_path(task.options()))
+            options = json.dumps(with_whole_path(task.options()))
             bare = dataclasses.replace(setup, task=task.name, task_options={})
             return cls(_pickled(bare, None), task.name, options, digest)
         own = dataclasses.replace(setup, task=task, task_options={})  # one task, not two
@@ -104,14 +104,6 @@ def _same_task(parcel: Parcel) -> Task:
     if parcel.data_sha256 and getattr(task, "sha256", None) != parcel.data_sha256:
         raise OptionError("data", f"{place} it is another text")
     return task
-
-
-def _with_whole_path(options: dict[str, Any]) -> dict[str, Any]:
-    """The options with an absolute path of the data, for a process that runs in another folder."""
-    data = options.get("data")
-    if data is None or data in DOWNLOADS:
-        return options
-    return options | {"data": str(Path(data).absolute())}
 
 
 def _pickled(setup: Setup, task: Task | None) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError, require_whole
 from tf_rnn.tasks import TASKS, described_task
+from tf_rnn.tasks.language import require_text
 from tf_rnn.training.evaluation import Evaluation, has_loss, require_counted, stacked_losses, usable
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ class ModelEvaluator:
         changes = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
             return self._other_task({**changes, "data": data})
+        require_text(self._description["options"], "the model")
         task = described_task(self._description, **changes)
         if getattr(task, "sha256", None) != self._description.get("sha256"):
             raise OptionError("data", "must be given: the text that the model was trained on has changed")

@@ -88,6 +88,14 @@ def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
     return Corpus(sources, stamps if len(stamps) == len(watched) else None)
 
 
+def exists(data: str) -> bool:
+    """Returns whether there is anything at a path; at an impossible one there is not."""
+    try:
+        return Path(data).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def read_text(path: Path) -> str:
     r"""Reads a UTF-8 text file unchanged, except for a byte order mark at its beginning.
 

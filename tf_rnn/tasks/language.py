@@ -6,13 +6,14 @@ import hashlib
 import math
 import os
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole
 from tf_rnn.tasks.base import Task
-from tf_rnn.tasks.corpus import read_corpus
+from tf_rnn.tasks.corpus import exists, read_corpus
 from tf_rnn.tasks.downloads import DOWNLOADS
 from tf_rnn.tasks.stream import Stream
 
@@ -243,6 +244,27 @@ def _encode(sources: Sequence[Source], vocabulary: Vocabulary) -> list[NDArray[n
         except OptionError as error:
             raise OptionError("data", f"{error.problem} of {source.origin}") from error
     return of_sources
+
+
+def with_whole_path(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a task, data at an absolute path, for a process that runs in another folder."""
+    data = options.get("data")
+    if data is None or data in DOWNLOADS:
+        return options
+    return options | {"data": str(Path(data).absolute())}
+
+
+def require_text(options: dict[str, Any], whose: str) -> None:
+    """Raises OptionError for `data` if there is nothing any more at the path that a task's options name.
+
+    Args:
+        options: The options.
+        whose: What was trained on the text, for the message.
+    """
+    data = options.get("data")
+    if isinstance(data, str) and data not in DOWNLOADS and not exists(data):
+        problem = f"must be given: {whose} was trained on {data!r}, where there is nothing now"
+        raise OptionError("data", problem)
 
 
 def _as_text(data: str | os.PathLike[str] | None) -> str | None:

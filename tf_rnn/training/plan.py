@@ -12,6 +12,7 @@ from tf_rnn.graph.describe import describe
 from tf_rnn.options import STATES, OptionError, require_choice, require_whole, shown
 from tf_rnn.setup import check_rows
 from tf_rnn.tasks import TASKS
+from tf_rnn.tasks.language import with_whole_path
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import usable
 from tf_rnn.training.schedules import Schedule
@@ -102,7 +103,8 @@ def run_config(graph: UnrolledGraph, task: Task, plan: Plan, workers: int = 1) -
             the rows of all, so that any number of workers can resume the run.
     """
     digest = getattr(task, "sha256", None)
-    of_task = {"name": task.name, "options": task.options()} | ({"sha256": digest} if digest else {})
+    of_task = {"name": task.name, "options": with_whole_path(task.options())}
+    of_task |= {"sha256": digest} if digest else {}
     config = describe(graph) | {"task": of_task, "training": dataclasses.asdict(plan)}
     config["graph"]["batch_size"] *= workers
     plain_config: dict[str, Any] = json.loads(json.dumps(config, default=as_json_number))
