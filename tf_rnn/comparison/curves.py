@@ -33,6 +33,7 @@ class Reading(NamedTuple):
         pace: By how much the loss falls with a doubling of the training, at the end; below 0 if it rises.
         decay: How much of the pace is left after each doubling, 0 to 1.
         lowest: The lowest possible loss, below which nothing is expected.
+        error: The standard error of the pace over seeds; 0 for one seed.
     """
 
     trend: str
@@ -40,6 +41,7 @@ class Reading(NamedTuple):
     pace: float
     decay: float
     lowest: float = 0.0
+    error: float = 0.0
 
     def after(self, doublings: float) -> float:
         """The expected loss after so many doublings: the pace shrinks as it did before."""
@@ -96,9 +98,9 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest
     pace = min(fall, late_fall) if fall > 0 else max(fall, late_fall)
     error = float(np.std(halves, ddof=1)) / math.sqrt(len(halves)) if len(halves) > 1 else 0.0
     if abs(pace) <= max(least, 2 * error) or (fall > 0) != (pace > 0):
-        return Reading(LEVEL, loss, pace, 0.0, lowest)
+        return Reading(LEVEL, loss, pace, 0.0, lowest, error)
     decay = USUAL_DECAY
     if len(before) == len(curves):
         earlier = float(np.mean(before))
         decay = min(MOST_DECAY, max(LEAST_DECAY, pace / earlier)) if earlier > 0 else MOST_DECAY
-    return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest)
+    return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest, error)

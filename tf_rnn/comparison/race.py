@@ -12,14 +12,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tf_rnn.comparison.curves import UNKNOWN
+from tf_rnn.comparison.curves import FALLING, LEVEL
 from tf_rnn.comparison.ranking import CLEARLY, cheapest, rank
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tf_rnn.comparison.ranking import Question
+    from tf_rnn.comparison.curves import Reading
+    from tf_rnn.comparison.ranking import Question, Ranking
     from tf_rnn.comparison.summary import Summary
 
 # After these fractions of the budget the widths are compared; the first stage has one seed.
@@ -136,11 +137,16 @@ def judge(summaries: Sequence[Summary], question: Question, *, is_last: bool) ->
     ]
     is_over = is_last or (
         min(each.summary.runs for each in kept) > 1
-        and all(readings[each.summary.num_steps].trend != UNKNOWN for each in kept)
+        and all(_is_known(readings[each.summary.num_steps], ranking) for each in kept)
         and all(each.summary.loss - each.expected <= ranking.ripe for each in kept)
         and len(among_best) == len(kept)
     )
     return Round(fraction, standings, leader, among_best, is_over)
+
+
+def _is_known(reading: Reading, ranking: Ranking) -> bool:
+    """Whether it is known that a loss does not rise, and by how much it falls."""
+    return reading.trend in (LEVEL, FALLING) and 2 * reading.error <= ranking.ripe
 
 
 def _lost(summary: Summary) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
-from comparison_helpers import made_up_summary
+from comparison_helpers import made_up_curve, made_up_summary
 
 from tf_rnn.comparison.race import Round, judge
 from tf_rnn.comparison.ranking import Question
@@ -115,6 +116,11 @@ def test_nothing_is_dropped_while_nothing_is_learnt(losses: tuple[float, ...]) -
     assert after(1.0, *widths, is_last=True).is_over
 
 
+def apart(change: float) -> list[list[dict[str, Any]]]:
+    """Curves that end at 0.501, one of which falls by a change with the last doubling as another rises."""
+    return [made_up_curve(0.501, pace) for pace in (change, 0.0, -change)]
+
+
 def test_the_race_is_over_early_where_all_are_equal_and_level() -> None:
     level = made_up_summary(4, 0.5), made_up_summary(8, 0.501)
     assert after(1 / 4, *level).is_over
@@ -122,6 +128,8 @@ def test_the_race_is_over_early_where_all_are_equal_and_level() -> None:
         (made_up_summary(8, 0.501, 1 / 64), "it falls"),
         (made_up_summary(8, [0.501], runs=1), "one seed"),
         (made_up_summary(8, 0.501, curves=[[{"updates": 9, "valid_loss": 0.501}]] * 3), "too short a curve"),
+        (made_up_summary(8, 0.501, -1 / 64), "it rises"),
+        (made_up_summary(8, 0.501, curves=apart(1 / 64)), "seeds disagree about its fall"),
     ):
         assert not after(1 / 4, level[0], other).is_over, why
     worse = after(1 / 4, *level, made_up_summary(16, 0.625))
