@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.analysis.study import LagStudy, study_lags
 from tf_rnn.comparison import Comparison, compare, plan_comparison, recommend
 from tf_rnn.files import NAMED, as_path, folder_name, require_new
-from tf_rnn.options import STATES, Option, require_choice, require_schedule
+from tf_rnn.options import STATES, Option, OptionError, require_block, require_choice, require_schedule
 from tf_rnn.options.declared import (
     COMPARE_OPTIONS,
     LAGS_OPTIONS,
@@ -101,6 +101,7 @@ class Experiment:
         seconds: float | None = None,
         state: str = "carry",
         evaluations: int | None = None,
+        schedule_width: str | Sequence[int] | None = None,
         schedule: str = "constant",
         decay: float = TRAINING_OPTIONS["decay"].default,
         decay_after: int | None = None,
@@ -118,6 +119,8 @@ class Experiment:
             seconds: The same in seconds of training, evaluation not counted.
             state: "carry" keeps the state between blocks, "reset" starts each block at zero.
             evaluations: How many, evenly spread; None for one after each epoch.
+            schedule_width: Lengths of a graph that grows, "5:20:50", an equal part of the training for each;
+                instead of `num_steps`.
             schedule: Schedule of the learning rate, see `tf_rnn.Schedule`.
             decay: Its factor.
             decay_after: Epochs before it sets in.
@@ -130,8 +133,15 @@ class Experiment:
         """
         amounts = {"epochs": epochs, "tokens": tokens, "updates": updates, "seconds": seconds}
         amount = one_amount(amounts) or {"epochs": EPOCHS}
+        widths = TRAINING_OPTIONS["schedule_width"].check(schedule_width)
+        if widths:
+            if num_steps is not None:
+                raise OptionError("num_steps", f"must be left out beside schedule_width, got {num_steps!r}")
+            require_block(self.setup.style)
+        longest = max(widths or self.setup.defaults.num_steps)
         given = {
-            "num_steps": max(self.setup.defaults.num_steps) if num_steps is None else num_steps,
+            "num_steps": longest if num_steps is None else num_steps,
+            "schedule_width": widths,
             "state": state,
             "evaluations": evaluations,
             "schedule": schedule,
@@ -141,7 +151,7 @@ class Experiment:
         }
         training = _checked(TRAINING_OPTIONS, given) | {"patience": PATIENCE.check(patience)}
         require_schedule(schedule, decay, decay_after)
-        check_setup(self.setup, self.task, [training["num_steps"]])
+        check_setup(self.setup, self.task, [*(widths or ()), training["num_steps"]])
         identity = setup_identity(self.setup, self.task) | training | amount
         folder = self._folder("train", out, identity)
         if folder is not None:

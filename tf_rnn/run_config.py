@@ -3,7 +3,7 @@
     cell        a list of layers: the cell's name under "cell", its options
     graph       the options of the graph
     task        name, options, and of a text its sha256
-    training    budget, state, evaluations, truncation, schedule, patience, seed
+    training    budget, state, evaluations, truncation, schedule, schedule_width, patience, seed
 
 Cells and tasks check their own options when they are made.
 """
@@ -45,7 +45,7 @@ RUN_OPTIONS: dict[str, Option] = {
     "patience": PATIENCE,
 }
 # The parts of "training" that are options themselves, and the records among them by their keys.
-TRAINING = {"state": TRAINING_OPTIONS["state"], "evaluations": TRAINING_OPTIONS["evaluations"]}
+TRAINING = {name: TRAINING_OPTIONS[name] for name in ("state", "evaluations", "schedule_width")}
 TRAINING |= {"patience": PATIENCE, "seed": SEED}
 TRUNCATION = {name: NETWORK_OPTIONS[name] for name in ("style", "stride", "tolerance")} | {"seed": SEED}
 RECORDS = ("budget", "truncation", "schedule")
@@ -134,6 +134,7 @@ def options_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
         "decay": schedule["decay"],
         "decay_after": schedule["decay_after"],
         "evaluations": training["evaluations"],
+        "schedule_width": training["schedule_width"],
         "seed": training["seed"],
     }
     fixed = [name for name, option in RUN_OPTIONS.items() if not option.may_change]
@@ -148,6 +149,8 @@ def require_resumable(config: Mapping[str, Any], given: Mapping[str, Any]) -> No
         given: The options, checked, by name.
     """
     _require_same_budget(config["training"], given)
+    if config["training"]["schedule_width"] and "num_steps" in given:
+        raise OptionError("num_steps", "must be left out with resume, as the run has schedule_width")
     kept = options_of_run(config)
     for name, value in given.items():
         if RUN_OPTIONS[name].may_change:
@@ -161,7 +164,9 @@ def require_resumable(config: Mapping[str, Any], given: Mapping[str, Any]) -> No
 
 def _require_same_budget(training: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     schedule, budget = training["schedule"]["name"], training["budget"]
-    if schedule not in SCHEDULES_OVER_BUDGET:
+    if training["schedule_width"]:
+        schedule = "of the width"
+    elif schedule not in SCHEDULES_OVER_BUDGET:
         return
     for name in BUDGETS:
         if name in given and (name, given[name]) != (budget["kind"], budget["amount"]):

@@ -150,7 +150,8 @@ class PreparedRun:
                 "schedule": Schedule(*(training[name] for name in ("schedule", "decay", "decay_after"))),
             }
 
-        options = {name: training[name] for name in ("state", "evaluations", "patience", "seed")} | amount
+        names = ("state", "evaluations", "schedule_width", "patience", "seed")
+        options = {name: training[name] for name in names} | amount
         return cls(task, folder, 0, setup.batch_size, setup.style, options | {"out": folder}, build)
 
     def start(
@@ -241,7 +242,8 @@ def prepared_resume(
 
     budget = training["budget"]
     options: dict[str, Any] = dict(amounts) or {budget["kind"]: budget["amount"]}
-    options |= {name: training[name] for name in ("state", "evaluations", "seed", "patience")}
+    names = ("state", "evaluations", "schedule_width", "seed", "patience")
+    options |= {name: training[name] for name in names}
     options |= {"patience": given["patience"]} if "patience" in given else {}
     options["resume"] = folder
     style = training["truncation"]["style"]

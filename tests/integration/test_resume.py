@@ -141,6 +141,9 @@ INTERRUPTED = {
         {"optimizer": "sgd"},
         truncation("adaptive") | RESET | {"evaluations": 3},
     ),
+    "growing": Case(
+        lambda: cells.LSTMCell(3), 13, {"optimizer": "adam"} | DROPOUT, {"schedule_width": (1, 3, 4)}
+    ),
 }
 
 
@@ -686,6 +689,7 @@ def test_the_configuration_says_all_that_the_run_was_made_of(kept: Path) -> None
         "evaluations": 2,
         "truncation": {"style": "sliding", "stride": 1, "tolerance": 0.1, "seed": 0},
         "schedule": {"name": "step", "decay": 0.5, "decay_after": 2},
+        "schedule_width": None,
         "patience": None,
         "seed": 0,
     }

@@ -37,6 +37,7 @@ from tf_rnn.options.declared import (
 from tf_rnn.options.rules import (
     Choice,
     Flag,
+    GrowingWidth,
     ListOf,
     Number,
     OrNone,
@@ -123,6 +124,12 @@ def widths(rule: Widths) -> tuple[list[Example], list[Example]]:
     return good, [*bad, *(Example([word], [word]) for word in words)]
 
 
+def growing_width(rule: GrowingWidth) -> tuple[list[Example], list[Example]]:
+    good = [Example((5, 20, 50), "5:20:50"), Example([1, rule.at_most], f"1:{rule.at_most}")]
+    words = ("5", "5:5", "20:5", "0:5", "5:x", "", f"1:{rule.at_most + 1}")
+    return good, [*(Example(word, word) for word in words), Example(5), Example([5])]
+
+
 def text(_: Text) -> tuple[list[Example], list[Example]]:
     return [Example("a b", "a b"), Example(FilePath("a"), "a")], [Example(3), Example(None)]
 
@@ -146,6 +153,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     WordOrWhole: word_or_whole,
     OrNone: or_none,
     ListOf: list_of,
+    GrowingWidth: growing_width,
     Widths: widths,
     Text: text,
     Path: path,

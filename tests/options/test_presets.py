@@ -184,6 +184,7 @@ def test_a_run_of_the_small_network_of_the_paper(
         "evaluations": None,
         "truncation": {"style": "block", "stride": 1, "tolerance": 0.1, "seed": 0},
         "schedule": {"name": "step", "decay": 0.5, "decay_after": 4},
+        "schedule_width": None,
         "patience": None,
         "seed": 0,
     }

@@ -5,6 +5,7 @@ resuming and the lines of reports are made from it. Nothing here needs TensorFlo
 """
 
 from tf_rnn.options.checks import (
+    require_block,
     require_choice,
     require_fraction,
     require_not_negative,
@@ -22,7 +23,6 @@ from tf_rnn.options.words import (
     ACTIVATIONS,
     BUDGETS,
     CELLS,
-    CHECKPOINTS_TO_USE,
     DTYPES,
     INPUT_KINDS,
     LARGEST_SIZE,
@@ -44,7 +44,6 @@ __all__ = [
     "ACTIVATIONS",
     "BUDGETS",
     "CELLS",
-    "CHECKPOINTS_TO_USE",
     "DTYPES",
     "INPUT_KINDS",
     "LARGEST_SIZE",
@@ -65,6 +64,7 @@ __all__ = [
     "Option",
     "OptionError",
     "check_fields",
+    "require_block",
     "require_choice",
     "require_fraction",
     "require_not_negative",

@@ -58,3 +58,9 @@ def require_schedule(name: str, decay: float, decay_after: int | None) -> None:
             "decay_after",
             f"must be left out unless schedule is {' or '.join(SCHEDULES_THAT_WAIT)}, got {name!r}",
         )
+
+
+def require_block(style: str) -> None:
+    """Raises OptionError unless a graph may grow in a truncation style."""
+    if style != "block":
+        raise OptionError("style", f"must be block where schedule_width is given, got {style!r}")

@@ -10,6 +10,7 @@ from tf_rnn.options.option import SUITS_TASK, Option, by_name
 from tf_rnn.options.rules import (
     Choice,
     Flag,
+    GrowingWidth,
     ListOf,
     Number,
     OrNone,
@@ -263,6 +264,12 @@ TRAINING_OPTIONS = by_name(
         rule=WIDTH,
         may_change=True,
         help="length of the unrolled graph (default: the longest that suits the task)",
+    ),
+    Option(
+        name="schedule_width",
+        rule=OrNone(GrowingWidth(at_most=LARGEST_WIDTH)),
+        help="train with a graph that grows, an equal part of the training at each length; instead of "
+        "--num-steps, style block only",
     ),
     Option(
         name="state",

@@ -308,6 +308,27 @@ def _doublings(start: int, stop: int) -> list[int]:
 
 
 @dataclasses.dataclass(frozen=True)
+class GrowingWidth(Rule):
+    """At least two whole numbers from 1 on in increasing order, `5:20:50` as a text."""
+
+    metavar: ClassVar[str] = "N:N[:N...]"
+    at_most: int
+
+    def check(self, option: str, value: Any) -> tuple[int, ...]:
+        """Returns the numbers as a tuple."""
+        parts = [Whole().read(part) for part in value.split(":")] if isinstance(value, str) else value
+        try:
+            found = ListOf(Whole(at_most=self.at_most)).check(option, parts)
+        except OptionError:
+            found = ()
+        if len(found) < 2 or list(found) != sorted(set(found)):
+            raise OptionError(
+                option, f"must be increasing widths such as 5:20:50, up to {self.at_most}, got {shown(value)}"
+            )
+        return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True)
 class Text(Rule):
     """Any text, or a path."""
 

@@ -61,6 +61,7 @@ def train(
     evaluations: int | None = None,
     truncation: Truncation | None = None,
     schedule: Schedule | None = None,
+    schedule_width: Sequence[int] | None = None,
     patience: int | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
@@ -97,6 +98,8 @@ def train(
             the last at the end; None for one at the end of each epoch and one at the very end.
         truncation: The truncation style, `Truncation("sliding", stride=1)` say; None for blocks.
         schedule: The learning rate's schedule; None for a constant rate.
+        schedule_width: Increasing widths of a graph that grows, an equal part of the training for each; the
+            last one is that of `graph`, whose variables and optimizer all share. None for one width.
         patience: Number of evaluations in a row without a lower validation loss that end the run; None
             for no limit.
         seed: Seed for dropout.
@@ -130,9 +133,8 @@ def train(
         budget = (
             Budget("epochs", 1.0) if resume is None else Budget(**saved_config(resume)["training"]["budget"])
         )
-    plan = Plan(
-        budget, state, evaluations, truncation or Truncation(), schedule or Schedule(), patience, seed
-    )
+    truncation, schedule = truncation or Truncation(), schedule or Schedule()
+    plan = Plan(budget, state, evaluations, truncation, schedule, patience, seed, schedule_width)
     task = worker.share(task, plan.truncation.style)
     check(graph, task, plan)
     evaluator = Evaluator(graph, task, state)
@@ -243,7 +245,9 @@ def run_loop(
         carried = worker.own_rows(tf.nest.pack_sequence_as(zero_state, start.carried))
     stepper, probe = Stepper(session, _feeds(graph, plan), worker.loss), GradientProbe(graph, session)
     batch_size = graph.batch_size * worker.num_workers
-    epoch, at_epoch_end = None, False
+    epoch, at_epoch_end, growing = None, False, graph
+    if plan.schedule_width:  # the last window may have been of another width
+        position = position.for_new_width()
     while True:
         state = carried if plan.state == "carry" and position.start else zero_state
         monitor.last_good.at(position, state)
@@ -264,9 +268,12 @@ def run_loop(
         if over:
             return worker.all_rows(carried)
 
-        # The next window; after the last one the epoch ends.
+        # The next window, of a graph that may have grown; after the last one the epoch ends.
+        width = plan.width_at(watch.fraction) or graph.num_steps
+        if width != growing.num_steps:
+            growing, epoch, position = graph.with_steps(width), None, position.for_new_width()
         if epoch is None:
-            epoch = Epoch(graph, task, plan.truncation, probe, position, worker.num_workers)
+            epoch = Epoch(growing, task, plan.truncation, probe, position, worker.num_workers)
             watch.begin_epoch(epoch)
         window = epoch.next_window(state)
         at_epoch_end = window is None

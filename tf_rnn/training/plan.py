@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.files import as_json_number
 from tf_rnn.graph.describe import describe
-from tf_rnn.options import STATES, OptionError, require_choice, require_whole, shown
+from tf_rnn.options import STATES, OptionError, require_block, require_choice, require_whole, shown
+from tf_rnn.options.declared import TRAINING_OPTIONS
 from tf_rnn.setup import check_rows
 from tf_rnn.tasks import TASKS
 from tf_rnn.tasks.language import with_whole_path
@@ -19,6 +20,8 @@ from tf_rnn.training.schedules import Schedule
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Task
 
@@ -36,6 +39,8 @@ class Plan:
         schedule: The learning rate's schedule.
         patience: Number of evaluations without improvement that end the run; None for no limit.
         seed: Seed for dropout.
+        schedule_width: The widths of a graph that grows, an equal part of the budget for each; None for the
+            graph's own width.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -48,6 +53,7 @@ class Plan:
     schedule: Schedule
     patience: int | None
     seed: int
+    schedule_width: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         require_choice("state", self.state, STATES)
@@ -59,6 +65,13 @@ class Plan:
         for option in ("evaluations", "patience"):
             if not isinstance(getattr(self, option), tuple | None):
                 require_whole(option, getattr(self, option))
+        widths = TRAINING_OPTIONS["schedule_width"].check(self.schedule_width)
+        object.__setattr__(self, "schedule_width", widths)
+
+    def width_at(self, fraction: float) -> int | None:
+        """The width of a graph that grows after a fraction of the budget; None for the graph's own."""
+        widths = self.schedule_width
+        return widths[min(int(fraction * len(widths)), len(widths) - 1)] if widths else None
 
     def evaluated_at(self, number: int) -> float:
         """The fraction of the budget at which an evaluation is due, counted from 1; inf for none."""
@@ -117,6 +130,13 @@ def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
         raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
     check_fit(graph, task)
     plan.truncation.check(graph)
+    if plan.schedule_width:
+        require_block(plan.truncation.style)
+        if max(plan.schedule_width) != graph.num_steps:
+            raise OptionError(
+                "schedule_width",
+                f"must end with the width of the graph, {graph.num_steps}, got {plan.schedule_width[-1]}",
+            )
     task.blocks(graph.batch_size, graph.num_steps)
     check_rows(plan.truncation.style, task, graph.batch_size)
     if type(task) not in TASKS.values():  # the data of the package's own tasks are known to be usable

@@ -43,7 +43,8 @@ def require_same_run(folder: Path, saved: dict[str, Any], now: dict[str, Any]) -
         now: The configuration of the rest.
     """
     before, after = _leaves(saved), _leaves(json.loads(json.dumps(now)))
-    over_budget = now["training"]["schedule"]["name"] in SCHEDULES_OVER_BUDGET
+    training = now["training"]
+    over_budget = training["schedule"]["name"] in SCHEDULES_OVER_BUDGET or training["schedule_width"]
     may_change = MAY_CHANGE if over_budget else (*MAY_CHANGE, BUDGET)
     for place in {**before, **after}:
         old, new = before.get(place), after.get(place)
