@@ -117,6 +117,11 @@ def test_it_prints_the_race_the_answer_and_what_it_took(
     for text in ("The race", found["reason"], price):
         assert text in shown
         assert text in page
+    line = "Steps needed by the loss: {}, by the gradient: {}, by the state: {}; it stays good: {}."
+    assert line.format(*(row["shown"] for row in found["widths"])) in shown
+    assert "## Four widths" in page
+    for row in found["widths"]:
+        assert f"| {row['name']} | {row['shown']} | {row['meaning']} |" in page
     assert f"python -m tf_rnn recommend {' '.join(TINY)} --out" in page
     assert "Verified" not in shown + page
     for row in found["race"]:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from command_helpers import assert_fails, little_data, run_main, succeeds
 from comparison_helpers import (
@@ -40,6 +41,7 @@ from tf_rnn.comparison import (
     compare,
     comparing,
     decide,
+    recommend,
     summarise,
     worker,
 )
@@ -50,7 +52,7 @@ from tf_rnn.comparison.tables import learning_table
 from tf_rnn.comparison.worker import Part, look_run, train_part
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
-from tf_rnn.tasks import Echo, Task, Text
+from tf_rnn.tasks import Arrays, Echo, Task, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -365,3 +367,37 @@ def test_seeds_drop_different_connections(monkeypatch: pytest.MonkeyPatch) -> No
         look_run(parcel, key, part.state or b"", 5, 900, True) for key, part in zip(keys, parts, strict=True)
     ]
     assert found[0] == found[2] != found[1]
+
+
+# --- what the trained networks show ---------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_networks_of_the_answer_are_looked_at_once(tmp_path: Path) -> None:
+    """The value of the step before is to be predicted: two steps are enough for the state."""
+    inputs = np.random.default_rng(0).normal(size=(4000, 1)).astype(np.float32)
+    task = Arrays(inputs, np.roll(inputs, 1, axis=0))
+    setup = Setup(task=task, cell="vanilla", state_size=4, batch_size=20, learning_rate=0.02)
+    comparison = Comparison(setup=setup, num_steps=(2, 4), seeds=1, amount=40_000)
+    found = compare(comparison, task, out=tmp_path / "a", screen=Screen.silent())
+    assert found.widths is not None, found.sentence
+    loss, gradient, state, lasting = found.widths.widths
+    assert loss.steps == found.answer.num_steps if found.answer else 0
+    assert (state.steps, state.shown) == (2, "2")
+    assert lasting.shown == "at least 80"
+    assert gradient.steps is None or gradient.steps >= 2
+    assert found.widths.remark.startswith("Trained with the state reset at every block, it stays good: ")
+    page = (tmp_path / "a" / "report.md").read_text(encoding="utf-8")
+    assert found.widths.table().markdown() in page
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {path.name for path in found.files} | {
+        "config.json"
+    }
+    again = compare(comparison, task, out=tmp_path / "a", screen=Screen.silent())
+    assert again.widths == found.widths, "what was measured was not kept"
+
+    one_state = dataclasses.replace(comparison, state=("carry",))
+    advice = recommend(one_state, task, out=tmp_path / "b", screen=Screen.silent())
+    assert advice.widths is not None, advice.reason
+    assert advice.widths.widths[2].steps == 2
+    assert advice.widths.remark == ""
+    assert recommend(one_state, task, out=tmp_path / "b", screen=Screen.silent()).widths == advice.widths

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tf_rnn
+from tf_rnn.analysis import ByPosition
 from tf_rnn.analysis.lags import measure_lags
+from tf_rnn.comparison import Parcel, RunKey
 from tf_rnn.comparison.ranking import MARGIN
+from tf_rnn.comparison.widths import Mean, lasting_width, state_width
+from tf_rnn.comparison.worker import look_run, train_part
 from tf_rnn.graph import make_graph
 from tf_rnn.setup import Setup
 from tf_rnn.tasks import TASKS, Task, make_task
@@ -106,6 +110,31 @@ def test_adding_needs_a_graph_as_wide_as_the_span() -> None:
     assert narrow.loss > predicting_one / 4
     carried = run(task, 25, 3e6, state="carry").evaluation.loss
     assert carried > 5 * wide, (carried, wide)
+
+
+def test_a_network_trained_with_the_state_reset_does_not_run_on_where_memory_must_be_longer() -> None:
+    """On the echo task, lags 3 and 8: within 5 or 10 steps the state does not come to all its values."""
+    task = make_task("echo")
+    optimum = task.optimum()
+    assert optimum is not None
+    parcel, margin = Parcel.of(setup_of(task), task), MARGIN * optimum
+    found = {}
+    for num_steps, state in ((5, "reset"), (10, "reset"), (5, "carry"), (10, "carry")):
+        key = RunKey(num_steps, state, 0, 0.1)
+        trained = train_part(parcel, key, {"tokens": 5e6})
+        assert trained.state is not None
+        look = look_run(parcel, key, trained.state, 40, 500_000, False)
+        found[num_steps, state] = Mean.of([ByPosition(**look["by_position"])])
+    for num_steps in (5, 10):
+        reset, carried = found[num_steps, "reset"], found[num_steps, "carry"]
+        steps, shown, meaning = lasting_width(reset, num_steps, num_steps, margin, "nats", carried)
+        assert (steps, shown.split(", ")[0]) == (num_steps, str(num_steps)), meaning
+        assert "unexplored states (Buitrago & Gu 2025); train with the state carried, which has 0." in meaning
+        assert lasting_width(carried, num_steps, None, margin, "nats", None)[1].startswith("at least ")
+    steps, _, meaning = state_width(found[10, "carry"], None, margin, "nats")
+    assert steps is not None
+    assert 9 <= steps <= 14, "lag 8 and the present step, and little more"
+    assert state_width(found[5, "reset"], 5, margin, "nats")[0] == 4, "lag 3 and the present step"
 
 
 @pytest.mark.parametrize("num_steps", [5, 10])

@@ -11,8 +11,6 @@ import numpy as np
 from tf_rnn.training.evaluation import has_loss, stacked_losses, usable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Task
 
@@ -107,10 +105,15 @@ def measure_positions(
 
     def losses(starts: np.ndarray, length: int) -> np.ndarray:
         """The losses of steps after a state of zero, [starts, length]."""
-        found = []
+        found, width = [], probe.num_steps
         for first in range(0, len(starts), layout.at_a_time):
             rows = np.resize(starts[first : first + layout.at_a_time], (layout.at_a_time, 1))
-            found.append(_read(run, probe, stream, rows, length))
+            state, parts = probe.zero_state(), []
+            for step in range(0, length, width):
+                tokens = np.minimum(rows + np.arange(step, step + width), len(counted) - 1)
+                block, state = run(stream.inputs[tokens], stream.targets[tokens], state)
+                parts.append(block)
+            found.append(np.concatenate(parts, axis=1, dtype=np.float64))
         return np.concatenate(found)[: len(starts), :length]
 
     carried = np.full(len(counted), np.nan)
@@ -168,13 +171,3 @@ def by_position(fresh: np.ndarray, carried: np.ndarray, counted: np.ndarray, ste
         variance = mean((difference - mean(difference)) ** 2) * number / (number - 1)
         errors = np.sqrt(variance / number)
         return ByPosition(finite(mean(fresh)), finite(mean(carried)), finite(errors), steps)
-
-
-def _read(run: Callable[..., Any], probe: UnrolledGraph, stream: Any, rows: Any, length: int) -> np.ndarray:
-    """The losses of rows that are read in parallel from a state of zero, at least `length` of them."""
-    state, parts, width = probe.zero_state(), [], probe.num_steps
-    for step in range(0, length, width):
-        tokens = np.minimum(rows + np.arange(step, step + width), len(stream.targets) - 1)
-        losses, state = run(stream.inputs[tokens], stream.targets[tokens], state)
-        parts.append(losses)
-    return np.concatenate(parts, axis=1, dtype=np.float64)

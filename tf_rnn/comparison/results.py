@@ -192,10 +192,13 @@ def checked_run(run: dict[str, Any]) -> dict[str, Any]:
     if "by_position" in run:
         ByPosition(**run["by_position"])
     if run.get("gradient"):
-        lengths = {len(run["gradient"][name]) for name in ("relative_bias", "block_bias")}
-        run["gradient"]["half_life"], run["gradient"]["relative_bias"][0]
-        if len(lengths) > 1:
-            raise ValueError("a gradient's biases must be as many of each")
+        values = [
+            run["gradient"]["half_life"],
+            *run["gradient"]["relative_bias"],
+            *run["gradient"]["block_bias"],
+        ]
+        if not all(value is None or math.isfinite(value) for value in values):
+            raise ValueError("a gradient is not finite")
     return run
 
 

@@ -150,8 +150,9 @@ def four_widths(
     remark = ""
     if others and not is_reset:
         reset = _width(3, lasting_width, others, n, n, margin, unit, positions)
-        remark = f"Trained with the state reset at every block, it stays good for {reset.shown} steps: "
-        remark += f"{reset.meaning}."
+        remark = (
+            f"Trained with the state reset at every block, it stays good: {reset.shown} ({reset.meaning})."
+        )
     blocks = n if is_reset else None
     widths = [
         Width(NAMES[0], n, str(n), f"the answer: held-out loss {loss_text(verdict.loss, unit)} {unit}"),

@@ -140,6 +140,8 @@ def test_a_run_that_diverged_has_done_so_after_any_fraction() -> None:
 # --- what is refused -----------------------------------------------------------------------------
 
 ABSENT = object()
+LOSSES: dict[str, Any] = {"fresh": [0.5], "carried": [0.5], "errors": [None], "steps": 3}
+GRADIENT: dict[str, Any] = {"block_bias": [None], "relative_bias": [0.5], "half_life": None}
 # Places in the file and what is there instead; of its runs 0 diverged, 1 and 2 finished.
 DAMAGES: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "no runs": (("runs",), ABSENT),
@@ -162,11 +164,25 @@ DAMAGES: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "parts is a number": (("parts",), 3),
     "a part without a fraction": (("parts",), [made_up_run(4)]),
     "a part of more than all": (("parts",), [made_up_run(4, fraction=2)]),
+    "losses by position in words": (("runs", 1, "by_position"), {"fresh": "0.5"}),
+    "more fresh than carried": (("runs", 1, "by_position"), LOSSES | {"fresh": [0.5, 0.5]}),
+    "a gradient without a half-life": (("runs", 1, "gradient"), {"block_bias": [], "relative_bias": []}),
+    "a gradient in words": (("runs", 1, "gradient"), GRADIENT | {"block_bias": ["0.5"]}),
     "a width without costs": (("costs", 0), ABSENT),
     "a cost without a time": (("costs", 0, "step_milliseconds"), ABSENT),
     "a cost of nothing": (("costs", 0, "step_milliseconds"), 0),
     "operations between": (("costs", 0, "operations"), 7.5),
 }
+
+
+def test_what_was_measured_of_a_network_comes_back(folder: Path) -> None:
+    """Runs without it are those of an earlier version, or of another width than the answer's."""
+    value = saved(folder)
+    value["runs"][1] |= {"by_position": LOSSES, "gradient": GRADIENT}
+    value["runs"][2]["gradient"] = None  # it was too large
+    (folder / "results.json").write_text(json.dumps(value), encoding="utf-8")
+    _, first, second = open_results(folder).records
+    assert (first["by_position"], first["gradient"], second["gradient"]) == (LOSSES, GRADIENT, None)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

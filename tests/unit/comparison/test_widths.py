@@ -219,9 +219,9 @@ def test_all_four_stand_in_the_report_and_in_one_line() -> None:
     assert [row["name"] for row in found.records] == list(NAMES)
     assert [row["steps"] for row in found.records] == [4, 4, 3, 60]
     assert found.remark.startswith(
-        "Trained with the state reset at every block, it stays good for 4, not 60 steps: after 60 steps "
+        "Trained with the state reset at every block, it stays good: 4, not 60 (after 60 steps "
     )
-    assert found.remark.endswith("train with the state carried, which has 0.2500 there instead of 0.7500.")
+    assert found.remark.endswith("train with the state carried, which has 0.2500 there instead of 0.7500).")
 
 
 def test_results_of_an_earlier_version_have_the_answer_alone() -> None:
