@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,24 +295,33 @@ def test_stored_tables_and_verdicts_come_from_stored_results(tmp_path: Path) -> 
 
 
 class FakeSession:
+    """Whose runs take as long as they are told to, on a clock of its own."""
+
+    now = 0.0
+
+    @classmethod
+    def pass_time(cls, seconds: float) -> None:
+        cls.now += seconds
+
     def run(self, seconds: float) -> None:
-        time.sleep(seconds)
+        self.pass_time(seconds)
 
     def _make_callable_from_options(self, seconds: float) -> Callable[[], None]:
-        return lambda: time.sleep(seconds)
+        return lambda: self.pass_time(seconds)
 
 
-def test_session_runs_are_timed_and_the_class_is_restored() -> None:
+def test_session_runs_are_timed_and_the_class_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_time = types.SimpleNamespace(perf_counter=lambda: FakeSession.now)
+    monkeypatch.setattr(overhead, "time", fake_time)
     clock = overhead.SessionClock()
     before = vars(FakeSession).copy()
     with clock.watching(FakeSession):
         session = FakeSession()
-        session.run(0.02)
-        session._make_callable_from_options(0.03)()
-    session.run(0.01)
-    assert clock.runs == 2
-    assert 0.05 <= clock.seconds < 0.1
-    assert vars(FakeSession) == before
+        session.run(0.25)
+        session._make_callable_from_options(0.5)()
+    session.run(8.0)
+    assert (clock.runs, clock.seconds) == (2, 0.75)
+    assert vars(FakeSession) == before | {"now": 8.75}
     table = overhead.overhead_table(overhead.Share(10.0, 9.7, 1000), {"help": 0.21})
     assert table.rows[0] == ["train, inside session runs", "97.0%", "at least 95%"]
 
