@@ -127,9 +127,10 @@ class Here(Executor):
 @contextlib.contextmanager
 def little_data() -> Iterator[None]:
     """Tasks that are given no length have little data, so that evaluations take no time."""
+    kinds: list[Any] = [Adding, Copy, Echo, Memory]
     with pytest.MonkeyPatch.context() as patch:
-        for kind in (Adding, Copy, Echo, Memory):
-            defaults = kind.__init__.__defaults__ or ()
+        for kind in kinds:
+            defaults = kind.__init__.__defaults__
             patch.setattr(kind.__init__, "__defaults__", (*defaults[:-2], *LENGTHS))
         yield
 

@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "real": {"input_size": 5, "input_kind": "real", "loss": "squared_error"},
     "none": {"input_size": 0, "input_kind": "none"},
 }
-TIED = {"input_size": 6, "num_classes": 6, "embedding_size": 3, "readout": "tied"}
+TIED: dict[str, Any] = {"input_size": 6, "num_classes": 6, "embedding_size": 3, "readout": "tied"}
 
 
 # By default every cell, and every kind of inputs, once.
