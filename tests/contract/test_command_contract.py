@@ -124,10 +124,10 @@ LINES = {
         ["recommend", *SIZES, "--num-steps", "2", "3", "--seeds", "2", "--amount", "2000", *ONE, "--out"],
         "advice [bold]",
         {f"recommendation.{kind}" for kind in ("csv", "json", "png")}
-        | {"config.json", "report.md", "results.json", "unfinished/state"},
+        | {"config.json", "report.md", "results.json"},
         ["--cell", "lstm"],
         "tf_rnn.comparison.recommending.completed",
-        aside=("config.json", "results.json", "unfinished"),
+        aside=("config.json", "results.json"),
     ),
     "compare": Line(
         ["compare", *SIZES, "--num-steps", "2", "3", "--seeds", "1", "--amount", "600", *ONE, "--out"],
@@ -142,9 +142,8 @@ REPEATABLE = [name for name, line in LINES.items() if line.is_repeatable]
 
 
 def below(folder: Path) -> set[str]:
-    """The files of a folder; times, hosts and the run whose state is kept left out of names."""
-    names = (re.sub(r"events\.out.*", "events", name) for name in files(folder))
-    return {re.sub(r"unfinished/.*\.npz", "unfinished/state", name) for name in names}
+    """The files of a folder; times and hosts left out of names."""
+    return {re.sub(r"events\.out.*", "events", name) for name in files(folder)}
 
 
 def is_within(path: str, out: str | None) -> bool:
