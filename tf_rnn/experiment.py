@@ -14,7 +14,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.analysis.study import LagStudy, study_lags
+from tf_rnn.analysis.study import LagStudy, lag_identity, study_lags
 from tf_rnn.comparison import Comparison, compare, plan_comparison, recommend
 from tf_rnn.files import NAMED, as_path, folder_name, require_new
 from tf_rnn.options import STATES, Option, OptionError, require_block, require_choice, require_schedule
@@ -313,6 +313,7 @@ class Experiment:
         *,
         tokens: float | None = None,
         state: str = "carry",
+        at: int | None = None,
         seed: int = 0,
         out: str | os.PathLike[str] | None = None,
         threads: int | None = None,
@@ -325,6 +326,8 @@ class Experiment:
             num_steps: How far back to look; the network is trained at this length.
             tokens: Training length, 0 for none; None for a fifth of a run of `compare`.
             state: "carry" or "reset", in training.
+            at: A position in the held-out data, from 0: what its prediction owes to each input is then
+                in `LagStudy.at`, see `tf_rnn.analysis.InputGradients`.
             seed: Seed of the initial weights.
             out: A folder for the results; None to write nothing.
             threads: CPU threads; None for one per core.
@@ -335,11 +338,11 @@ class Experiment:
             OptionError: If an option is not allowed.
             DivergedError: If the loss is not finite.
         """
-        given = self._measured(num_steps, tokens) | {"state": state, "seed": seed, "threads": threads}
-        chosen = _checked(LAGS_OPTIONS, given)
+        given = self._measured(num_steps, tokens) | {"state": state, "at": at, "seed": seed}
+        chosen = _checked(LAGS_OPTIONS, given | {"threads": threads})
         threads = chosen.pop("threads")
         check_setup(self.setup, self.task, [chosen["num_steps"]])
-        folder = self._folder("lags", out, setup_identity(self.setup, self.task) | chosen)
+        folder = self._folder("lags", out, lag_identity(self.setup, self.task, **chosen))
         return study_lags(
             self.setup, self.task, **chosen, out=folder, threads=threads, callbacks=callbacks, command=command
         )

@@ -61,7 +61,7 @@ def test_runs_are_printed_and_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Echo reaches back 8 steps, so that width 9 is in the race, too."""
-    for name in ("train_run", "train_part"):
+    for name in ("train_part",):
         monkeypatch.setattr(worker, name, no_training)
     (tmp_path / "empty").mkdir()
     before = listing(tmp_path)

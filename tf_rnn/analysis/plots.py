@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.reporting.style import line_styles, make_figure, whole_ticks
+import numpy as np
+
+from tf_rnn.reporting.style import COLOURS, line_styles, literal, make_figure, whole_ticks
+from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tf_rnn.analysis.at import InputGradients
     from tf_rnn.analysis.lags import LagAnalysis
 
 LAG_LABEL = "lag: steps back from the loss"
 LOST = "fraction of the gradient that is lost"
+# Of the inputs to one prediction: how many in a row, rows, and characters that do not fit under a bar.
+PER_ROW, MOST_ROWS, LONG = 64, 8, 3
 THIN: dict[str, Any] = {"color": "0.7", "linewidth": 0.8, "zorder": 0}
 
 
@@ -57,6 +63,60 @@ def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: 
     for each in (norms, bias):
         each.legend(edgecolor="none", fontsize=8)
     return figure
+
+
+def at_figure(found: InputGradients, title: str) -> Any:
+    """Draws the gradient of one loss at each input over the inputs themselves, in the order of time.
+
+    Args:
+        found: What was measured; the latest inputs are drawn, as many as can be read.
+        title: Above the plot.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    shown = min(len(found.norms), PER_ROW * MOST_ROWS)
+    rows = math.ceil(shown / PER_ROW)
+    per_row = math.ceil(shown / rows)
+    loss = f"{loss_text(found.loss, found.unit)} {found.unit}"
+    title = f"{title}\nprediction of {found.target!r} at {found.position}: loss {loss}"
+    figure, grid = make_figure(title, (11, 1.6 + 1.6 * rows), rows=rows)
+    for number, axes in enumerate(np.ravel(grid)):
+        latest = max(0, shown - (number + 1) * per_row)
+        lags = range(shown - number * per_row - 1, latest - 1, -1)
+        colors = [COLOURS[0] if lag < found.num_steps else COLOURS[1] for lag in lags]
+        axes.bar(lags, [found.norms[lag] for lag in lags], color=colors)
+        axes.set_xlim(lags[0] + 0.6, lags[0] - per_row + 0.4)
+        axes.set_ylim(0, 1.05 * max(found.norms) or 1)
+        axes.set_ylabel("norm")
+        _label(axes, found, lags)
+        if found.num_steps in lags:
+            axes.axvline(found.num_steps - 0.5, color="0.2", linestyle="--", linewidth=1)
+            place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "fontsize": 8}
+            border = f"training at width {found.num_steps} cuts errors off here  "
+            axes.annotate(border, (found.num_steps - 0.5, 0.99), **place)
+    np.ravel(grid)[-1].set_xlabel(f"inputs, and how many steps before the prediction at {found.position}")
+    return figure
+
+
+def _label(axes: Any, found: InputGradients, lags: Sequence[int]) -> None:
+    """Writes the inputs under their bars, and every tenth lag; real values are a line over the bars."""
+    shown = ["" if found.values else found.inputs[lag] for lag in lags]
+    texts = [literal("␣" if text == " " else text) for text in shown]
+    ends = [
+        f"\n{lag if lag % 10 == 0 else ' '}" if len(text) < LONG else ""
+        for lag, text in zip(lags, texts, strict=True)
+    ]
+    labels = [f"{text or ' '}{end}" for text, end in zip(texts, ends, strict=True)]
+    axes.set_xticks(list(lags), labels, fontsize=8, family="monospace")
+    for label, text in zip(axes.get_xticklabels(), texts, strict=True):
+        label.set_rotation(90 if len(text) >= LONG else 0)
+    axes.tick_params(axis="x", length=0)
+    if found.values:
+        beside = axes.twinx()
+        beside.plot(list(lags), [found.values[lag] for lag in lags], color="0.4", linewidth=1)
+        beside.set_ylabel("value", color="0.4")
+        beside.spines["top"].set_visible(False)
 
 
 def _decay(analysis: LagAnalysis) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.reporting import Heading, Image, Page, Table
+from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.page import bullets, command_code
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ blocks** is the same for blocks of that width, in which an error is followed bac
 half of the width on average. **cosine** is that between the truncated gradient and the longest. The
 **bound** of a vanilla cell is the largest singular value of its recurrent weights: per step back, the norm
 cannot grow by a larger factor (Pascanu et al. 2013)."""
+
+AT_NOTES = """\
+A bar is the norm of the gradient of this one loss with respect to an input: the embedding, the unit vector
+of a class, or the values. It is exact over all that is shown: no width truncates it. In training, errors
+flowed back to the dashed line at most. A change of an input with a long bar would have changed the loss
+most."""
 
 
 def describe(name: str, analysis: LagAnalysis) -> str:
@@ -78,7 +84,11 @@ def lag_records(name: str, analysis: LagAnalysis) -> list[dict[str, Any]]:
 
 
 def lag_page(
-    analyses: Mapping[str, LagAnalysis], sentences: Sequence[str], line: str, command: Sequence[str]
+    analyses: Mapping[str, LagAnalysis],
+    sentences: Sequence[str],
+    line: str,
+    command: Sequence[str],
+    one: str = "",
 ) -> Page:
     """The report of a study of lags.
 
@@ -87,7 +97,9 @@ def lag_page(
         sentences: One for each analysis.
         line: The configuration in words.
         command: The command line to show; see `command_code`.
+        one: What one prediction owes to its inputs, in words; empty for none.
     """
+    picture = Image("Gradient of one loss at each input", "at.png")
     tables = [
         part
         for name, analysis in analyses.items()
@@ -100,6 +112,7 @@ def lag_page(
         command_code(command),
         *tables,
         Image("Gradient by lag and bias of truncation", "lags.png"),
+        *((Heading("One prediction"), Plain(one), picture, AT_NOTES) if one else ()),
         Heading("How to read this"),
         NOTES,
     )

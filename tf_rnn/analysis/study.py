@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.analysis.at import InputGradients, check_at, measure_at
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
-from tf_rnn.analysis.plots import lag_figure
+from tf_rnn.analysis.plots import at_figure, lag_figure
 from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table
 from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
 from tf_rnn.graph import make_graph
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from tf_rnn.training import Callback
 
 FILES = ("report.md", "lags.json", "lags.csv", "lags.png")
+AT_FILES = ("at.csv", "at.png")
 COLUMNS = ("weights", "lag", "gradient_norm", "truncation", "relative_bias", "block_bias", "cosine")
+AT_COLUMNS = ("position", "lag", "input", "gradient_norm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +44,7 @@ class LagStudy:
         identity: The configuration, ready for JSON.
         line: The configuration in words.
         lags: The lags at which the task has a dependency.
+        at: What one prediction owes to each input, at the last weights; None unless a position was given.
         files: The files that were written.
     """
 
@@ -50,6 +54,7 @@ class LagStudy:
     identity: dict[str, Any] = dataclasses.field(repr=False)
     line: str
     lags: tuple[int, ...]
+    at: InputGradients | None = None
     files: Sequence[Path] = ()
 
     @property
@@ -65,8 +70,9 @@ class LagStudy:
 
     @property
     def sentences(self) -> list[str]:
-        """What happens to the gradient, in a sentence for each analysis."""
-        return [f"{describe(name, analysis)}." for name, analysis in self.analyses.items()]
+        """What happens to the gradient, in a sentence for each analysis; and what one prediction owes."""
+        found = [f"{describe(name, analysis)}." for name, analysis in self.analyses.items()]
+        return [*found, self.at.sentence] if self.at else found
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -81,6 +87,10 @@ class LagStudy:
         """The gradient's norm by lag, and the bias of truncation: a `matplotlib.figure.Figure`."""
         return lag_figure(self.analyses, self.lags, f"Where the gradient goes\n{self.line}")
 
+    def at_figure(self) -> Any:
+        """What one prediction owes to each input, a `matplotlib.figure.Figure`; None without a position."""
+        return at_figure(self.at, f"What one prediction owes to its inputs\n{self.line}") if self.at else None
+
     def as_json(self) -> dict[str, Any]:
         """The content of `lags.json`."""
         content = {
@@ -91,11 +101,12 @@ class LagStudy:
             "untrained": dataclasses.asdict(self.untrained),
             "loss": self.evaluation.loss if self.evaluation else None,
         }
+        content |= {"at": dataclasses.asdict(self.at)} if self.at else {}
         plain_content: dict[str, Any] = plain(content)
         return plain_content
 
     def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
-        """Writes `report.md`, `lags.json`, `lags.csv` and `lags.png`.
+        """Writes `report.md`, `lags.json`, `lags.csv` and `lags.png`; with a position `at.csv` and `at.png`.
 
         Args:
             out: The folder.
@@ -109,14 +120,22 @@ class LagStudy:
         """
         with results_folder(out, self.identity) as folder:
             self.write_files(folder, command)
-        return [as_path("out", out) / name for name in FILES]
+        return self.files_in(as_path("out", out))
+
+    def files_in(self, folder: Path) -> list[Path]:
+        """The files that are written to a folder."""
+        return [folder / name for name in (*FILES, *(AT_FILES if self.at else ()))]
 
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         write_json(folder / "lags.json", self.as_json())
         write_text(folder / "lags.csv", Table.of_records("", self.records, COLUMNS).csv())
         write_figure(folder / "lags.png", self.figure())
-        lag_page(self.analyses, self.sentences, self.line, command).write(folder / "report.md")
+        if self.at:
+            write_text(folder / "at.csv", Table.of_records("", self.at.records, AT_COLUMNS).csv())
+            write_figure(folder / "at.png", self.at_figure())
+        *sentences, one = (*self.sentences, "") if self.at is None else self.sentences
+        lag_page(self.analyses, sentences, self.line, command, one).write(folder / "report.md")
 
 
 def study_lags(
@@ -126,6 +145,7 @@ def study_lags(
     *,
     tokens: float,
     state: str = "carry",
+    at: int | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] | None = None,
     threads: int | None = None,
@@ -140,6 +160,7 @@ def study_lags(
         num_steps: The width to train at, and how far back to look.
         tokens: How long to train, in examples times steps; 0 for no training.
         state: "carry" or "reset".
+        at: A position in the held-out data whose prediction is looked at, see `measure_at`; None for none.
         seed: For weights and dropout.
         callbacks: Called during training; None shows a progress line, () nothing.
         threads: See `UnrolledGraph.session`.
@@ -152,13 +173,15 @@ def study_lags(
     """
     require_whole("seed", seed, at_least=0)
     check_lags(setup, task, num_steps)
+    if at is not None:
+        check_at(task, num_steps, at)
     callbacks = checked_callbacks(callbacks)
-    identity = lag_identity(setup, task, num_steps, tokens=tokens, state=state, seed=seed)
+    identity = lag_identity(setup, task, num_steps, tokens=tokens, state=state, seed=seed, at=at)
     if out is not None:
         with results_folder(out, identity) as folder:
             study = _study(setup, task, identity, callbacks, threads)
             study.write_files(folder, command)
-        return dataclasses.replace(study, files=[as_path("out", out) / name for name in FILES])
+        return dataclasses.replace(study, files=study.files_in(as_path("out", out)))
     return _study(setup, task, identity, callbacks, threads)
 
 
@@ -187,13 +210,16 @@ def _study(
                 callbacks=callbacks,
             )
             trained, evaluation = measure_lags(graph, session, task, num_steps), result.evaluation
+        position = identity.get("at")
+        at = None if position is None else measure_at(graph, session, task, num_steps, position, state)
     line = setup_line(setup, f"{tokens:,.10g} tokens")
-    return LagStudy(untrained, trained, evaluation, identity, line, task.lags)
+    return LagStudy(untrained, trained, evaluation, identity, line, task.lags, at)
 
 
 def lag_identity(
-    setup: Setup, task: Task, num_steps: int, *, tokens: float, state: str, seed: int
+    setup: Setup, task: Task, num_steps: int, *, tokens: float, state: str, seed: int, at: int | None = None
 ) -> dict[str, Any]:
     """Everything that the results of `study_lags` depend on, ready for JSON."""
     run = {"num_steps": num_steps, "tokens": tokens, "state": state, "seed": seed}
+    run |= {} if at is None else {"at": at}
     return setup_identity(setup, task) | {"task": task.name} | run

@@ -388,6 +388,12 @@ LAGS_OPTIONS = by_name(
         help="training length in time steps, 0 for none (default: a fifth of a run of compare)",
     ),
     TRAINING_OPTIONS["state"],
+    Option(
+        name="at",
+        rule=OrNone(Whole(at_least=0)),
+        help="position in the held-out data, from 0: show what the loss of this one prediction owes to each "
+        "earlier input",
+    ),
     SEED.but(help="seed of the initial weights"),
     THREADS,
 )

@@ -76,9 +76,8 @@ def test_the_better_one_is_named_with_what_differs(places: tuple[str, str]) -> N
     assert found.sentence == (
         "B is better by 0.0938 nats: 0.4375 nats at num_steps 4 (carry) in A, 0.3333 nats at num_steps 4 "
         f"(carry) in B; differences up to {margin:.4f} count as equal. The training steps take "
-        f"{seconds(4):.3g} s in A, {seconds(4):.3g} s in B. "
-        "Their options differ in amount (1500, 3,000,000), "
-        "cell (lstm, gru)."
+        f"{seconds(4):.3g} s in A, {seconds(4):.3g} s in B. Their options differ in "
+        "amount (1500, 3,000,000), cell (lstm, gru)."
     )
     assert pair_sweeps(*places[::-1]).sentence.startswith("A is better by 0.0938 nats: ")
 
