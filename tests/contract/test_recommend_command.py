@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from tf_rnn.comparison import Parcel
 
-TINY = ["--num-steps", "2", "4", "6", "--seeds", "2", "--amount", "4000", "--state-size", "3"]
-TINY += ["--batch-size", "20", "--workers", "1"]
+# A task that so little training is enough for, so that there is an answer.
+TINY = ["--num-steps", "2", "4", "6", "--seeds", "2", "--amount", "20000", "--state-size", "3"]
+TINY += ["--lags", "1", "--effects", "0.5", "--learning-rate", "0.3", "--batch-size", "20", "--workers", "1"]
 KEYS = {"task", "cell", "num_steps", "reason", "relative_bias", "block_bias", "step_milliseconds", "answer"}
 KEYS |= {"widths", "race", "share_of_comparison", "verification", "config"}
 TO_THE_END = "in the race to its end"
@@ -84,7 +85,7 @@ def copy(tmp_path: Path, place: Path, done: Said) -> Path:
 
 def test_the_answer_and_where_each_width_stood(found: dict[str, Any]) -> None:
     assert set(found) == KEYS
-    assert (found["task"], found["cell"], found["config"]["amount"]) == ("echo", "vanilla", 4000)
+    assert (found["task"], found["cell"], found["config"]["amount"]) == ("echo", "vanilla", 20000)
     race = {row["num_steps"]: row for row in found["race"]}
     assert list(race)[:3] == [2, 4, 6]
     assert {width % 6 for width in list(race)[3:]} <= {0}, "those that join are doubles of the widest"
@@ -133,7 +134,7 @@ def test_it_says_every_stage_and_every_run(done: Said, found: dict[str, Any]) ->
     assert lines[0] == "measuring the cost of 3 widths, one at a time"
     assert lines[1].startswith("a race of 6 runs, at most "), lines[1]
     first = [line for line in trained(lines) if line.endswith("after 12.5% of the budget")]
-    assert all(", carry, rate 0.1, seed 0: loss " in line for line in first)
+    assert all(", carry, rate 0.3, seed 0: loss " in line for line in first)
     assert [line.split(",")[0] for line in first[:3]] == [f"[{k}/3] width {2 * k}" for k in (1, 2, 3)]
     stages = [fraction for fraction in STAGES if f"after {fraction:.1%} of 4,000 tokens:" in lines]
     assert stages == list(STAGES[: len(stages)])
