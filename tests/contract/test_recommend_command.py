@@ -136,7 +136,7 @@ def test_it_says_every_stage_and_every_run(done: Said, found: dict[str, Any]) ->
     first = [line for line in trained(lines) if line.endswith("after 12.5% of the budget")]
     assert all(", carry, rate 0.3, seed 0: loss " in line for line in first)
     assert [line.split(",")[0] for line in first[:3]] == [f"[{k}/3] width {2 * k}" for k in (1, 2, 3)]
-    stages = [fraction for fraction in STAGES if f"after {fraction:.1%} of 4,000 tokens:" in lines]
+    stages = [fraction for fraction in STAGES if f"after {fraction:.1%} of 20,000 tokens:" in lines]
     assert stages == list(STAGES[: len(stages)])
     assert stages[-1] == max(row["trained"] for row in found["race"])
 
