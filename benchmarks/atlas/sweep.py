@@ -16,8 +16,8 @@ from benchmarks.atlas.store import (
     write,
 )
 from benchmarks.atlas.tasks import LADDER, TASKS
+from tf_rnn.analysis.bias import LOST, needed_width
 from tf_rnn.analysis.lags import check_lags
-from tf_rnn.comparison.widths import LOST, needed_width
 from tf_rnn.options import OptionError
 from tf_rnn.tasks.constant import constant_loss
 

@@ -14,6 +14,7 @@ from references import cross_entropy, numeric_gradient, run_steps, softmax
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis import lags as lags_module
+from tf_rnn.analysis.bias import truncation_bias
 from tf_rnn.analysis.contributions import contributions
 from tf_rnn.analysis.lags import (
     LagAnalysis,
@@ -21,7 +22,6 @@ from tf_rnn.analysis.lags import (
     half_life,
     measure_lags,
     trend,
-    truncation_bias,
 )
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell

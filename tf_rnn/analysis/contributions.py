@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from tf_rnn._tensorflow import tf
 
 if TYPE_CHECKING:
     from tf_rnn.graph import UnrolledGraph
+
+# Contributions that are held at a time; with more weights, a sample of them counts.
+MOST_NUMBERS = 2**24
 
 
 def contributions(graph: UnrolledGraph) -> Any:
@@ -34,36 +40,93 @@ def contributions(graph: UnrolledGraph) -> Any:
         return tf.stack(parts[::-1])
 
 
-def _loss(graph: UnrolledGraph) -> Any:
+def sampled_contributions(graph: UnrolledGraph, rows: int) -> Any:
+    """The contributions to a random sample of the weights, so that some of them can be held in memory.
+
+    They are scaled so that inner products estimate, without bias, those over all weights.
+
+    Args:
+        graph: Any graph.
+        rows: How many vectors of contributions are to be held.
+    """
+    parts = contributions(graph)
+    chosen, scale = sampled_weights(int(parts.shape[1]), max(rows, graph.num_steps))
+    return parts if chosen is None else tf.gather(parts, chosen, axis=1) * scale
+
+
+def sampled_weights(size: int, rows: int) -> tuple[np.ndarray | None, float]:
+    """Which of the weights count, in ascending order (None for all), and the factor of their gradients."""
+    count = max(1, MOST_NUMBERS // rows)
+    if size <= count:
+        return None, 1.0
+    chosen = np.random.default_rng(0).choice(size, count, replace=False)
+    return np.sort(chosen), math.sqrt(size / count)
+
+
+def last_loss(graph: UnrolledGraph) -> Any:
+    """The mean over examples of the last step's loss, a scalar."""
     return tf.reduce_mean(graph.losses[-1])
+
+
+def weights_of(graph: UnrolledGraph) -> list[Any]:
+    """The variables that contributions are of: the layers' matrices W, or all of a third-party cell."""
+    if graph.network.is_layered:
+        return [layer.variables[0] for layer in graph.cell.layers]
+    known = graph.network.variables
+    return [variable for variable in tf.trainable_variables() if variable not in known]
+
+
+class Flow(NamedTuple):
+    """What flows back to the sums of one layer in one step, and what they were computed from.
+
+    Attributes:
+        inputs: X_t, [batch_size, input_size].
+        projected: dL/d(X_t W_x + b), [batch_size, columns].
+        before: H_{t-1}, [batch_size, state_size].
+        recurrent: dL/d(H_{t-1} W_s), [batch_size, columns].
+    """
+
+    inputs: Any
+    projected: Any
+    before: Any
+    recurrent: Any
+
+
+def flows(graph: UnrolledGraph, tops: Any, upstream: Any = None) -> list[list[Flow]]:
+    """What flows back from some tensors, for each layer and each step.
+
+    Args:
+        graph: Of a cell that has layers.
+        tops: Tensors to begin at.
+        upstream: Their gradients; ones if None.
+    """
+    tapes = graph.tapes
+    wanted = [[[tape.projected, tape.recurrents] for tape in layer] for layer in tapes]
+    zero = tf.UnconnectedGradients.ZERO
+    flat = tf.gradients(tops, tf.nest.flatten(wanted), upstream, unconnected_gradients=zero)
+    found = tf.nest.pack_sequence_as(wanted, flat)
+    inputs, by_layer = graph.cell_inputs, []
+    for layer, layer_tapes in enumerate(tapes):
+        steps: list[Flow] = []
+        for tape, (of_projected, of_recurrents) in zip(layer_tapes, found[layer], strict=True):
+            of_steps = tf.split(of_projected, len(tape.before), axis=0)
+            for before, of_step, of_recurrent in zip(tape.before, of_steps, of_recurrents, strict=True):
+                steps.append(Flow(inputs[layer][len(steps)], of_step, before, of_recurrent))
+        by_layer.append(steps)
+    return by_layer
 
 
 def _layered(graph: UnrolledGraph) -> list[Any]:
     """The contribution of each step, step 0 first."""
-    tapes = graph.tapes
-    wanted = [[[tape.projected, tape.recurrents] for tape in layer] for layer in tapes]
-    flat = tf.gradients(
-        _loss(graph), tf.nest.flatten(wanted), unconnected_gradients=tf.UnconnectedGradients.ZERO
+    layers = [[_of_step(flow) for flow in steps] for steps in flows(graph, last_loss(graph))]
+    return [tf.concat(parts, axis=0) for parts in zip(*layers, strict=True)]
+
+
+def _of_step(flow: Flow) -> Any:
+    return tf.concat(
+        [_outer(flow.inputs, flow.projected), _outer(flow.before, flow.recurrent)],
+        axis=0,
     )
-    found = tf.nest.pack_sequence_as(wanted, flat)
-    inputs = graph.cell_inputs
-    by_layer = []
-    for layer, layer_tapes in enumerate(tapes):
-        steps: list[Any] = []
-        for tape, (of_projected, of_recurrents) in zip(layer_tapes, found[layer], strict=True):
-            of_steps = tf.split(of_projected, len(tape.before), axis=0)
-            for before, of_step, of_recurrent in zip(tape.before, of_steps, of_recurrents, strict=True):
-                steps.append(
-                    tf.concat(
-                        [
-                            _outer(inputs[layer][len(steps)], of_step),
-                            _outer(before, of_recurrent),
-                        ],
-                        axis=0,
-                    )
-                )
-        by_layer.append(steps)
-    return [tf.concat(parts, axis=0) for parts in zip(*by_layer, strict=True)]
 
 
 def _outer(rows: Any, gradients: Any) -> Any:
@@ -71,13 +134,13 @@ def _outer(rows: Any, gradients: Any) -> Any:
 
 
 def _third_party(graph: UnrolledGraph) -> list[Any]:
-    variables = [part for part in tf.trainable_variables() if part not in graph.network.variables]
+    variables = weights_of(graph)
     size = sum(variable.shape.num_elements() for variable in variables)
     truncated = [tf.zeros([size], graph.options.dtype)]
     for step in range(graph.num_steps):
         border = graph.states[graph.num_steps - 2 - step] if step < graph.num_steps - 1 else []
         gradients = tf.gradients(
-            _loss(graph),
+            last_loss(graph),
             variables,
             stop_gradients=tf.nest.flatten(border),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,

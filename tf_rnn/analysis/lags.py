@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn._tensorflow import tf
-from tf_rnn.analysis.contributions import contributions
+from tf_rnn.analysis.bias import CLEAR, LostGradient, Parts
+from tf_rnn.analysis.contributions import sampled_contributions
 from tf_rnn.cells import VanillaCell
 from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.setup import check_setup
@@ -43,12 +43,17 @@ class LagAnalysis:
         bound: The largest singular value of a vanilla cell's recurrent weights, which the factor per
             step cannot exceed on average; None for other cells.
         truncations: K = 1 to N.
-        relative_bias: For each K, the norm of what truncation after K steps loses, relative to the
-            gradient over N steps; nan if that is 0.
+        relative_bias: For each K, the norm of what truncation after K steps loses of each position's
+            gradient, relative to the gradient over N steps; nan if that is 0.
         cosine: For each K, the cosine between the two gradients.
-        block_bias: For each width n, the relative bias of the mean gradient in blocks of n steps, whose
-            errors are followed back 1 to n steps.
+        block_bias: For each width n, the relative bias in blocks of n steps, whose errors are followed
+            back 1 to n steps.
         positions: Number of positions in time that were averaged.
+        mean_bias: For each K, what truncation loses of the mean gradient over positions and examples; nan
+            where that is lost in its noise. See `LostGradient.of_mean`.
+        mean_block_bias: The same in blocks.
+        mean_signal: The squared norm of the mean gradient in standard errors; nan with fewer than 4
+            positions.
     """
 
     lags: list[int]
@@ -62,6 +67,14 @@ class LagAnalysis:
     cosine: list[float]
     block_bias: list[float]
     positions: int
+    mean_bias: list[float] = dataclasses.field(default_factory=list)
+    mean_block_bias: list[float] = dataclasses.field(default_factory=list)
+    mean_signal: float = math.nan
+
+    @property
+    def mean_is_clear(self) -> bool:
+        """Whether the mean gradient stands clearly above its noise."""
+        return self.mean_signal >= CLEAR
 
 
 def measure_lags(
@@ -91,26 +104,20 @@ def measure_lags(
     """
     probe = graph.forward(num_steps=num_steps)
     usable(task, task.checked_stream(split), split, graph.options.dtype)
-    norms, products = probe.cached(mean_gradient_norms), probe.cached(_products)
-    run = probe.runner(session, norms, products, probe.final_state)
+    norms, parts = probe.cached(mean_gradient_norms), probe.cached(sampled_contributions, MOST_POSITIONS)
+    run = probe.runner(session, norms, parts, probe.final_state)
     norm_sum = np.zeros(num_steps)
-    product_sum = np.zeros((num_steps, num_steps))
+    lost = LostGradient(num_steps)
     state, positions = probe.zero_state(), 0
     for inputs, targets in itertools.islice(_positions(probe, task, split), MOST_POSITIONS):
-        block_norms, block_products, final_state = run(inputs, targets, state)
+        block_norms, block_parts, final_state = run(inputs, targets, state)
         _require_finite(block_norms, positions + 1)
         norm_sum += block_norms
-        product_sum += block_products
+        lost.add(Parts.of_lags(block_parts))
         positions += 1
         if task.period == 1:
             state = final_state
-    return _analysis(norm_sum / positions, product_sum, _bound(graph, session), positions)
-
-
-def _products(graph: UnrolledGraph) -> Any:
-    """The inner products of the contributions of the lags, [num_steps, num_steps]."""
-    parts = contributions(graph)
-    return tf.matmul(parts, parts, transpose_b=True)
+    return _analysis(norm_sum / positions, lost, _bound(graph, session), positions)
 
 
 def _require_finite(norms: np.ndarray, position: int) -> None:
@@ -139,9 +146,10 @@ def _whole_examples(task: Task, num_steps: int) -> int:
     return math.ceil(num_steps / task.period) * task.period
 
 
-def _analysis(norms: np.ndarray, products: np.ndarray, bound: float | None, positions: int) -> LagAnalysis:
+def _analysis(norms: np.ndarray, lost: LostGradient, bound: float | None, positions: int) -> LagAnalysis:
     n = len(norms)
-    bias, cosine, block_bias = truncation_bias(products)
+    bias, cosine, block_bias = lost.of_each()
+    mean = lost.of_mean()
     decay = fitted_decay(norms)
     return LagAnalysis(
         lags=list(range(n)),
@@ -155,41 +163,10 @@ def _analysis(norms: np.ndarray, products: np.ndarray, bound: float | None, posi
         cosine=cosine.tolist(),
         block_bias=block_bias.tolist(),
         positions=positions,
+        mean_bias=mean.bias,
+        mean_block_bias=mean.block_bias,
+        mean_signal=mean.signal,
     )
-
-
-def truncation_bias(products: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bias and cosine of truncated gradients, from the inner products of the contributions of the lags.
-
-    With c_k the contribution of lag k, g_K = c_0 + ... + c_{K-1}, and <.,.> summed over positions,
-
-        relative_bias(K) = ||g_K - g_N|| / ||g_N||,   cosine(K) = <g_K, g_N> / (||g_K|| ||g_N||)
-
-    and for blocks of n steps the mean gradient (g_1 + ... + g_n) / n takes the place of g_K. All are nan
-    if g_N is 0.
-
-    Args:
-        products: <c_i, c_j> summed over positions, [N, N].
-
-    Returns:
-        Relative bias and cosine for K = 1 to N, and the relative bias of blocks for n = 1 to N.
-    """
-    n = len(products)
-    kept = np.tril(np.ones((n, n)))  # row K - 1: lags below K
-    blocks = np.cumsum(kept, axis=0) / np.arange(1, n + 1)[:, np.newaxis]
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 without a gradient
-        relative = products / products.sum()  # the whole gradient's norm is 1
-        return (
-            _norms(kept - 1, relative),
-            kept @ relative.sum(axis=1) / _norms(kept, relative),
-            _norms(blocks - 1, relative),
-        )
-
-
-def _norms(weights: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """|| sum_k weights[r, k] c_k || for each row r."""
-    squares = np.einsum("ri,ij,rj->r", weights, products, weights)
-    return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
 def fitted_decay(norms: np.ndarray) -> float:

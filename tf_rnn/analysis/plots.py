@@ -41,6 +41,9 @@ def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: 
         bias.plot(analysis.truncations, analysis.relative_bias, label=f"{name}, truncated", **style)
         dotted = {"color": style["color"], "linestyle": ":"}
         bias.plot(analysis.truncations, analysis.block_bias, label=f"{name}, in blocks", **dotted)
+        if analysis.mean_is_clear:
+            dashed = {"color": style["color"], "linestyle": "--"}
+            bias.plot(analysis.truncations, analysis.mean_bias, label=f"{name}, truncated, mean", **dashed)
         if analysis.bound is not None:
             bound = [analysis.gradient_norm[0] * analysis.bound**lag for lag in analysis.lags]
             label = f"{name}: upper bound, {analysis.bound:.2f} per step"

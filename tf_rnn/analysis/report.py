@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.analysis.bias import CLEAR
+from tf_rnn.files import plain
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.page import bullets, command_code
 
@@ -15,14 +17,17 @@ if TYPE_CHECKING:
 
 SHOWN_LAGS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200)
 HEADER = ("steps back", "norm", "lost by truncation", "lost in blocks", "cosine")
+HEADER_OF_MEAN = ("lost of the mean", "lost of the mean in blocks")
 NOTES = """\
 **norm** is the norm of a loss's gradient with respect to the state that many steps before it, averaged
 over positions and examples. **lost by truncation** is the fraction of the recurrent weights' gradient that
 is lost if every error is followed back over exactly that many steps, relative to the longest; **lost in
 blocks** is the same for blocks of that width, in which an error is followed back to the start of its block,
-half of the width on average. **cosine** is that between the truncated gradient and the longest. The
-**bound** of a vanilla cell is the largest singular value of its recurrent weights: per step back, the norm
-cannot grow by a larger factor (Pascanu et al. 2013)."""
+half of the width on average. **cosine** is that between the truncated gradient and the longest. **lost of
+the mean** is the fraction lost of the mean gradient over the data, which steers training: what differs from
+batch to batch is not in it. It is 100 % where training by truncated gradients has come to an end, as their
+mean is 0 there. The **bound** of a vanilla cell is the largest singular value of its recurrent weights: per
+step back, the norm cannot grow by a larger factor (Pascanu et al. 2013)."""
 
 AT_NOTES = """\
 A bar is the norm of the gradient of this one loss with respect to an input: the embedding, the unit vector
@@ -58,8 +63,23 @@ def lag_table(analysis: LagAnalysis) -> Table:
                 f"{analysis.block_bias[lag - 1]:.1%}",
                 f"{analysis.cosine[lag - 1]:.3f}",
             ]
+        of_mean = [analysis.mean_bias, analysis.mean_block_bias] if analysis.mean_is_clear else []
+        cells += [f"{bias[lag - 1]:.1%}" if lag else "–" for bias in of_mean]
         rows.append([str(lag), f"{analysis.gradient_norm[lag]:.3g}", *cells])
-    return Table("Where the gradient goes", HEADER, rows)
+    header = (*HEADER, *HEADER_OF_MEAN) if analysis.mean_is_clear else HEADER
+    return Table("Where the gradient goes", header, rows)
+
+
+def mean_sentence(analysis: LagAnalysis) -> str:
+    """Why what is lost of the mean gradient is not shown; empty where it is."""
+    if analysis.mean_is_clear:
+        return ""
+    if math.isnan(analysis.mean_signal):
+        return f"{analysis.positions} positions in the data are too few to measure the mean gradient."
+    return (
+        "What is lost of the mean gradient is not shown: the mean gradient is lost in its noise (its square "
+        f"is {analysis.mean_signal:.1f} standard errors, {CLEAR:g} would be clear)."
+    )
 
 
 def lag_records(name: str, analysis: LagAnalysis) -> list[dict[str, Any]]:
@@ -70,15 +90,19 @@ def lag_records(name: str, analysis: LagAnalysis) -> list[dict[str, Any]]:
         analysis: What was measured.
     """
     return [
-        {
-            "weights": name,
-            "lag": lag,
-            "gradient_norm": analysis.gradient_norm[lag],
-            "truncation": analysis.truncations[lag],
-            "relative_bias": analysis.relative_bias[lag],
-            "block_bias": analysis.block_bias[lag],
-            "cosine": analysis.cosine[lag],
-        }
+        plain(
+            {
+                "weights": name,
+                "lag": lag,
+                "gradient_norm": analysis.gradient_norm[lag],
+                "truncation": analysis.truncations[lag],
+                "relative_bias": analysis.relative_bias[lag],
+                "block_bias": analysis.block_bias[lag],
+                "cosine": analysis.cosine[lag],
+                "mean_bias": analysis.mean_bias[lag],
+                "mean_block_bias": analysis.mean_block_bias[lag],
+            }
+        )
         for lag in analysis.lags
     ]
 
@@ -103,12 +127,12 @@ def lag_page(
     tables = [
         part
         for name, analysis in analyses.items()
-        for part in (Heading(name.capitalize()), lag_table(analysis))
+        for part in (Heading(name.capitalize()), lag_table(analysis), mean_sentence(analysis))
     ]
     return Page(
         "Where the gradient goes",
         bullets(*sentences),
-        f"{line}.",
+        Plain(f"{line}."),
         command_code(command),
         *tables,
         Image("Gradient by lag and bias of truncation", "lags.png"),

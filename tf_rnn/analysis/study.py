@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 FILES = ("report.md", "lags.json", "lags.csv", "lags.png")
 AT_FILES = ("at.csv", "at.png")
-COLUMNS = ("weights", "lag", "gradient_norm", "truncation", "relative_bias", "block_bias", "cosine")
+COLUMNS = (
+    *("weights", "lag", "gradient_norm", "truncation", "relative_bias", "block_bias", "cosine"),
+    *("mean_bias", "mean_block_bias"),
+)
 AT_COLUMNS = ("position", "lag", "input", "gradient_norm")
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tf_rnn.comparison.verdict import Verdict
     from tf_rnn.tasks import Task
 
+
 FILES = ("report.md", "recommendation.json", "recommendation.csv", "recommendation.png")
 COLUMNS = ("num_steps", "trained", "seeds", "loss", "expected", "at_best", "seconds", "fate")
 NOTES = """\

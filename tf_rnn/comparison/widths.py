@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tf_rnn.analysis.bias import LOST, needed_width
 from tf_rnn.analysis.positions import ByPosition
 from tf_rnn.comparison.ranking import MARGIN
 from tf_rnn.comparison.sentences import signed_loss
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from tf_rnn.tasks import Task
 
 NAMES = ("what the loss needs", "what the gradient needs", "what the state needs", "how long it stays good")
-# The share of the gradient that may be lost where it is said how many steps the gradient needs.
-LOST = 0.1
 NOT_KEPT = "the trained network was not kept, as in results of an earlier version"
 UNEXPLORED = "a sign of unexplored states (Buitrago & Gu 2025)"
 EXACT = {
@@ -231,18 +230,6 @@ def gradient_width(
         needed += stride - 1
         return needed, f"at most {needed}", meaning
     return needed, str(needed), meaning
-
-
-def needed_width(bias: Sequence[float], lost: float) -> int | None:
-    """The smallest width from which on truncation loses at most a fraction of the gradient; None if none.
-
-    Args:
-        bias: The relative bias at the widths 1, 2, ...
-        lost: The fraction, between 0 and 1.
-    """
-    too_narrow = [width for width, value in enumerate(bias, start=1) if not value <= lost]
-    needed = max(too_narrow, default=0) + 1
-    return needed if needed <= len(bias) else None
 
 
 def state_width(found: Mean | None, num_steps: int | None, margin: float, unit: str) -> Found:

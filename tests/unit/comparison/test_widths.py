@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from comparison_helpers import made_up_results, made_up_run, make_comparison
 
+from tf_rnn.analysis.bias import needed_width
 from tf_rnn.comparison import Sweep
 from tf_rnn.comparison.widths import (
     EXACT,
@@ -18,7 +19,6 @@ from tf_rnn.comparison.widths import (
     NotMeasuredError,
     gradient_width,
     lasting_width,
-    needed_width,
     state_width,
 )
 
