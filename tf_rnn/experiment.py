@@ -313,6 +313,7 @@ class Experiment:
         *,
         tokens: float | None = None,
         state: str = "carry",
+        reference: str = LAGS_OPTIONS["reference"].default,
         at: int | None = None,
         seed: int = 0,
         out: str | os.PathLike[str] | None = None,
@@ -326,6 +327,8 @@ class Experiment:
             num_steps: How far back to look; the network is trained at this length.
             tokens: Training length, 0 for none; None for a fifth of a run of `compare`.
             state: "carry" or "reset", in training.
+            reference: The gradient that truncated ones are compared with: "widest", over `num_steps` steps,
+                or "infinite", over the whole past.
             at: A position in the held-out data, from 0: what its prediction owes to each input is then
                 in `LagStudy.at`, see `tf_rnn.analysis.InputGradients`.
             seed: Seed of the initial weights.
@@ -338,8 +341,8 @@ class Experiment:
             OptionError: If an option is not allowed.
             DivergedError: If the loss is not finite.
         """
-        given = self._measured(num_steps, tokens) | {"state": state, "at": at, "seed": seed}
-        chosen = _checked(LAGS_OPTIONS, given | {"threads": threads})
+        given = {"state": state, "reference": reference, "at": at, "seed": seed, "threads": threads}
+        chosen = _checked(LAGS_OPTIONS, self._measured(num_steps, tokens) | given)
         threads = chosen.pop("threads")
         check_setup(self.setup, self.task, [chosen["num_steps"]])
         folder = self._folder("lags", out, lag_identity(self.setup, self.task, **chosen))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LOST = 0.1
 # The mean gradient is known if its squared norm is at least so many standard errors above 0.
 CLEAR = 3.0
+# The share of the gradient that may be older than all lags where it is said what wider blocks lose.
+NEARLY_NOTHING = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +181,23 @@ def _norms(weights: np.ndarray, products: np.ndarray) -> np.ndarray:
     """|| sum_k weights[r, k] c_k || for each row r."""
     squares = np.einsum("ri,ij,rj->r", weights, products, weights)
     return np.asarray(np.sqrt(np.maximum(squares, 0)))
+
+
+def needed_block(bias: Sequence[float], block_bias: Sequence[float], lost: float = LOST) -> int | None:
+    """The width of blocks that lose at most a fraction of the gradient, beyond the widest if need be.
+
+    With all of the gradient within N lags, blocks of n >= N steps lose sum_k (k / n) c_k, so what is lost
+    falls as 1 / n from block_bias(N) on. None where more than a hundredth is older than N steps.
+
+    Args:
+        bias: What truncation after 1 to N steps loses of the gradient over the whole past.
+        block_bias: The same in blocks.
+        lost: The fraction, between 0 and 1.
+    """
+    needed = needed_width(block_bias, lost)
+    if needed is None and bias[-1] <= NEARLY_NOTHING:
+        return math.ceil(len(block_bias) * block_bias[-1] / lost)
+    return needed
 
 
 def needed_width(bias: Sequence[float], lost: float = LOST) -> int | None:

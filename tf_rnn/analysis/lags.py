@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.analysis.bias import CLEAR, LostGradient, Parts
+from tf_rnn.analysis.bias import CLEAR, LostGradient
 from tf_rnn.analysis.contributions import sampled_contributions
+from tf_rnn.analysis.past import Past, start_gradient, whole_past
+from tf_rnn.analysis.tangents import lyapunov_exponent
 from tf_rnn.cells import VanillaCell
 from tf_rnn.graph.lags import mean_gradient_norms
+from tf_rnn.options import LARGEST_WIDTH, OptionError, require_choice
+from tf_rnn.options.words import REFERENCES
 from tf_rnn.setup import check_setup
-from tf_rnn.tasks import Stream
 from tf_rnn.training.evaluation import usable
 
 if TYPE_CHECKING:
@@ -22,11 +25,12 @@ if TYPE_CHECKING:
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.setup import Setup
-    from tf_rnn.tasks import Task
+    from tf_rnn.tasks import Stream, Task
 
 MOST_POSITIONS = 100
 # A change of the norm by less than this factor over the whole width is no trend.
 STEADY_FACTOR = 2.0
+BIASES = ("relative_bias", "cosine", "block_bias", "mean_bias", "mean_block_bias")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +58,13 @@ class LagAnalysis:
         mean_block_bias: The same in blocks.
         mean_signal: The squared norm of the mean gradient in standard errors; nan with fewer than 4
             positions.
+        reference: "widest": the biases are relative to the gradient over N steps. "infinite": to that over
+            the whole past.
+        directions: Random directions along which the contribution of what is older than N steps was
+            estimated; 0 if it is exact.
+        lyapunov: With "infinite", the largest Lyapunov exponent per step; None where the data consist of
+            examples, over which no gradient can grow without bound.
+        lyapunov_error: Its standard error.
     """
 
     lags: list[int]
@@ -70,21 +81,36 @@ class LagAnalysis:
     mean_bias: list[float] = dataclasses.field(default_factory=list)
     mean_block_bias: list[float] = dataclasses.field(default_factory=list)
     mean_signal: float = math.nan
+    reference: str = "widest"
+    directions: int = 0
+    lyapunov: float | None = None
+    lyapunov_error: float | None = None
 
     @property
     def mean_is_clear(self) -> bool:
         """Whether the mean gradient stands clearly above its noise."""
         return self.mean_signal >= CLEAR
 
+    @property
+    def grows(self) -> bool:
+        """Whether gradients grow without bound: the exponent is above 0 by more than two standard errors."""
+        return _is_positive(self.lyapunov, self.lyapunov_error)
+
 
 def measure_lags(
-    graph: UnrolledGraph, session: Any, task: Task, num_steps: int, split: str = "valid"
+    graph: UnrolledGraph,
+    session: Any,
+    task: Task,
+    num_steps: int,
+    split: str = "valid",
+    reference: str = "widest",
 ) -> LagAnalysis:
     """Measures the gradient by lag and the bias of truncation at the current weights.
 
     Every block of `num_steps` steps gives one position: its last step's loss, followed back over the
     block. The state is carried from block to block; where the task consists of examples, every
-    position is an example's last step, and the state starts at zero.
+    position is an example's last step, and the state starts at zero; with the reference "infinite" at the
+    start of the example, else at that of the block.
 
     Args:
         graph: Holds the variables; a forward graph is made from it.
@@ -92,6 +118,10 @@ def measure_lags(
         task: Provides the data.
         num_steps: How far back to look, N.
         split: "train" or "valid".
+        reference: "widest" or "infinite": the gradient that truncated ones are compared with, over
+            `num_steps` steps or over the whole past. The latter is exact where the influence matrix is
+            small enough, else estimated; see `whole_past`. Where the Lyapunov exponent is above 0 there
+            is none, and the biases are nan (Mikhaeil, Monfared & Durstewitz 2022).
 
     Returns:
         See `LagAnalysis`.
@@ -100,24 +130,53 @@ def measure_lags(
         OptionError: If the data are too short, or not usable.
         OverflowError: If a gradient, or the carried state, is too large for a floating-point number.
 
-    Source: Pascanu et al. 2013; the bias as in Aicher, Foti & Fox 2019, section 3.
+    Source: Pascanu et al. 2013; Aicher, Foti & Fox 2019, section 3.
     """
+    require_choice("reference", reference, REFERENCES)
     probe = graph.forward(num_steps=num_steps)
     usable(task, task.checked_stream(split), split, graph.options.dtype)
-    norms, parts = probe.cached(mean_gradient_norms), probe.cached(sampled_contributions, MOST_POSITIONS)
-    run = probe.runner(session, norms, parts, probe.final_state)
-    norm_sum = np.zeros(num_steps)
-    lost = LostGradient(num_steps)
-    state, positions = probe.zero_state(), 0
-    for inputs, targets in itertools.islice(_positions(probe, task, split), MOST_POSITIONS):
-        block_norms, block_parts, final_state = run(inputs, targets, state)
-        _require_finite(block_norms, positions + 1)
-        norm_sum += block_norms
-        lost.add(Parts.of_lags(block_parts))
+    exponent = error = None
+    if reference == "infinite" and task.period == 1:
+        exponent, error = lyapunov_exponent(graph, session, task, split)
+    grows = _is_positive(exponent, error)
+    past = Past(probe)
+    if reference == "infinite" and not grows:
+        past = whole_past(probe, session, MOST_POSITIONS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _measured(probe, session, task, split, past)
+    found = dataclasses.replace(found, reference=reference, lyapunov=exponent, lyapunov_error=error)
+    if not grows:
+        return found
+    unknown: dict[str, Any] = dict.fromkeys(BIASES, [math.nan] * num_steps)
+    return dataclasses.replace(found, mean_signal=math.nan, **unknown)
+
+
+def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: Past) -> LagAnalysis:
+    fetches = (
+        graph.cached(mean_gradient_norms),
+        graph.cached(sampled_contributions, MOST_POSITIONS),
+        graph.cached(start_gradient),
+        graph.final_state,
+    )
+    run = graph.runner(session, *fetches)
+    norm_sum, lost = np.zeros(graph.num_steps), LostGradient(graph.num_steps)
+    state, positions = graph.zero_state(), 0
+    for lead, window in itertools.islice(_positions(graph, task, split), MOST_POSITIONS):
+        if task.period > 1:
+            state = past.start(lead)
+        norms, lags, d_start, final_state = run(*window, state)
+        _require_finite(norms, positions + 1)
+        norm_sum += norms
+        lost.add(past.parts(lags, d_start))
         positions += 1
         if task.period == 1:
+            past.advance(*window, state)
             state = final_state
-    return _analysis(norm_sum / positions, lost, _bound(graph, session), positions)
+    return _analysis(norm_sum / positions, lost, _bound(graph, session), positions, past.directions)
+
+
+def _is_positive(exponent: float | None, error: float | None) -> bool:
+    return exponent is not None and error is not None and exponent > 2 * error
 
 
 def _require_finite(norms: np.ndarray, position: int) -> None:
@@ -130,15 +189,25 @@ def _require_finite(norms: np.ndarray, position: int) -> None:
         )
 
 
-def check_lags(setup: Setup, task: Task, num_steps: int) -> None:
+def check_lags(setup: Setup, task: Task, num_steps: int, reference: str = "widest") -> None:
     """Raises OptionError unless a setup suits its task, whose data are long enough to look back so far."""
     check_setup(setup, task, [num_steps])
-    task.blocks(setup.batch_size, _whole_examples(task, num_steps), "valid")
+    whole = _whole_examples(task, num_steps)
+    task.blocks(setup.batch_size, whole, "valid")
+    if reference == "infinite" and whole - num_steps > LARGEST_WIDTH:
+        raise OptionError(
+            "reference",
+            f"must be 'widest' where an example has more than {LARGEST_WIDTH} steps before the last "
+            f"{num_steps}; here it has {whole - num_steps}",
+        )
 
 
-def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[Stream]:
-    for inputs, targets in task.blocks(graph.batch_size, _whole_examples(task, graph.num_steps), split):
-        yield Stream(inputs[:, -graph.num_steps :], targets[:, -graph.num_steps :])
+def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[tuple[Stream, Stream]]:
+    """The steps of examples before a position's window, and the window."""
+    whole = _whole_examples(task, graph.num_steps)
+    for rows in task.blocks(graph.batch_size, whole, split):
+        lead = whole - graph.num_steps
+        yield rows.steps(0, lead), rows.steps(lead, whole)
 
 
 def _whole_examples(task: Task, num_steps: int) -> int:
@@ -146,7 +215,9 @@ def _whole_examples(task: Task, num_steps: int) -> int:
     return math.ceil(num_steps / task.period) * task.period
 
 
-def _analysis(norms: np.ndarray, lost: LostGradient, bound: float | None, positions: int) -> LagAnalysis:
+def _analysis(
+    norms: np.ndarray, lost: LostGradient, bound: float | None, positions: int, directions: int
+) -> LagAnalysis:
     n = len(norms)
     bias, cosine, block_bias = lost.of_each()
     mean = lost.of_mean()
@@ -166,6 +237,7 @@ def _analysis(norms: np.ndarray, lost: LostGradient, bound: float | None, positi
         mean_bias=mean.bias,
         mean_block_bias=mean.block_bias,
         mean_signal=mean.signal,
+        directions=directions,
     )
 
 

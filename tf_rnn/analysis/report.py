@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.analysis.bias import CLEAR
+from tf_rnn.analysis.bias import CLEAR, LOST, needed_block, needed_width
 from tf_rnn.files import plain
-from tf_rnn.reporting import Heading, Image, Page, Plain, Table
+from tf_rnn.reporting import Heading, Image, Page, Plain, Table, number
 from tf_rnn.reporting.page import bullets, command_code
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ the mean** is the fraction lost of the mean gradient over the data, which steers
 batch to batch is not in it. It is 100 % where training by truncated gradients has come to an end, as their
 mean is 0 there. The **bound** of a vanilla cell is the largest singular value of its recurrent weights: per
 step back, the norm cannot grow by a larger factor (Pascanu et al. 2013)."""
+NOTES_ON_PAST = """\
+Truncated gradients are compared not with the longest, but with the gradient over **the whole past**. What is
+older than the longest enters through the influence of the weights on the state, which is carried forward over
+the data: of all weights where that is affordable (real-time recurrent learning, Williams & Zipser 1989), else
+along random directions. The **Lyapunov exponent** is the growth of a small change of the state, the mean of
+its logarithm per step. Above 0, gradients grow without bound the further back they are followed, and no width
+suffices (Mikhaeil, Monfared & Durstewitz 2022)."""
 
 AT_NOTES = """\
 A bar is the norm of the gradient of this one loss with respect to an input: the embedding, the unit vector
@@ -52,6 +59,37 @@ def describe(name: str, analysis: LagAnalysis) -> str:
     )
 
 
+def reference_sentence(name: str, analysis: LagAnalysis) -> str:
+    """How many steps the gradient over the whole past needs; empty without that reference."""
+    if analysis.reference != "infinite":
+        return ""
+    exponent, steps = "", len(analysis.lags)
+    if analysis.lyapunov is not None:
+        exponent = f"Lyapunov exponent {analysis.lyapunov:.4f} ± {analysis.lyapunov_error:.4f} per step"
+    if analysis.grows:
+        return f"{name}: no width suffices: gradients grow without bound ({exponent})"
+    if not math.isfinite(analysis.relative_bias[-1]):
+        return f"{name}: there is no finite gradient over the whole past to compare with"
+    followed, blocks = (
+        needed_width(analysis.relative_bias),
+        needed_block(analysis.relative_bias, analysis.block_bias),
+    )
+    how = "exact"
+    if analysis.directions:
+        error = math.sqrt(2 / analysis.directions)
+        how = f"its square estimated along {analysis.directions} random directions, ± {error:.0%}"
+    sentence = (
+        f"{name}: to keep {1 - LOST:.0%} of the gradient over the whole past takes "
+        f"{_at_least(followed, steps)} steps followed back, or blocks of {_at_least(blocks, steps)} steps; "
+        f"{analysis.relative_bias[-1]:.2%} of it is older than {steps} steps ({how})"
+    )
+    return "; ".join(filter(None, (sentence, exponent)))
+
+
+def _at_least(needed: int | None, steps: int) -> str:
+    return f"more than {steps}" if needed is None else f"about {needed}" if needed > steps else f"{needed}"
+
+
 def lag_table(analysis: LagAnalysis) -> Table:
     """Some lags of an analysis, and truncation after as many steps."""
     rows = []
@@ -59,9 +97,9 @@ def lag_table(analysis: LagAnalysis) -> Table:
         cells = ["–", "–", "–"]
         if lag:
             cells = [
-                f"{analysis.relative_bias[lag - 1]:.1%}",
-                f"{analysis.block_bias[lag - 1]:.1%}",
-                f"{analysis.cosine[lag - 1]:.3f}",
+                number(analysis.relative_bias[lag - 1], ".1%"),
+                number(analysis.block_bias[lag - 1], ".1%"),
+                number(analysis.cosine[lag - 1], ".3f"),
             ]
         of_mean = [analysis.mean_bias, analysis.mean_block_bias] if analysis.mean_is_clear else []
         cells += [f"{bias[lag - 1]:.1%}" if lag else "–" for bias in of_mean]
@@ -72,7 +110,7 @@ def lag_table(analysis: LagAnalysis) -> Table:
 
 def mean_sentence(analysis: LagAnalysis) -> str:
     """Why what is lost of the mean gradient is not shown; empty where it is."""
-    if analysis.mean_is_clear:
+    if analysis.mean_is_clear or not math.isfinite(analysis.relative_bias[-1]):
         return ""
     if math.isnan(analysis.mean_signal):
         return f"{analysis.positions} positions in the data are too few to measure the mean gradient."
@@ -139,4 +177,5 @@ def lag_page(
         *((Heading("One prediction"), Plain(one), picture, AT_NOTES) if one else ()),
         Heading("How to read this"),
         NOTES,
+        NOTES_ON_PAST if all(each.reference == "infinite" for each in analyses.values()) else None,
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.analysis.at import InputGradients, check_at, measure_at
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
 from tf_rnn.analysis.plots import at_figure, lag_figure
-from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table
+from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table, reference_sentence
 from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
 from tf_rnn.graph import make_graph
-from tf_rnn.options import require_whole
+from tf_rnn.options import require_choice, require_whole
+from tf_rnn.options.words import REFERENCES
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.setup import setup_identity, setup_line
@@ -73,8 +75,10 @@ class LagStudy:
 
     @property
     def sentences(self) -> list[str]:
-        """What happens to the gradient, in a sentence for each analysis; and what one prediction owes."""
-        found = [f"{describe(name, analysis)}." for name, analysis in self.analyses.items()]
+        """What happens to the gradient, how much truncation loses of it, and what one prediction owes."""
+        said = [describe(name, analysis) for name, analysis in self.analyses.items()]
+        said += [reference_sentence(name, analysis) for name, analysis in self.analyses.items()]
+        found = [f"{sentence}." for sentence in said if sentence]
         return [*found, self.at.sentence] if self.at else found
 
     @property
@@ -148,6 +152,7 @@ def study_lags(
     *,
     tokens: float,
     state: str = "carry",
+    reference: str = "widest",
     at: int | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] | None = None,
@@ -163,6 +168,7 @@ def study_lags(
         num_steps: The width to train at, and how far back to look.
         tokens: How long to train, in examples times steps; 0 for no training.
         state: "carry" or "reset".
+        reference: See `measure_lags`.
         at: A position in the held-out data whose prediction is looked at, see `measure_at`; None for none.
         seed: For weights and dropout.
         callbacks: Called during training; None shows a progress line, () nothing.
@@ -175,11 +181,14 @@ def study_lags(
         DivergedError: If the loss is not finite.
     """
     require_whole("seed", seed, at_least=0)
-    check_lags(setup, task, num_steps)
+    require_choice("reference", reference, REFERENCES)
+    check_lags(setup, task, num_steps, reference)
     if at is not None:
         check_at(task, num_steps, at)
     callbacks = checked_callbacks(callbacks)
-    identity = lag_identity(setup, task, num_steps, tokens=tokens, state=state, seed=seed, at=at)
+    identity = lag_identity(
+        setup, task, num_steps, tokens=tokens, state=state, reference=reference, seed=seed, at=at
+    )
     if out is not None:
         with results_folder(out, identity) as folder:
             study = _study(setup, task, identity, callbacks, threads)
@@ -197,9 +206,10 @@ def _study(
 ) -> LagStudy:
     num_steps, tokens, state, seed = (identity[name] for name in ("num_steps", "tokens", "state", "seed"))
     graph = make_graph(setup, task, num_steps, seed)
+    measure = functools.partial(measure_lags, reference=identity["reference"])
     trained = evaluation = None
     with graph.session(threads=threads) as session:
-        untrained = measure_lags(graph, session, task, num_steps)
+        untrained = measure(graph, session, task, num_steps)
         if tokens:
             result = train(
                 graph,
@@ -212,7 +222,7 @@ def _study(
                 session=session,
                 callbacks=callbacks,
             )
-            trained, evaluation = measure_lags(graph, session, task, num_steps), result.evaluation
+            trained, evaluation = measure(graph, session, task, num_steps), result.evaluation
         position = identity.get("at")
         at = None if position is None else measure_at(graph, session, task, num_steps, position, state)
     line = setup_line(setup, f"{tokens:,.10g} tokens")
@@ -220,9 +230,17 @@ def _study(
 
 
 def lag_identity(
-    setup: Setup, task: Task, num_steps: int, *, tokens: float, state: str, seed: int, at: int | None = None
+    setup: Setup,
+    task: Task,
+    num_steps: int,
+    *,
+    tokens: float,
+    state: str,
+    reference: str,
+    seed: int,
+    at: int | None = None,
 ) -> dict[str, Any]:
     """Everything that the results of `study_lags` depend on, ready for JSON."""
-    run = {"num_steps": num_steps, "tokens": tokens, "state": state, "seed": seed}
+    run = {"num_steps": num_steps, "tokens": tokens, "state": state, "reference": reference, "seed": seed}
     run |= {} if at is None else {"at": at}
     return setup_identity(setup, task) | {"task": task.name} | run

@@ -36,6 +36,7 @@ from tf_rnn.options.words import (
     READOUTS,
     RECURRENT_INITS,
     REDUCTIONS,
+    REFERENCES,
     SCHEDULES,
     SPLITS,
     STATES,
@@ -388,6 +389,13 @@ LAGS_OPTIONS = by_name(
         help="training length in time steps, 0 for none (default: a fifth of a run of compare)",
     ),
     TRAINING_OPTIONS["state"],
+    Option(
+        name="reference",
+        rule=Choice(REFERENCES),
+        default="widest",
+        help="the gradient that truncated ones are compared with: widest, over --num-steps steps; infinite, "
+        "over the whole past",
+    ),
     Option(
         name="at",
         rule=OrNone(Whole(at_least=0)),
