@@ -13,7 +13,7 @@ from tf_rnn.analysis import contributions as contributions_module
 from tf_rnn.analysis.bias import Parts, truncation_bias
 from tf_rnn.analysis.contributions import contributions, last_loss, sampled_contributions, weights_of
 from tf_rnn.analysis.lags import check_lags, measure_lags
-from tf_rnn.analysis.past import CarriedPast, Directions, Influence, start_gradient, whole_past
+from tf_rnn.analysis.past import Directions, Influence, Past, start_gradient, whole_past
 from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.options import OptionError
@@ -47,7 +47,7 @@ class OtherCell:
         return state
 
 
-def along(count: int, rows: int) -> Callable[[UnrolledGraph, Any], CarriedPast]:
+def along(count: int, rows: int) -> Callable[[UnrolledGraph, Any], Past]:
     return lambda graph, session: Directions(graph, session, rows, count)
 
 
@@ -71,7 +71,7 @@ class Walk:
     """
 
     def __init__(
-        self, graph: UnrolledGraph, windows: int, make: Callable[[UnrolledGraph, Any], CarriedPast]
+        self, graph: UnrolledGraph, windows: int, make: Callable[[UnrolledGraph, Any], Past]
     ) -> None:
         n = graph.num_steps
         wide = [graph.forward(num_steps=n * (number + 1)) for number in range(windows)]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.analysis.bias import CLEAR, LostGradient
+from tf_rnn.analysis.bias import CLEAR, LostGradient, Parts
 from tf_rnn.analysis.contributions import sampled_contributions
-from tf_rnn.analysis.past import Past, start_gradient, whole_past
+from tf_rnn.analysis.past import start_gradient, whole_past
 from tf_rnn.analysis.tangents import lyapunov_exponent
 from tf_rnn.cells import VanillaCell
 from tf_rnn.graph.lags import mean_gradient_norms
@@ -23,6 +23,7 @@ from tf_rnn.training.evaluation import usable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tf_rnn.analysis.past import Past
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.setup import Setup
     from tf_rnn.tasks import Stream, Task
@@ -135,14 +136,13 @@ def measure_lags(
     require_choice("reference", reference, REFERENCES)
     probe = graph.forward(num_steps=num_steps)
     usable(task, task.checked_stream(split), split, graph.options.dtype)
-    exponent = error = None
-    if reference == "infinite" and task.period == 1:
-        exponent, error = lyapunov_exponent(graph, session, task, split)
-    grows = _is_positive(exponent, error)
-    past = Past(probe)
-    if reference == "infinite" and not grows:
-        past = whole_past(probe, session, MOST_POSITIONS)
+    exponent = error = past = None
     with np.errstate(over="ignore", invalid="ignore"):
+        if reference == "infinite" and task.period == 1:
+            exponent, error = lyapunov_exponent(graph, session, task, split)
+        grows = _is_positive(exponent, error)
+        if reference == "infinite" and not grows:
+            past = whole_past(probe, session, MOST_POSITIONS)
         found = _measured(probe, session, task, split, past)
     found = dataclasses.replace(found, reference=reference, lyapunov=exponent, lyapunov_error=error)
     if not grows:
@@ -151,7 +151,7 @@ def measure_lags(
     return dataclasses.replace(found, mean_signal=math.nan, **unknown)
 
 
-def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: Past) -> LagAnalysis:
+def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: Past | None) -> LagAnalysis:
     fetches = (
         graph.cached(mean_gradient_norms),
         graph.cached(sampled_contributions, MOST_POSITIONS),
@@ -162,17 +162,20 @@ def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: 
     norm_sum, lost = np.zeros(graph.num_steps), LostGradient(graph.num_steps)
     state, positions = graph.zero_state(), 0
     for lead, window in itertools.islice(_positions(graph, task, split), MOST_POSITIONS):
-        if task.period > 1:
+        if past and task.period > 1:
             state = past.start(lead)
         norms, lags, d_start, final_state = run(*window, state)
         _require_finite(norms, positions + 1)
         norm_sum += norms
-        lost.add(past.parts(lags, d_start))
+        lost.add(past.parts(lags, d_start) if past else Parts.of_lags(lags))
         positions += 1
         if task.period == 1:
-            past.advance(*window, state)
+            if past:
+                past.advance(*window, state)
             state = final_state
-    return _analysis(norm_sum / positions, lost, _bound(graph, session), positions, past.directions)
+    return _analysis(
+        norm_sum / positions, lost, _bound(graph, session), positions, past.directions if past else 0
+    )
 
 
 def _is_positive(exponent: float | None, error: float | None) -> bool:

@@ -32,30 +32,43 @@ FEW_UNITS = 32
 
 
 class Past:
-    """No past: windows start from a given state.
+    """What a subclass carries over the data, window by window.
 
     Attributes:
         directions: Number of random directions; 0 where nothing is estimated.
 
     Args:
         graph: A graph as wide as the windows.
+        session: An open session of it.
     """
 
     directions = 0
 
-    def __init__(self, graph: UnrolledGraph) -> None:
-        self._graph = graph
+    def __init__(self, graph: UnrolledGraph, session: Any) -> None:
+        self._graph, self._session = graph, session
+        self._runs: dict[int, Callable[..., Any]] = {}
+        self.forget()
 
     def start(self, lead: Stream) -> Any:
-        """The state at the start of a window.
-
-        Args:
-            lead: The steps of the example before the window; maybe none.
-        """
-        return self._graph.zero_state()
+        """The state at the start of a window, from the steps of its example before it; maybe none."""
+        self.forget()
+        state, steps = self._graph.zero_state(), lead.targets.shape[1]
+        if steps:
+            self.advance(*lead, state)
+            graph = self._graph.forward(num_steps=steps)
+            (state,) = graph.runner(self._session, graph.final_state)(*lead, state)
+        return state
 
     def advance(self, inputs: Any, targets: Any, state: Any) -> None:
         """Makes a window part of the past; see `UnrolledGraph.feed`."""
+        steps = targets.shape[1]
+        if steps not in self._runs:
+            self._runs[steps] = self._runner(self._graph.forward(num_steps=steps))
+        self._carry(self._runs[steps], inputs, targets, state)
+
+    def forget(self) -> None:
+        """Begins at zero."""
+        raise NotImplementedError
 
     def parts(self, lags: np.ndarray, d_start: np.ndarray) -> Parts:
         """The contributions to the gradient of a window's last loss.
@@ -64,55 +77,16 @@ class Past:
             lags: Those of the window's lags, [num_steps, weights], maybe of a sample of the weights.
             d_start: dL/dS_0, [batch_size, state].
         """
-        return Parts.of_lags(lags)
-
-
-class CarriedPast(Past):
-    """The whole past: what a subclass carries over the data.
-
-    Args:
-        graph: A graph as wide as the windows.
-        session: An open session of it.
-    """
-
-    def __init__(self, graph: UnrolledGraph, session: Any) -> None:
-        super().__init__(graph)
-        self._session = session
-        self._runs: dict[int, Callable[..., Any]] = {}
-        self.forget()
-
-    def start(self, lead: Stream) -> Any:
-        """See `Past.start`; the example's own start is at zero."""
-        self.forget()
-        state = super().start(lead)
-        steps = lead.targets.shape[1]
-        if steps:
-            graph = self._graph.forward(num_steps=steps)
-            self._carry(graph, *lead, state)
-            state = graph.runner(self._session, graph.final_state)(*lead, state)[0]
-        return state
-
-    def advance(self, inputs: Any, targets: Any, state: Any) -> None:
-        """See `Past.advance`."""
-        self._carry(self._graph, inputs, targets, state)
-
-    def forget(self) -> None:
-        """Begins at zero."""
         raise NotImplementedError
-
-    def _carry(self, graph: UnrolledGraph, inputs: Any, targets: Any, state: Any) -> None:
-        if graph.num_steps not in self._runs:
-            self._runs[graph.num_steps] = self._runner(graph)
-        self._carry_by(self._runs[graph.num_steps], inputs, targets, state)
 
     def _runner(self, graph: UnrolledGraph) -> Callable[..., Any]:
         raise NotImplementedError
 
-    def _carry_by(self, run: Callable[..., Any], *block: Any) -> None:
+    def _carry(self, run: Callable[..., Any], *window: Any) -> None:
         raise NotImplementedError
 
 
-class Influence(CarriedPast):
+class Influence(Past):
     """The influence matrix of each row, [batch_size, state, weights], in float64: exact.
 
         P_t = J_t P_{t-1} + F_t,   J_t = dS_t/dS_{t-1},   F_t = dS_t/dW with S_{t-1} held
@@ -124,7 +98,7 @@ class Influence(CarriedPast):
     """
 
     def forget(self) -> None:
-        """See `CarriedPast.forget`."""
+        """See `Past.forget`."""
         self._matrix = np.zeros(
             (self._graph.batch_size, _state_numbers(self._graph), _weight_numbers(self._graph))
         )
@@ -133,13 +107,13 @@ class Influence(CarriedPast):
         seeds, d_start, d_weights = graph.cached(_backward_of_state)
         return graph.runner(self._session, d_start, d_weights, feeding=seeds)
 
-    def _carry_by(self, run: Callable[..., Any], *block: Any) -> None:
+    def _carry(self, run: Callable[..., Any], *window: Any) -> None:
         rows, numbers, _ = self._matrix.shape
         jacobian, direct = np.empty((rows, numbers, numbers)), np.empty_like(self._matrix)
         sizes = [int(part.shape[1]) for part in tf.nest.flatten(self._graph.init_state)]
         for number, unit in enumerate(np.eye(numbers, dtype=self._graph.options.dtype)):
             seeds = np.split(np.tile(unit, (rows, 1)), np.cumsum(sizes)[:-1], axis=1)
-            jacobian[:, number], direct[:, number] = run(*block, *seeds)
+            jacobian[:, number], direct[:, number] = run(*window, *seeds)
         self._matrix = jacobian @ self._matrix + direct
 
     def parts(self, lags: np.ndarray, d_start: np.ndarray) -> Parts:
@@ -148,7 +122,7 @@ class Influence(CarriedPast):
         return Parts.of_lags(lags, older)
 
 
-class Directions(CarriedPast):
+class Directions(Past):
     """The tangent of the state along random directions v of the weights, P v: unbiased, for any cell.
 
     v is normal with unit variance, so that the mean over m directions of (g . v)(h . v) estimates <g, h>;
@@ -175,16 +149,16 @@ class Directions(CarriedPast):
         super().__init__(graph, session)
 
     def forget(self) -> None:
-        """See `CarriedPast.forget`."""
+        """See `Past.forget`."""
         self._tangents = [tf.nest.flatten(self._graph.zero_state())] * self._count
 
     def _runner(self, graph: UnrolledGraph) -> Callable[..., Any]:
         given, found = graph.cached(state_tangent)
         return graph.runner(self._session, *found, feeding=given)
 
-    def _carry_by(self, run: Callable[..., Any], *block: Any) -> None:
+    def _carry(self, run: Callable[..., Any], *window: Any) -> None:
         for number, tangent in enumerate(self._tangents):
-            self._tangents[number] = run(*block, *tangent, *self._weights(number))
+            self._tangents[number] = run(*window, *tangent, *self._weights(number))
 
     def parts(self, lags: np.ndarray, d_start: np.ndarray) -> Parts:
         """See `Past.parts`."""
@@ -210,7 +184,7 @@ class Directions(CarriedPast):
         return [part.reshape(shape) for part, shape in zip(np.split(flat, ends), self._shapes, strict=False)]
 
 
-def whole_past(graph: UnrolledGraph, session: Any, rows: int) -> CarriedPast:
+def whole_past(graph: UnrolledGraph, session: Any, rows: int) -> Past:
     """The influence matrix if it is small enough, else random directions.
 
     Args:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 LAG_LABEL = "lag: steps back from the loss"
 LOST = "fraction of the gradient that is lost"
+LOST_OF_PAST = "fraction of the whole gradient that is lost"
 # Of the inputs to one prediction: how many in a row, rows, and characters that do not fit under a bar.
 PER_ROW, MOST_ROWS, LONG = 64, 8, 3
-LOST_OF_PAST = "fraction of the gradient over the whole past that is lost"
 THIN: dict[str, Any] = {"color": "0.7", "linewidth": 0.8, "zorder": 0}
 
 
@@ -59,7 +59,7 @@ def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: 
     whole_ticks(norms)
     is_whole = all(analysis.reference == "infinite" for analysis in analyses.values())
     bias.set_ylabel(LOST_OF_PAST if is_whole else LOST)
-    bias.set_xlabel("steps after which the gradient is truncated, or width of the blocks")
+    bias.set_xlabel("steps until the gradient is truncated, or width of blocks")
     whole_ticks(bias)
     bias.set_ylim(0, None)
     for text in [f"{name}: no width suffices" for name, each in analyses.items() if each.grows]:
