@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 TINY = ["lags", "--state-size", "3", "--batch-size", "20", "--num-steps", "4", "--tokens", "2000"]
 SENTENCE = (
     r"(un)?trained: to keep 90% of the gradient over the whole past takes (more than )?\d+ steps "
-    r"followed back, or blocks of ((more than|about) )?\d+ steps; \d+\.\d\d% of it is older "
-    r"than 4 steps \({how}\); Lyapunov exponent -?\d+\.\d{4} ± \d\.\d{4} per step\."
+    r"followed back, or blocks of ((more than|about) )?\d+ steps; truncation after 4 "
+    r"steps loses \d+\.\d\d% of it \({how}\); Lyapunov exponent -?\d+\.\d{4} ± \d\.\d{4} per step\."
 )
-ALONG = r"its square estimated along 50 random directions, ± 20%"
+ALONG = r"what is older estimated along 50 random directions, its square ± 20%"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_of_examples_there_is_no_exponent(tmp_path: Path, capsys: pytest.Capture
     folder = tmp_path / "out"
     task = ["--task", "copy", "--delay", "3", "--num-recalled", "2", "--cell", "gru"]
     shown, _ = succeeds([*TINY, *task, "--reference", "infinite", "--out", str(folder)], capsys)
-    assert shown.splitlines()[3].endswith("of it is older than 4 steps (exact).")
+    assert shown.splitlines()[3].endswith(" of it (exact).")
     assert json.loads((folder / "lags.json").read_text(encoding="utf-8"))["lyapunov"] is None
 
 

@@ -173,13 +173,16 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     # Blocks of 3 lose 0.25, so blocks of 7.5 lose 0.1.
     (
         {},
-        "takes 2 steps followed back, or blocks of about 8 steps; 0.40% of it is older than 3 steps (exact)",
+        "takes 2 steps followed back, or blocks of about 8 steps; truncation after 3 steps loses 0.40% of it",
     ),
     ({"block_bias": [0.5, 0.1, 0.05]}, "or blocks of 2 steps;"),
     # What is older than the lags may be of any age.
-    ({"relative_bias": [0.5, 0.09, 0.05]}, "or blocks of more than 3 steps; 5.00% of it is older than 3"),
+    (
+        {"relative_bias": [0.5, 0.09, 0.05]},
+        "or blocks of more than 3 steps; truncation after 3 steps loses 5.00%",
+    ),
     ({"relative_bias": [0.5, 0.2, 0.15]}, "takes more than 3 steps followed back, or blocks of more than"),
-    ({"directions": 50}, "(its square estimated along 50 random directions, ± 20%)"),
+    ({"directions": 50}, "(what is older estimated along 50 random directions, its square ± 20%)"),
     ({"lyapunov": -0.25, "lyapunov_error": 0.0125}, "); Lyapunov exponent -0.2500 ± 0.0125 per step"),
     ({"lyapunov": 0.25, "lyapunov_error": 0.125}, "); Lyapunov exponent 0.2500 ± 0.1250 per step"),
     ({"relative_bias": [math.nan] * 3}, "a: there is no finite gradient over the whole past to compare"),

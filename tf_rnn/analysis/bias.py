@@ -112,7 +112,9 @@ class LostGradient:
         It needs no mean gradient, so it has a meaning at an optimum, too, where that vanishes. It contains
         the variance: like the gradients themselves it depends on the batch size.
         """
-        return tuple(found[: self._num_steps] for found in truncation_bias(self._products))  # type: ignore[return-value]
+        n = self._num_steps
+        bias, cosine, block_bias = truncation_bias(self._products)
+        return bias[:n], cosine[:n], block_bias[:n]
 
     def of_mean(self) -> MeanLoss:
         """What is lost of the mean gradient over positions and examples, whatever the batch size.

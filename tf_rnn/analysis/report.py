@@ -77,11 +77,13 @@ def reference_sentence(name: str, analysis: LagAnalysis) -> str:
     how = "exact"
     if analysis.directions:
         error = math.sqrt(2 / analysis.directions)
-        how = f"its square estimated along {analysis.directions} random directions, ± {error:.0%}"
+        how = (
+            f"what is older estimated along {analysis.directions} random directions, its square ± {error:.0%}"
+        )
     sentence = (
         f"{name}: to keep {1 - LOST:.0%} of the gradient over the whole past takes "
         f"{_at_least(followed, steps)} steps followed back, or blocks of {_at_least(blocks, steps)} steps; "
-        f"{analysis.relative_bias[-1]:.2%} of it is older than {steps} steps ({how})"
+        f"truncation after {steps} steps loses {analysis.relative_bias[-1]:.2%} of it ({how})"
     )
     return "; ".join(filter(None, (sentence, exponent)))
 
