@@ -105,8 +105,13 @@ REFUSED = {
 @pytest.mark.parametrize("verb", ["compare", "recommend"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_is_refused_in_the_same_words(
-    verb: str, case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: str,
+    case: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("tf_rnn.comparison.dask.CONNECT_SECONDS", 0.5)
     for name in ("other", "foreign", "used", "damaged"):
         (tmp_path / name).mkdir()
     (tmp_path / "other" / "config.json").write_text(json.dumps({"cell": "gru"}), encoding="utf-8")

@@ -309,7 +309,8 @@ def test_a_worker_that_dies_loses_nothing(
         ended = [process.poll() is not None for process in made.workers.values()]
     assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 1, "4-1": 1}
     assert sorted(ended) == [False, True], "not one of the two workers was killed"
-    assert [line.split("]")[0] for line in lines] == [f"[{k}/4" for k in range(1, 5)]
+    assert lines[0].startswith("4 runs, about "), lines[0]
+    assert [line.split("]")[0] for line in lines[1:]] == [f"[{k}/4" for k in range(1, 5)]
     assert list(losses(folder, one)) == one.keys
 
 
@@ -325,7 +326,8 @@ def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_
             made.workers["one"].kill()
             _, errors = process.communicate(timeout=DEADLINE)
         assert (process.returncode, "Traceback" in errors) == (0, False), errors
-    lines = errors.splitlines()
+    planned, *lines = errors.splitlines()
+    assert planned.startswith("8 runs, about "), planned
     assert [line.split("]")[0] for line in lines] == [f"[{k}/8" for k in range(1, 9)], errors
     found = losses(folder, COMPARISON)
     assert list(found) == COMPARISON.keys

@@ -239,8 +239,8 @@ def test_without_its_data_it_steps_and_writes(tmp_path: Path) -> None:
     model = load(folder)
     assert "".join(model.sample("ab", 20, seed=1)) == before
     assert model.stepper.step(np.array([0])).shape == (1, 6)
-    message = f"there is nothing at {str(path)!r}"
-    with pytest.raises(OptionError, match=f"^data must be .*{re.escape(message)}$"):
+    message = f"data must be given: the model was trained on {str(path)!r}, where there is nothing now"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         model.evaluator()
 
 
