@@ -32,8 +32,8 @@ nothing. A width is **good** with a regret of at most {GOOD:.0%}. The **cheapest
 trains in the least time (differences of 10 % do not count; of equally cheap ones the narrowest). **Time** and
 **memory** are those of training at the named width relative to the cheapest good one (medians over tasks),
 **rungs** the steps of the ladder between the two. **Search** is what finding the width costs, as a share of
-training all widths. A width that is not on the ladder counts as the nearest one by ratio. `compare` decides by
-the very losses that are scored; `recommend` by two of the three seeds, most of them part of the way. On
+training all widths. A width that is not on the ladder counts as the nearest one by ratio. `compare` decides
+by the very losses that are scored; `recommend` by two of the three seeds, most of them part of the way. On
 `weekly` widths from 5 on get worse from an eighth of the training on, and the race keeps those that do so
 last. That a race does not end while seeds disagree was added after the scores were first seen: it changed the
 search, from 19 to 20 %, but no named width."""
