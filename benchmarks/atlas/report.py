@@ -33,10 +33,12 @@ trains in the least time (differences of 10 % do not count; of equally cheap one
 **memory** are those of training at the named width relative to the cheapest good one (medians over tasks),
 **rungs** the steps of the ladder between the two. **Search** is what finding the width costs, as a share of
 training all widths. A width that is not on the ladder counts as the nearest one by ratio. `compare` decides
-by the very losses that are scored; `recommend` by two of the three seeds, most of them part of the way. On
-`weekly` widths from 5 on get worse from an eighth of the training on, and the race keeps those that do so
-last. That a race does not end while seeds disagree was added after the scores were first seen: it changed the
-search, from 19 to 20 %, but no named width."""
+by the very losses that are scored; `recommend` by two of the three seeds, most of them part of the way.
+
+Two rules of `recommend` were added after the scores were first seen: that a race does not end while seeds
+disagree (search: 20 % instead of 19), and that a width whose loss was clearly lower before is not named. It
+had named one for `weekly`, with a regret of 33 %: there, widths from 5 on get worse from an eighth of the
+training on."""
 SEARCH = dict.fromkeys(("half-life of the gradient", "90 % of the gradient"), "one fifth of a run")
 
 

@@ -104,3 +104,21 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest
         earlier = float(np.mean(before))
         decay = min(MOST_DECAY, max(LEAST_DECAY, pace / earlier)) if earlier > 0 else MOST_DECAY
     return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest, error)
+
+
+def lowest_point(curves: Sequence[Sequence[dict[str, Any]]]) -> tuple[float, float]:
+    """The lowest mean loss of runs that differ in their seeds only, and the fraction of the training.
+
+    Args:
+        curves: The points of each run, with `updates` and `valid_loss`; those before training do not count.
+    """
+    trained = [[point for point in curve if point["updates"]] for curve in curves]
+    means = [
+        (
+            float(np.mean([point["valid_loss"] for point in points])),
+            float(np.mean([point["updates"] for point in points])),
+        )
+        for points in zip(*trained, strict=False)
+    ]
+    loss, updates = min(means)
+    return loss, updates / means[-1][1]

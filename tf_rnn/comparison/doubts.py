@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_rnn.comparison.curves import FALLING
+from tf_rnn.comparison.curves import FALLING, lowest_point
 from tf_rnn.comparison.ranking import CLEARLY, MARGIN, mean_difference
 from tf_rnn.text import loss_text
 
@@ -23,6 +23,7 @@ def doubt(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
     """
     return (
         _nothing_learnt(ranking, question)
+        or _is_past_its_best(chosen, ranking, question)
         or _rival_is_falling(chosen, ranking, question)
         or _all_are_falling(chosen, ranking, question)
         or _seeds_disagree(chosen, ranking)
@@ -40,6 +41,19 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
         f"{loss_text(best.loss, best.unit)} {best.unit}, at num_steps {best.num_steps} after "
         f"{best.updates:,.0f} updates; a constant prediction has {loss_text(nothing, best.unit)}. "
         f"To tell, {question.longer} or another learning rate."
+    )
+
+
+def _is_past_its_best(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
+    """The width that would be named had a clearly lower loss earlier, and so might any other have had."""
+    lowest, fraction = lowest_point(chosen.curves)
+    if chosen.loss - lowest <= 2 * ranking.ripe:
+        return None
+    return (
+        f"Cannot tell which width to use: num_steps {chosen.num_steps} leads with "
+        f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but it had "
+        f"{loss_text(lowest, chosen.unit)} after {fraction:.1%} of that training, and losses rise. "
+        "To tell, train for less, or with a lower --learning-rate."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from comparison_helpers import made_up_curve
 
-from tf_rnn.comparison.curves import FALLING, LEVEL, RISING, UNKNOWN, Reading, read_curves
+from tf_rnn.comparison.curves import FALLING, LEVEL, RISING, UNKNOWN, Reading, lowest_point, read_curves
 
 LEAST = 1 / 128
 
@@ -88,6 +88,15 @@ def test_decay_is_between_a_quarter_and_three_quarters(before: float | None, dec
     early = {} if before is None else {1 / 4: 1.0 + before}
     found = read_curves([points(early | {1 / 2: 1.0, 1: 0.5})], LEAST)
     assert (found.trend, found.pace, found.decay) == (FALLING, 0.5, decay)
+
+
+def test_the_lowest_point_is_that_of_the_mean_curve_after_training_began() -> None:
+    one, other = (
+        points({0: 0.1, 1 / 4: 0.5, 1 / 2: 0.25, 1: 1.0}),
+        points({0: 0.1, 1 / 4: 0.25, 1 / 2: 1.0, 1: 1.0}),
+    )
+    assert lowest_point([one, other]) == (0.375, 1 / 4)
+    assert lowest_point([one]) == (0.25, 1 / 2)
 
 
 def test_a_fall_that_seeds_disagree_on_is_none() -> None:

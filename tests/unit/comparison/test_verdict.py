@@ -137,6 +137,20 @@ def test_a_width_is_not_named_that_another_overtakes(pace: float, decay: float, 
     assert (found.num_steps, falls in found.sentence) == (named, named is None), found.sentence
 
 
+@pytest.mark.parametrize(("lowest", "named"), [(0.4801, 4), (0.4799, None)])
+def test_a_width_is_not_named_whose_loss_was_clearly_lower(lowest: float, named: int | None) -> None:
+    """By more than 4 % of the scale, 0.5; its curve is the mean of those of the seeds."""
+    losses = {1 / 4: lowest + 0.01, 1 / 2: lowest, 1.0: 0.5}
+    curves = [
+        [{"updates": 96 * part, "valid_loss": loss + more} for part, loss in losses.items()]
+        for more in (-0.01, 0.0, 0.01)
+    ]
+    rises = made_up_summary(4, 0.5, curves=curves)
+    found = verdict_of(rises, made_up_summary(8, WORSE))
+    told = "num_steps 4 leads with 0.5000 nats after 9 tokens, but it had 0.4799 after 50.0% of that training"
+    assert (found.num_steps, told in found.sentence) == (named, named is None), found.sentence
+
+
 def test_a_width_is_not_named_for_its_larger_number_of_updates() -> None:
     """All losses fall by 1/8 with each doubling: the narrower width leads by its number of updates."""
     narrow, wide = made_up_summary(4, 0.5, 1 / 8, 0.75), made_up_summary(8, WORSE, 1 / 8, 0.75)
@@ -231,6 +245,6 @@ def test_remarks_on_the_edges() -> None:
     ):
         assert words in found.sentence
     assert "edge" not in verdict_of(narrow, rates=(0.1, 0.2, 0.3)).sentence
-    rising = verdict_of(made_up_summary(4, 0.5, -1 / 8))
+    rising = verdict_of(made_up_summary(4, 0.5, -1 / 256, 1.0))
     assert "Its loss is past its lowest point and rises" in rising.sentence
     assert math.isclose(rising.loss, 0.5, rel_tol=0)
