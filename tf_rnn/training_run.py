@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_there, read_config
-from tf_rnn.options import OptionError
+from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError
 from tf_rnn.options.declared import LENGTH_OPTIONS
 from tf_rnn.run_config import RUN_OPTIONS, changed_graph, changed_task, require_resumable
 from tf_rnn.tasks import TASKS, Language, described_task
@@ -119,6 +119,14 @@ class PreparedRun:
     def is_kept(self) -> bool:
         """Whether there is something in the folder to resume."""
         return self.folder is not None and is_there(self.folder, CONFIG)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a run that is resumed may not be lengthened, as a schedule depends on its budget."""
+        if self.config is None:
+            return False
+        training = self.config["training"]
+        return bool(training["schedule_width"]) or training["schedule"]["name"] in SCHEDULES_OVER_BUDGET
 
     @classmethod
     def new(

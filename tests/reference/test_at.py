@@ -168,7 +168,7 @@ def made_up(count: int, num_steps: int = 3, **changes: Any) -> InputGradients:
 def test_the_sentence_names_the_largest_and_what_lies_beyond_the_width() -> None:
     assert made_up(4, norms=[1.0, 4.0, 2.0, 1.0]).sentence == (
         "position 99, target 'c', loss 0.5000 nats: the largest gradient is that of the input of 1 step back "
-        "('b'); 12.5% of all norms are of inputs beyond the width of 3."
+        "('b'); of the norms of the last 4 inputs, 12.5% are beyond the width of 3."
     )
     assert made_up(2, norms=[0.0, 0.0]).sentence.endswith(": no input has a gradient.")
 

@@ -65,11 +65,12 @@ class InputGradients:
             return f"{start}: no input has a gradient."
         lag = int(np.argmax(self.norms))
         steps = "this step" if lag == 0 else f"{lag} step{'s' if lag > 1 else ''} back"
+        found = f"{start}: the largest gradient is that of the input of {steps} ({self.inputs[lag]!r})"
+        if len(self.norms) <= self.num_steps:
+            return f"{found}."
         beyond = math.fsum(self.norms[self.num_steps :]) / total
-        return (
-            f"{start}: the largest gradient is that of the input of {steps} ({self.inputs[lag]!r}); "
-            f"{beyond:.1%} of all norms are of inputs beyond the width of {self.num_steps}."
-        )
+        share = f"{beyond:.1%} are beyond the width of {self.num_steps}"
+        return f"{found}; of the norms of the last {len(self.norms)} inputs, {share}."
 
 
 def check_at(task: Task, num_steps: int, at: int) -> None:

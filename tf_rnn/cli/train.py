@@ -156,4 +156,5 @@ def nothing_left(prepared: PreparedRun, trained: Run) -> str:
         return f"nothing left to do: no improvement for {waited} evaluations; raise --patience to continue"
     option = next(name for name in LENGTH_OPTIONS if name in prepared.options)
     amount = f"{prepared.options[option]:,.10g} {option}"
-    return f"nothing left to do: already trained for {amount}; raise --{option} to continue"
+    done = f"nothing left to do: already trained for {amount}"
+    return done if prepared.is_over else f"{done}; raise --{option} to continue"

@@ -25,6 +25,7 @@ def doubt(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
         _nothing_learnt(ranking, question)
         or _is_past_its_best(chosen, ranking, question)
         or _rival_is_falling(chosen, ranking, question)
+        or _dropped_would_overtake(chosen, ranking, question)
         or _all_are_falling(chosen, ranking, question)
         or _seeds_disagree(chosen, ranking)
     )
@@ -72,6 +73,21 @@ def _rival_is_falling(chosen: Summary, ranking: Ranking, question: Question) -> 
             f"doubling of the training and would overtake it. To tell, {question.longer}, or give several "
             "values of --learning-rate."
         )
+    return None
+
+
+def _dropped_would_overtake(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
+    """A width that was dropped for the budget, but with twice as much would be better."""
+    end = min(ranking.reading(each).after(1) for each in ranking.equal)
+    for summary, later in sorted(question.rivals, key=lambda rival: rival.later):
+        if later < end - ranking.margin:
+            return (
+                f"Cannot tell yet which width to use: num_steps {chosen.num_steps} leads with "
+                f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but "
+                f"num_steps {summary.num_steps}, dropped at {loss_text(summary.loss, summary.unit)} after "
+                f"{summary.fraction:.0%} of that training, would overtake it with twice as much. To tell, "
+                f"{question.longer}, or give several values of --learning-rate."
+            )
     return None
 
 

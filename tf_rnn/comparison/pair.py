@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,7 +64,8 @@ class SweepPair:
         for width, state in sorted({*self.a.summaries, *self.b.summaries}):
             one, other = (side.summaries.get((width, state)) for side in (self.a, self.b))
             record: dict[str, Any] = {"num_steps": width, "state": state}
-            record |= {"loss_a": one and one.loss, "loss_b": other and other.loss, "difference": None}
+            losses = paired_losses(one, other) if one and other else (one and one.loss, other and other.loss)
+            record |= {"loss_a": losses[0], "loss_b": losses[1], "difference": None}
             if one and other:
                 record["difference"] = mean_difference(other, one)
             record["pairs"] = len({*one.losses} & {*other.losses}) if one and other else 0
@@ -100,7 +102,10 @@ class SweepPair:
             better = "B" if self.difference < 0 else "A"
             found = f"{better} is better by {loss_text(abs(self.difference), unit)} {unit}"
         sides = (("A", self.a), ("B", self.b))
-        at = ", ".join(f"{_at(side)} in {name}" for name, side in sides)
+        losses = paired_losses(self.a.answer, self.b.answer)
+        at = ", ".join(
+            f"{_at(side, loss)} in {name}" for (name, side), loss in zip(sides, losses, strict=True)
+        )
         counts = f"differences up to {loss_text(margin, unit)} count as equal"
         times = ", ".join(f"{duration(side.answer.seconds)} in {name}" for name, side in sides)
         unsure = " and ".join(name for name, side in sides if not side.is_answered)
@@ -115,9 +120,18 @@ class SweepPair:
         return f"Their options differ in {', '.join(parts)}." if parts else "Their options are the same."
 
 
-def _at(side: Finished) -> str:
+def paired_losses(one: Summary, other: Summary) -> tuple[float, float]:
+    """The mean losses of two summaries, over the seeds that both have if there are any."""
+    seeds = [seed for seed in one.losses if seed in other.losses]
+    if not seeds:
+        return one.loss, other.loss
+    first, second = (statistics.fmean(each.losses[seed] for seed in seeds) for each in (one, other))
+    return first, second
+
+
+def _at(side: Finished, loss: float) -> str:
     best = side.answer
-    return f"{loss_text(best.loss, side.unit)} {side.unit} at num_steps {best.num_steps} ({best.state})"
+    return f"{loss_text(loss, side.unit)} {side.unit} at num_steps {best.num_steps} ({best.state})"
 
 
 def _words(value: Any) -> str:
@@ -139,7 +153,7 @@ def pair_sweeps(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> SweepPa
         OptionError: For `folders`, if one holds no finished comparison, or they have different tasks or data.
     """
     one, other = (_read(as_path("folders", folder)) for folder in (a, b))
-    for name in sorted({*one.task, *other.task}):
+    for name in ("task", *sorted({*one.task, *other.task})):
         if one.task.get(name) != other.task.get(name):
             raise OptionError(
                 "folders",
@@ -163,7 +177,8 @@ def _read(folder: Path) -> Finished:
     if found is None:
         raise OptionError(
             "folders",
-            f"{WANTED}, {str(folder)!r} has no answer yet: the command that began it continues from there",
+            f"{WANTED}, {str(folder)!r} has no answer: "
+            "it is not finished, is of recommend, or all runs diverged",
         )
     return found
 
@@ -179,7 +194,8 @@ def _finished(folder: Path, results: Results, verdict: dict[str, Any], unit: str
     options = dict(results.identity)
     of_task: dict[str, Any] = {name: options.pop(name) for name in ("task", "data_sha256") if name in options}
     of_task |= {name: part for name, part in options.pop("task_options").items() if name not in NOT_HELD_OUT}
-    options["learning_rate"] = sorted({key.learning_rate for key in results.runs})
+    for name in ("num_steps", "state", "seed", "learning_rate"):
+        options[name] = sorted({getattr(key, name) for key in results.runs})
     answer = by_key.get(named) or min(by_key.values(), key=lambda each: each.loss)
     of_task["unit"], margin = unit, float(verdict["margin"])
     return Finished(str(folder), of_task, options, unit, by_key, answer, named in by_key, margin)

@@ -37,12 +37,14 @@ class Standing(NamedTuple):
         expected: Its expected loss after the whole budget.
         at_best: Its loss after the whole budget if it falls on at its present pace.
         fate: Why it was dropped; empty if it stays in the race.
+        later: Its expected loss after twice the budget.
     """
 
     summary: Summary
     expected: float
     at_best: float
     fate: str
+    later: float = math.nan
 
 
 class Round(NamedTuple):
@@ -126,6 +128,7 @@ def judge(summaries: Sequence[Summary], question: Question, *, is_last: bool) ->
             expected.get(each.num_steps, math.nan),
             readings[each.num_steps].at_best(doublings) if each.num_steps in readings else math.nan,
             fates.get(each.num_steps, ""),
+            readings[each.num_steps].after(doublings + 1) if each.num_steps in readings else math.nan,
         )
         for each in sorted(summaries, key=lambda summary: summary.num_steps)
     ]

@@ -23,6 +23,18 @@ SAME_PRICE = 0.1
 CLEARLY = 3.0
 
 
+class Rival(NamedTuple):
+    """A width that was not trained for the whole budget.
+
+    Attributes:
+        summary: Its runs so far.
+        later: Its expected loss after twice the budget.
+    """
+
+    summary: Summary
+    later: float
+
+
 class Question(NamedTuple):
     """What a comparison asks.
 
@@ -33,6 +45,7 @@ class Question(NamedTuple):
         widths: All widths of the comparison, in increasing order.
         longer: What to do to train longer, in words.
         lowest: The lowest possible loss: that of the task where it is known, else 0.
+        rivals: Widths that were dropped before the end of the training.
     """
 
     budget: str
@@ -41,6 +54,7 @@ class Question(NamedTuple):
     widths: tuple[int, ...]
     longer: str = "train longer with a larger --amount"
     lowest: float = 0.0
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.plan import plan_of
 from tf_rnn.comparison.race import STAGES, Round, judge
+from tf_rnn.comparison.ranking import Rival
 from tf_rnn.comparison.recommendation import FILES, Recommendation
 from tf_rnn.comparison.results import Results
 from tf_rnn.comparison.scheduler import LOCAL, open_workers
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # A known reach of the task becomes a width unless there is one up to this factor wider already.
 NEAR = 1.3
+# Of widths that were dropped after this part of the training, it is known whether they would overtake later.
+RIVALS_FROM = 0.5
 
 
 def recommend(
@@ -170,6 +173,9 @@ class Race:
             question = question._replace(
                 budget=f"{question.budget} (judged after {found.fraction:.0%} of them)"
             )
+        dropped = [each for stage in self.rounds for each in stage.standings if each.fate]
+        rivals = [Rival(each.summary, each.later) for each in dropped if each.summary.fraction >= RIVALS_FROM]
+        question = question._replace(rivals=tuple(rivals))
         kept = [each.summary for each in found.standings if not each.fate or found.fraction == 1]
         return decide(kept or [each.summary for each in found.standings], question)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_rnn.comparison import Verdict, decide
-from tf_rnn.comparison.ranking import Question
+from tf_rnn.comparison.ranking import Question, Rival
 
 if TYPE_CHECKING:
     from random import Random
@@ -148,6 +148,17 @@ def test_a_width_is_not_named_whose_loss_was_clearly_lower(lowest: float, named:
     rises = made_up_summary(4, 0.5, curves=curves)
     found = verdict_of(rises, made_up_summary(8, WORSE))
     told = "num_steps 4 leads with 0.5000 nats after 9 tokens, but it had 0.4799 after 50.0% of that training"
+    assert (found.num_steps, told in found.sentence) == (named, named is None), found.sentence
+
+
+@pytest.mark.parametrize(("later", "named"), [(0.495, 4), (0.4949, None)])
+def test_a_width_is_not_named_that_a_dropped_one_would_overtake(later: float, named: int | None) -> None:
+    """By more than the margin, 0.005, after twice the training."""
+    dropped = made_up_summary(8, 0.625, fraction=0.5)
+    question = Question("9 tokens", NOTHING, (0.1,), (4, 8), rivals=(Rival(dropped, later),))
+    found = decide([made_up_summary(4, 0.5)], question)
+    told = "num_steps 8, dropped at 0.6250 after 50% of that training, would overtake it with twice as much"
+    assert found is not None
     assert (found.num_steps, told in found.sentence) == (named, named is None), found.sentence
 
 
