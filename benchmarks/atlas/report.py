@@ -27,18 +27,20 @@ KINDS = {"echo": "echo", "memory": "memory, copy, adding", "copy": "memory, copy
 LEAST = 0.001
 NOTES = f"""\
 **Regret** is the held-out loss of the named width above that of the best width of the ladder
-({", ".join(map(str, LADDER))}), as a percentage of the larger of the best loss and its distance from knowing
-nothing. A width is **good** with a regret of at most {GOOD:.0%}. The **cheapest good** width is the one that
-trains in the least time (differences of 10 % do not count; of equally cheap ones the narrowest). **Time** and
-**memory** are those of training at the named width relative to the cheapest good one (medians over tasks),
-**rungs** the steps of the ladder between the two. **Search** is what finding the width costs, as a share of
-training all widths. A width that is not on the ladder counts as the nearest one by ratio. `compare` decides
-by the very losses that are scored; `recommend` by two of the three seeds, most of them part of the way.
+({", ".join(map(str, LADDER))}), as a percentage of the larger of the best loss and its distance from
+knowing nothing. A width is **good** with a regret of at most {GOOD:.0%}. The **cheapest good** width is
+the one that trains in the least time (differences of 10 % do not count; of equally cheap ones the
+narrowest). **Time** and **memory** are those of training at the named width relative to the cheapest good
+one (medians over tasks), **rungs** the steps of the ladder between the two. **Search** is what finding
+the width costs, as a share of training all widths (for `recommend`, with two seeds). A width that is not
+on the ladder counts as the nearest one by ratio. `compare` decides by the very losses that are scored;
+`recommend` by two of the three seeds, most of them part of the way.
 
-Two rules of `recommend` were added after the scores were first seen: that a race does not end while seeds
-disagree (search: 20 % instead of 19), and that a width whose loss was clearly lower before is not named. It
-had named one for `weekly`, with a regret of 33 %: there, widths from 5 on get worse from an eighth of the
-training on."""
+Three rules of `recommend` were added after the scores were first seen. A race does not end while seeds
+disagree (search: 20 % instead of 19). A width whose loss was clearly lower before is not named: one had
+been named for `weekly`, with a regret of 33 %; there, widths from 5 on get worse from an eighth of the
+training on. No width is named if one that was dropped after half of the training would overtake it; this
+changed no row."""
 SEARCH = dict.fromkeys(("half-life of the gradient", "90 % of the gradient"), "one fifth of a run")
 
 

@@ -14,7 +14,16 @@ import pytest
 from command_helpers import Here
 from comparison_helpers import made_up_cost, made_up_run
 
-from tf_rnn.comparison import Comparison, Recommendation, Screen, Workers, recommend, recommending, worker
+from tf_rnn.comparison import (
+    Comparison,
+    Recommendation,
+    Screen,
+    Workers,
+    decide,
+    recommend,
+    recommending,
+    worker,
+)
 from tf_rnn.comparison.worker import Part
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
@@ -24,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tf_rnn.comparison import RunKey
+    from tf_rnn.comparison import RunKey, Summary
+    from tf_rnn.comparison.ranking import Question
 
 
 class Delay(Task):
@@ -138,6 +148,25 @@ def test_widths_join_and_drop_out_until_nothing_is_left_to_find_out() -> None:
     price = {width: 1 / made_up_cost(width)["tokens_per_second"] for width in LOSSES}
     spent = (price[1] + price[12]) / 8 + 2 * (price[3] + price[6]) / 2
     assert found.share == pytest.approx(spent / (2 * sum(price.values())), rel=1e-12)
+
+
+@pytest.mark.parametrize(("known_from", "rivals"), [(1 / 8, [1, 12]), (1 / 4, [])])
+def test_widths_that_were_dropped_late_enough_are_rivals_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch, known_from: float, rivals: list[int]
+) -> None:
+    """Widths 1 and 12 are dropped after an eighth; the curves of both are too short to expect a fall."""
+    asked: list[Question] = []
+
+    def noted(summaries: Sequence[Summary], question: Question) -> Any:
+        asked.append(question)
+        return decide(summaries, question)
+
+    monkeypatch.setattr(recommending, "RIVALS_FROM", known_from)
+    monkeypatch.setattr(recommending, "decide", noted)
+    found = race(Training())
+    assert [each.summary.num_steps for each in asked[-1].rivals] == rivals
+    assert [each.later for each in asked[-1].rivals] == [found.standings[width].later for width in rivals]
+    assert all(math.isfinite(each.later) for each in asked[-1].rivals)
 
 
 def test_a_race_is_not_over_early_where_seeds_disagree() -> None:
