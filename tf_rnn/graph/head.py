@@ -38,18 +38,10 @@ class Head:
 
     def losses(self, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
         """The loss of each row, [rows]; where losses are marked, 0 for a row without a target."""
-        if not self._is_marked:
-            return self.loss.of_outputs(self.readout, weights, outputs, targets)
-        marks = self.loss.marks(targets)
-        some_target = tf.where_v2(_columns_like(marks, targets), targets, tf.zeros_like(targets))
-        losses = self.loss.of_outputs(self.readout, weights, outputs, some_target)
-        return tf.where_v2(marks, losses, tf.zeros_like(losses))
+        of_outputs = self.loss.of_marked_outputs if self._is_marked else self.loss.of_outputs
+        return of_outputs(self.readout, weights, outputs, targets)
 
     def count(self, targets: Any, dtype: Any) -> Any:
         """The number of rows that have a target, a scalar."""
         return tf.count_nonzero(self.loss.marks(targets), dtype=dtype)
 
-
-def _columns_like(marks: Any, targets: Any) -> Any:
-    """Booleans [rows], with as many axes as the targets."""
-    return tf.reshape(marks, [-1] + [1] * (targets.shape.ndims - 1))

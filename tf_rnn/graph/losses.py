@@ -38,11 +38,20 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def marks(self, targets: Any) -> Any:
-        """Which rows have a target, booleans [rows]: class indices other than -1, real values without nan."""
+        """Which rows have a target, booleans [rows]: a class other than -1, a real value other than nan."""
 
     def of_outputs(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
         """The loss of each row of a cell's outputs, [rows]; `weights` are those of the readout."""
         return self.losses(readout.logits(weights, outputs), targets)
+
+    def of_marked_outputs(
+        self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any
+    ) -> Any:
+        """As `of_outputs`, and 0 for a row without a target."""
+        marks = self.marks(targets)
+        some_target = tf.where_v2(marks, targets, tf.zeros_like(targets))
+        losses = self.of_outputs(readout, weights, outputs, some_target)
+        return tf.where_v2(marks, losses, tf.zeros_like(losses))
 
 
 class CrossEntropy(Loss):
@@ -76,7 +85,7 @@ class CrossEntropy(Loss):
 
 
 class SquaredError(Loss):
-    """The mean over outputs of (P_t - Y_t)^2, P_t = H_t U + b_p."""
+    """The mean over outputs of (P_t - Y_t)^2, P_t = H_t U + b_p; marked, over outputs with a target."""
 
     def placeholder(self, options: GraphOptions) -> Any:
         """Real values, [batch_size, num_steps, num_classes]."""
@@ -88,12 +97,22 @@ class SquaredError(Loss):
         return tf.identity(logits)
 
     def marks(self, targets: Any) -> Any:
-        """Rows without nan."""
-        return tf.logical_not(tf.reduce_any(tf.is_nan(targets), axis=1))
+        """Rows with a value other than nan."""
+        return tf.reduce_any(tf.logical_not(tf.is_nan(targets)), axis=1)
 
     def losses(self, logits: Any, targets: Any) -> Any:
         """The mean squared difference of each row."""
         return tf.reduce_mean(tf.squared_difference(logits, targets), axis=1)
+
+    def of_marked_outputs(
+        self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any
+    ) -> Any:
+        """The mean over the outputs of a row that have a target; 0 for a row without one."""
+        logits = readout.logits(weights, outputs)
+        is_known = tf.logical_not(tf.is_nan(targets))
+        squares = tf.squared_difference(logits, tf.where_v2(is_known, targets, tf.zeros_like(targets)))
+        known = tf.cast(is_known, logits.dtype)
+        return tf.reduce_sum(squares * known, axis=1) / tf.maximum(tf.reduce_sum(known, axis=1), 1)
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}

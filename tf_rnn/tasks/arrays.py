@@ -36,8 +36,8 @@ class Arrays(Task):
     """The tokens of arrays, with a target for each or for some of them.
 
     What is learnt follows from the arrays' types. Whole numbers are class indices, from 0; real numbers
-    are values. Targets of classes have the loss "cross_entropy", targets of values "squared_error". A step
-    whose target is -1 (of classes) or nan (of values) has no loss.
+    are values. Targets of classes have the loss "cross_entropy", targets of values "squared_error". A target
+    of -1 (of classes) or nan (of values) has no loss.
 
         inputs, targets        classes           values
         one sequence           [length]          [length] or [length, size]
@@ -135,7 +135,7 @@ class Arrays(Task):
             stream.targets[has_target(stream.targets)] for stream in map(self.stream, self.splits)
         )
         if self.loss == "squared_error":
-            return {"mean": float(np.mean((valid - train.mean(axis=0, dtype=np.float64)) ** 2))}
+            return {"mean": float(np.nanmean((valid - np.nanmean(train, axis=0, dtype=np.float64)) ** 2))}
         counts = np.bincount(train, minlength=self.num_classes) + 1.0
         losses = -np.log(counts / counts.sum())
         return {"uniform": math.log(self.num_classes), "frequencies": float(losses[valid].mean())}

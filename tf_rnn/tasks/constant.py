@@ -16,7 +16,7 @@ def constant_loss(task: Task, split: str = "valid") -> float:
     """Returns the lowest loss on a split that a constant prediction can have.
 
     For classes that is the entropy of their frequencies in the split, -sum of p ln p; for real values, their
-    variance, a mean over the values of a step. Steps without a target do not count.
+    variance, a mean over the values of a step. What has no target does not count.
 
     Args:
         task: The task.
@@ -30,6 +30,7 @@ def constant_loss(task: Task, split: str = "valid") -> float:
     if not len(targets):
         return 0.0
     if task.loss == "squared_error":
-        return float(np.mean(np.var(targets, axis=0, dtype=np.float64)))
+        known = targets[:, ~np.isnan(targets).all(axis=0)]
+        return float(np.nanmean((known - np.nanmean(known, axis=0, dtype=np.float64)) ** 2))
     shares = np.unique_counts(targets).counts / len(targets)
     return max(0.0, float(-(shares * np.log(shares)).sum()))

@@ -117,10 +117,10 @@ def _as_reals(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
 
 
 def has_target(targets: NDArray[Any]) -> NDArray[np.bool_]:
-    """Returns which steps have a target, `[length]`: not -1, and no nan."""
+    """Returns which steps have a target, `[length]`: not -1, and not nan alone."""
     if targets.ndim == 1:
         return np.asarray(targets != NO_CLASS)
-    return np.asarray(~np.isnan(targets).any(axis=1))
+    return np.asarray(~np.isnan(targets).all(axis=1))
 
 
 def _first(bad: NDArray[np.bool_]) -> str:

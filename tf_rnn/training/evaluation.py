@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import STATES, OptionError, require_choice
+from tf_rnn.tasks.values import has_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,11 +134,7 @@ def stacked_predictions(graph: UnrolledGraph) -> Any:
 
 def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
     """Booleans [length], true for the tokens that have a loss."""
-    if loss_steps != "marked":
-        return np.ones(len(targets), bool)
-    if targets.ndim == 1:
-        return np.asarray(targets >= 0)
-    return np.asarray(~np.isnan(targets).any(axis=1))
+    return has_target(targets) if loss_steps == "marked" else np.ones(len(targets), bool)
 
 
 def _filled(stream: Stream, num_rows: int, row_length: int, num_steps: int) -> list[Stream]:
