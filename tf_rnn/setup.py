@@ -24,7 +24,7 @@ from tf_rnn.options.declared import (
     TASK_OPTIONS,
     TRAINING_OPTIONS,
 )
-from tf_rnn.tasks import TASKS, Defaults, Task, make_task
+from tf_rnn.tasks import TASKS, Defaults, Task, cached_task
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -162,8 +162,10 @@ class Setup:
     @property
     def defaults(self) -> Defaults:
         """What suits the task."""
-        kind = TASKS[self.task] if isinstance(self.task, str) else type(self.task)
-        return getattr(kind, "defaults", GENERAL)
+        if not isinstance(self.task, str):
+            return getattr(self.task, "defaults", GENERAL)
+        # Those of a series depend on the size of its data.
+        return getattr(TASKS[self.task], "defaults", None) or self.make_task().defaults
 
     def _what_suits(self) -> dict[str, Any]:
         """The options that are left to the task, by name."""
@@ -199,7 +201,7 @@ class Setup:
         Raises:
             OptionError: If an option of the task is not allowed.
         """
-        return make_task(self.task, **self.task_options) if isinstance(self.task, str) else self.task
+        return cached_task(self.task, **self.task_options) if isinstance(self.task, str) else self.task
 
 
 def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:

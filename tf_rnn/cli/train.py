@@ -136,8 +136,7 @@ def data_lines(prepared: PreparedRun) -> list[str]:
     """What was read, and the losses to compare with."""
     task = prepared.task
     baselines = [f"{name} {loss_words(loss, task.unit)}" for name, loss in task.baselines().items()]
-    read = [task.summary(), *task.notes()] if isinstance(task, tf_rnn.tasks.Language) else []
-    return [*read, *([f"baselines: {', '.join(baselines)}"] if baselines else [])]
+    return [*task.lines(), *([f"baselines: {', '.join(baselines)}"] if baselines else [])]
 
 
 def best_line(trained: Run) -> str:

@@ -71,6 +71,7 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
             )
     if any(summary.state == "reset" for summary in summaries):
         _draw_floors(axes, widths, task)
+    _draw_references(axes, widths, task)
     losses = [summary.loss for summary in summaries if summary.runs]
     if losses and min(losses) > 0 and max(losses) > LOG_FROM * min(losses):
         axes.set_yscale("log")
@@ -139,6 +140,13 @@ def _draw_floors(axes: Any, widths: Sequence[int], task: Task) -> None:
     if all(floor is not None for floor in floors):
         style = {"linestyle": ":", "linewidth": 1.6, "color": "black", "zorder": 2}
         axes.plot(steps, floors, label="lowest possible, state reset", **style)
+
+
+def _draw_references(axes: Any, widths: Sequence[int], task: Task) -> None:
+    found = [(width, loss) for width in widths if (loss := task.reference(width)) is not None]
+    if found:
+        style = {"linestyle": "-.", "linewidth": 1.4, "color": "0.4", "marker": ".", "zorder": 2}
+        axes.plot(*zip(*found, strict=True), label="linear predictor that reads as many rows", **style)
 
 
 def cost_figure(costs: Sequence[Mapping[str, Any]], title: str) -> Any:

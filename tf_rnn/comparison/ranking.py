@@ -46,6 +46,7 @@ class Question(NamedTuple):
         longer: What to do to train longer, in words.
         lowest: The lowest possible loss: that of the task where it is known, else 0.
         rivals: Widths that were dropped before the end of the training.
+        contenders: Losses of predictors without a network, by name.
     """
 
     budget: str
@@ -55,6 +56,7 @@ class Question(NamedTuple):
     longer: str = "train longer with a larger --amount"
     lowest: float = 0.0
     rivals: tuple[Rival, ...] = ()
+    contenders: dict[str, float] = {}  # noqa: RUF012 -- of a named tuple, and not changed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.comparison.elsewhere import elsewhere
 from tf_rnn.comparison.plots import curve_figure
 from tf_rnn.comparison.report import comparison_line
 from tf_rnn.comparison.sentences import NO_VERDICT, duration
@@ -224,6 +225,7 @@ class Recommendation:
             "Which width to use",
             self.reason,
             self.answer_table(),
+            elsewhere(self.num_steps, self.task) if self.num_steps else None,
             self.verification,
             Plain(f"{self.line}."),
             command_code(command),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tf_rnn.comparison.elsewhere import elsewhere
 from tf_rnn.comparison.ranking import MARGIN, SAME_PRICE
 from tf_rnn.reporting import Heading, Image, Page, Plain
 from tf_rnn.reporting.page import bullets, command_code
@@ -50,11 +51,13 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
         command: The command line to show; see `command_code`.
     """
     task = sweep.task
-    baselines = bullets(*(f"{name}: {loss:.4f} {task.unit}" for name, loss in task.baselines().items()))
+    compared = task.baselines() | task.contenders(sweep.comparison.widths)
+    baselines = bullets(*(f"{name}: {loss:.4f} {task.unit}" for name, loss in compared.items()))
     return Page(
         "How wide should the graph be?",
         sweep.sentence,
         sweep.answer_table(),
+        elsewhere(sweep.answer.num_steps, task) if sweep.answer and sweep.answer.num_steps else None,
         Plain(f"{sweep.line}."),
         command_code(command),
         *(sweep.widths.sections if sweep.widths else ()),

@@ -147,3 +147,15 @@ def megabytes(number: float) -> str:
 def duration(seconds: float) -> str:
     """A time for people to read: `0.0413 s`, `12.3 s`, `75 min`."""
     return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
+
+
+def contender_sentence(best: Summary, question: Question) -> str:
+    """Says that a predictor without a network is better than the best width; empty if none is."""
+    better = {name: loss for name, loss in question.contenders.items() if loss < best.loss}
+    if not better:
+        return ""
+    name = min(better, key=lambda each: better[each])
+    return (
+        f" Without a network, the {name} has {loss_text(better[name], best.unit)}, less than the "
+        f"{loss_text(best.loss, best.unit)} of the best width."
+    )

@@ -141,6 +141,7 @@ class Comparison:
             self.learning_rate,
             tuple(self.widths),
             lowest=task.optimum() or 0.0,
+            contenders=task.contenders(self.widths),
         )
 
     def make_task(self, task: Task | None = None) -> Task:

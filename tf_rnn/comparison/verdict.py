@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.doubts import doubt
 from tf_rnn.comparison.ranking import MARGIN, Question, Ranking, cheapest, lasting, rank
-from tf_rnn.comparison.sentences import choice_sentence, failure_sentence
+from tf_rnn.comparison.sentences import choice_sentence, contender_sentence, failure_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,11 +69,11 @@ def decide(summaries: Sequence[Summary], question: Question) -> Verdict | None:
     chosen = cheapest(lasting(ranking))
     reason = doubt(chosen, ranking, question)
     agreement = _agreement(chosen, ranking)
-    failures = failure_sentence(summaries)
+    remarks = contender_sentence(ranking.best, question) + failure_sentence(summaries)
     seeds = max(len(summary.losses) for summary in ranking.candidates)
     common: dict[str, Any] = {"noise": ranking.noise, "margin": ranking.margin, "seeds": seeds}
     if reason is not None:
-        sentence = f"{reason}{failures}"
+        sentence = f"{reason}{remarks}"
         best = ranking.best.loss
         return Verdict(
             None, None, None, best, None, equal=[], agreement=0, sentence=sentence, rows=[], **common
@@ -86,7 +86,7 @@ def decide(summaries: Sequence[Summary], question: Question) -> Verdict | None:
         chosen.seconds,
         equal=[each.num_steps for each in ranking.equal if each.state == chosen.state],
         agreement=agreement,
-        sentence=choice_sentence(chosen, ranking, question, agreement, seeds) + failures,
+        sentence=choice_sentence(chosen, ranking, question, agreement, seeds) + remarks,
         rows=_rows(chosen, ranking),
         **common,
     )

@@ -12,6 +12,7 @@ from tf_rnn.options.rules import (
     Flag,
     GrowingWidth,
     ListOf,
+    Names,
     Number,
     OrNone,
     Path,
@@ -24,6 +25,7 @@ from tf_rnn.options.rules import (
 from tf_rnn.options.words import (
     ACTIVATIONS,
     BUDGETS,
+    CALENDAR,
     CELLS,
     CHECKPOINTS_TO_USE,
     DTYPES,
@@ -59,6 +61,8 @@ OUT = Option(name="out", rule=Path(), help="folder for the results")
 
 TASK = Option(name="task", rule=Choice(TASKS), default="echo", help="what is learnt")
 _LANGUAGE = ("task", ("text", "words"))
+_SERIES = ("task", ("series",))
+_FROM_FILES = ("task", ("text", "words", "series"))
 TASK_OPTIONS = by_name(
     Option(
         name="lags", rule=ListOf(Whole()), only=("task", ("echo",)), help="lags of the echoes (default 3 8)"
@@ -99,28 +103,59 @@ TASK_OPTIONS = by_name(
     Option(
         name="data",
         rule=OrNone(Text()),
-        only=_LANGUAGE,
+        only=_FROM_FILES,
         may_change=True,
-        help="a UTF-8 file; a directory with train.txt, valid.txt and test.txt; or shakespeare or ptb, which "
-        "are downloaded (default: the documentation that ships with Python)",
+        help="of text: a UTF-8 file; a directory with train.txt, valid.txt and test.txt; or shakespeare or "
+        "ptb, which are downloaded (default: the documentation that ships with Python). Of series: a table, "
+        "CSV or Parquet (default: hourly measurements at Kennedy Airport)",
     ),
     Option(
         name="valid_fraction",
         rule=FRACTION,
-        only=_LANGUAGE,
-        help="fraction of the file used for validation (default 0.05)",
+        only=_FROM_FILES,
+        help="fraction of the file used for validation (default 0.05; series 0.15)",
     ),
     Option(
         name="test_fraction",
         rule=FRACTION,
-        only=_LANGUAGE,
-        help="fraction of the file used for testing (default 0.05)",
+        only=_FROM_FILES,
+        help="fraction of the file used for testing (default 0.05; series 0.15)",
     ),
     Option(
         name="vocabulary_size",
         rule=Whole(at_least=2),
         only=("task", ("words",)),
         help="vocabulary size; the rest become <unk> (default 10000)",
+    ),
+    Option(
+        name="target",
+        rule=Names(),
+        only=_SERIES,
+        help="columns to predict (default: the only column of numbers)",
+    ),
+    Option(name="inputs", rule=Names(), only=_SERIES, help="further columns, observed up to now"),
+    Option(
+        name="known", rule=Names(), only=_SERIES, help="columns known ahead, such as a holiday or a price"
+    ),
+    Option(name="static", rule=Names(), only=_SERIES, help="columns that never change within a series"),
+    Option(
+        name="time",
+        rule=OrNone(Text()),
+        only=_SERIES,
+        help="column of dates or numbers, increasing; missing rows are filled in",
+    ),
+    Option(
+        name="series_id",
+        rule=OrNone(Text()),
+        only=_SERIES,
+        help="column that says which series a row belongs to, where there are several",
+    ),
+    Option(name="horizon", rule=Whole(), only=_SERIES, help="steps ahead to predict at once (default 1)"),
+    Option(
+        name="calendar",
+        rule=ListOf(Choice(CALENDAR)),
+        only=_SERIES,
+        help="read the next row's hour, weekday or month, as sine and cosine",
     ),
 )
 

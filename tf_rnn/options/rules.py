@@ -342,6 +342,22 @@ class Text(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
+class Names(Rule):
+    """Names of columns: at least one word; one alone may be given without a list."""
+
+    metavar: ClassVar[str] = "COLUMN"
+    takes_many: ClassVar[bool] = True
+
+    def check(self, option: str, value: Any) -> tuple[str, ...]:
+        """Returns the names as a tuple."""
+        names = [value] if isinstance(value, str) else value
+        is_list = isinstance(names, tuple | list) and bool(names)
+        if not is_list or not all(isinstance(name, str) and name for name in names):
+            raise OptionError(option, f"must be names of columns, got {shown(value)}")
+        return tuple(names)
+
+
+@dataclasses.dataclass(frozen=True)
 class Path(Rule):
     """A path of a folder.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words")
+TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words", "series")
 CELLS = ("vanilla", "gru", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error")
@@ -26,6 +26,7 @@ SCHEDULES_THAT_WAIT = ("step", "plateau")
 SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
 CHECKPOINTS_TO_USE = ("best", "last")
+CALENDAR = ("hour", "weekday", "month")
 REFERENCES = ("widest", "infinite")
 SPLITS = ("train", "valid", "test", "all")
 TASK_TYPES = ("worker",)

@@ -16,6 +16,7 @@ from tf_rnn.tasks.echo import Echo
 from tf_rnn.tasks.influence import Influence
 from tf_rnn.tasks.language import Language
 from tf_rnn.tasks.memory import Memory
+from tf_rnn.tasks.series import Series
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
 from tf_rnn.tasks.text import Text
 from tf_rnn.tasks.vocabulary import Vocabulary
@@ -35,6 +36,7 @@ __all__ = [
     "Influence",
     "Language",
     "Memory",
+    "Series",
     "Stream",
     "Task",
     "Text",
@@ -56,6 +58,7 @@ TASKS: dict[str, type[Task]] = {
     "influence": Influence,
     "text": Text,
     "words": Words,
+    "series": Series,
 }
 
 # A text takes up to gigabytes; a process seldom works on more than one or two at a time.

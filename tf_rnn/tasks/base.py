@@ -17,7 +17,7 @@ from tf_rnn.tasks.stream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -238,6 +238,29 @@ class Task(ABC):
             The mean over the steps of all blocks of long rows, or None where it is not known.
         """
         return None
+
+    def reference(self, num_steps: int) -> float | None:
+        """Returns the loss on the split "valid" of a simple predictor that reads `num_steps` steps.
+
+        It is no limit: a network may do better. None where there is no such predictor.
+        """
+        return None
+
+    def contenders(self, widths: Sequence[int]) -> dict[str, float]:
+        """Returns the losses of predictors without a network that a network should beat, by name.
+
+        Args:
+            widths: The widths of the networks, for predictors that read as many steps.
+        """
+        return {}
+
+    def lines(self) -> list[str]:
+        """Returns lines for people about the data that were read; none for data that were made."""
+        return []
+
+    def kept(self) -> dict[str, Any]:
+        """Returns the options that a model keeps of its training data, to read other data in the same way."""
+        return {}
 
     def dependency_scores(
         self,

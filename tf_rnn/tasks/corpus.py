@@ -29,6 +29,10 @@ class Stamp(NamedTuple):
     size: int
     mtime_ns: int
 
+    def is_current(self) -> bool:
+        """Whether nothing has changed since."""
+        return stamp_of(self.path) == self
+
 
 class Source(NamedTuple):
     """A text to learn from.
@@ -56,7 +60,7 @@ class Corpus(NamedTuple):
 
     def is_current(self) -> bool:
         """Returns whether reading again would give the same texts."""
-        return self.stamps is not None and all(_stamp(stamp.path) == stamp for stamp in self.stamps)
+        return self.stamps is not None and all(stamp.is_current() for stamp in self.stamps)
 
 
 def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
@@ -83,7 +87,7 @@ def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
                 "data", f"could not be read from {os.fspath(data)!r}: {error.strerror}"
             ) from error
         watched = paths if len(paths) == 1 else (Path(data), *paths)
-    stamps = tuple(stamp for path in watched if (stamp := _stamp(path)))
+    stamps = tuple(stamp for path in watched if (stamp := stamp_of(path)))
     sources = tuple(Source(read_text(path), f"the file {str(path)!r}") for path in paths)
     return Corpus(sources, stamps if len(stamps) == len(watched) else None)
 
@@ -186,7 +190,7 @@ def _find_splits(folder: Path) -> tuple[Path, ...]:
     return paths
 
 
-def _stamp(path: Path) -> Stamp | None:
+def stamp_of(path: Path) -> Stamp | None:
     """Returns the state of a file or directory, or None if it does not exist or is something else."""
     try:
         found = path.stat()

@@ -181,6 +181,10 @@ class Language(Task):
         sizes = " / ".join(f"{len(tokens):,} {split}" for split, tokens in self._tokens.items())
         return f"{self.name}: {sizes} tokens, {len(self.vocabulary):,} types"
 
+    def lines(self) -> list[str]:
+        """Returns the summary, and a line about everything that is read as something else."""
+        return [self.summary(), *self.notes()]
+
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON; `vocabulary` is None unless it was given.
 

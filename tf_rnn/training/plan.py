@@ -118,6 +118,7 @@ def run_config(graph: UnrolledGraph, task: Task, plan: Plan, workers: int = 1) -
     digest = getattr(task, "sha256", None)
     of_task = {"name": task.name, "options": with_whole_path(task.options())}
     of_task |= {"sha256": digest} if digest else {}
+    of_task |= task.kept()
     config = describe(graph) | {"task": of_task, "training": dataclasses.asdict(plan)}
     config["graph"]["batch_size"] *= workers
     plain_config: dict[str, Any] = json.loads(json.dumps(config, default=as_json_number))

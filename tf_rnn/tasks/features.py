@@ -1,0 +1,240 @@
+"""From the columns of a table to the inputs and targets of a network: scaling, gaps, words, calendar."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.options import OptionError, shown
+from tf_rnn.tasks.tables import usual_step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.tasks.tables import Columns, Measured
+
+# The cycles of the calendar: the part of each that has passed at a time.
+DAY, WEEK = np.timedelta64(1, "D"), np.timedelta64(7, "D")
+MONDAY = np.datetime64("1970-01-05", "ns")
+
+
+def _part_of_year(times: NDArray[Any]) -> NDArray[np.float64]:
+    years = times.astype("datetime64[Y]")
+    starts, ends = years.astype("datetime64[ns]"), (years + 1).astype("datetime64[ns]")
+    return np.asarray((times - starts) / (ends - starts))
+
+
+# By the words of the option `calendar`.
+CYCLES = {
+    "hour": lambda times: ((times - MONDAY) / DAY) % 1,
+    "weekday": lambda times: ((times - MONDAY) / WEEK) % 1,
+    "month": _part_of_year,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What the training part of a table says about its columns, for use on all parts and on other tables.
+
+    Attributes:
+        scales: Mean and standard deviation of the numbers by series and column; under "" what is the same
+            for all series.
+        gappy: The columns with missing values, each with an input that says where.
+        categories: The words of a column, each an input of 0 or 1.
+    """
+
+    scales: dict[str, dict[str, tuple[float, float]]]
+    gappy: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, series: Sequence[Measured], columns: Columns, borders: Sequence[int]) -> Fit:
+        """Fits the training part of a table.
+
+        Args:
+            series: The series.
+            columns: Which columns are what.
+            borders: The number of training rows of each series.
+
+        Raises:
+            OptionError: For `target`, if one is constant in the training part, or missing there.
+        """
+        parts = list(zip(series, borders, strict=True))
+        measured = [*columns.target, *(name for name in columns.inputs if name in series[0].numbers)]
+        scales = {
+            each.name: {name: _scale(name, [each.numbers[name][:border]], each.name) for name in measured}
+            for each, border in parts
+        }
+        for name in columns.target:
+            _refuse_constant(name, [each[name] for each in scales.values()])
+        ahead = [name for name in (*columns.known, *columns.static) if name in series[0].numbers]
+        shared = {name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in ahead}
+        scales[""] = scales.get("", {}) | shared
+        gappy = [
+            name for name in measured if any(np.isnan(each.numbers[name][:border]).any() for each, border in parts)
+        ]
+        categories = {
+            name: tuple(sorted({word for each in series for word in each.words[name] if word is not None}))
+            for name in series[0].words
+        }
+        return cls(scales, tuple(gappy), categories)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fit, ready for JSON."""
+        return {
+            "scales": {series: {name: list(pair) for name, pair in of.items()} for series, of in self.scales.items()},
+            "gappy": list(self.gappy),
+            "categories": {name: list(words) for name, words in self.categories.items()},
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Fit:
+        """The fit that `as_json` describes.
+
+        Raises:
+            OptionError: For `fit`, if it does not.
+        """
+        try:
+            scales = {
+                str(series): {str(name): (float(mean), float(spread)) for name, (mean, spread) in of.items()}
+                for series, of in value["scales"].items()
+            }
+            categories = {str(name): tuple(map(str, words)) for name, words in value["categories"].items()}
+            return cls(scales, tuple(map(str, value["gappy"])), categories)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise OptionError("fit", f"must be what a run has kept, got {shown(value)}") from error
+
+    def scale(self, series: Measured, column: str) -> tuple[float, float]:
+        """Mean and standard deviation of a column in a series; a series that is new has its own."""
+        known = self.scales.get(series.name, {}) | self.scales[""]
+        return known[column] if column in known else _scale(column, [series.numbers[column]], series.name)
+
+
+def _scale(name: str, parts: Sequence[NDArray[np.float64]], series: str = "") -> tuple[float, float]:
+    """Mean and standard deviation of what is known; the latter is 0 for a constant."""
+    values = np.concatenate(parts)
+    known = values[~np.isnan(values)]
+    if not len(known):
+        of_series = f" of the series {series!r}" if series else ""
+        raise OptionError("data", f"must have values of {name!r} in the training part{of_series}, got none")
+    mean, spread = float(known.mean()), float(known.std())
+    return mean, spread if spread > 1e-12 * abs(mean) else 0.0
+
+
+def _refuse_constant(name: str, scales: Sequence[tuple[float, float]]) -> None:
+    if not any(spread for _, spread in scales):
+        raise OptionError(
+            "target", f"must vary in the training part, but {name!r} is always {scales[0][0]:g} there"
+        )
+
+
+def scaled(values: NDArray[np.float64], scale: tuple[float, float]) -> NDArray[np.float64]:
+    """(values - mean) / standard deviation; values of a constant are 0 as long as they stay what they were."""
+    mean, spread = scale
+    return (values - mean) / (spread or 1.0)
+
+
+def carried_forward(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values with each missing one replaced by the last before it; by 0, the mean, where there is none."""
+    places = np.where(np.isnan(values), -1, np.arange(len(values)))
+    last = np.maximum.accumulate(places)
+    return np.where(last < 0, 0.0, values[np.maximum(last, 0)])
+
+
+def input_columns(
+    series: Measured, columns: Columns, fit: Fit, horizon: int, calendar: Sequence[str]
+) -> dict[str, NDArray[np.float64]]:
+    """The inputs of every row by name: what is known at row t when the rows after it are to be predicted.
+
+        target, inputs      scaled values at t, carried forward where missing; 1 where they are missing
+        known               values at t + 1 ... t + horizon, scaled
+        calendar            sine and cosine of the hour, weekday or month at t + 1
+        static              scaled, or 0 and 1 for words
+
+    At the end of the series, the last known values are repeated.
+
+    Raises:
+        OptionError: For `calendar`, if times are not dates; for `known`, if a value ahead is missing.
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    for name in (*columns.target, *columns.inputs):
+        found |= _observed(series, name, fit)
+    for name in fit.gappy:
+        found[f"{name} missing"] = np.isnan(series.numbers[name]).astype(float)
+    for name in columns.known:
+        found |= _known(series, name, fit, horizon)
+    found |= calendar_columns(series.times, calendar)
+    for name in columns.static:
+        found |= _observed(series, name, fit)
+    return found
+
+
+def _observed(series: Measured, name: str, fit: Fit) -> dict[str, NDArray[np.float64]]:
+    if name in series.words:
+        return _indicators(name, series.words[name], fit)
+    return {name: carried_forward(scaled(series.numbers[name], fit.scale(series, name)))}
+
+
+def _indicators(name: str, words: NDArray[np.object_], fit: Fit) -> dict[str, NDArray[np.float64]]:
+    """1 where a row has a word, for each word; a row without any has 0 for all of them."""
+    return {f"{name}={word}": (words == word).astype(float) for word in fit.categories[name]}
+
+
+def _known(series: Measured, name: str, fit: Fit, horizon: int) -> dict[str, NDArray[np.float64]]:
+    if name in series.words:
+        now = _indicators(name, series.words[name], fit)
+    else:
+        now = {name: carried_forward(scaled(series.numbers[name], fit.scale(series, name)))}
+    rows = np.arange(len(series))
+    return {
+        f"{column} +{ahead}": values[np.minimum(rows + ahead, len(series) - 1)]
+        for column, values in now.items()
+        for ahead in range(1, horizon + 1)
+    }
+
+
+def next_times(times: NDArray[Any], count: int = 1) -> NDArray[Any]:
+    """The times after the last one, at the usual step, or that of the last two where there is none."""
+    step = usual_step(times)
+    if step is None:
+        step = times[-1] - times[-2] if len(times) > 1 else times[-1] - times[-1]
+    return np.asarray(times[-1] + np.arange(1, count + 1) * step)
+
+
+def calendar_columns(times: NDArray[Any] | None, calendar: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Sine and cosine of the parts of cycles that have passed at the row after each.
+
+    Raises:
+        OptionError: For `calendar`, if times are not dates.
+    """
+    if not calendar:
+        return {}
+    if times is None or times.dtype.kind != "M":
+        raise OptionError("calendar", "must be left out unless time is a column of dates")
+    ahead = np.concatenate([times[1:], next_times(times)])
+    found = {}
+    for name in calendar:
+        angles = 2 * np.pi * CYCLES[name](ahead)
+        found |= {f"{name} sine": np.sin(angles), f"{name} cosine": np.cos(angles)}
+    return found
+
+
+def target_columns(
+    series: Measured, columns: Columns, scales: Mapping[str, tuple[float, float]], horizon: int
+) -> NDArray[np.float64]:
+    """The scaled targets of every row, [length, targets * horizon]: of one target all steps ahead, then the next.
+
+    Row t has the values at t + 1 ... t + horizon, nan where one is missing or lies after the end.
+    """
+    length = len(series)
+    ahead = np.arange(length)[:, np.newaxis] + np.arange(1, horizon + 1)
+    inside = ahead < length
+    parts = []
+    for name in columns.target:
+        values = scaled(series.numbers[name], scales[name])
+        parts.append(np.where(inside, values[np.minimum(ahead, length - 1)], np.nan))
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,108 @@
+"""Forecasts without a network, to compare with: the last value, the season before, linear predictors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# The penalty of the linear predictors relative to the variance of an input.
+RIDGE = 1e-4
+# Rows that linear predictors are fitted to at most, the newest; inputs times lags at most.
+MOST_ROWS, MOST_WEIGHTS = 100_000, 1_500
+# Seasons are looked for among lags up to this, at autocorrelations from this.
+LONGEST_SEASON, CLEAR_SEASON = 1_000, 0.2
+CLOSE = 0.9
+
+
+def season(values: NDArray[np.float64]) -> int | None:
+    """The period of a series by the autocorrelation r of its differences; None where there is no clear one.
+
+    Of all lags p beyond the first at which r is negative, up to a third of the series, those stand out whose
+    mean of r_p, r_2p and r_3p (of those that lie within a third of the series) is larger than that of their
+    neighbours. It is the shortest whose mean is close to the largest one.
+
+    Args:
+        values: The series, [length], without gaps.
+    """
+    longest = min(LONGEST_SEASON, len(values) // 3)
+    if longest < 3:
+        return None
+    correlation = autocorrelation(np.diff(values), longest)
+    negative = np.flatnonzero(correlation < 0)
+    if not len(negative) or negative[0] >= longest:
+        return None
+    lags = np.arange(max(2, negative[0] + 1), longest + 1)
+    multiples = lags[:, np.newaxis] * np.arange(1, 4)
+    at = np.where(multiples <= longest, correlation[np.minimum(multiples, longest)], np.nan)
+    scores = np.nanmean(at, axis=1)
+    around = np.concatenate([[-1.0], scores, [-1.0]])
+    stands_out = (scores > around[:-2]) & (scores >= around[2:]) & (scores > CLEAR_SEASON)
+    close = stands_out & (scores >= CLOSE * scores.max())
+    return int(lags[close.argmax()]) if close.any() else None
+
+
+def autocorrelation(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """The autocorrelation at the lags 0 ... most, r_k = sum_t x_t x_{t+k} / sum_t x_t^2 of x less its mean."""
+    centred = values - values.mean()
+    spectrum = np.fft.rfft(centred, 2 * len(values))
+    products = np.fft.irfft(spectrum * spectrum.conj())[: most + 1]
+    return np.asarray(products / products[0]) if products[0] > 0 else np.eye(1, most + 1)[0]
+
+
+def lagged(inputs: NDArray[Any], starts: NDArray[np.bool_], lags: int, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """The inputs at each of some rows and the lags - 1 rows before it, [rows, lags * inputs].
+
+    What lies before the start of a series is 0, the mean.
+    """
+    since = np.arange(len(inputs)) - np.maximum.accumulate(np.where(starts, np.arange(len(inputs)), 0))
+    steps = np.arange(lags)
+    reached = steps <= since[rows, np.newaxis]
+    places = np.maximum(rows[:, np.newaxis] - steps, 0)
+    return np.where(reached[..., np.newaxis], inputs[places], 0).reshape(len(rows), -1)
+
+
+class LinearPredictor:
+    """The linear function of K lags that fits best: ridge regression, solved exactly.
+
+        minimise mean_t |y_t - (x_t, ..., x_{t-K+1}, z_t, 1) W|^2 + 1e-4 |W|^2
+
+    Args:
+        lagged_inputs: How many of the first inputs are read at all K lags (x); the others (z) at row t alone.
+        lags: K.
+    """
+
+    def __init__(self, lagged_inputs: int, lags: int) -> None:
+        self._lagged_inputs, self._lags = lagged_inputs, lags
+        self._weights: NDArray[np.float64] | None = None
+
+    def fit(self, inputs: NDArray[Any], targets: NDArray[Any], starts: NDArray[np.bool_]) -> bool:
+        """Fits to the newest rows without missing targets; False where there are too few."""
+        rows = np.flatnonzero(~np.isnan(targets).any(axis=1))[-MOST_ROWS:]
+        size = self._lagged_inputs * self._lags + inputs.shape[1] - self._lagged_inputs + 1
+        if len(rows) <= size or size > MOST_WEIGHTS:
+            return False
+        squares, products = np.zeros((size, size)), np.zeros((size, targets.shape[1]))
+        for part in np.array_split(rows, -(-len(rows) * size // 10_000_000)):
+            columns = self._columns(inputs, starts, part)
+            squares += columns.T @ columns
+            products += columns.T @ targets[part]
+        self._weights = np.linalg.solve(squares + RIDGE * len(rows) * np.eye(size), products)
+        return True
+
+    def __call__(
+        self, inputs: NDArray[Any], starts: NDArray[np.bool_], rows: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """The predictions at some rows, [rows, targets]."""
+        assert self._weights is not None
+        return np.asarray(self._columns(inputs, starts, rows) @ self._weights)
+
+    def _columns(
+        self, inputs: NDArray[Any], starts: NDArray[np.bool_], rows: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        past = lagged(inputs[:, : self._lagged_inputs], starts, self._lags, rows)
+        now = inputs[rows, self._lagged_inputs :]
+        return np.concatenate([past, now, np.ones((len(rows), 1))], axis=1, dtype=np.float64)

@@ -1,0 +1,426 @@
+"""Series: numbers measured over time, to be predicted some steps ahead."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole, shown
+from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.features import CYCLES, Fit, carried_forward, input_columns, scaled, target_columns
+from tf_rnn.tasks.references import LinearPredictor, season
+from tf_rnn.tasks.stream import Stream
+from tf_rnn.tasks.tables import Columns, Measured, cut_table, numeric_columns, open_table, usual_step
+from tf_rnn.tasks.values import has_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.tasks.tables import Opened
+
+VALID_FRACTION = TEST_FRACTION = 0.15
+WHOLE = "all"
+# Steps before a held-out part that are read first, so that the state has settled; they do not count.
+LEAD = 200
+# The columns of the measurements at Kennedy Airport.
+DEFAULT_TARGET, DEFAULT_TIME = ("temperature",), "time"
+WIDTHS = (1, 2, 5, 10, 25, 50, 100)
+MOST_BATCH, SHORTEST_ROW = 20, 100
+MOST_TOKENS, EPOCHS = 1_000_000, 150
+
+
+class Part(NamedTuple):
+    """The rows of one series that a split is made of.
+
+    Attributes:
+        series: The number of the series.
+        first: The first row that is read.
+        counted: The first row that counts.
+        stop: The row after the last one.
+    """
+
+    series: int
+    first: int
+    counted: int
+    stop: int
+
+
+class Series(Task):
+    """The rows of a table, in order of time; the targets of each are the values of the next rows.
+
+        time      load  temperature         inputs at t       targets at t (horizon 2)
+        00:00      310           14         load_t, temp_t    load_{t+1}, load_{t+2}
+        01:00      295           13
+        02:00      290           13         scaled: (x - mean) / standard deviation of the training part
+
+    Each series is cut in time into the splits "train", "valid" and "test". Held-out splits begin with up to
+    200 rows of what came before, so that the state has settled; these do not count. Mean and standard
+    deviation are those of the training part, of each series where there are several. A missing value has no
+    loss as a target; as an input it is the last value before it, and another input says where that is so.
+    Rows that are missing in a column of equally spaced times are filled in as missing.
+
+        task = tf_rnn.tasks.Series("load.csv", target="load", time="time", calendar=["hour", "weekday"])
+        task = tf_rnn.tasks.Series(frame, target=["load", "price"], series_id="city", horizon=24)
+
+    Args:
+        data: A `pandas.DataFrame`; the path of a CSV file, which may be gzipped, or of a Parquet file; or None
+            for hourly measurements at Kennedy Airport, New York, in 2013.
+        target: The column to predict, or several; None for the only column of numbers.
+        inputs: Further columns, observed up to now: numbers, or words.
+        known: Columns that are known ahead (a holiday, a price): all values from the next row to `horizon`
+            rows ahead are inputs.
+        static: Columns that are the same in all rows of a series.
+        time: The column of dates or numbers that says when a row was measured. It must increase.
+        series_id: The column that says which series a row belongs to, where there are several.
+        horizon: The number of steps ahead to predict; all of them at every step, as one vector.
+        calendar: What of the next row's date is an input: any of "hour", "weekday", "month".
+        valid_fraction: The fraction of each series in the split "valid".
+        test_fraction: The fraction of each series in the split "test", at its end.
+        fit: Scales and words of a model that was trained on other data; None to take them from these.
+        defaults: Training settings; None for some that suit the size of the data.
+
+    Attributes:
+        columns: Which columns are what.
+        series: The series, as they were measured.
+        fit: Scales and words.
+        input_names: What the inputs of a step are.
+        sha256: The SHA-256 of inputs and targets, in hexadecimal.
+
+    Raises:
+        OptionError: For the option that is not allowed, with the line of the table at fault.
+    """
+
+    name = "series"
+    splits = ("train", "valid", "test")
+    input_kind = "real"
+    loss = "squared_error"
+    unit = "scaled squared error"
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        target: str | Sequence[str] | None = None,
+        inputs: str | Sequence[str] = (),
+        known: str | Sequence[str] = (),
+        static: str | Sequence[str] = (),
+        time: str | None = None,
+        series_id: str | None = None,
+        horizon: int = 1,
+        calendar: str | Sequence[str] = (),
+        valid_fraction: float = VALID_FRACTION,
+        test_fraction: float = TEST_FRACTION,
+        fit: Any = None,
+        defaults: Defaults | None = None,
+    ) -> None:
+        self.horizon = require_whole("horizon", horizon)
+        self.calendar = tuple(require_choice("calendar", name, CYCLES) for name in _names("calendar", calendar))
+        self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
+        self.test_fraction = require_fraction("test_fraction", test_fraction)
+        if self.valid_fraction + self.test_fraction >= 1:
+            problem = f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}"
+            raise OptionError("test_fraction", problem)
+        opened = open_table(data)
+        self.data = _as_text(data)
+        if not (data is None or isinstance(data, str | os.PathLike)):
+            self.name = "dataframe"  # which cannot be read again
+        self._stamps, self._origin = opened.stamps, opened.origin
+        lists = {"inputs": inputs, "known": known, "static": static}
+        self.columns = Columns(
+            target=_target(target, opened, data, time, series_id),
+            **{option: _names(option, names) for option, names in lists.items()},
+            time=_time(time, opened, data),
+            series_id=None if series_id is None else _names("series_id", series_id)[0],
+        )
+        given = None if fit is None else Fit.from_json(fit)
+        words = None if given is None else tuple(given.categories)
+        self.series: list[Measured] = cut_table(opened.frame, self.columns, opened.origin, words)
+        self._given = fit
+        self.fit = given or Fit.of(self.series, self.columns, [self._borders(one)[0] for one in self.series])
+        self._build()
+        self.sha256 = self._digest()
+        self.defaults = self._suitable() if defaults is None else defaults
+
+    def _build(self) -> None:
+        """Makes the inputs and targets of all rows, and tells which of them belong to which split."""
+        of_series = [
+            input_columns(one, self.columns, self.fit, self.horizon, self.calendar) for one in self.series
+        ]
+        self.input_names = tuple(of_series[0])
+        self._inputs = [np.stack(list(one.values()), axis=1).astype(np.float32) for one in of_series]
+        self._targets = [
+            target_columns(one, self.columns, self.scales(number), self.horizon).astype(np.float32)
+            for number, one in enumerate(self.series)
+        ]
+        self.input_size = len(self.input_names)
+        self.num_classes = len(self.columns.target) * self.horizon
+        self._parts = {split: list(self._cut(split)) for split in (*self.splits, WHOLE)}
+        if self._given is None:
+            for split in self.splits:
+                self._require_targets(split)
+        is_whole = all(not np.isnan(self.stream(split).targets).any() for split in self.splits)
+        self.loss_steps = "all" if is_whole else "marked"
+
+    def scales(self, number: int) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of the targets of a series, by column."""
+        return {name: self.fit.scale(self.series[number], name) for name in self.columns.target}
+
+    def _borders(self, one: Measured) -> tuple[int, int, int]:
+        """Where the parts of a series end."""
+        length = len(one)
+        held_out = [round(length * self.valid_fraction), round(length * self.test_fraction)]
+        return length - sum(held_out), length - held_out[1], length
+
+    def _cut(self, split: str) -> Iterator[Part]:
+        """The rows of a split: all targets of a row that counts lie in it."""
+        for number, one in enumerate(self.series):
+            borders = (0, *self._borders(one))
+            place = self.splits.index(split) if split != WHOLE else 0
+            begin, end = (0, len(one)) if split == WHOLE else borders[place : place + 2]
+            counted = max(begin - 1, 0)
+            stop = end - self.horizon
+            if stop > counted:
+                yield Part(number, max(0, counted - LEAD), counted, stop)
+
+    def _require_targets(self, split: str) -> None:
+        if any(has_target(self._targets[part.series][part.counted : part.stop]).any() for part in self._parts[split]):
+            return
+        rows = max(map(len, self.series))
+        ahead = f" with a horizon of {self.horizon}" if self.horizon > 1 else ""
+        raise OptionError(
+            "data",
+            f"must leave at least one step with a target for each split, but the {rows} rows of {self._origin} "
+            f"leave none for {split!r}{ahead} (valid_fraction {self.valid_fraction}, "
+            f"test_fraction {self.test_fraction})",
+        )
+
+    def parts(self, split: str) -> list[Part]:
+        """The rows that a split is made of, in the order of its stream."""
+        return self._parts[require_choice("split", split, (*self.splits, WHOLE))]
+
+    def length(self, split: str = "train") -> int:
+        """Returns the number of steps of a split, those before it included; or of "all"."""
+        return sum(part.stop - part.first for part in self.parts(split))
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns the steps of a split, series by series, the same in every epoch; the arrays are read-only.
+
+        The split "all" is every series from its first row to its last.
+        """
+        require_whole("epoch", epoch, at_least=0)
+        return self._stream(require_choice("split", split, (*self.splits, WHOLE)))
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 -- kept as long as the task
+    def _stream(self, split: str) -> Stream:
+        inputs, targets = [], []
+        for part in self._parts[split]:
+            own = self._targets[part.series][part.first : part.stop].copy()
+            own[: part.counted - part.first] = np.nan
+            inputs.append(self._inputs[part.series][part.first : part.stop])
+            targets.append(own)
+        if not inputs:
+            raise OptionError("data", f"must have rows for the split {split!r}, {self._origin} has too few")
+        stream = Stream(np.concatenate(inputs), np.concatenate(targets))
+        for array in stream:
+            array.flags.writeable = False
+        return stream
+
+    def series_starts(self, split: str) -> NDArray[np.bool_]:
+        """Which steps of a split's stream are the first of a series, [length]."""
+        starts = np.zeros(self.length(split), bool)
+        lengths = [part.stop - part.first for part in self.parts(split)]
+        starts[np.cumsum([0, *lengths[:-1]])] = True
+        return starts
+
+    def is_current(self) -> bool:
+        """Returns whether the file is unchanged since it was read."""
+        return self._stamps is not None and all(stamp.is_current() for stamp in self._stamps)
+
+    def baselines(self) -> dict[str, float]:
+        """Returns the losses of two simple forecasts on the split "valid".
+
+        "last value" repeats the last known value. "seasonal naive (p)" repeats the last p steps, with the
+        period p by the autocorrelation of the training part; it is left out where there is no clear season.
+        """
+        period = self.period_of_season
+        found = {"last value": self._loss_of(1)}
+        return found if period is None else found | {f"seasonal naive ({period})": self._loss_of(period)}
+
+    @functools.cached_property
+    def period_of_season(self) -> int | None:
+        """The period of the first target of the longest series, in its training part; see `season`."""
+        longest = max(self.series, key=len)
+        values = longest.numbers[self.columns.target[0]][: self._borders(longest)[0]]
+        return season(carried_forward(scaled(values, self.fit.scale(longest, self.columns.target[0]))))
+
+    def _loss_of(self, period: int) -> float:
+        """The loss on "valid" of repeating the last `period` values."""
+        errors = []
+        for part in self._parts["valid"]:
+            rows = np.arange(part.counted, part.stop)[:, np.newaxis]
+            ahead = np.arange(1, self.horizon + 1)
+            places = np.maximum(rows + ahead - period * -(-ahead // period), 0)
+            guesses = []
+            for name, scale in self.scales(part.series).items():
+                values = carried_forward(scaled(self.series[part.series].numbers[name], scale))
+                guesses.append(values[places])
+            errors.append(np.concatenate(guesses, axis=1) - self._targets[part.series][part.counted : part.stop])
+        return mean_loss(np.concatenate(errors))
+
+    def reference(self, num_steps: int) -> float | None:
+        """Returns the loss on "valid" of the best linear predictor that reads the last `num_steps` rows.
+
+        It is fitted to the split "train"; see `LinearPredictor`. None where that has too few rows for it.
+        """
+        return self._references(num_steps)
+
+    def contenders(self, widths: Sequence[int]) -> dict[str, float]:
+        """Returns the losses of the simple forecasts, and of the best linear predictor of some widths."""
+        linear = {width: loss for width in widths if (loss := self.reference(width)) is not None}
+        best = min(linear, key=lambda width: linear[width], default=None)
+        if best is None:
+            return self.baselines()
+        return self.baselines() | {f"linear predictor that reads {best} rows": linear[best]}
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019 -- kept as long as the task
+    def _references(self, num_steps: int) -> float | None:
+        observed = len(self.input_names) - self._read_once
+        predictor = LinearPredictor(observed, num_steps)
+        train, valid = self.stream("train"), self.stream("valid")
+        if not predictor.fit(train.inputs, train.targets, self.series_starts("train")):
+            return None
+        rows = np.flatnonzero(has_target(valid.targets))
+        guesses = predictor(valid.inputs, self.series_starts("valid"), rows)
+        return mean_loss(guesses - valid.targets[rows])
+
+    @property
+    def _read_once(self) -> int:
+        """The number of the last inputs, whose past says nothing more: known ahead, calendar, static."""
+        before = [*self.columns.target, *self.columns.inputs]
+        names = [name for name in self.input_names if name.split("=")[0] in before or name.endswith(" missing")]
+        return len(self.input_names) - len(names)
+
+    def lines(self) -> list[str]:
+        """Returns lines about what was read, and what linear predictors make of it."""
+        sizes = " / ".join(f"{sum(part.stop - part.counted for part in self._parts[split]):,} {split}" for split in self.splits)
+        of_series = f" of {len(self.series)} series" if len(self.series) > 1 else ""
+        targets = ", ".join(self.columns.target)
+        ahead = "the next step" if self.horizon == 1 else f"the next {self.horizon} steps"
+        found = [f"{self.name}: {sizes} steps{of_series}; {ahead} of {targets}"]
+        gaps = sum(one.gaps for one in self.series)
+        if gaps:
+            found.append(f"{gaps} missing rows were filled in as missing values")
+        return [*found, *self._guess()]
+
+    def _guess(self) -> list[str]:
+        """A line with the losses of linear predictors by the number of rows that they read."""
+        losses = {width: self.reference(width) for width in self.defaults.num_steps}
+        parts = [f"{width}: {loss:.4f}" for width, loss in losses.items() if loss is not None]
+        return [f"linear predictors on the validation part, by rows read: {', '.join(parts)}"] if parts else []
+
+    def options(self) -> dict[str, Any]:
+        """Returns the constructor's options, ready for JSON; `fit` is None unless it was given."""
+        lists = {name: list(names) for name, names in self.columns.by_option().items()}
+        return {
+            "data": self.data,
+            **lists,
+            "time": self.columns.time,
+            "series_id": self.columns.series_id,
+            "horizon": self.horizon,
+            "calendar": list(self.calendar),
+            "valid_fraction": self.valid_fraction,
+            "test_fraction": self.test_fraction,
+            "fit": self._given,
+        }
+
+    def kept(self) -> dict[str, Any]:
+        """Returns what a model keeps of its training data, to read other data in the same way."""
+        return {"fit": self.fit.as_json()}
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(json.dumps(self.input_names).encode())
+        for one, inputs, targets in zip(self.series, self._inputs, self._targets, strict=True):
+            digest.update(f"{one.name} {inputs.shape} {targets.shape} {self._borders(one)}".encode())
+            digest.update(inputs.tobytes())
+            digest.update(targets.tobytes())
+        return digest.hexdigest()
+
+    def _suitable(self) -> Defaults:
+        """Returns training settings that suit the size of the data."""
+        length, held_out = self.length("train"), self.length("valid")
+        batch_size = min(MOST_BATCH, max(1, min(length, held_out) // SHORTEST_ROW))
+        longest = min(WIDTHS[-1], length // batch_size, held_out // batch_size)
+        return Defaults(
+            batch_size=batch_size,
+            optimizer="adam",
+            learning_rate=0.005,
+            tokens=max(length, min(EPOCHS * length, MOST_TOKENS)),
+            cell="lstm",
+            state_size=32,
+            clip_norm=5.0,
+            num_steps=tuple(width for width in WIDTHS if width <= longest),
+            longest=longest,
+        )
+
+
+def mean_loss(errors: NDArray[np.floating[Any]]) -> float:
+    """The mean over steps of the mean squared error of a step; what is nan does not count."""
+    known = errors[has_target(errors)]
+    return float(np.nanmean(np.square(known, dtype=np.float64), axis=1).mean()) if len(known) else 0.0
+
+
+def _names(option: str, names: str | Sequence[str]) -> tuple[str, ...]:
+    """Names as a tuple; one name alone is a tuple, too."""
+    found = (names,) if isinstance(names, str) else names
+    if not isinstance(found, tuple | list) or not all(isinstance(name, str) and name for name in found):
+        raise OptionError(option, f"must be names of columns, got {shown(names)}")
+    return tuple(found)
+
+
+def _target(
+    target: Any, opened: Opened, data: Any, time: str | None, series_id: str | None
+) -> tuple[str, ...]:
+    if target is not None and target != ():
+        return _names("target", target)
+    if data is None:
+        return DEFAULT_TARGET
+    found = [name for name in numeric_columns(opened.frame) if name not in (time, series_id)]
+    if len(found) != 1:
+        choices = ", ".join(found[:12]) or "none that holds numbers"
+        raise OptionError("target", f"must name a column of {opened.origin}, which has {choices}")
+    return tuple(found)
+
+
+def _time(time: Any, opened: Opened, data: Any) -> str | None:
+    if time is not None:
+        return _names("time", time)[0]
+    if data is None:
+        return DEFAULT_TIME
+    dates = [str(name) for name in opened.frame.columns if opened.frame[name].dtype.kind == "M"]
+    return dates[0] if len(dates) == 1 else None
+
+
+def _as_text(data: Any) -> str | None:
+    return str(Path(data)) if isinstance(data, str | os.PathLike) else None
+
+
+def step_words(one: Measured) -> str:
+    """The usual step of a series for people to read: "1 hour"; "" where there is none."""
+    step = None if one.times is None else usual_step(one.times)
+    if step is None:
+        return ""
+    if not isinstance(step, np.timedelta64):
+        return f"{step:g}"
+    for unit, name in (("D", "day"), ("h", "hour"), ("m", "minute"), ("s", "second")):
+        count = step / np.timedelta64(1, unit)
+        if count >= 1:
+            return f"{count:g} {name}{'' if count == 1 else 's'}"
+    return f"{step / np.timedelta64(1, 's'):g} seconds"

@@ -1,0 +1,369 @@
+"""Tables of measurements: files or data frames, read and checked column by column."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tf_rnn.options import OptionError, shown
+from tf_rnn.tasks.corpus import Stamp, stamp_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+KENNEDY_AIRPORT = Path(__file__).with_name("data") / "kennedy_airport.csv.gz"
+PARQUET = (".parquet", ".pq")
+SEPARATORS = ",;\t|"
+# Columns that an error names before it says how many more there are.
+MOST_NAMED = 12
+# More distinct words than this are names, not categories.
+MOST_CATEGORIES = 50
+# The share of equal steps in time from which a longer one is a gap.
+REGULAR = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are what.
+
+    Attributes:
+        target: Numbers to predict.
+        inputs: Observed up to now, beside the targets.
+        known: Known ahead.
+        static: The same in all rows of a series.
+        time: When a row was measured; None where there is no such column.
+        series_id: Which series a row belongs to; None for a single series.
+    """
+
+    target: tuple[str, ...]
+    inputs: tuple[str, ...]
+    known: tuple[str, ...]
+    static: tuple[str, ...]
+    time: str | None
+    series_id: str | None
+
+    def by_option(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each option."""
+        found = dataclasses.asdict(self)
+        single = {name: (found[name],) if found[name] else () for name in ("time", "series_id")}
+        return found | single
+
+    @property
+    def features(self) -> dict[str, tuple[str, ...]]:
+        """The columns that may hold words as well as numbers, by option."""
+        return {"inputs": self.inputs, "known": self.known, "static": self.static}
+
+
+class Measured(NamedTuple):
+    """One series: its rows in order of time, gaps filled with rows of missing values.
+
+    Attributes:
+        name: What the column of names calls it; "" where there is none.
+        times: When each row was measured, datetime64 or numbers; None where that is not known.
+        numbers: Values by column, float64 [length]; nan where missing.
+        words: Values by column, objects [length]; None where missing.
+        gaps: Rows that were filled in.
+    """
+
+    name: str
+    times: NDArray[Any] | None
+    numbers: dict[str, NDArray[np.float64]]
+    words: dict[str, NDArray[np.object_]]
+    gaps: int
+
+    def __len__(self) -> int:
+        return len(next(iter(self.numbers.values())))
+
+
+class Opened(NamedTuple):
+    """A table as it was read.
+
+    Attributes:
+        frame: The data frame.
+        origin: Where it comes from, for messages.
+        stamps: The file that was read, as it was before; None where it cannot be read again.
+    """
+
+    frame: Any
+    origin: str
+    stamps: tuple[Stamp, ...] | None
+
+
+def open_table(data: Any) -> Opened:
+    """Reads a table.
+
+    Args:
+        data: A `pandas.DataFrame`; the path of a CSV file, which may be gzipped, or of a Parquet file; or
+            None for hourly measurements at Kennedy Airport.
+
+    Raises:
+        OptionError: For `data`, if it cannot be read.
+    """
+    import pandas as pd  # noqa: PLC0415 -- half a second, and only series need it
+
+    if isinstance(data, pd.DataFrame):
+        return Opened(_with_time_of_index(data, pd).rename(columns=str), "the data frame", None)
+    path = KENNEDY_AIRPORT if data is None else _as_file(data)
+    origin = "the measurements at Kennedy Airport" if data is None else f"the file {str(path)!r}"
+    stamp = stamp_of(path)
+    try:
+        frame = pd.read_parquet(path) if path.suffix in PARQUET else _read_csv(path, pd)
+    except OSError as error:
+        raise OptionError("data", f"could not be read from {str(path)!r}: {error.strerror or error}") from error
+    except ImportError as error:
+        raise OptionError("data", "needs pyarrow where it is a Parquet file: pip install pyarrow") from error
+    except UnicodeDecodeError as error:
+        raise OptionError("data", f"must be UTF-8, but {str(path)!r} is not: {error.reason}") from error
+    except (ValueError, pd.errors.ParserError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise OptionError("data", f"must be a table, but {str(path)!r} is not: {first_line}") from error
+    if frame.empty:
+        raise OptionError("data", f"must hold rows, but {origin} has none")
+    return Opened(frame.rename(columns=str), origin, None if stamp is None else (stamp,))
+
+
+def _with_time_of_index(frame: Any, pd: Any) -> Any:
+    """A data frame with its index of times as a column."""
+    if frame.empty:
+        raise OptionError("data", "must hold rows, but the data frame has none")
+    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
+        index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
+        return frame.set_axis(index).rename_axis(frame.index.name or "time").reset_index()
+    return frame
+
+
+def _as_file(data: Any) -> Path:
+    try:
+        path = Path(data)
+        exists, is_file = path.exists(), path.is_file()
+    except (TypeError, ValueError, OSError) as error:
+        raise OptionError("data", f"must be the path of a table, got {shown(data)}") from error
+    if not exists:
+        raise OptionError("data", f"must be the path of a table; there is nothing at {os.fspath(data)!r}")
+    if not is_file:
+        raise OptionError("data", f"must be the path of a file, {os.fspath(data)!r} is none")
+    return path
+
+
+def _read_csv(path: Path, pd: Any) -> Any:
+    """A CSV file; the separator is the one that occurs most often in its first line."""
+    head = pd.read_csv(path, sep="\0", header=None, nrows=1, dtype=str, encoding="utf-8-sig")
+    first_line = "" if head.empty else str(head.iloc[0, 0])
+    separator = max(SEPARATORS, key=first_line.count)
+    return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
+
+
+def numeric_columns(frame: Any) -> list[str]:
+    """The names of a data frame's columns that hold numbers."""
+    return [str(name) for name in frame.columns if frame[name].dtype.kind in "iuf"]
+
+
+def cut_table(frame: Any, columns: Columns, origin: str, fitted_words: Iterable[str] | None) -> list[Measured]:
+    """Returns the series of a data frame.
+
+    Args:
+        frame: The data frame.
+        columns: Which of its columns are what.
+        origin: Where it comes from, for messages.
+        fitted_words: The columns that hold words, where that is known from other data; None to find out.
+
+    Raises:
+        OptionError: For the option whose column is missing or holds what it may not.
+    """
+    _require_columns(frame, columns, origin)
+    numbers, words = {}, {}
+    for option, names in {"target": columns.target, **columns.features}.items():
+        for name in names:
+            column = frame[name]
+            holds_words = name in fitted_words if fitted_words is not None else _holds_words(column)
+            if option == "target" or not holds_words:
+                numbers[name] = _as_numbers(option, column, origin)
+            else:
+                words[name] = _as_words(option, column)
+    times = None if columns.time is None else _as_times(frame[columns.time], origin)
+    groups = _groups(frame, columns.series_id)
+    return [_series(name, rows, times, numbers, words, origin) for name, rows in groups]
+
+
+def _require_columns(frame: Any, columns: Columns, origin: str) -> None:
+    known = [str(name) for name in frame.columns]
+    seen: dict[str, str] = {}
+    for option, names in columns.by_option().items():
+        for name in names:
+            if name not in known:
+                raise OptionError(
+                    option, f"must be columns of {origin}, got {name!r}; it has {_listed(known)}"
+                )
+            if name in seen:
+                also = "twice" if seen[name] == option else f"as {seen[name]}, too"
+                raise OptionError(option, f"must be given once for each column, got {name!r} {also}")
+            if known.count(name) > 1:
+                raise OptionError(option, f"must be columns that occur once, {origin} has {name!r} twice")
+            seen[name] = option
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _holds_words(column: Any) -> bool:
+    """Whether no value of a column is a number."""
+    import pandas as pd  # noqa: PLC0415
+
+    if column.dtype.kind in "biuf" or column.isna().all():
+        return False
+    return not pd.to_numeric(column, errors="coerce").notna().any()
+
+
+def _as_numbers(option: str, column: Any, origin: str) -> NDArray[np.float64]:
+    """A column as float64, nan where a value is missing."""
+    import pandas as pd  # noqa: PLC0415
+
+    if column.dtype.kind in "mM":
+        raise OptionError(option, f"must be columns of numbers, but {column.name!r} of {origin} holds times")
+    coerced = pd.to_numeric(column, errors="coerce")
+    values = coerced.to_numpy(np.float64, na_value=np.nan)
+    wrong = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
+    if len(wrong):
+        row = wrong[0]
+        problem = f"but {column.name!r} has {column.iloc[row]!r} in {_line(row, origin)}"
+        raise OptionError(option, f"must be columns of numbers, {problem}")
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        row = infinite[0]
+        problem = f"but {column.name!r} has {values[row]} in {_line(row, origin)}"
+        raise OptionError(option, f"must be columns of finite numbers, {problem}")
+    if np.isnan(values).all():
+        raise OptionError(option, f"must be columns with values, but all of {column.name!r} is missing")
+    return values
+
+
+def _line(row: int, origin: str) -> str:
+    """Where a row is: files have a line of names first."""
+    return f"row {row} of {origin}" if origin == "the data frame" else f"line {row + 2} of {origin}"
+
+
+def _as_words(option: str, column: Any) -> NDArray[np.object_]:
+    known = column.dropna()
+    if known.nunique() > MOST_CATEGORIES:
+        raise OptionError(
+            option,
+            f"must be columns of numbers or of at most {MOST_CATEGORIES} different words, but "
+            f"{column.name!r} has {known.nunique()} words, such as {known.iloc[0]!r}",
+        )
+    return column.map(str, na_action="ignore").to_numpy(object, na_value=None)
+
+
+def _as_times(column: Any, origin: str) -> NDArray[Any]:
+    """Times as datetime64 in UTC, or as the numbers that they are given as."""
+    import pandas as pd  # noqa: PLC0415
+
+    if column.dtype.kind in "iuf":
+        times = column.to_numpy(np.float64, na_value=np.nan)
+        missing = np.flatnonzero(~np.isfinite(times))
+    else:
+        parsed = pd.to_datetime(column, errors="coerce", utc=True)
+        missing = np.flatnonzero(parsed.isna())
+        times = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]")
+    if len(missing):
+        row = missing[0]
+        got = "nothing" if pd.isna(column.iloc[row]) else repr(str(column.iloc[row]))
+        raise OptionError(
+            "time", f"must be a date such as 2013-07-04 18:00, or a number, got {got} in {_line(row, origin)}"
+        )
+    return times
+
+
+def _groups(frame: Any, series_id: str | None) -> list[tuple[str, NDArray[np.intp]]]:
+    """The names of the series, and the numbers of their rows."""
+    if series_id is None:
+        return [("", np.arange(len(frame)))]
+    column = frame[series_id]
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0])
+        raise OptionError("series_id", f"must name a series in every row, row {row} has none")
+    codes, names = column.factorize()
+    order = np.argsort(codes, kind="stable")
+    borders = np.searchsorted(codes[order], np.arange(1, len(names)))
+    return [(str(name), rows) for name, rows in zip(names, np.split(order, borders), strict=True)]
+
+
+def _series(
+    name: str,
+    rows: NDArray[np.intp],
+    times: NDArray[Any] | None,
+    numbers: dict[str, NDArray[np.float64]],
+    words: dict[str, NDArray[np.object_]],
+    origin: str,
+) -> Measured:
+    own = {column: values[rows] for column, values in numbers.items()}
+    own_words = {column: values[rows] for column, values in words.items()}
+    if times is None:
+        return Measured(name, None, own, own_words, 0)
+    own_times = times[rows]
+    _require_increasing(own_times, rows, name, origin)
+    places, filled = _without_gaps(own_times)
+    gaps = len(filled) - len(own_times)
+    if gaps:
+        own = {column: _spread(values, places, len(filled), np.nan) for column, values in own.items()}
+        own_words = {column: _spread(each, places, len(filled), None) for column, each in own_words.items()}
+    return Measured(name, filled, own, own_words, gaps)
+
+
+def _require_increasing(times: NDArray[Any], rows: NDArray[np.intp], name: str, origin: str) -> None:
+    wrong = np.flatnonzero(times[1:] <= times[:-1])
+    if not len(wrong):
+        return
+    at = wrong[0]
+    within = f" within the series {name!r}" if name else ""
+    how = "again" if times[at] == times[at + 1] else f"after {_shown_time(times[at])}"
+    raise OptionError(
+        "time",
+        f"must increase from row to row{within}, got {_shown_time(times[at + 1])} {how} in "
+        f"{_line(rows[at + 1], origin)}",
+    )
+
+
+def _shown_time(time: Any) -> str:
+    if isinstance(time, np.datetime64):
+        return str(time.astype("datetime64[s]")).replace("T", " ")
+    return f"{time:g}"
+
+
+def usual_step(times: NDArray[Any]) -> Any:
+    """The step between most neighbouring times, or None where steps differ too often."""
+    if len(times) < 3:
+        return None
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    usual = steps[counts.argmax()]
+    return usual if counts.max() >= REGULAR * counts.sum() else None
+
+
+def _without_gaps(times: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Where each time stands among all steps from the first to the last, and the times of all of them.
+
+    Times stay as they are where most steps are not equal, or one is no multiple of the others.
+    """
+    kept = np.arange(len(times)), times
+    step = usual_step(times)
+    if step is None:
+        return kept
+    places = (times - times[0]) / step
+    whole = np.rint(places).astype(np.intp)
+    if not np.allclose(places, whole) or whole[-1] + 1 > 2 * len(times):
+        return kept
+    return whole, times[0] + np.arange(whole[-1] + 1) * step
+
+
+def _spread(values: NDArray[Any], places: NDArray[np.intp], length: int, missing: Any) -> NDArray[Any]:
+    """Values at their places among `length`, the others missing."""
+    spread = np.full(length, missing, values.dtype)
+    spread[places] = values
+    return spread
