@@ -15,7 +15,7 @@ ENCODING = "PYTHONIOENCODING"
 
 try:
     import tf_rnn
-    from tf_rnn.cli import compare, evaluate, export, import_keras, lags, launch, recommend, sample, train
+    from tf_rnn.cli import compare, evaluate, export, forecast, import_keras, lags, launch, recommend, sample, train
     from tf_rnn.cli.parser import BAD_INPUT, Parser
     from tf_rnn.console import say, settle
     from tf_rnn.options import OptionError
@@ -27,7 +27,7 @@ except KeyboardInterrupt:  # while modules are loaded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMAND_MODULES = (compare, recommend, lags, train, launch, evaluate, sample, export, import_keras)
+COMMAND_MODULES = (compare, recommend, lags, train, launch, evaluate, forecast, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 AGAIN = "finished runs are kept; the same command continues from there"
 OUT_OF_MEMORY = "there is not enough memory; use smaller sizes or fewer steps"

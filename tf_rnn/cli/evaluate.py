@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.files import plain, require_run
+from tf_rnn.inference.series_errors import series_errors
 from tf_rnn.options.declared import EVALUATE_OPTIONS
+from tf_rnn.reporting import Table
+from tf_rnn.reporting.terminal import print_table
 from tf_rnn.tasks.vocabulary import UNKNOWN
 from tf_rnn.text import loss_words, perplexity
 
@@ -52,6 +55,17 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     unit = tf_rnn.tasks.TASKS[model.config["task"]["name"]].unit
     show = _as_json if "json" in given else _as_line
     print(show(split, evaluation, unit, unknown))
+    if isinstance(task, tf_rnn.tasks.Series) and "json" not in given:
+        print_table(_in_units(series_errors(model, task, split)))
+
+
+def _in_units(records: list[dict[str, Any]]) -> Table:
+    names = {"forecast": "forecast", "target": "target", "RMSE": "rmse", "MAE": "mae"}
+    columns = {
+        title: [f"{record[name]:.4g}" if isinstance(record[name], float) else record[name] for record in records]
+        for title, name in names.items()
+    }
+    return Table.of_columns("In the units of the targets", columns)
 
 
 def _as_json(split: str, evaluation: Evaluation, unit: str, unknown: float | None) -> str:

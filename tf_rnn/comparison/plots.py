@@ -30,6 +30,8 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 # Losses that differ by a larger factor are drawn on a logarithmic axis.
 LOG_FROM = 1000
+# A baseline is far away if it lies further above the highest loss than so many times the losses' range.
+FAR = 3.0
 WIDTH_LABEL = "width: num_steps in the graph"
 
 
@@ -47,16 +49,8 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     figure, axes = make_figure(title, (8, 5))
     widths = sorted({summary.num_steps for summary in summaries})
     width_axis(axes, widths, WIDTH_LABEL)
-    for name, loss in task.baselines().items():
-        axes.axhline(loss, linestyle="--", **REFERENCE)
-        axes.annotate(
-            literal(f"{name}, {loss:.4f}"),
-            (1.01, loss),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=9,
-            color="0.3",
-        )
+    losses = [summary.loss for summary in summaries if summary.runs]
+    _draw_baselines(axes, task, losses)
     for state, style in STYLES.items():
         drawn = [summary for summary in summaries if summary.state == state and summary.runs]
         if drawn:
@@ -72,13 +66,27 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     if any(summary.state == "reset" for summary in summaries):
         _draw_floors(axes, widths, task)
     _draw_references(axes, widths, task)
-    losses = [summary.loss for summary in summaries if summary.runs]
     if losses and min(losses) > 0 and max(losses) > LOG_FROM * min(losses):
         axes.set_yscale("log")
     axes.set_ylabel(literal(f"held-out loss ({task.unit} per {task.token})"))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
     return figure
+
+
+def _draw_baselines(axes: Any, task: Task, losses: Sequence[float]) -> None:
+    """A line for each baseline; of those far above all losses, only the names."""
+    highest = max(losses, default=math.inf) + FAR * (max(losses, default=0) - min(losses, default=0))
+    far = {name: loss for name, loss in task.baselines().items() if loss > highest}
+    look = {"va": "center", "fontsize": 9, "color": "0.3"}
+    for name, loss in task.baselines().items():
+        if name not in far:
+            axes.axhline(loss, linestyle="--", **REFERENCE)
+            place = {"xycoords": ("axes fraction", "data")}
+            axes.annotate(literal(f"{name}, {loss:.4f}"), (1.01, loss), **place, **look)
+    if far:
+        above = "\n".join(f"{name}, {loss:.4f}" for name, loss in far.items())
+        axes.annotate(literal(f"above:\n{above}"), (1.01, 1), xycoords="axes fraction", **look | {"va": "top"})
 
 
 def curve_figure(

@@ -25,6 +25,7 @@ NUM_STEPS = 50
 LEAD = 500
 CONTEXTS_AT_A_TIME = 100
 FRACTIONS = ("valid_fraction", "test_fraction")
+KEPT = ("fit",)
 
 
 class Layout(NamedTuple):
@@ -139,12 +140,16 @@ class ModelEvaluator:
             raise OptionError("task", f"must be given to load a model of a task of your own, {name!r}")
         changes = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
-            return self._other_task({**changes, "data": data})
+            return self._other_task({**changes, **self._kept(), "data": data})
         require_text(self._description["options"], "the model")
         task = described_task(self._description, **changes)
         if getattr(task, "sha256", None) != self._description.get("sha256"):
             raise OptionError("data", "must be given: the text that the model was trained on has changed")
         return task
+
+    def _kept(self) -> dict[str, Any]:
+        """What the run has kept of its training data, beside the vocabulary; see `Task.kept`."""
+        return {name: self._description[name] for name in KEPT if name in self._description}
 
     def _other_task(self, changes: dict[str, Any]) -> Task:
         try:

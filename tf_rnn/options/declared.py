@@ -495,6 +495,19 @@ EVALUATE_OPTIONS = by_name(
     ),
     Option(name="json", rule=Flag(), default=False, help="print one line of JSON"),
 )
+FORECAST_OPTIONS = by_name(
+    Option(name="data", rule=Text(), help="other measurements with the same columns (default: the run's)"),
+    TASK_OPTIONS["horizon"].but(
+        only=None, help="steps ahead; beyond those that were trained, predictions are fed back (default: those)"
+    ),
+    Option(
+        name="hold_back",
+        rule=Whole(at_least=0),
+        default=0,
+        help="forecast without the last N rows, and put them beside it",
+    ),
+    OUT.but(default="forecast.csv", help="new file for the forecast; a picture is put beside it"),
+)
 SAMPLE_OPTIONS = by_name(
     Option(name="prime", rule=Text(), default="", help="text to start from (default: a line start)"),
     Option(name="length", rule=Whole(at_least=0), default=500, help="tokens to sample"),

@@ -263,17 +263,27 @@ class Series(Task):
 
     def _loss_of(self, period: int) -> float:
         """The loss on "valid" of repeating the last `period` values."""
-        errors = []
-        for part in self._parts["valid"]:
-            rows = np.arange(part.counted, part.stop)[:, np.newaxis]
-            ahead = np.arange(1, self.horizon + 1)
-            places = np.maximum(rows + ahead - period * -(-ahead // period), 0)
-            guesses = []
-            for name, scale in self.scales(part.series).items():
-                values = carried_forward(scaled(self.series[part.series].numbers[name], scale))
-                guesses.append(values[places])
-            errors.append(np.concatenate(guesses, axis=1) - self._targets[part.series][part.counted : part.stop])
-        return mean_loss(np.concatenate(errors))
+        parts = self._parts["valid"]
+        return mean_loss(np.concatenate([self.errors(part, self.repeated(part, period)) for part in parts]))
+
+    def repeated(self, part: Part, period: int) -> NDArray[np.float64]:
+        """The forecasts that repeat the last `period` values, at the rows of a part that count, scaled."""
+        rows = np.arange(part.counted, part.stop)[:, np.newaxis]
+        ahead = np.arange(1, self.horizon + 1)
+        places = np.maximum(rows + ahead - period * -(-ahead // period), 0)
+        guesses = []
+        for name, scale in self.scales(part.series).items():
+            values = carried_forward(scaled(self.series[part.series].numbers[name], scale))
+            guesses.append(values[places])
+        return np.concatenate(guesses, axis=1)
+
+    def errors(self, part: Part, guesses: NDArray[Any]) -> NDArray[np.float64]:
+        """Forecasts less targets at the rows of a part that count, scaled; nan where there is no target."""
+        return np.asarray(guesses - self._targets[part.series][part.counted : part.stop], np.float64)
+
+    def inputs_of(self, part: Part) -> NDArray[np.float32]:
+        """The inputs of a part, those before the rows that count included, [rows, input_size]."""
+        return self._inputs[part.series][part.first : part.stop]
 
     def reference(self, num_steps: int) -> float | None:
         """Returns the loss on "valid" of the best linear predictor that reads the last `num_steps` rows.

@@ -60,7 +60,8 @@ class Columns:
         return {"inputs": self.inputs, "known": self.known, "static": self.static}
 
 
-class Measured(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Measured:
     """One series: its rows in order of time, gaps filled with rows of missing values.
 
     Attributes:
@@ -323,15 +324,16 @@ def _require_increasing(times: NDArray[Any], rows: NDArray[np.intp], name: str, 
         return
     at = wrong[0]
     within = f" within the series {name!r}" if name else ""
-    how = "again" if times[at] == times[at + 1] else f"after {_shown_time(times[at])}"
+    how = "again" if times[at] == times[at + 1] else f"after {shown_time(times[at])}"
     raise OptionError(
         "time",
-        f"must increase from row to row{within}, got {_shown_time(times[at + 1])} {how} in "
+        f"must increase from row to row{within}, got {shown_time(times[at + 1])} {how} in "
         f"{_line(rows[at + 1], origin)}",
     )
 
 
-def _shown_time(time: Any) -> str:
+def shown_time(time: Any) -> str:
+    """A time for people and files to read: `2013-07-04 18:00:00`, `1987`."""
     if isinstance(time, np.datetime64):
         return str(time.astype("datetime64[s]")).replace("T", " ")
     return f"{time:g}"

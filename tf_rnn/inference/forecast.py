@@ -1,0 +1,250 @@
+"""Forecasts by a trained network, in the units of the table."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.files import as_path, write_figure, write_text
+from tf_rnn.inference.outputs import outputs
+from tf_rnn.options import OptionError, require_whole
+from tf_rnn.reporting import Table
+from tf_rnn.reporting.style import literal, make_figure
+from tf_rnn.tasks import Series
+from tf_rnn.tasks.features import input_columns, next_times
+from tf_rnn.tasks.tables import shown_time
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.inference.load import Model
+    from tf_rnn.tasks.tables import Measured
+
+# Rows of the past in a picture, for each step ahead; and at least.
+DRAWN_PER_STEP, DRAWN_AT_LEAST = 4, 48
+# Series that are drawn at most.
+MOST_DRAWN = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class SeriesForecast:
+    """The forecast of one series.
+
+    Attributes:
+        series: What was measured.
+        origin: The last row that the forecast knows.
+        times: When the predicted rows are: times, or numbers of rows.
+        values: The predictions by target, [horizon], in the target's unit.
+        truths: The values that were measured, likewise; nan where they are not known.
+    """
+
+    series: Measured
+    origin: int
+    times: NDArray[Any]
+    values: dict[str, NDArray[np.float64]]
+    truths: dict[str, NDArray[np.float64]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """The forecasts of all series of a table.
+
+    Attributes:
+        forecasts: One for each series.
+        time: The name of the column of times.
+        series_id: The name of the column of series; None for a single one.
+    """
+
+    forecasts: list[SeriesForecast]
+    time: str
+    series_id: str | None
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """A dictionary for each row: series, time, steps ahead, each target and, where known, the truth."""
+        found = []
+        for one in self.forecasts:
+            for step, time in enumerate(one.times):
+                record: dict[str, Any] = {} if self.series_id is None else {self.series_id: one.series.name}
+                record |= {self.time: shown_time(time), "step": step + 1}
+                for name, values in one.values.items():
+                    record[name] = float(values[step])
+                    if not np.isnan(one.truths[name]).all():
+                        truth = float(one.truths[name][step])
+                        record[f"{name} measured"] = None if np.isnan(truth) else truth
+                found.append(record)
+        return found
+
+    def table(self) -> Table:
+        """The records as a table."""
+        names = list(dict.fromkeys(name for record in self.records for name in record))
+        return Table.of_records("Forecast", self.records, names)
+
+    def figure(self) -> Any:
+        """The past, the forecast and, where known, the truth: a `matplotlib.figure.Figure`."""
+        targets = list(self.forecasts[0].values)
+        drawn = self.forecasts[: max(1, MOST_DRAWN // len(targets))]
+        left_out = len(self.forecasts) - len(drawn)
+        title = "Forecast" + (f" ({left_out} more series are not drawn)" if left_out else "")
+        panels = [(one, name) for one in drawn for name in targets]
+        figure, grid = make_figure(title, (8, 1.5 + 2.5 * len(panels)), rows=len(panels))
+        for axes, (one, name) in zip(np.ravel(grid), panels, strict=True):
+            _draw(axes, one, name)
+        np.ravel(grid)[0].legend(frameon=False, fontsize=8)
+        return figure
+
+    def write(self, out: str | os.PathLike[str]) -> list[Path]:
+        """Writes the table as CSV, and the picture beside it.
+
+        Args:
+            out: The path of a new CSV file.
+
+        Returns:
+            The files.
+
+        Raises:
+            OptionError: For `out`, if there is such a file, or it cannot be written.
+        """
+        path = require_new_file(out)
+        picture = path.with_suffix(".png")
+        try:
+            write_text(path, self.table().csv())
+            write_figure(picture, self.figure())
+        except OSError as error:
+            raise OptionError("out", f"could not be written: {error.strerror} ({str(path)!r})") from error
+        return [path, picture]
+
+
+def require_new_file(out: Any) -> Path:
+    """Returns the path of a CSV file to be written, or raises OptionError if it or its picture exists."""
+    path = as_path("out", out)
+    if path.suffix != ".csv":
+        raise OptionError("out", f"must be a file that ends in .csv, got {str(path)!r}")
+    for each in (path, path.with_suffix(".png")):
+        if each.exists() or each.is_symlink():
+            raise OptionError("out", f"must be a new file, {str(each)!r} exists")
+    if not path.parent.is_dir():
+        raise OptionError("out", f"must lie in a folder that exists, got {str(path)!r}")
+    return path
+
+
+def forecast(
+    model: Model, horizon: int | None = None, data: Any = None, *, hold_back: int = 0
+) -> Forecast:
+    """Predicts what follows a table.
+
+    The network reads every series from its first row to the last one with a target. It predicts as many steps
+    at once as it was trained for. Beyond these, its predictions are fed back as if they had been measured.
+
+    Args:
+        model: A network trained on series.
+        horizon: Steps ahead; None for as many as the network was trained to predict.
+        data: Other measurements with the same columns: a path or a data frame; None for those of the run.
+        hold_back: The number of last rows that the forecast may not know, to be compared with it.
+
+    Raises:
+        OptionError: If a value is not allowed, the network is of another task, or the table lacks what is
+            known ahead.
+    """
+    task = _task(model, data)
+    horizon = task.horizon if horizon is None else require_whole("horizon", horizon)
+    hold_back = require_whole("hold_back", hold_back, at_least=0)
+    if horizon > task.horizon and task.columns.inputs:
+        raise OptionError(
+            "horizon",
+            f"must be at most {task.horizon}, as trained, since {', '.join(task.columns.inputs)} are not known "
+            f"ahead, got {horizon}",
+        )
+    found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
+    return Forecast(found, task.columns.time or "row", task.columns.series_id)
+
+
+def _task(model: Model, data: Any) -> Series:
+    task = model.evaluator.task(data)
+    if not isinstance(task, Series):
+        raise OptionError("model", f"must be one of series, got one of the task {task.name}")
+    return task
+
+
+def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back: int) -> SeriesForecast:
+    measured = np.flatnonzero(~np.all([np.isnan(one.numbers[name]) for name in task.columns.target], axis=0))
+    if len(measured) <= hold_back:
+        named = f" of the series {one.name!r}" if one.name else ""
+        raise OptionError("hold_back", f"must be below {len(measured)}, the rows{named}, got {hold_back}")
+    origin = int(measured[-1]) - hold_back
+    _require_known(task, one, origin, horizon)
+    truths = {name: _padded(one.numbers[name][origin + 1 :], horizon) for name in task.columns.target}
+    ahead = _without_future(task, one, origin, horizon)
+    state, done, rows = None, 0, range(origin + 1)
+    while done < horizon:
+        inputs = input_columns(ahead, task.columns, task.fit, task.horizon, task.calendar)
+        stacked = np.stack([column[rows.start : rows.stop] for column in inputs.values()], axis=1)
+        predicted, state = outputs(model, stacked.astype(np.float32), state)
+        steps = min(task.horizon, horizon - done)
+        for number, name in enumerate(task.columns.target):
+            mean, spread = task.fit.scale(one, name)
+            values = predicted[-1, number * task.horizon :][:steps] * (spread or 1.0) + mean
+            ahead.numbers[name][origin + 1 + done : origin + 1 + done + steps] = values
+        rows = range(rows.stop, rows.stop + steps)
+        done += steps
+    values = {name: ahead.numbers[name][origin + 1 : origin + 1 + horizon] for name in task.columns.target}
+    times = np.arange(len(ahead)) if ahead.times is None else ahead.times
+    return SeriesForecast(one, origin, times[origin + 1 : origin + 1 + horizon], values, truths)
+
+
+def _require_known(task: Series, one: Measured, origin: int, horizon: int) -> None:
+    """Raises OptionError unless a table has what is known ahead for all steps of a forecast."""
+    there = len(one) - 1 - origin
+    if task.columns.known and there < horizon:
+        named = f" for the series {one.name!r}" if one.name else ""
+        raise OptionError(
+            "data",
+            f"must have {horizon} rows with {', '.join(task.columns.known)}{named} after the last known target, "
+            f"which may be empty there; it has {there}",
+        )
+
+
+def _without_future(task: Series, one: Measured, origin: int, horizon: int) -> Measured:
+    """A copy of a series for a forecast: nothing measured after the origin, rows for all steps ahead."""
+    length = max(len(one), origin + 1 + horizon)
+    known = {*task.columns.known, *task.columns.static}
+
+    def part(name: str, values: NDArray[Any], missing: Any) -> NDArray[Any]:
+        longer = np.concatenate([values, np.full(length - len(one), missing, values.dtype)])
+        if name not in known:
+            longer[origin + 1 :] = missing
+        return longer
+
+    times = one.times
+    if times is not None and length > len(one):
+        times = np.concatenate([times, next_times(times, length - len(one))])
+    return dataclasses.replace(
+        one,
+        times=times,
+        numbers={name: part(name, values, np.nan) for name, values in one.numbers.items()},
+        words={name: part(name, values, None) for name, values in one.words.items()},
+    )
+
+
+def _padded(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """The first values, nan where there are too few."""
+    return np.concatenate([values[:length], np.full(max(0, length - len(values)), np.nan)])
+
+
+def _draw(axes: Any, one: SeriesForecast, name: str) -> None:
+    """The end of the past, the forecast, and the truth where it is known."""
+    horizon = len(one.times)
+    first = max(0, one.origin + 1 - max(DRAWN_AT_LEAST, DRAWN_PER_STEP * horizon))
+    times = np.arange(len(one.series)) if one.series.times is None else one.series.times
+    past = one.series.numbers[name][first : one.origin + 1]
+    axes.plot(times[first : one.origin + 1], past, color="0.35", linewidth=1.2, label="measured")
+    if not np.isnan(one.truths[name]).all():
+        axes.plot(one.times, one.truths[name], color="0.35", linestyle=":", linewidth=1.6, label="what came")
+    axes.plot(one.times, one.values[name], color="C0", marker="." if horizon < 30 else "", label="forecast")
+    axes.set_ylabel(literal(f"{name}, {one.series.name}" if one.series.name else name))
+    axes.tick_params(axis="x", labelrotation=20)

@@ -1,0 +1,65 @@
+"""Errors of forecasts in the units of their targets, beside those of forecasts without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.inference.outputs import outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.inference.load import Model
+    from tf_rnn.tasks import Series
+    from tf_rnn.tasks.series import Part
+
+
+def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]]:
+    """The errors of a network and of simple forecasts on a split, from every row on: a rolling origin.
+
+        rmse = sqrt(mean (forecast - value)^2),   mae = mean |forecast - value|
+
+    over all rows and all steps ahead.
+
+    Args:
+        model: The network.
+        task: The series.
+        split: One of the task's splits, or "all".
+
+    Returns:
+        A record for each forecast and target: "forecast", "target", and in the target's unit "rmse" and "mae".
+    """
+    parts = task.parts(split)
+    found = {"network": [task.errors(part, predictions(model, task, part)) for part in parts]}
+    for name, period in {"last value": 1, "seasonal naive": task.period_of_season}.items():
+        if period is not None:
+            title = name if period == 1 else f"{name} ({period})"
+            found[title] = [task.errors(part, task.repeated(part, period)) for part in parts]
+    return [
+        {"forecast": name, "target": target} | _in_units(task, zip(parts, errors, strict=True), number)
+        for name, errors in found.items()
+        for number, target in enumerate(task.columns.target)
+    ]
+
+
+def predictions(model: Model, task: Series, part: Part) -> NDArray[np.floating[Any]]:
+    """The network's forecasts at the rows of a part that count, scaled, [rows, targets * horizon]."""
+    found, _ = outputs(model, task.inputs_of(part))
+    return found[part.counted - part.first :]
+
+
+def _in_units(
+    task: Series, errors: Iterable[tuple[Part, NDArray[np.float64]]], number: int
+) -> dict[str, float]:
+    """The errors of one target in its unit."""
+    columns = slice(number * task.horizon, (number + 1) * task.horizon)
+    name = task.columns.target[number]
+    all_errors = np.concatenate(
+        [of_part[:, columns].ravel() * (task.scales(part.series)[name][1] or 1.0) for part, of_part in errors]
+    )
+    known = all_errors[~np.isnan(all_errors)]
+    return {"rmse": float(np.sqrt(np.mean(known**2))), "mae": float(np.mean(np.abs(known)))}
