@@ -9,6 +9,8 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.feeding import checked_array, checked_state, require_range
 from tf_rnn.graph.prepared import make_callable
+from tf_rnn.graph.starts import Starts
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
 
 
 class Block:
-    """Placeholders of inputs, targets and state; see `UnrolledGraph.feed`.
+    """Placeholders of inputs, targets, state and starts; see `UnrolledGraph.feed`.
 
     Attributes:
         inputs: n tensors X_t.
         targets: n tensors Y_t.
         packed_targets: All targets, [batch_size, num_steps, ...].
         init_state: S_{-1}, in the structure of the cell's state.
+        starts: Where sequences start; None in a graph without starts.
 
     Args:
         network: Encodes the inputs, takes the losses of the targets.
@@ -41,6 +44,7 @@ class Block:
         self.init_state: Any = tf.nest.map_structure(
             lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
         )
+        self.starts = Starts(options) if options.starts else None
 
     def zero_state(self) -> Any:
         """S_{-1} = 0 as NumPy arrays, in the structure of the state."""
@@ -48,7 +52,7 @@ class Block:
             lambda tensor: np.zeros(tensor.shape, self._options.dtype), self.init_state
         )
 
-    def feed(self, inputs: Any, targets: Any, state: Any) -> dict[Any, Any]:
+    def feed(self, inputs: Any, targets: Any, state: Any, starts: Any = None) -> dict[Any, Any]:
         """The feed dictionary of arrays that fit; OptionError for those that do not."""
         options = self._options
         fed = {self.packed_targets: checked_array("targets", targets, self.packed_targets)}
@@ -60,17 +64,34 @@ class Block:
             fed[self._packed_inputs] = checked_array("inputs", inputs, self._packed_inputs)
             if options.input_kind == "classes":
                 require_range("inputs", fed[self._packed_inputs], options.input_size)
+        if starts is not None:
+            packed = self._packed_starts()
+            fed[packed] = checked_array("starts", starts, packed)
         return fed | checked_state(state, self.init_state)
 
     def runner(self, session: Any, fetches: Sequence[Any], feeding: Sequence[Any]) -> Callable[..., Any]:
-        """A prepared run (inputs, targets, state, values of `feeding` ...) -> values of `fetches`."""
+        """A prepared run (inputs, targets, state, values of `feeding` ..., starts) -> values of `fetches`."""
         fed = [self.packed_targets, *tf.nest.flatten(self.init_state), *feeding]
+        nowhere: list[Any] = []
+        if self.starts:
+            fed.append(self.starts.packed)
+            nowhere.append(np.zeros(self.starts.packed.shape, bool))
         if self._options.input_size:
             fed.insert(0, self._packed_inputs)
         run = make_callable(session, fetches, fed)
 
-        def run_block(inputs: Any, targets: Any, state: Any, *values: Any) -> Any:
+        def run_block(inputs: Any, targets: Any, state: Any, *values: Any, starts: Any = None) -> Any:
             given = [inputs] if self._options.input_size else []
-            return run(*given, targets, *tf.nest.flatten(state), *values)
+            flags = nowhere
+            if starts is not None:
+                self._packed_starts()
+                flags = [starts]
+            return run(*given, targets, *tf.nest.flatten(state), *values, *flags)
 
         return run_block
+
+    def _packed_starts(self) -> Any:
+        """The tensor that starts are fed to; OptionError in a graph without them."""
+        if self.starts is None:
+            raise OptionError("starts", "must be left out, as the graph was made without starts=True")
+        return self.starts.packed

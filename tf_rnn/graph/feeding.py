@@ -44,7 +44,8 @@ def checked_array(name: str, value: Any, placeholder: Any) -> np.ndarray:
 
     Raises:
         OptionError: If its shape does not fit, naming both; if it does not hold numbers; or if the
-            placeholder takes class indices and one is not whole, or does not fit into 32 bits.
+            placeholder takes class indices and one is not whole, or does not fit into 32 bits; or if it
+            takes flags and one is neither 0 nor 1.
     """
     try:
         array = np.asarray(value)
@@ -54,6 +55,8 @@ def checked_array(name: str, value: Any, placeholder: Any) -> np.ndarray:
         raise OptionError(name, f"must have shape {list(placeholder.shape)}, got {list(array.shape)}")
     if placeholder.dtype.is_integer:
         require_indices(name, array)
+    elif placeholder.dtype.is_bool:
+        array = as_flags(name, array)
     elif array.dtype.kind not in NUMBERS:
         raise OptionError(name, f"must hold numbers, got {shown(array.ravel()[0])}")
     return array
@@ -73,6 +76,18 @@ def require_indices(name: str, array: np.ndarray) -> None:
     beyond = array[(array < -LARGEST_SIZE) | (array > LARGEST_SIZE)]
     if beyond.size:
         raise OptionError(name, f"must hold class indices of at most {LARGEST_SIZE}, got {beyond[0]}")
+
+
+def as_flags(name: str, array: np.ndarray) -> np.ndarray:
+    """Truth values, or zeros and ones of any type, as truth values; OptionError if there are others."""
+    if array.dtype.kind == "b":
+        return array
+    if array.dtype.kind not in NUMBERS:
+        raise OptionError(name, f"must hold True or False, got {shown(array.ravel()[0])}")
+    others = array[(array != 0) & (array != 1)]
+    if others.size:
+        raise OptionError(name, f"must hold True or False, got {others[0]}")
+    return array.astype(bool)
 
 
 def require_range(name: str, array: np.ndarray, size: int, *, at_least: int = 0) -> None:
@@ -97,6 +112,8 @@ def converted(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     if dtype.kind in "iu":
         require_indices(name, array)
         return array.astype(dtype)
+    if dtype.kind == "b":
+        return as_flags(name, array)
     if array.dtype.kind not in NUMBERS:
         raise OptionError(name, f"must hold numbers, got {shown(array.ravel()[0])}")
     with np.errstate(over="ignore"):

@@ -36,7 +36,7 @@ class ForwardPass:
         options: Options of the graph.
         reading: One read of the network's variables.
         block: Inputs, targets and initial state.
-        on_state: Maps t and S_t to the state that step t + 1 starts from.
+        on_state: Maps t and S_t to the state that step t + 1 starts from; t = -1 is the initial state.
     """
 
     def __init__(
@@ -76,7 +76,8 @@ class ForwardPass:
 
     def _lay_layers(self) -> Unrolled:
         lay, cell = self.unroller_of(self._reading), self._network.cell
-        unrolled = Unrolled.before(cell.split_state(self._block.init_state))
+        initial = cell.split_state(self._block.init_state)
+        unrolled = Unrolled.before([self._on_state(-1, state) for state in initial])
         inputs, targets = (self._chunks.segments(each) for each in (self._block.inputs, self._block.targets))
         for own_inputs, own_targets in zip(inputs, targets, strict=True):
             segment = Segment(
@@ -93,7 +94,7 @@ class ForwardPass:
                 "recompute", f"must be None for a third-party cell, got {self._options.recompute!r}"
             )
         vectors = self.dropout.over_steps(0, self._vectors(), self._chunks)
-        cell, state = self._network.cell, self._block.init_state
+        cell, state = self._network.cell, self._on_state(-1, self._block.init_state)
         outputs, self.states = unroll(cell, vectors, state, self._on_state)
         chunks = enumerate(join_rows(group) for group in self._chunks.cut(outputs))
         return Unrolled([self.dropout(1, number, chunk) for number, chunk in chunks], [], [], [])

@@ -30,6 +30,8 @@ class Reweighting:
 
     def on_state(self, t: int, state: Any) -> Any:
         """S_t for step t + 1: the same value, with a gradient `flow[t]` times as large."""
+        if t < 0:
+            return state
         more = self._factors[t] - 1
         # Exactly the same: a sum of flow * part and (1 - flow) * part would be rounded.
         return tf.nest.map_structure(lambda part: part + more * (part - tf.stop_gradient(part)), state)

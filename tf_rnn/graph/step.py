@@ -31,7 +31,8 @@ class StepGraph:
         batch_size: Examples side by side.
         input_size: Number of input classes, or of real inputs; 0 for none.
         num_classes: Number of classes predicted, or of real outputs.
-        **options: As for `UnrolledGraph`; nothing is dropped.
+        **options: As for `UnrolledGraph`; nothing is dropped, and a sequence starts where zero is fed as
+            the state.
 
     Raises:
         OptionError: (a ValueError) If an option is not allowed, naming it and what is.
@@ -43,7 +44,7 @@ class StepGraph:
             batch_size=batch_size,
             input_size=input_size,
             num_classes=num_classes,
-            **(options | {"optimizer": None, "dropout": 0.0}),
+            **(options | {"optimizer": None, "dropout": 0.0, "starts": False}),
         )
         self.cell = cell
         self.tf_graph = home_graph(cell)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import split_rows
 from tf_rnn.graph.block import Block
+from tf_rnn.graph.borders import Borders
 from tf_rnn.graph.forward_pass import ForwardPass
 from tf_rnn.graph.gradients import (
     GradientAndVariable,
@@ -25,7 +26,6 @@ from tf_rnn.graph.recompute import recomputed_gradients
 from tf_rnn.graph.reweighting import Reweighting
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.training_step import NO_TRAINING, make_training_step
-from tf_rnn.graph.unroll import same_state
 from tf_rnn.options import GraphOptions, OptionError
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class UnrolledGraph:
     Attributes:
         inputs: n tensors X_t, int32 [batch_size], or [batch_size, input_size].
         targets: n tensors Y_t, int32 [batch_size], or [batch_size, num_classes].
+        starts: n tensors, bool [batch_size], to feed: in the rows where one is set a sequence starts at
+            step t, from a state of zero; none is set if not fed. Empty unless the option `starts` is True.
         states: n states S_t, in the structure of the cell's state, [batch_size, state_size].
         predictions: n tensors P_t, [batch_size, num_classes].
         losses: n tensors L_t, [batch_size], in nats or squared units, whether or not they count.
@@ -98,6 +100,8 @@ class UnrolledGraph:
             and computes the steps between them again during the backward pass; "sqrt" is
             k = sqrt(num_steps), near which the memory is least. The gradient is the same.
         dtype: "float32" or "float64".
+        starts: Whether a row may hold several sequences end to end. Where `graph.starts` is set, the state
+            before a step is zero, and no gradient crosses.
         seed: Initial weights are a function of it, and so is, in each session, what is dropped where
             `dropout_seed` is not fed; None for random ones.
         reduce_gradients: A function of the list of gradients (tensors or `tf.IndexedSlices`, duplicate
@@ -155,9 +159,10 @@ class UnrolledGraph:
         self._block = Block(self.network, options)
         self.inputs, self.targets = self._block.inputs, self._block.targets
         self.init_state: Any = self._block.init_state
+        self.starts: list[Any] = self._block.starts.flags if self._block.starts else []
         self.reweighting = Reweighting(options) if reweighted else None
-        on_state = self.reweighting.on_state if self.reweighting else same_state
-        self._forward = ForwardPass(self.network, options, self._reading, self._block, on_state)
+        self._borders = Borders([each for each in (self.reweighting, self._block.starts) if each])
+        self._forward = ForwardPass(self.network, options, self._reading, self._block, self._borders.on_state)
         self.dropout_seed = self._forward.dropout.seed
         self.states = self._forward.states
         self.final_state: Any = self.states[-1]
@@ -237,7 +242,7 @@ class UnrolledGraph:
         """S_{-1} = 0 as NumPy arrays [batch_size, state_size], in the structure of the state."""
         return self._block.zero_state()
 
-    def feed(self, inputs: Any, targets: Any, state: Any) -> dict[Any, Any]:
+    def feed(self, inputs: Any, targets: Any, state: Any, starts: Any = None) -> dict[Any, Any]:
         """The feed dictionary of one block.
 
         Args:
@@ -246,19 +251,22 @@ class UnrolledGraph:
             targets: Class indices [batch_size, num_steps], or real values [batch_size, num_steps,
                 num_classes].
             state: A `final_state` that was fetched, or `zero_state()`.
+            starts: Where sequences start: truth values, or zeros and ones, [batch_size, num_steps]; None
+                for nowhere.
 
         Raises:
-            OptionError: If a shape or the state's structure does not fit, naming both; or if a class
-                index is not whole, or out of range where it is read.
+            OptionError: If a shape or the state's structure does not fit, naming both; if a class index
+                is not whole, or out of range where it is read; or if starts are given that the graph was
+                not made for.
         """
-        return self._block.feed(inputs, targets, state)
+        return self._block.feed(inputs, targets, state, starts)
 
     def runner(self, session: Any, *fetches: Any, feeding: Sequence[Any] = ()) -> Callable[..., Any]:
         """A function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
         The fast way to run the same fetches many times; preparing takes longer than one run.
-        Arguments are as for `feed`. Arrays of int32, or of the graph's dtype, are fed as they are; others
-        are converted and checked each time. TensorFlow finds class indices out of range.
+        Arguments are as for `feed`, with `starts=` by name. Arrays of int32, or of the graph's dtype, are fed
+        as they are; others are converted and checked each time. TensorFlow finds class indices out of range.
         The value of an operation is None.
 
         Args:
@@ -269,7 +277,8 @@ class UnrolledGraph:
                 `loss_weights`, come directly after the state.
 
         Raises:
-            OptionError: When called: if a shape does not fit, naming both, or a value is missing.
+            OptionError: When called: if a shape does not fit, naming both, or a value is missing; or if
+                starts are given that the graph was not made for.
         """
         more = [self.reweighting.flow, self.reweighting.loss_weights] if self.reweighting else []
         return self._block.runner(session, fetches, [*more, *feeding])
@@ -340,7 +349,8 @@ class UnrolledGraph:
 
             dL/dS_{t-1} = J_t^T dL/dS_t;   dL/dS_{n-1} is the derivative of the last readout alone
 
-        In a reweighted graph, what flows back to S_t is multiplied by `flow[t]`.
+        In a reweighted graph, what flows back to S_t is multiplied by `flow[t]`; nothing flows back over
+        the start of a sequence.
 
         Args:
             loss: A scalar; it depends on outputs and predictions of the last step alone.
@@ -349,7 +359,7 @@ class UnrolledGraph:
             if not self.network.is_layered:
                 return plain_state_gradients(loss, self.states)
             network, reading, unrolled = self.network, self._reading, self._forward.unrolled
-            return state_gradients(loss, network, reading, unrolled, self._on_state_gradient)
+            return state_gradients(loss, network, reading, unrolled, self._borders.on_state_gradient)
 
     @contextlib.contextmanager
     def _adding(self) -> Iterator[None]:
@@ -384,17 +394,13 @@ class UnrolledGraph:
     def _find_gradients(self) -> list[GradientAndVariable]:
         if not self.network.is_layered:
             return plain_gradients(self.total_loss)
-        back = self._on_state_gradient
+        back = self._borders.on_state_gradient
         network, reading, forward = self.network, self._reading, self._forward
         if self.options.recompute is None:
             return layered_gradients(self.total_loss, network, reading, forward.unrolled, back).pairs
         return recomputed_gradients(
             forward.segments, forward.unroller_of, self._part_of_loss, back, network, reading, self.total_loss
         )
-
-    @property
-    def _on_state_gradient(self) -> Callable[[int, Any], Any]:
-        return self.reweighting.on_state_gradient if self.reweighting else same_state
 
     def _part_of_loss(
         self, reading: Reading, outputs: list[Any], targets: list[list[Any]], first_step: int

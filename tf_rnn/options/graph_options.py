@@ -39,6 +39,7 @@ class GraphOptions:
     init_scale: float | None = None
     recompute: int | str | None = None
     dtype: str = "float32"
+    starts: bool = False
     seed: int | None = None
 
     def __post_init__(self) -> None:

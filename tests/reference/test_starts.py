@@ -1,0 +1,237 @@
+"""Rows that hold several sequences end to end: losses, states and gradients are those of each one alone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from helpers import CASES, Run, assert_close, assign, make_run, new_session
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.options import OptionError
+
+STEPS, BATCH, INPUTS = 7, 3, 5
+# A start in the first step, two in a row, one in the last step, and a row without any.
+STARTS = np.array([[1, 0, 0, 1, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]], bool)
+
+
+class Plain:
+    """A third-party cell of two parts: c_t = tanh(X V + h_{t-1} R), h_t = c_t + c_{t-1} / 2."""
+
+    state_size, output_size = (4, 4), 4
+
+    def zero_state(self, batch_size: int, dtype: Any) -> Any:
+        return tf.zeros([batch_size, 4], dtype), tf.zeros([batch_size, 4], dtype)
+
+    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        V = tf.get_variable("V", [inputs.shape[1], 4], inputs.dtype, use_resource=True)
+        R = tf.get_variable("R", [4, 4], inputs.dtype, use_resource=True)
+        c = tf.tanh(tf.matmul(inputs, V) + tf.matmul(state[1], R))
+        return c + state[0] / 2, (c, c + state[0] / 2)
+
+
+@pytest.fixture(autouse=True)
+def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
+
+
+class Found(NamedTuple):
+    losses: Any
+    states: list[Any]
+    total: Any
+    gradients: list[Any]
+
+
+def run_of(cell: Any, **options: Any) -> Run:
+    return make_run(cell, STEPS, BATCH, input_size=INPUTS, starts=True, optimizer="sgd", **options)
+
+
+def packed(run: Run, graph: UnrolledGraph, *more: Any, starts: Any = STARTS) -> Found:
+    """All rows at once; losses [batch_size, num_steps], states a list of parts [batch, steps, size]."""
+    with new_session(graph.tf_graph) as session:
+        assign(session, run.graph.variables, run.values)
+        gradients = [gradient for gradient, _ in graph.gradients]
+        step = graph.runner(session, graph.losses, graph.states, graph.total_loss, gradients)
+        losses, states, total, found = step(run.inputs, run.targets, run.state, *more, starts=starts)
+    parts = zip(*(tf.nest.flatten(state) for state in states), strict=True)
+    return Found(np.stack(losses, axis=1), [np.stack(part, axis=1) for part in parts], total, found)
+
+
+def one_by_one(run: Run, flow: Any, weights: Any, starts: Any = STARTS) -> Found:
+    """Each sequence by a graph of its own, which knows no starts, and the sum over all of them.
+
+    Args:
+        run: Weights and data.
+        flow: The factor of what flows back over each step, [STEPS].
+        weights: How much each step's loss counts, [STEPS].
+        starts: Where the sequences start.
+    """
+    losses = np.full((BATCH, STEPS), np.nan)
+    states = [np.full((BATCH, STEPS, part.shape[1]), np.nan) for part in tf.nest.flatten(run.state)]
+    total: Any = 0.0
+    gradients: list[Any] = [0.0] * len(run.values)
+    with new_session(run.graph.tf_graph) as session:
+        assign(session, run.graph.variables, run.values)
+        for row in range(BATCH):
+            borders = [0, *(t for t in range(1, STEPS) if starts[row, t]), STEPS]
+            for first, end in itertools.pairwise(borders):
+                graph = without_starts(run.graph, end - first)
+                steps, one = slice(first, end), slice(row, row + 1)
+                state = graph.zero_state()
+                if not starts[row, first]:
+                    state = tf.nest.map_structure(lambda part, one=one: part[one], run.state)
+                fetches = [graph.losses, graph.states, graph.total_loss, [g for g, _ in graph.gradients]]
+                fed = graph.feed(run.inputs[one, steps], run.targets[one, steps], state)
+                fed |= {graph.reweighting.flow: flow[steps], graph.reweighting.loss_weights: weights[steps]}
+                own_losses, own_states, own_total, own = session.run(fetches, fed)
+                losses[one, steps] = np.stack(own_losses, axis=1)
+                for t, own_state in enumerate(own_states):
+                    for part, own_part in zip(states, tf.nest.flatten(own_state), strict=True):
+                        part[row, first + t] = own_part[0]
+                total += own_total
+                gradients = [one + other for one, other in zip(gradients, own, strict=True)]
+    return Found(losses, states, total, gradients)
+
+
+def without_starts(graph: UnrolledGraph, num_steps: int) -> Any:
+    """A reweighted graph of one row on the same variables, kept."""
+    return graph.cached(_without_starts, num_steps)
+
+
+def _without_starts(graph: UnrolledGraph, num_steps: int) -> Any:
+    options: dict[str, Any] = {"input_kind": graph.options.input_kind, "dtype": "float64", "optimizer": "sgd"}
+    return UnrolledGraph(graph.cell, num_steps, 1, INPUTS, 4, reweighted=True, **options)
+
+
+def assert_equal_to(found: Found, expected: Found) -> None:
+    assert_close(found.losses, expected.losses, 1e-13, "losses")
+    assert_close(found.states, expected.states, 1e-13, "states")
+    assert_close(found.total, expected.total, 1e-13, "total_loss")
+    for number, gradient in enumerate(expected.gradients):
+        assert np.abs(gradient).max() > 1e-4, f"nothing to compare for variable {number}"
+    assert_close(found.gradients, expected.gradients, 1e-12, "gradients")
+
+
+ONES = np.ones(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("tanh", {}),
+        ("gru", {"recompute": 3}),
+        ("lstm", {"recompute": "sqrt"}),
+        ("stacked", {"recompute": 2}),
+        ("stacked", {"input_kind": "real"}),
+        ("third-party", {"input_kind": "real"}),
+    ],
+)
+def test_sequences_end_to_end_are_each_one_alone(cell: str, options: dict[str, Any]) -> None:
+    run = run_of(Plain() if cell == "third-party" else CASES[cell].make(), **options)
+    assert_equal_to(packed(run, run.graph), one_by_one(run, ONES, ONES / (STEPS * BATCH)))
+
+
+@pytest.mark.parametrize(
+    ("make", "recompute"), [(CASES["lstm"].make, 2), (CASES["gru"].make, None), (Plain, None)]
+)
+def test_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) -> None:
+    """Windows count some of their losses, and weigh what flows back; graphs of other widths have starts."""
+    run = run_of(make(), input_kind="real", recompute=recompute)
+    counted = np.arange(STEPS) >= STEPS - 4
+    sliding = run.graph.with_steps(STEPS, 4)
+    assert_equal_to(packed(run, sliding), one_by_one(run, ONES, counted / (4 * BATCH)))
+    flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 5), 0, 0]
+    reweighted = run.graph.with_steps(STEPS, reweighted=True)
+    assert_equal_to(packed(run, reweighted, flow, weights), one_by_one(run, flow, weights))
+
+
+def test_the_final_state_carries_a_sequence_on_unless_the_next_block_starts_one() -> None:
+    """Two blocks of n are one of 2n, flags included."""
+    run = make_run(GRUCell(6), 2 * STEPS, BATCH, input_size=INPUTS, starts=True)
+    starts = np.concatenate([STARTS[::-1], STARTS], axis=1)
+    half = run.graph.with_steps(STEPS)
+    with new_session(run.graph.tf_graph) as session:
+        assign(session, run.graph.variables, run.values)
+        whole = run.graph.runner(session, run.graph.losses)
+        (expected,) = whole(run.inputs, run.targets, run.state, starts=starts)
+        step, state, found = half.runner(session, half.losses, half.final_state), run.state, []
+        for steps in (slice(0, STEPS), slice(STEPS, 2 * STEPS)):
+            losses, state = step(run.inputs[:, steps], run.targets[:, steps], state, starts=starts[:, steps])
+            found += losses
+    assert_close(found, expected, 0, "losses")
+
+
+def test_what_is_cleared_may_be_nan_or_infinite() -> None:
+    """A state that diverged in one sequence is not the next one's: zero is chosen, not multiplied."""
+    run = run_of(StackedCell([LSTMCell(4), GRUCell(3)]))
+    starts = np.array(STARTS)
+    starts[:, 0] = True
+    expected = packed(run, run.graph, starts=starts)
+    run.state = tf.nest.map_structure(lambda part: np.full_like(part, np.nan), run.state)
+    found = packed(run, run.graph, starts=starts)
+    assert_close(found, expected, 0, "after a state of nan")
+    assert np.isfinite(np.concatenate([np.ravel(g) for g in found.gradients])).all()
+
+
+def test_without_flags_nothing_starts_and_without_the_option_nothing_is_made() -> None:
+    counts, found = [], []
+    for starts in (False, True):
+        run = make_run(LSTMCell(4), STEPS, BATCH, input_size=INPUTS, starts=starts, recompute=3)
+        kinds = [operation.type for operation in run.graph.tf_graph.get_operations()]
+        counts.append((kinds.count("Select"), kinds.count("SelectV2"), kinds.count("PlaceholderWithDefault")))
+        found.append([packed(run, run.graph, starts=None), run.fetch(run.graph.total_loss)])
+        assert len(run.graph.starts) == starts * STEPS
+    # Of two parts of a state: n on the way forward, n - 1 of them again, n - 1 on the way back.
+    parts, fed = 2, counts[0][2]
+    assert counts == [(0, 0, fed), (parts * (3 * STEPS - 2), 0, fed + 1)]
+    assert_close(found[1], found[0], 0, "no starts")
+
+
+def test_flags_may_be_of_any_type_and_one_step_alone_may_be_fed() -> None:
+    run = run_of(CASES["tanh"].make())
+    graph = run.graph
+    expected = packed(run, graph).total
+    for flags in (STARTS.tolist(), STARTS.astype(float), STARTS.astype(np.int8)):
+        assert_close(packed(run, graph, starts=flags).total, expected, 0, "by a prepared run")
+        run.more = graph.feed(run.inputs, run.targets, run.state, flags)
+        assert_close(run.fetch(graph.total_loss), expected, 0, "by a dictionary")
+    run.more = {flag: STARTS[:, t] for t, flag in enumerate(graph.starts)}
+    assert_close(run.fetch(graph.total_loss), expected, 0, "step by step")
+
+
+@pytest.mark.parametrize(
+    ("starts", "problem"),
+    [
+        (STARTS[:, 1:], "have shape [3, 7], got [3, 6]"),
+        (STARTS * 0.5, "hold True or False, got 0.5"),
+        (STARTS - 1, "hold True or False, got -1"),
+        (np.full((3, 7), np.nan), "hold True or False, got nan"),
+        (STARTS.astype(str), "hold True or False, got np.str_('True')"),
+    ],
+)
+def test_flags_that_are_none_are_refused(starts: Any, problem: str) -> None:
+    graph = UnrolledGraph(CASES["tanh"].make(), STEPS, BATCH, INPUTS, 4, starts=True)
+    block = np.zeros((BATCH, STEPS), int)
+    with graph.session() as session:
+        run = graph.runner(session, graph.total_loss)
+        for feed in (graph.feed, lambda *given: run(*given[:3], starts=given[3])):
+            with pytest.raises(OptionError) as error:
+                feed(block, block, graph.zero_state(), starts)
+            assert str(error.value) == f"starts must {problem}"
+
+
+def test_flags_for_a_graph_that_was_made_without_are_refused() -> None:
+    graph = UnrolledGraph(CASES["tanh"].make(), STEPS, BATCH, INPUTS, 4)
+    block = np.zeros((BATCH, STEPS), int)
+    message = "^starts must be left out, as the graph was made without starts=True$"
+    with graph.session() as session:
+        run = graph.runner(session, graph.total_loss)
+        with pytest.raises(OptionError, match=message):
+            run(block, block, graph.zero_state(), starts=STARTS)
+    with pytest.raises(OptionError, match=message):
+        graph.feed(block, block, graph.zero_state(), STARTS)
