@@ -105,7 +105,7 @@ def assert_refused(task: Task, message: str, *, real: bool = True, dtype: str = 
 @pytest.mark.parametrize("part", [0, 1], ids=["inputs", "targets"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite(part: int, value: float, split: str) -> None:
-    name = Stream._fields[part]
+    name = ("inputs", "targets")[part]
     message = f"{name} of split '{split}' must be finite, got {value} at step {FAULTY}"
     assert_refused(Own(put(part, value), split), message)
 

@@ -18,7 +18,7 @@ from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
-from tf_rnn.tasks import Adding, Echo, make_task
+from tf_rnn.tasks import Adding, Echo, Stream, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,10 +92,11 @@ class Walk:
             self.past, self.parts, self.last = past, [], []
             for number, each in enumerate(wide):
                 cut = slice(n * number, n * (number + 1))
-                window = (None if inputs is None else inputs[:, cut], targets[:, cut])
+                own: Any = None if inputs is None else inputs[:, cut]
+                window = Stream(own, targets[:, cut])
                 lags, d_start, final = run(*window, state)
                 self.parts.append(past.parts(lags, d_start))
-                past.advance(*window, state)
+                past.advance(window, state)
                 state = final
                 until = (None if inputs is None else inputs[:, : cut.stop], targets[:, : cut.stop])
                 self.last.append(session.run(last[number], each.feed(*until, each.zero_state())))

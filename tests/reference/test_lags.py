@@ -414,7 +414,7 @@ SHORT = Echo(lags=(1,), effects=(0.3,), length=100, valid_length=100)
 def by_hand(
     graph: UnrolledGraph,
     session: Any,
-    blocks: Sequence[tuple[Any, Any]],
+    blocks: Sequence[Any],
     num_steps: int,
     *,
     carries: bool,

@@ -143,7 +143,7 @@ def measure_at(
     check_at(task, num_steps, at)
     reach = num_steps if state == "reset" else min(2 * num_steps, at + 1, LARGEST_WIDTH)
     stream = usable(task, task.checked_stream("valid"), "valid", graph.options.dtype)
-    rows = type(stream)(*(part[None, : at + 1] for part in stream))
+    rows = stream.map(lambda part: part[None, : at + 1])
     probe = graph.forward(num_steps=reach, batch_size=1)
     start = at + 1 - reach
     before = probe.zero_state() if state == "reset" else _state_after(graph, session, rows, start)

@@ -164,14 +164,14 @@ def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: 
     for lead, window in itertools.islice(_positions(graph, task, split), MOST_POSITIONS):
         if past and task.period > 1:
             state = past.start(lead)
-        norms, lags, d_start, final_state = run(*window, state)
+        norms, lags, d_start, final_state = run(window.inputs, window.targets, state, starts=window.starts)
         _require_finite(norms, positions + 1)
         norm_sum += norms
         lost.add(past.parts(lags, d_start) if past else Parts.of_lags(lags))
         positions += 1
         if task.period == 1:
             if past:
-                past.advance(*window, state)
+                past.advance(window, state)
             state = final_state
     return _analysis(
         norm_sum / positions, lost, _bound(graph, session), positions, past.directions if past else 0

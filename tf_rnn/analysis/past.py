@@ -9,6 +9,7 @@ where P, the influence of the weights on the state through all earlier steps, is
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,17 +55,19 @@ class Past:
         self.forget()
         state, steps = self._graph.zero_state(), lead.targets.shape[1]
         if steps:
-            self.advance(*lead, state)
+            self.advance(lead, state)
             graph = self._graph.forward(num_steps=steps)
-            (state,) = graph.runner(self._session, graph.final_state)(*lead, state)
+            run = graph.runner(self._session, graph.final_state)
+            (state,) = run(lead.inputs, lead.targets, state, starts=lead.starts)
         return state
 
-    def advance(self, inputs: Any, targets: Any, state: Any) -> None:
-        """Makes a window part of the past; see `UnrolledGraph.feed`."""
-        steps = targets.shape[1]
+    def advance(self, window: Stream, state: Any) -> None:
+        """Makes a window, which starts from a state, part of the past."""
+        steps = window.targets.shape[1]
         if steps not in self._runs:
             self._runs[steps] = self._runner(self._graph.forward(num_steps=steps))
-        self._carry(self._runs[steps], inputs, targets, state)
+        run = functools.partial(self._runs[steps], window.inputs, window.targets, state, starts=window.starts)
+        self._carry(run)
 
     def forget(self) -> None:
         """Begins at zero."""
@@ -82,7 +85,8 @@ class Past:
     def _runner(self, graph: UnrolledGraph) -> Callable[..., Any]:
         raise NotImplementedError
 
-    def _carry(self, run: Callable[..., Any], *window: Any) -> None:
+    def _carry(self, run: Callable[..., Any]) -> None:
+        """Takes a function of what the run is fed beyond the window."""
         raise NotImplementedError
 
 
@@ -107,13 +111,13 @@ class Influence(Past):
         seeds, d_start, d_weights = graph.cached(_backward_of_state)
         return graph.runner(self._session, d_start, d_weights, feeding=seeds)
 
-    def _carry(self, run: Callable[..., Any], *window: Any) -> None:
+    def _carry(self, run: Callable[..., Any]) -> None:
         rows, numbers, _ = self._matrix.shape
         jacobian, direct = np.empty((rows, numbers, numbers)), np.empty_like(self._matrix)
         sizes = [int(part.shape[1]) for part in tf.nest.flatten(self._graph.init_state)]
         for number, unit in enumerate(np.eye(numbers, dtype=self._graph.options.dtype)):
             seeds = np.split(np.tile(unit, (rows, 1)), np.cumsum(sizes)[:-1], axis=1)
-            jacobian[:, number], direct[:, number] = run(*window, *seeds)
+            jacobian[:, number], direct[:, number] = run(*seeds)
         self._matrix = jacobian @ self._matrix + direct
 
     def parts(self, lags: np.ndarray, d_start: np.ndarray) -> Parts:
@@ -156,9 +160,9 @@ class Directions(Past):
         given, found = graph.cached(state_tangent)
         return graph.runner(self._session, *found, feeding=given)
 
-    def _carry(self, run: Callable[..., Any], *window: Any) -> None:
+    def _carry(self, run: Callable[..., Any]) -> None:
         for number, tangent in enumerate(self._tangents):
-            self._tangents[number] = run(*window, *tangent, *self._weights(number))
+            self._tangents[number] = run(*tangent, *self._weights(number))
 
     def parts(self, lags: np.ndarray, d_start: np.ndarray) -> Parts:
         """See `Past.parts`."""

@@ -25,7 +25,7 @@ def own_rows(task: ClusterTask, stream: Stream) -> Stream:
         OptionError: For `batch_size`, if B is no multiple of W.
     """
     own = task.rows(len(stream.targets))
-    return type(stream)(stream.inputs[own], stream.targets[own])
+    return stream.map(lambda part: part[own])
 
 
 class SharedTask:

@@ -19,11 +19,12 @@ from tf_rnn.options import (
     shown,
 )
 from tf_rnn.tasks.base import Defaults, Task
-from tf_rnn.tasks.stream import Stream
 from tf_rnn.tasks.values import Kind, as_numbers, has_target, read_sequences
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from tf_rnn.tasks.stream import Stream
 
 VALID_FRACTION = 0.1
 EPOCHS = 20  # of the default budget, up to
@@ -143,7 +144,7 @@ class Arrays(Task):
     def options(self) -> dict[str, Any]:
         """Returns what identifies the task, ready for JSON: shapes and SHA-256 instead of the arrays."""
         shapes = {
-            split: {part: list(array.shape) for part, array in stream._asdict().items()}
+            split: {"inputs": list(stream.inputs.shape), "targets": list(stream.targets.shape)}
             for split, stream in self._streams.items()
         }
         names = ("loss", "input_size", "num_classes", "period", "max_lag", "sha256")
@@ -161,8 +162,8 @@ class Arrays(Task):
             )
         border = (examples - held_out) * self.period
         return {
-            "train": Stream(*(array[:border] for array in stream)),
-            "valid": Stream(*(array[border:] for array in stream)),
+            "train": stream.map(lambda array: array[:border]),
+            "valid": stream.map(lambda array: array[border:]),
         }
 
     def _held_out(self, arrays: dict[str, ArrayLike | None], kinds: tuple[Kind, Kind]) -> Stream:
@@ -189,7 +190,7 @@ class Arrays(Task):
 
     def _number(self, option: str, part: int, kind: Kind) -> int:
         """Returns the number of classes or of real values of inputs (0) or targets (1)."""
-        arrays = [stream[part] for stream in self._streams.values()]
+        arrays = [(stream.inputs, stream.targets)[part] for stream in self._streams.values()]
         if not kind.real:
             return kind.size or max(int(array.max()) for array in arrays) + 1
         sizes: list[int] = [array.shape[1] for array in arrays]

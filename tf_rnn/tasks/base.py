@@ -89,6 +89,8 @@ class Task(ABC):
         warm_up: The number of first tokens of a split that evaluation leaves out, while the state
             settles.
         period: The length of an example; 1 for a task that is not made of examples.
+        has_starts: Whether the stream consists of sequences of any lengths and says where each starts
+            (`Stream.starts`). The state is zero there, and no gradient crosses.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Task(ABC):
     lags: tuple[int, ...] = ()
     max_lag: int | None = None
     period: int = 1
+    has_starts: bool = False
 
     @abstractmethod
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
@@ -119,7 +122,7 @@ class Task(ABC):
 
         Returns:
             Inputs `[length]` or `[length, input_size]`, and targets `[length]` or, real ones,
-            `[length, num_classes]`; `length` is a multiple of `period`.
+            `[length, num_classes]`; `length` is a multiple of `period`. Starts `[length]` if `has_starts`.
 
         Raises:
             OptionError: `split` is not a split, or `epoch` is not a whole number of at least 0.
@@ -166,7 +169,7 @@ class Task(ABC):
             epoch: As for `stream`.
 
         Returns:
-            Inputs and targets `[batch_size, row_length, ...]`; see `cut_rows`.
+            Arrays `[batch_size, row_length, ...]`; see `cut_rows`.
 
         Raises:
             OptionError: An option is not allowed, or the split has fewer examples than rows.
@@ -217,6 +220,7 @@ class Task(ABC):
             self.stream(split, epoch),
             input_size=None if self.input_kind == "classes" else self.input_size,
             target_size=None if self.loss == "cross_entropy" else self.num_classes,
+            has_starts=self.has_starts,
             source=f"split {split!r}",
         )
 

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tf_rnn.options import OptionError, require_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
 
-class Stream(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Stream:
     """Inputs and their targets; time is the first axis.
 
     Cut into rows, every array has one more axis in front: `[batch_size, length, ...]` instead of
-    `[length, ...]`. A stream unpacks: `for inputs, targets in task.blocks(batch_size=200, num_steps=10)`.
+    `[length, ...]`. A stream unpacks to inputs and targets:
+    `for inputs, targets in task.blocks(batch_size=200, num_steps=10)`.
 
     Attributes:
         inputs: int32 class indices `[length]`, or float32 values `[length, input_size]`.
         targets: int32 class indices `[length]`, or float32 values `[length, num_classes]`;
             `targets[t]` is to be predicted at time `t`. A step without a target has -1 or nan.
+        starts: bool `[length]`: where a sequence starts that has nothing to do with what comes before it,
+            so that the state is zero there; None where the stream is one sequence.
     """
 
     inputs: NDArray[Any]
     targets: NDArray[Any]
+    starts: NDArray[np.bool_] | None = None
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter((self.inputs, self.targets))
+
+    def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Stream:
+        """Returns the stream with the same change made to each of its arrays."""
+        starts = None if self.starts is None else change(self.starts)
+        return Stream(change(self.inputs), change(self.targets), starts)
 
     def steps(self, start: int, stop: int) -> Stream:
         """Returns some steps of rows.
@@ -38,17 +52,22 @@ class Stream(NamedTuple):
                 last step is repeated there.
 
         Returns:
-            Inputs and targets `[batch_size, stop - start, ...]`; views where nothing is repeated.
+            Arrays `[batch_size, stop - start, ...]`; views where nothing is repeated.
         """
         length = self.targets.shape[1]
         if stop <= length:
-            return Stream(self.inputs[:, start:stop], self.targets[:, start:stop])
+            return self.map(lambda array: array[:, start:stop])
         times = np.minimum(np.arange(start, stop), length - 1)
-        return Stream(self.inputs[:, times], self.targets[:, times])
+        return self.map(lambda array: array[:, times])
 
 
 def require_stream(
-    stream: Any, *, input_size: int | None, target_size: int | None, source: str = "the stream"
+    stream: Any,
+    *,
+    input_size: int | None,
+    target_size: int | None,
+    has_starts: bool = False,
+    source: str = "the stream",
 ) -> Stream:
     """Returns what a task's `stream` returned, or raises OptionError unless it has the form it should have.
 
@@ -56,13 +75,14 @@ def require_stream(
         stream: What was returned.
         input_size: The number of real values per step, or None for class indices.
         target_size: The number of real targets per step, or None for class indices.
+        has_starts: Whether it says where sequences start.
         source: The name of the stream in the error message.
 
     Raises:
-        OptionError: For `stream`, unless it is a `Stream` of two NumPy arrays of one length, of the kinds
+        OptionError: For `stream`, unless it is a `Stream` of NumPy arrays of one length, of the kinds
             and shapes that the sizes ask for. The values are not looked at.
     """
-    problem = _problem(stream, (input_size, target_size))
+    problem = _problem(stream, (input_size, target_size)) or _starts_problem(stream, has_starts)
     if problem:
         raise OptionError("stream", f"must return {problem} ({source})")
     checked: Stream = stream
@@ -72,7 +92,7 @@ def require_stream(
 def _problem(stream: Any, sizes: tuple[int | None, int | None]) -> str | None:
     if not isinstance(stream, Stream) or not all(isinstance(array, np.ndarray) for array in stream):
         return f"a Stream of two NumPy arrays, got {_kind(stream)}"
-    for part, array, size in zip(Stream._fields, stream, sizes, strict=True):
+    for part, array, size in zip(("inputs", "targets"), stream, sizes, strict=True):
         if array.ndim == 0 or array.shape[1:] != (() if size is None else (size,)):
             form = "[length]" if size is None else f"[length, {size}]"
             return f"{part} of shape {form}, got {list(array.shape)}"
@@ -83,9 +103,21 @@ def _problem(stream: Any, sizes: tuple[int | None, int | None]) -> str | None:
     return None
 
 
+def _starts_problem(stream: Stream, has_starts: bool) -> str | None:
+    starts: Any = stream.starts
+    if not has_starts:
+        return None if starts is None else "starts only for a task whose has_starts is True"
+    if not isinstance(starts, np.ndarray) or starts.dtype.kind != "b":
+        got = f"dtype {starts.dtype}" if isinstance(starts, np.ndarray) else type(starts).__name__
+        return f"starts that are an array of bool for a task whose has_starts is True, got {got}"
+    if starts.shape != (len(stream.targets),):
+        return f"starts of shape {[len(stream.targets)]}, got {list(starts.shape)}"
+    return None
+
+
 def _kind(value: Any) -> str:
-    """Returns the type of a value, and for a tuple those of its parts."""
-    parts = [type(part).__name__ for part in value] if isinstance(value, tuple) else []
+    """Returns the type of a value, and for a tuple or a stream those of its parts."""
+    parts = [type(part).__name__ for part in value] if isinstance(value, tuple | Stream) else []
     return type(value).__name__ + (f" of {', '.join(parts)}" if parts else "")
 
 
@@ -137,7 +169,7 @@ def cut_rows(stream: Stream, batch_size: int, *, period: int = 1, source: str = 
 
     With `row_length` the largest multiple of `period` up to `length / batch_size`, row r holds the
     times `r * row_length` to `(r + 1) * row_length - 1`, so every row begins with an example. Tokens
-    after the last row are dropped.
+    after the last row are dropped. The first step of a row is flagged as a start only where the stream's is.
 
     Args:
         stream: Arrays whose first axis is time.
@@ -147,15 +179,15 @@ def cut_rows(stream: Stream, batch_size: int, *, period: int = 1, source: str = 
         source: The name of the stream in error messages.
 
     Returns:
-        Views of the stream: inputs `[batch_size, row_length(, input_size)]` and targets
-        `[batch_size, row_length(, num_classes)]`.
+        Views of the stream: inputs `[batch_size, row_length(, input_size)]`, targets
+        `[batch_size, row_length(, num_classes)]`, and starts `[batch_size, row_length]` where it has them.
 
     Raises:
         OptionError: `batch_size` or `period` is not a whole number above 0, or there are fewer
             examples than rows.
     """
     row_length = require_row_length(len(stream.targets), batch_size, period=period, source=source)
-    return Stream(_fold(stream.inputs, batch_size, row_length), _fold(stream.targets, batch_size, row_length))
+    return stream.map(lambda array: _fold(array, batch_size, row_length))
 
 
 def cut_blocks(
@@ -178,8 +210,9 @@ def cut_blocks(
         source: The name of the stream in error messages.
 
     Returns:
-        An iterator over views of the stream: inputs `[batch_size, num_steps(, input_size)]` and
-        targets `[batch_size, num_steps(, num_classes)]`. A ragged last block is dropped.
+        An iterator over views of the stream: inputs `[batch_size, num_steps(, input_size)]`,
+        targets `[batch_size, num_steps(, num_classes)]`, and starts `[batch_size, num_steps]` where it has
+        them. A ragged last block is dropped.
 
     Raises:
         OptionError: At the call, not at the first block: `batch_size`, `num_steps` or `period` is

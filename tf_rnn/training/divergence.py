@@ -132,7 +132,7 @@ class LastGood:
         start = min(self._position.start, rows.targets.shape[1] - graph.num_steps)
         if start < 0:
             return None
-        block = type(rows)(*(part[:, start : start + graph.num_steps] for part in rows))
+        block = rows.steps(start, start + graph.num_steps)
         state = self._state if _is_finite(tf.nest.flatten(self._state)) else graph.zero_state()
         spoilt = session.run(self._variables)
         assign(session, self._variables, self._values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from tf_rnn.options import STATES, OptionError, require_choice
 from tf_rnn.tasks.values import has_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Stream, Task
@@ -141,18 +142,9 @@ def _filled(stream: Stream, num_rows: int, row_length: int, num_steps: int) -> l
     """Blocks of a stream's rows, padded with the last token to equal lengths."""
     padded_length = math.ceil(row_length / num_steps) * num_steps
 
-    def rows(values: np.ndarray) -> np.ndarray:
-        places = np.arange(num_rows)[:, np.newaxis] * row_length + np.arange(padded_length)
-        return np.asarray(values[np.minimum(places, len(values) - 1)])
-
-    cut = type(stream)(rows(stream.inputs), rows(stream.targets))
-    return list(_blocks(cut, num_steps))
-
-
-def _blocks(rows: Stream, num_steps: int) -> Iterator[Stream]:
-    for start in range(0, rows.targets.shape[1], num_steps):
-        window = slice(start, start + num_steps)
-        yield type(rows)(rows.inputs[:, window], rows.targets[:, window])
+    places = np.arange(num_rows)[:, np.newaxis] * row_length + np.arange(padded_length)
+    rows = stream.map(lambda values: values[np.minimum(places, len(values) - 1)])
+    return [rows.steps(start, start + num_steps) for start in range(0, padded_length, num_steps)]
 
 
 def usable(task: Task, stream: Stream, split: str, dtype: str) -> Stream:
@@ -181,7 +173,7 @@ def usable(task: Task, stream: Stream, split: str, dtype: str) -> Stream:
         targets = _classes("targets", targets, task.num_classes, split, may_be_none=is_marked)
     else:
         targets = _reals("targets", targets, dtype, split, may_be_nan=is_marked)
-    return type(stream)(inputs, targets)
+    return dataclasses.replace(stream, inputs=inputs, targets=targets)
 
 
 def _classes(name: str, values: np.ndarray, size: int, split: str, *, may_be_none: bool) -> np.ndarray:

@@ -99,11 +99,14 @@ def test_a_task_that_is_none_of_the_cluster(
 
 
 def test_workers_share_the_rows_in_order_and_evenly() -> None:
-    rows = Stream(np.arange(6)[:, np.newaxis], np.arange(6)[:, np.newaxis] + 10)
+    numbers = np.arange(6)[:, np.newaxis]
+    rows = Stream(numbers, numbers + 10, numbers > 2)
     tasks = [ClusterTask(("a:1", "b:1", "c:1"), index) for index in range(3)]
     shares = [own_rows(task, rows) for task in tasks]
     assert [share.inputs.ravel().tolist() for share in shares] == [[0, 1], [2, 3], [4, 5]]
     assert shares[2].targets.ravel().tolist() == [14, 15]
+    flags = [share.starts for share in shares]
+    np.testing.assert_array_equal(flags, np.reshape([False, False, False, True, True, True], [3, 2, 1]))
     with pytest.raises(
         OptionError, match=r"^batch_size must be a multiple of the number of workers \(3\), got 7$"
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ def real_targets(length: int, num_classes: int) -> Stream:
     return Stream(np.arange(length, dtype=np.int32), targets)
 
 
-def assert_equal(found: NDArray[Any], expected: NDArray[Any] | list[Any]) -> None:
+def assert_equal(found: Any, expected: NDArray[Any] | list[Any]) -> None:
     np.testing.assert_array_equal(found, expected, strict=isinstance(expected, np.ndarray))
 
 
@@ -110,6 +111,22 @@ def test_real_targets_are_cut_like_inputs_without_a_copy(num_classes: int) -> No
     assert_equal(second.targets, rows.targets[:, 4:8])
     for part, whole in zip(second, stream, strict=True):
         assert np.shares_memory(part, whole)
+
+
+def test_starts_are_cut_like_inputs_and_no_row_begins_with_one_of_its_own() -> None:
+    """Flags of 14 tokens in 2 rows: times 0, 4 and 8, of which the second row (from 7) has the last."""
+    stream = dataclasses.replace(real_stream(14, 2), starts=np.isin(np.arange(14), [0, 4, 8]))
+    rows = cut_rows(stream, 2)
+    expected = [[True, False, False, False, True, False, False], [False, True, *[False] * 5]]
+    assert_equal(rows.starts, expected)
+    found: list[Any] = [block.starts for block in cut_blocks(stream, 2, 3)]
+    assert_equal(np.concatenate(found, axis=1), np.array(expected)[:, :6])
+    assert_equal(rows.steps(4, 9).starts, [[True, *[False] * 4], [False] * 5])
+    for cut in (stream, rows, rows.steps(4, 9)):
+        inputs, targets = cut
+        assert inputs is cut.inputs, "a stream unpacks to inputs and targets"
+        assert targets is cut.targets
+    assert cut_rows(real_stream(14, 2), 2).steps(0, 3).starts is None
 
 
 @given(row_length=st.integers(1, 9), start=st.integers(0, 12), count=st.integers(1, 9))
@@ -195,6 +212,14 @@ class Wrong(Task):
 CLASSES, REALS = np.zeros(6, np.int64), np.zeros((6, 2))
 
 
+STARTS = np.zeros(6, bool)
+WITH_STARTS = "starts that are an array of bool for a task whose has_starts is True, got"
+
+
+def starting(starts: Any, *, has_starts: bool = True) -> Wrong:
+    return Wrong(Stream(CLASSES, CLASSES, starts), has_starts=has_starts)
+
+
 def with_reals(inputs: Any, targets: Any, **attributes: Any) -> Wrong:
     return Wrong(Stream(inputs, targets), input_kind="real", **attributes)
 
@@ -216,6 +241,10 @@ A_STREAM = "a Stream of two NumPy arrays, got"
         (with_reals(CLASSES, CLASSES), "inputs of shape [length, 2], got [6]"),
         (with_reals(REALS, REALS, loss="squared_error"), "targets of shape [length, 3], got [6, 2]"),
         (with_reals(REALS.astype(str), CLASSES), "inputs that are real numbers, got dtype <U32"),
+        (starting(STARTS, has_starts=False), "starts only for a task whose has_starts is True"),
+        (starting(None), f"{WITH_STARTS} NoneType"),
+        (starting(STARTS.astype(float)), f"{WITH_STARTS} dtype float64"),
+        (starting(STARTS[1:]), "starts of shape [6], got [5]"),
     ],
 )
 @pytest.mark.parametrize("read", [lambda t: t.rows(1, "valid"), lambda t: t.blocks(1, 2, "valid")])

@@ -67,9 +67,9 @@ def test_the_update_and_the_lag_with_the_last_weights(tame: UnrolledGraph, explo
     with tame.session(threads=1) as session:
         state = tame.zero_state()
         for start in (0, 4):
-            values, state = session.run(
-                [norms, tame.final_state], tame.feed(*rows.steps(start, start + 4), state)
-            )
+            block = rows.steps(start, start + 4)
+            fed = tame.feed(block.inputs, block.targets, state)
+            values, state = session.run([norms, tame.final_state], fed)
     by_lag = values.mean(axis=1)
     with explosive.session(threads=1) as session:
         found = [step.gradient_norm for step in itertools.islice(session_loop(explosive, TASK, session), 2)]

@@ -124,7 +124,7 @@ def test_the_gradient_is_that_of_the_first_blocks(kept: Kept) -> None:
     with graph.session(1) as session:
         state, found = graph.zero_state(), []
         for block in itertools.islice(kept.task.blocks(3, 5), PROBED_POSITIONS):
-            fed = graph.feed(*block, state)
+            fed = graph.feed(block.inputs, block.targets, state)
             values, state = session.run([norms, graph.final_state], fed)
             found.append(values)
     expected = np.mean(found, axis=(0, 2))

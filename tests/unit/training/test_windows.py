@@ -114,7 +114,8 @@ def test_a_run_is_a_training_step_and_is_prepared_once(monkeypatch: pytest.Monke
     first = Window(graph, 2, 4, 1, graph.states[0])
     with graph.session(threads=1) as session:
         runs, before = Stepper(session), session.run(list(graph.variables))
-        feed = graph.feed(*rows.steps(2, 6), graph.zero_state())
+        block = rows.steps(2, 6)
+        feed = graph.feed(block.inputs, block.targets, graph.zero_state())
         expected = session.run([graph.total_loss, graph.gradient_norm, graph.states[0]], feed)
         assert_close(list(runs(first, rows, graph.zero_state())), expected, 0, "loss, norm, state")
         assert any((a != b).any() for a, b in zip(before, session.run(list(graph.variables)), strict=True))
@@ -157,7 +158,8 @@ def test_the_probe_is_the_gradient_by_lag_over_a_few_blocks(cell: Any) -> None:
             state = begin = tf.nest.map_structure(lambda zeros: zeros + 0.25, graph.zero_state())
             expected = []
             for position in positions:
-                feed = graph.feed(*rows.steps(position, position + STEPS), state)
+                block = rows.steps(position, position + STEPS)
+                feed = graph.feed(block.inputs, block.targets, state)
                 block, state = session.run([norms, graph.final_state], feed)
                 expected.append(block.mean(axis=1))
             found = GradientProbe(graph, session, most).norms(rows, start, begin)
@@ -290,7 +292,8 @@ def test_the_reported_loss_is_that_of_a_step_and_the_gradient_of_the_sum_that_of
     whole, rows = graphs[0].forward(num_steps=LENGTH), TASK.rows(BATCH)
     with graphs[0].session() as session:
         # At weights that do not move, the losses of the row one by one.
-        losses = np.array(session.run(whole.losses, whole.feed(*rows, whole.zero_state()))).mean(axis=1)
+        fed = whole.feed(rows.inputs, rows.targets, whole.zero_state())
+        losses = np.array(session.run(whole.losses, fed)).mean(axis=1)
     for style in ("block", "sliding", "full", "random"):
         truncation, norms = Truncation(style, stride=3, seed=5), []
         for graph in graphs:
