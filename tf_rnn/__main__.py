@@ -15,7 +15,18 @@ ENCODING = "PYTHONIOENCODING"
 
 try:
     import tf_rnn
-    from tf_rnn.cli import compare, evaluate, export, forecast, import_keras, lags, launch, recommend, sample, train
+    from tf_rnn.cli import (
+        compare,
+        evaluate,
+        export,
+        forecast,
+        import_keras,
+        lags,
+        launch,
+        recommend,
+        sample,
+        train,
+    )
     from tf_rnn.cli.parser import BAD_INPUT, Parser
     from tf_rnn.console import say, settle
     from tf_rnn.options import OptionError

@@ -62,7 +62,9 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
 def _in_units(records: list[dict[str, Any]]) -> Table:
     names = {"forecast": "forecast", "target": "target", "RMSE": "rmse", "MAE": "mae"}
     columns = {
-        title: [f"{record[name]:.4g}" if isinstance(record[name], float) else record[name] for record in records]
+        title: [
+            f"{record[name]:.4g}" if isinstance(record[name], float) else record[name] for record in records
+        ]
         for title, name in names.items()
     }
     return Table.of_columns("In the units of the targets", columns)

@@ -86,7 +86,9 @@ def _draw_baselines(axes: Any, task: Task, losses: Sequence[float]) -> None:
             axes.annotate(literal(f"{name}, {loss:.4f}"), (1.01, loss), **place, **look)
     if far:
         above = "\n".join(f"{name}, {loss:.4f}" for name, loss in far.items())
-        axes.annotate(literal(f"above:\n{above}"), (1.01, 1), xycoords="axes fraction", **look | {"va": "top"})
+        axes.annotate(
+            literal(f"above:\n{above}"), (1.01, 1), xycoords="axes fraction", **look | {"va": "top"}
+        )
 
 
 def curve_figure(

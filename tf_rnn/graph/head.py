@@ -44,4 +44,3 @@ class Head:
     def count(self, targets: Any, dtype: Any) -> Any:
         """The number of rows that have a target, a scalar."""
         return tf.count_nonzero(self.loss.marks(targets), dtype=dtype)
-

@@ -133,9 +133,7 @@ def require_new_file(out: Any) -> Path:
     return path
 
 
-def forecast(
-    model: Model, horizon: int | None = None, data: Any = None, *, hold_back: int = 0
-) -> Forecast:
+def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:
     """Predicts what follows a table.
 
     The network reads every series from its first row to the last one with a target. It predicts as many steps
@@ -157,8 +155,8 @@ def forecast(
     if horizon > task.horizon and task.columns.inputs:
         raise OptionError(
             "horizon",
-            f"must be at most {task.horizon}, as trained, since {', '.join(task.columns.inputs)} are not known "
-            f"ahead, got {horizon}",
+            f"must be at most {task.horizon}, as trained, since {', '.join(task.columns.inputs)} are not "
+            f"known ahead, got {horizon}",
         )
     found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
     return Forecast(found, task.columns.time or "row", task.columns.series_id)
@@ -186,10 +184,11 @@ def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back
         stacked = np.stack([column[rows.start : rows.stop] for column in inputs.values()], axis=1)
         predicted, state = outputs(model, stacked.astype(np.float32), state)
         steps = min(task.horizon, horizon - done)
+        first = origin + 1 + done
         for number, name in enumerate(task.columns.target):
             mean, spread = task.fit.scale(one, name)
-            values = predicted[-1, number * task.horizon :][:steps] * (spread or 1.0) + mean
-            ahead.numbers[name][origin + 1 + done : origin + 1 + done + steps] = values
+            scaled = predicted[-1, number * task.horizon :][:steps]
+            ahead.numbers[name][first : first + steps] = scaled * (spread or 1.0) + mean
         rows = range(rows.stop, rows.stop + steps)
         done += steps
     values = {name: ahead.numbers[name][origin + 1 : origin + 1 + horizon] for name in task.columns.target}
@@ -204,8 +203,8 @@ def _require_known(task: Series, one: Measured, origin: int, horizon: int) -> No
         named = f" for the series {one.name!r}" if one.name else ""
         raise OptionError(
             "data",
-            f"must have {horizon} rows with {', '.join(task.columns.known)}{named} after the last known target, "
-            f"which may be empty there; it has {there}",
+            f"must have {horizon} rows with {', '.join(task.columns.known)}{named} after the last known "
+            f"target, which may be empty there; it has {there}",
         )
 
 

@@ -112,7 +112,6 @@ class Model:
             seed=seed,
         )
 
-
     def forecast(self, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:
         """Predicts what follows a table; see `tf_rnn.inference.forecast`."""
         from tf_rnn.inference.forecast import forecast  # noqa: PLC0415 -- which reads models

@@ -31,7 +31,7 @@ def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]
         split: One of the task's splits, or "all".
 
     Returns:
-        A record for each forecast and target: "forecast", "target", and in the target's unit "rmse" and "mae".
+        A record for each forecast and target: "forecast", "target", and, in its unit, "rmse" and "mae".
     """
     parts = task.parts(split)
     found = {"network": [task.errors(part, predictions(model, task, part)) for part in parts]}

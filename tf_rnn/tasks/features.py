@@ -72,10 +72,14 @@ class Fit:
         for name in columns.target:
             _refuse_constant(name, [each[name] for each in scales.values()])
         ahead = [name for name in (*columns.known, *columns.static) if name in series[0].numbers]
-        shared = {name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in ahead}
+        shared = {
+            name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in ahead
+        }
         scales[""] = scales.get("", {}) | shared
         gappy = [
-            name for name in measured if any(np.isnan(each.numbers[name][:border]).any() for each, border in parts)
+            name
+            for name in measured
+            if any(np.isnan(each.numbers[name][:border]).any() for each, border in parts)
         ]
         categories = {
             name: tuple(sorted({word for each in series for word in each.words[name] if word is not None}))
@@ -86,7 +90,9 @@ class Fit:
     def as_json(self) -> dict[str, Any]:
         """The fit, ready for JSON."""
         return {
-            "scales": {series: {name: list(pair) for name, pair in of.items()} for series, of in self.scales.items()},
+            "scales": {
+                series: {name: list(pair) for name, pair in of.items()} for series, of in self.scales.items()
+            },
             "gappy": list(self.gappy),
             "categories": {name: list(words) for name, words in self.categories.items()},
         }
@@ -133,7 +139,7 @@ def _refuse_constant(name: str, scales: Sequence[tuple[float, float]]) -> None:
 
 
 def scaled(values: NDArray[np.float64], scale: tuple[float, float]) -> NDArray[np.float64]:
-    """(values - mean) / standard deviation; values of a constant are 0 as long as they stay what they were."""
+    """(values - mean) / standard deviation; values - mean where that is 0."""
     mean, spread = scale
     return (values - mean) / (spread or 1.0)
 
@@ -216,7 +222,7 @@ def calendar_columns(times: NDArray[Any] | None, calendar: Sequence[str]) -> dic
     if times is None or times.dtype.kind != "M":
         raise OptionError("calendar", "must be left out unless time is a column of dates")
     ahead = np.concatenate([times[1:], next_times(times)])
-    found = {}
+    found: dict[str, NDArray[np.float64]] = {}
     for name in calendar:
         angles = 2 * np.pi * CYCLES[name](ahead)
         found |= {f"{name} sine": np.sin(angles), f"{name} cosine": np.cos(angles)}
@@ -226,7 +232,7 @@ def calendar_columns(times: NDArray[Any] | None, calendar: Sequence[str]) -> dic
 def target_columns(
     series: Measured, columns: Columns, scales: Mapping[str, tuple[float, float]], horizon: int
 ) -> NDArray[np.float64]:
-    """The scaled targets of every row, [length, targets * horizon]: of one target all steps ahead, then the next.
+    """The scaled targets of every row, [length, targets * horizon]: for each target all steps ahead.
 
     Row t has the values at t + 1 ... t + horizon, nan where one is missing or lies after the end.
     """

@@ -46,14 +46,16 @@ def season(values: NDArray[np.float64]) -> int | None:
 
 
 def autocorrelation(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
-    """The autocorrelation at the lags 0 ... most, r_k = sum_t x_t x_{t+k} / sum_t x_t^2 of x less its mean."""
+    """The autocorrelation at the lags 0 ... most: r_k = sum_t x_t x_{t+k} / sum_t x_t^2, x less its mean."""
     centred = values - values.mean()
     spectrum = np.fft.rfft(centred, 2 * len(values))
     products = np.fft.irfft(spectrum * spectrum.conj())[: most + 1]
     return np.asarray(products / products[0]) if products[0] > 0 else np.eye(1, most + 1)[0]
 
 
-def lagged(inputs: NDArray[Any], starts: NDArray[np.bool_], lags: int, rows: NDArray[np.intp]) -> NDArray[Any]:
+def lagged(
+    inputs: NDArray[Any], starts: NDArray[np.bool_], lags: int, rows: NDArray[np.intp]
+) -> NDArray[Any]:
     """The inputs at each of some rows and the lags - 1 rows before it, [rows, lags * inputs].
 
     What lies before the start of a series is 0, the mean.
@@ -90,7 +92,9 @@ class LinearPredictor:
             columns = self._columns(inputs, starts, part)
             squares += columns.T @ columns
             products += columns.T @ targets[part]
-        self._weights = np.linalg.solve(squares + RIDGE * len(rows) * np.eye(size), products)
+        self._weights = np.asarray(
+            np.linalg.solve(squares + RIDGE * len(rows) * np.eye(size), products), float
+        )
         return True
 
     def __call__(

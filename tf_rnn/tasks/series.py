@@ -34,6 +34,8 @@ LEAD = 200
 DEFAULT_TARGET, DEFAULT_TIME = ("temperature",), "time"
 WIDTHS = (1, 2, 5, 10, 25, 50, 100)
 MOST_BATCH, SHORTEST_ROW = 20, 100
+# In seconds.
+UNITS_OF_TIME = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 MOST_TOKENS, EPOCHS = 1_000_000, 150
 
 
@@ -71,8 +73,8 @@ class Series(Task):
         task = tf_rnn.tasks.Series(frame, target=["load", "price"], series_id="city", horizon=24)
 
     Args:
-        data: A `pandas.DataFrame`; the path of a CSV file, which may be gzipped, or of a Parquet file; or None
-            for hourly measurements at Kennedy Airport, New York, in 2013.
+        data: A `pandas.DataFrame`; the path of a CSV file, which may be gzipped, or of a Parquet file; or
+            None for hourly measurements at Kennedy Airport, New York, in 2013.
         target: The column to predict, or several; None for the only column of numbers.
         inputs: Further columns, observed up to now: numbers, or words.
         known: Columns that are known ahead (a holiday, a price): all values from the next row to `horizon`
@@ -122,7 +124,9 @@ class Series(Task):
         defaults: Defaults | None = None,
     ) -> None:
         self.horizon = require_whole("horizon", horizon)
-        self.calendar = tuple(require_choice("calendar", name, CYCLES) for name in _names("calendar", calendar))
+        self.calendar = tuple(
+            require_choice("calendar", name, CYCLES) for name in _names("calendar", calendar)
+        )
         self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
         self.test_fraction = require_fraction("test_fraction", test_fraction)
         if self.valid_fraction + self.test_fraction >= 1:
@@ -144,6 +148,8 @@ class Series(Task):
         words = None if given is None else tuple(given.categories)
         self.series: list[Measured] = cut_table(opened.frame, self.columns, opened.origin, words)
         self._given = fit
+        self._streams: dict[str, Stream] = {}
+        self._references: dict[int, float | None] = {}
         self.fit = given or Fit.of(self.series, self.columns, [self._borders(one)[0] for one in self.series])
         self._build()
         self.sha256 = self._digest()
@@ -162,6 +168,7 @@ class Series(Task):
         ]
         self.input_size = len(self.input_names)
         self.num_classes = len(self.columns.target) * self.horizon
+        self.has_starts = len(self.series) > 1
         self._parts = {split: list(self._cut(split)) for split in (*self.splits, WHOLE)}
         if self._given is None:
             for split in self.splits:
@@ -191,14 +198,17 @@ class Series(Task):
                 yield Part(number, max(0, counted - LEAD), counted, stop)
 
     def _require_targets(self, split: str) -> None:
-        if any(has_target(self._targets[part.series][part.counted : part.stop]).any() for part in self._parts[split]):
+        if any(
+            has_target(self._targets[part.series][part.counted : part.stop]).any()
+            for part in self._parts[split]
+        ):
             return
         rows = max(map(len, self.series))
         ahead = f" with a horizon of {self.horizon}" if self.horizon > 1 else ""
         raise OptionError(
             "data",
-            f"must leave at least one step with a target for each split, but the {rows} rows of {self._origin} "
-            f"leave none for {split!r}{ahead} (valid_fraction {self.valid_fraction}, "
+            f"must leave at least one step with a target for each split, but the {rows} rows of "
+            f"{self._origin} leave none for {split!r}{ahead} (valid_fraction {self.valid_fraction}, "
             f"test_fraction {self.test_fraction})",
         )
 
@@ -216,10 +226,12 @@ class Series(Task):
         The split "all" is every series from its first row to its last.
         """
         require_whole("epoch", epoch, at_least=0)
-        return self._stream(require_choice("split", split, (*self.splits, WHOLE)))
+        require_choice("split", split, (*self.splits, WHOLE))
+        if split not in self._streams:
+            self._streams[split] = self._joined(split)
+        return self._streams[split]
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019 -- kept as long as the task
-    def _stream(self, split: str) -> Stream:
+    def _joined(self, split: str) -> Stream:
         inputs, targets = [], []
         for part in self._parts[split]:
             own = self._targets[part.series][part.first : part.stop].copy()
@@ -228,7 +240,8 @@ class Series(Task):
             targets.append(own)
         if not inputs:
             raise OptionError("data", f"must have rows for the split {split!r}, {self._origin} has too few")
-        stream = Stream(np.concatenate(inputs), np.concatenate(targets))
+        starts = self.series_starts(split) if self.has_starts else None
+        stream = Stream(np.concatenate(inputs), np.concatenate(targets), starts)
         for array in stream:
             array.flags.writeable = False
         return stream
@@ -290,7 +303,9 @@ class Series(Task):
 
         It is fitted to the split "train"; see `LinearPredictor`. None where that has too few rows for it.
         """
-        return self._references(num_steps)
+        if num_steps not in self._references:
+            self._references[num_steps] = self._reference(num_steps)
+        return self._references[num_steps]
 
     def contenders(self, widths: Sequence[int]) -> dict[str, float]:
         """Returns the losses of the simple forecasts, and of the best linear predictor of some widths."""
@@ -300,8 +315,7 @@ class Series(Task):
             return self.baselines()
         return self.baselines() | {f"linear predictor that reads {best} rows": linear[best]}
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 -- kept as long as the task
-    def _references(self, num_steps: int) -> float | None:
+    def _reference(self, num_steps: int) -> float | None:
         observed = len(self.input_names) - self._read_once
         predictor = LinearPredictor(observed, num_steps)
         train, valid = self.stream("train"), self.stream("valid")
@@ -315,16 +329,21 @@ class Series(Task):
     def _read_once(self) -> int:
         """The number of the last inputs, whose past says nothing more: known ahead, calendar, static."""
         before = [*self.columns.target, *self.columns.inputs]
-        names = [name for name in self.input_names if name.split("=")[0] in before or name.endswith(" missing")]
+        names = [
+            name for name in self.input_names if name.split("=")[0] in before or name.endswith(" missing")
+        ]
         return len(self.input_names) - len(names)
 
     def lines(self) -> list[str]:
         """Returns lines about what was read, and what linear predictors make of it."""
-        sizes = " / ".join(f"{sum(part.stop - part.counted for part in self._parts[split]):,} {split}" for split in self.splits)
+        counts = {
+            split: sum(part.stop - part.counted for part in self._parts[split]) for split in self.splits
+        }
+        sizes = " / ".join(f"{count:,} {split}" for split, count in counts.items())
         of_series = f" of {len(self.series)} series" if len(self.series) > 1 else ""
         targets = ", ".join(self.columns.target)
         ahead = "the next step" if self.horizon == 1 else f"the next {self.horizon} steps"
-        found = [f"{self.name}: {sizes} steps{of_series}; {ahead} of {targets}"]
+        found = [f"{self.name}: {sizes} steps{step_words(self.series[0])}{of_series}; {ahead} of {targets}"]
         gaps = sum(one.gaps for one in self.series)
         if gaps:
             found.append(f"{gaps} missing rows were filled in as missing values")
@@ -334,7 +353,8 @@ class Series(Task):
         """A line with the losses of linear predictors by the number of rows that they read."""
         losses = {width: self.reference(width) for width in self.defaults.num_steps}
         parts = [f"{width}: {loss:.4f}" for width, loss in losses.items() if loss is not None]
-        return [f"linear predictors on the validation part, by rows read: {', '.join(parts)}"] if parts else []
+        title = "linear predictors on the validation part, by rows read"
+        return [f"{title}: {', '.join(parts)}"] if parts else []
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON; `fit` is None unless it was given."""
@@ -423,14 +443,13 @@ def _as_text(data: Any) -> str | None:
 
 
 def step_words(one: Measured) -> str:
-    """The usual step of a series for people to read: "1 hour"; "" where there is none."""
+    """The usual step of a series for people to read: " of 1 hour"; "" where there is none."""
     step = None if one.times is None else usual_step(one.times)
     if step is None:
         return ""
     if not isinstance(step, np.timedelta64):
-        return f"{step:g}"
-    for unit, name in (("D", "day"), ("h", "hour"), ("m", "minute"), ("s", "second")):
-        count = step / np.timedelta64(1, unit)
-        if count >= 1:
-            return f"{count:g} {name}{'' if count == 1 else 's'}"
-    return f"{step / np.timedelta64(1, 's'):g} seconds"
+        return f" of {step:g}"
+    seconds = step / np.timedelta64(1, "s")
+    length, name = next((unit for unit in UNITS_OF_TIME if seconds >= unit[0]), UNITS_OF_TIME[-1])
+    count = seconds / length
+    return f" of {count:g} {name}{'' if count == 1 else 's'}"

@@ -116,7 +116,9 @@ def open_table(data: Any) -> Opened:
     try:
         frame = pd.read_parquet(path) if path.suffix in PARQUET else _read_csv(path, pd)
     except OSError as error:
-        raise OptionError("data", f"could not be read from {str(path)!r}: {error.strerror or error}") from error
+        raise OptionError(
+            "data", f"could not be read from {str(path)!r}: {error.strerror or error}"
+        ) from error
     except ImportError as error:
         raise OptionError("data", "needs pyarrow where it is a Parquet file: pip install pyarrow") from error
     except UnicodeDecodeError as error:
@@ -165,7 +167,9 @@ def numeric_columns(frame: Any) -> list[str]:
     return [str(name) for name in frame.columns if frame[name].dtype.kind in "iuf"]
 
 
-def cut_table(frame: Any, columns: Columns, origin: str, fitted_words: Iterable[str] | None) -> list[Measured]:
+def cut_table(
+    frame: Any, columns: Columns, origin: str, fitted_words: Iterable[str] | None
+) -> list[Measured]:
     """Returns the series of a data frame.
 
     Args:
@@ -230,7 +234,7 @@ def _as_numbers(option: str, column: Any, origin: str) -> NDArray[np.float64]:
     if column.dtype.kind in "mM":
         raise OptionError(option, f"must be columns of numbers, but {column.name!r} of {origin} holds times")
     coerced = pd.to_numeric(column, errors="coerce")
-    values = coerced.to_numpy(np.float64, na_value=np.nan)
+    values: NDArray[np.float64] = coerced.to_numpy(np.float64, na_value=np.nan)
     wrong = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
     if len(wrong):
         row = wrong[0]
@@ -259,13 +263,15 @@ def _as_words(option: str, column: Any) -> NDArray[np.object_]:
             f"must be columns of numbers or of at most {MOST_CATEGORIES} different words, but "
             f"{column.name!r} has {known.nunique()} words, such as {known.iloc[0]!r}",
         )
-    return column.map(str, na_action="ignore").to_numpy(object, na_value=None)
+    words: NDArray[np.object_] = column.map(str, na_action="ignore").to_numpy(object, na_value=None)
+    return words
 
 
 def _as_times(column: Any, origin: str) -> NDArray[Any]:
     """Times as datetime64 in UTC, or as the numbers that they are given as."""
     import pandas as pd  # noqa: PLC0415
 
+    times: NDArray[Any]
     if column.dtype.kind in "iuf":
         times = column.to_numpy(np.float64, na_value=np.nan)
         missing = np.flatnonzero(~np.isfinite(times))
