@@ -10,6 +10,7 @@ The command line calls these and nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from tf_rnn.options.declared import (
     WORKER_OPTIONS,
 )
 from tf_rnn.setup import Setup, check_setup, setup_identity
-from tf_rnn.tasks import Task
+from tf_rnn.tasks import Defaults, Series, Task
 from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
 
 if TYPE_CHECKING:
@@ -63,11 +64,19 @@ class Experiment:
 
     def __init__(self, task: str | Task = "echo", **options: Any) -> None:
         self.setup = Setup.of(task=task, **options)
+        # The size of the table decides.
+        if self.setup.task == Series.name and "batch_size" not in options:
+            self.setup = dataclasses.replace(self.setup, batch_size=self.task.defaults.batch_size)
 
     @functools.cached_property
     def task(self) -> Task:
         """The task, made once."""
         return self.setup.make_task()
+
+    @property
+    def defaults(self) -> Defaults:
+        """What suits the task, and its data where their size matters."""
+        return getattr(self.task, "defaults", self.setup.defaults)
 
     def train(
         self,
@@ -138,7 +147,7 @@ class Experiment:
             if num_steps is not None:
                 raise OptionError("num_steps", f"must be left out beside schedule_width, got {num_steps!r}")
             require_block(self.setup.style)
-        longest = max(widths or self.setup.defaults.num_steps)
+        longest = max(widths or self.defaults.num_steps)
         given = {
             "num_steps": longest if num_steps is None else num_steps,
             "schedule_width": widths,
@@ -292,7 +301,7 @@ class Experiment:
         **given: Any,
     ) -> dict[str, Any]:
         """The arguments of a comparison or a race, all options checked; what suits the task for None."""
-        defaults, budget = self.setup.defaults, COMPARE_OPTIONS["budget"].check(budget)
+        defaults, budget = self.defaults, COMPARE_OPTIONS["budget"].check(budget)
         given |= {
             "num_steps": defaults.num_steps if num_steps is None else num_steps,
             "learning_rate": (self.setup.learning_rate,) if learning_rate is None else learning_rate,
@@ -352,7 +361,7 @@ class Experiment:
 
     def _measured(self, num_steps: int | None, tokens: float | None) -> dict[str, Any]:
         """How far back to look and how long to train, what suits the task where it is None."""
-        defaults = self.setup.defaults
+        defaults = self.defaults
         return {
             "num_steps": defaults.longest if num_steps is None else num_steps,
             "tokens": defaults.tokens * SHARE_OF_TOKENS if tokens is None else tokens,

@@ -162,10 +162,7 @@ class Setup:
     @property
     def defaults(self) -> Defaults:
         """What suits the task."""
-        if not isinstance(self.task, str):
-            return getattr(self.task, "defaults", GENERAL)
-        # Those of a series depend on the size of its data.
-        return getattr(TASKS[self.task], "defaults", None) or self.make_task().defaults
+        return getattr(TASKS[self.task] if isinstance(self.task, str) else self.task, "defaults", GENERAL)
 
     def _what_suits(self) -> dict[str, Any]:
         """The options that are left to the task, by name."""

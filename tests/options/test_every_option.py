@@ -39,6 +39,7 @@ from tf_rnn.options.rules import (
     Flag,
     GrowingWidth,
     ListOf,
+    Names,
     Number,
     OrNone,
     Path,
@@ -117,6 +118,11 @@ def list_of(rule: ListOf) -> tuple[list[Example], list[Example]]:
     return [pair, Example(tuple(pair.value))], [*refused, Example([]), Example(3), Example("x3")]
 
 
+def names(_: Names) -> tuple[list[Example], list[Example]]:
+    good = [Example(["a", "b c"], ["a", "b c"]), Example(("a",), ["a"]), Example("a")]
+    return good, [Example([]), Example(["a", ""], ["a", ""]), Example(3), Example([3]), Example(None)]
+
+
 def widths(rule: Widths) -> tuple[list[Example], list[Example]]:
     good, bad = list_of(ListOf(Whole(at_most=rule.at_most)))
     good += [Example("1:64:log2", ["1:64:log2"]), Example([3, "5:50:5"], ["3", "5:50:5"]), Example("3:6")]
@@ -153,6 +159,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     WordOrWhole: word_or_whole,
     OrNone: or_none,
     ListOf: list_of,
+    Names: names,
     GrowingWidth: growing_width,
     Widths: widths,
     Text: text,
@@ -320,7 +327,13 @@ def test_options_of_tasks_are_those_of_their_constructors() -> None:
 
 # --- the same on the command line -----------------------------------------------------------------
 
-NEEDED = {"evaluate": ["DIR"], "sample": ["DIR"], "export": ["DIR", "OUT"], "import": ["DIR", "OUT"]}
+NEEDED = {
+    "evaluate": ["DIR"],
+    "forecast": ["DIR"],
+    "sample": ["DIR"],
+    "export": ["DIR", "OUT"],
+    "import": ["DIR", "OUT"],
+}
 
 
 def parser_of(command: str) -> Parser:

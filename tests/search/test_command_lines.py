@@ -64,8 +64,9 @@ OLD = (KEPT, EXPORTED, *TEXTS, "missing", f"{KEPT}/checkpoints", "text.txt/under
 PATHS = st.sampled_from([*NEW, *OLD]) | STRANGE.filter(lambda name: name not in (".", "..")).map(
     f"{OUT}/".__add__
 )
-# What a command can end with; a good line of `launch` would start processes, and only bad ones are made.
-STATUSES = {name: {2} if name == "launch" else {0, 2} for name in COMMANDS}
+# What a command can end with; a good line of `launch` would start processes, and only bad ones are made. The
+# kept model is of language, which `forecast` refuses.
+STATUSES = {name: {2} if name in ("launch", "forecast") else {0, 2} for name in COMMANDS}
 
 
 @functools.cache

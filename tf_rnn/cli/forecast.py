@@ -38,7 +38,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         OptionError: If a value is not allowed.
     """
     require_run(given["folder"])
-    out = require_new_file(given.get("out", FORECAST_OPTIONS["out"].default))
+    out = require_new_file(given.get("out", "forecast.csv"))
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.forecast(given.get("horizon"), given.get("data"), hold_back=given.get("hold_back", 0))
     say(written(found.write(out)))

@@ -19,6 +19,7 @@ from tf_rnn.comparison.sweep import FILES, Sweep, save
 from tf_rnn.comparison.widths import networks
 from tf_rnn.files import as_path
 from tf_rnn.lock import made_and_held
+from tf_rnn.setup import GENERAL
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def compare(
         stack.enter_context(screen)
         results, states = Results(absolute, identity), stack.enter_context(States(absolute))
         sweep = run_comparison(comparison, task, parcel, results, states, screen, opened)
-        look(sweep.answer, sweep.summaries, comparison, parcel, results, states, opened)
+        look(sweep.answer, sweep.summaries, task, parcel, results, states, opened)
         if folder is None or absolute is None:
             return sweep
         sweep.write_files(absolute, command)
@@ -125,7 +126,7 @@ def run_comparison(
 def look(
     verdict: Verdict | None,
     summaries: Sequence[Summary],
-    comparison: Comparison,
+    task: Task,
     parcel: Parcel,
     results: Results,
     states: States,
@@ -138,13 +139,13 @@ def look(
     Args:
         verdict: The answer.
         summaries: Which networks there are, each width and state at its best learning rate.
-        comparison: The settings.
+        task: What was learnt.
         parcel: Setup and task for the workers.
         results: Runs, which gain what is measured.
         states: The states of trained networks.
         workers: Where to measure.
     """
-    longest = comparison.setup.defaults.longest
+    longest = getattr(task, "defaults", GENERAL).longest
     own, others = networks(verdict, summaries)
     calls: list[tuple[RunKey, tuple[Any, ...]]] = []
     for key in (*own, *others):

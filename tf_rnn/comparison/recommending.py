@@ -93,7 +93,7 @@ def recommend(
             screen.say("verifying: every length is trained for the whole budget")
             sweep = run_comparison(race.comparison, task, parcel, results, states, screen, opened)
         found = Recommendation(race.comparison, task, race.rounds, verdict, sweep, results)
-        look(verdict, found.summaries, race.comparison, parcel, results, states, opened)
+        look(verdict, found.summaries, task, parcel, results, states, opened)
         if folder is None or absolute is None:
             return found
         found.write_files(absolute, command)

@@ -165,7 +165,7 @@ def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold
 def _task(model: Model, data: Any) -> Series:
     task = model.evaluator.task(data)
     if not isinstance(task, Series):
-        raise OptionError("model", f"must be one of series, got one of the task {task.name}")
+        raise OptionError("folder", f"must hold a model of series, got one of the task {task.name}")
     return task
 
 

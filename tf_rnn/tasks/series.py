@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -101,6 +102,17 @@ class Series(Task):
     """
 
     name = "series"
+    defaults = Defaults(
+        batch_size=MOST_BATCH,
+        optimizer="adam",
+        learning_rate=0.005,
+        tokens=MOST_TOKENS,
+        cell="lstm",
+        state_size=32,
+        clip_norm=5.0,
+        num_steps=WIDTHS,
+        longest=WIDTHS[-1],
+    )
     splits = ("train", "valid", "test")
     input_kind = "real"
     loss = "squared_error"
@@ -388,14 +400,10 @@ class Series(Task):
         length, held_out = self.length("train"), self.length("valid")
         batch_size = min(MOST_BATCH, max(1, min(length, held_out) // SHORTEST_ROW))
         longest = min(WIDTHS[-1], length // batch_size, held_out // batch_size)
-        return Defaults(
+        return dataclasses.replace(
+            type(self).defaults,
             batch_size=batch_size,
-            optimizer="adam",
-            learning_rate=0.005,
             tokens=max(length, min(EPOCHS * length, MOST_TOKENS)),
-            cell="lstm",
-            state_size=32,
-            clip_norm=5.0,
             num_steps=tuple(width for width in WIDTHS if width <= longest),
             longest=longest,
         )

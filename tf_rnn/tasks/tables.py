@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -276,7 +277,8 @@ def _as_times(column: Any, origin: str) -> NDArray[Any]:
         times = column.to_numpy(np.float64, na_value=np.nan)
         missing = np.flatnonzero(~np.isfinite(times))
     else:
-        parsed = pd.to_datetime(column, errors="coerce", utc=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is no date at all
+            parsed = pd.to_datetime(column, errors="coerce", utc=True)
         missing = np.flatnonzero(parsed.isna())
         times = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]")
     if len(missing):

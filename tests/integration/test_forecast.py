@@ -1,0 +1,160 @@
+"""Forecasts of a trained network, against the network run step by step, and errors in the target's units."""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_helpers import assert_refused, succeeds
+from helpers import assert_close
+from model_helpers import keep_run, made_up_text
+
+import tf_rnn
+from tf_rnn.cells import VanillaCell
+from tf_rnn.inference.series_errors import series_errors
+from tf_rnn.options import OptionError
+from tf_rnn.tasks import Series, Text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LENGTH = 130  # rows: 90 to train, 20 valid, 20 test
+
+
+def write_table(path: Path, length: int = LENGTH, **columns: Any) -> Path:
+    time = np.arange(length)
+    load = 40 + 9 * np.sin(time / 3) + np.random.default_rng(2).normal(0, 1, length)
+    usual = {"time": pd.date_range("2024-03-01", periods=length, freq="h"), "load": load}
+    pd.DataFrame(usual | columns).to_csv(path, index=False)
+    return path
+
+
+def kept_model(folder: Path, data: Path, **options: Any) -> tf_rnn.inference.Model:
+    task = Series(data, target="load", time="time", **options)
+    return tf_rnn.load(keep_run(folder, task, VanillaCell(5)))
+
+
+@pytest.mark.parametrize(("trained", "asked"), [(1, None), (3, None), (3, 2), (1, 4), (2, 7)])
+def test_a_forecast_is_the_network_run_step_by_step(tmp_path: Path, trained: int, asked: int | None) -> None:
+    """Beyond the steps that were trained, predictions are fed back as if they had been measured."""
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=trained)
+    found = model.forecast(asked).records
+    load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
+    mean, spread = load[:90].mean(), load[:90].std()
+    stepper, known, expected = model.stepper.another(), list((load - mean) / spread), list[float]()
+    read = 0
+    while len(expected) < (asked or trained):
+        for value in known[read:]:
+            predicted = stepper.step(np.array([[value]], np.float32))
+        read = len(known)
+        known += list(predicted[0])
+        expected += list(predicted[0])
+    assert len(found) == (asked or trained)
+    values = np.array([record["load"] for record in found])
+    assert_close(values, np.array(expected[: len(found)]) * spread + mean, 1e-5, "forecast")
+    assert found[-1]["time"] == f"2024-03-06 {9 + len(found):02d}:00:00"
+    assert [record["step"] for record in found] == list(range(1, len(found) + 1))
+
+
+def test_what_is_held_back_is_not_known(tmp_path: Path) -> None:
+    """The last rows may be anything, missing too; they stand beside the forecast."""
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=3)
+    frame = pd.read_csv(tmp_path / "a.csv")
+    changed = frame.copy()
+    changed.loc[LENGTH - 4 :, "load"] = [1e5, 7.0, np.nan, 8.0]
+    changed.to_csv(tmp_path / "b.csv", index=False)
+    before = model.forecast(hold_back=4).records
+    after = model.forecast(data=tmp_path / "b.csv", hold_back=4).records
+    assert [record["load"] for record in after] == [record["load"] for record in before]
+    assert [record["load measured"] for record in before] == list(frame["load"][LENGTH - 4 : LENGTH - 1])
+    assert [record["load measured"] for record in after] == [1e5, 7.0, None]
+
+
+def test_what_is_known_ahead_is_read_ahead(tmp_path: Path) -> None:
+    """Rows after the last target hold it; only the steps of the forecast matter."""
+    price = np.random.default_rng(4).normal(0, 1, LENGTH)
+    model = kept_model(
+        tmp_path / "run", write_table(tmp_path / "a.csv", price=price), horizon=2, known=["price"]
+    )
+    with pytest.raises(OptionError, match=r"must have 2 rows with price after the last known target.*has 0"):
+        model.forecast()
+    frame = pd.read_csv(tmp_path / "a.csv")
+    frame.loc[LENGTH - 3 :, "load"] = np.nan
+    shown = {}
+    for changed in (None, LENGTH - 3, LENGTH - 2, LENGTH - 1):
+        table = frame.copy()
+        if changed is not None:
+            table.loc[changed, "price"] += 1
+        table.to_csv(tmp_path / "b.csv", index=False)
+        shown[changed] = [record["load"] for record in model.forecast(data=tmp_path / "b.csv").records]
+    assert shown[LENGTH - 1] == shown[None], "three steps ahead"
+    assert shown[LENGTH - 3] != shown[None] != shown[LENGTH - 2]
+
+
+def test_observed_columns_end_where_the_table_ends(tmp_path: Path) -> None:
+    wind = np.random.default_rng(6).normal(0, 1, LENGTH)
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv", wind=wind), inputs="wind")
+    assert len(model.forecast().records) == 1
+    with pytest.raises(OptionError, match="horizon must be at most 1, as trained, since wind are not known"):
+        model.forecast(2)
+
+
+def test_errors_are_in_the_units_of_the_target(tmp_path: Path) -> None:
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"))
+    load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
+    task = model.evaluator.task()
+    assert isinstance(task, Series)
+    network, last, *_ = series_errors(model, task, "test")
+    expected = math.sqrt(model.evaluator("test").loss) * load[:90].std()
+    assert network["rmse"] == pytest.approx(expected, rel=1e-5)
+    steps = np.diff(load)[-20:]
+    assert_close(
+        [last["rmse"], last["mae"]], [np.sqrt(np.mean(steps**2)), np.abs(steps).mean()], 1e-5, "last"
+    )
+
+
+def test_other_data_are_scaled_as_the_training_data_were(tmp_path: Path) -> None:
+    """A table 100 higher is another table for the model, not the same one after a new scaling."""
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"))
+    frame = pd.read_csv(tmp_path / "a.csv")
+    frame.to_csv(tmp_path / "same.csv", index=False)
+    frame.assign(load=frame["load"] + 100).to_csv(tmp_path / "b.csv", index=False)
+    same, other = (model.evaluator("all", tmp_path / name).loss for name in ("same.csv", "b.csv"))
+    assert same == pytest.approx(model.evaluator("all").loss, rel=1e-6)
+    spread = frame["load"][:90].std(ddof=0)
+    assert other > (100 / spread) ** 2 / 4, "its values lie far outside of what was trained"
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = keep_run(
+        tmp_path / "run", Series(write_table(tmp_path / "a.csv"), target="load", time="time"), VanillaCell(5)
+    )
+    out = tmp_path / "ahead.csv"
+    _, said = succeeds(
+        ["forecast", f"{folder}", "--horizon", "3", "--hold-back", "5", "--out", f"{out}"], capsys
+    )
+    assert said == [f"written: {out}, {out.with_suffix('.png')}"]
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert list(rows[0]) == ["time", "step", "load", "load measured"]
+    shown, _ = succeeds(["evaluate", f"{folder}", "--split", "test"], capsys)
+    assert "RMSE" in shown
+    assert "last value" in shown
+    text = tmp_path / "text.txt"
+    text.write_text(made_up_text(400))
+    other = keep_run(tmp_path / "other", Text(text), VanillaCell(3))
+    new = f"{tmp_path}/x.csv"
+    refusals = {
+        ("forecast", f"{folder}", "--out", f"{out}"): f"--out must be a new file, '{out}' exists",
+        ("forecast", f"{folder}", "--out", "x.txt"): "--out must be a file that ends in .csv",
+        ("forecast", f"{folder}", "--out", f"{tmp_path}/no/x.csv"): "--out must lie in a folder that exists",
+        ("forecast", f"{folder}", "--hold-back", "130", "--out", new): "--hold-back must be below 130",
+        ("forecast", f"{other}", "--out", new): "DIR must hold a model of series, got one of the task text",
+        ("sample", f"{folder}"): "DIR must hold a language model, got one of the task series",
+    }
+    for refused, message in refusals.items():
+        assert_refused(list(refused), message, capsys)

@@ -1,0 +1,289 @@
+"""Series: what is an input, what is a target, what is held out, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import assert_close
+
+from tf_rnn.options import OptionError
+from tf_rnn.tasks import Series
+from tf_rnn.tasks.series import LEAD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# 40 rows: 28 to train, 6 valid, 6 test.
+LENGTH, TRAIN, VALID = 40, 28, 34
+
+
+def made_frame(**columns: Any) -> pd.DataFrame:
+    generator = np.random.default_rng(7)
+    usual = {"load": generator.normal(50, 9, LENGTH), "price": generator.normal(-3, 2, LENGTH)}
+    return pd.DataFrame(usual | columns)
+
+
+def standard(values: NDArray[Any], part: slice = slice(TRAIN)) -> NDArray[Any]:
+    """Values less the mean of a part, by its standard deviation."""
+    known = values[part][~np.isnan(values[part])]
+    return np.asarray((values - known.mean()) / known.std())
+
+
+def test_inputs_and_targets_are_what_the_table_says() -> None:
+    """Two targets, an observed and a known column, words, a calendar and two steps ahead, row by row."""
+    times = pd.date_range("2024-02-28 20:00", periods=LENGTH, freq="3h")
+    rain, holiday = np.arange(LENGTH) % 5.0, np.arange(LENGTH) % 7 == 0
+    sky = np.where(rain > 2, "grey", "blue")
+    frame = made_frame(time=times, rain=rain, holiday=holiday, sky=sky, town="Ulm")
+    task = Series(
+        frame,
+        target=["load", "price"],
+        inputs=["rain", "sky"],
+        known=["holiday"],
+        static=["town"],
+        time="time",
+        horizon=2,
+        calendar=["hour"],
+    )
+    inputs, targets = task.stream("train")
+    load, price = (standard(frame[name].to_numpy()) for name in ("load", "price"))
+    days, free = standard(rain), standard(holiday.astype(float))
+    for t in range(TRAIN - 2):
+        angle = 2 * np.pi * (times[t + 1].hour + times[t + 1].minute / 60) / 24
+        expected = {
+            "load": load[t],
+            "price": price[t],
+            "rain": days[t],
+            "sky=blue": sky[t] == "blue",
+            "sky=grey": sky[t] == "grey",
+            "holiday +1": free[t + 1],
+            "holiday +2": free[t + 2],
+            "hour sine": np.sin(angle),
+            "hour cosine": np.cos(angle),
+            "town=Ulm": 1,
+        }
+        assert task.input_names == tuple(expected)
+        assert_close(inputs[t], np.array(list(expected.values()), float), 1e-6, f"inputs of row {t}")
+        ahead = np.array([load[t + 1], load[t + 2], price[t + 1], price[t + 2]])
+        assert_close(targets[t], ahead, 1e-6, f"targets of row {t}")
+    assert len(targets) == TRAIN - 2, "all targets of the training part lie in it"
+
+
+@pytest.mark.parametrize(("split", "begin", "end"), [("valid", TRAIN, VALID), ("test", VALID, LENGTH)])
+def test_held_out_rows_are_predicted_from_what_came_before(split: str, begin: int, end: int) -> None:
+    """Every value of the part is predicted, the first from the row before it; the lead does not count."""
+    frame = made_frame()
+    task = Series(frame, target="load")
+    inputs, targets = task.stream(split)
+    load = standard(frame["load"].to_numpy())
+    counted = ~np.isnan(targets[:, 0])
+    assert_close(targets[counted, 0], load[begin:end], 1e-6, "targets that count")
+    assert_close(inputs[counted, 0], load[begin - 1 : end - 1], 1e-6, "their inputs")
+    assert len(inputs) == end - 1, f"the lead is all of the past, up to {LEAD} rows"
+    assert task.loss_steps == "marked"
+
+
+def test_the_lead_is_limited() -> None:
+    task = Series(pd.DataFrame({"x": np.sin(np.arange(2000.0))}))
+    assert task.length("valid") == LEAD + 300
+    assert int(np.isnan(task.stream("valid").targets).sum()) == LEAD
+
+
+def test_the_scale_is_that_of_the_training_part_alone() -> None:
+    """Values that are held out may be anything: training sees the same numbers."""
+    frame = made_frame()
+    changed = frame.copy()
+    changed.loc[TRAIN:, "load"] = 1e6
+    before, after = (Series(each, target="load").stream("train") for each in (frame, changed))
+    assert_close(after.inputs, before.inputs, 0, "training inputs")
+    assert_close(after.targets, before.targets, 0, "training targets")
+
+
+def test_a_missing_value_is_carried_forward_marked_and_has_no_loss() -> None:
+    load = np.arange(LENGTH, dtype=float)
+    load[[0, 4, 5]] = np.nan
+    task = Series(pd.DataFrame({"load": load}), horizon=2)
+    inputs, targets = task.stream("train")
+    assert task.input_names == ("load", "load missing")
+    scaled = standard(load)
+    expected = np.where(np.arange(TRAIN - 2) == 0, 0, scaled[: TRAIN - 2])
+    expected[[4, 5]] = scaled[3]
+    assert_close(inputs[:, 0], expected, 1e-6, "carried forward, the mean at the beginning")
+    assert list(np.flatnonzero(inputs[:, 1])) == [0, 4, 5]
+    missing = [(2, 1), (3, 0), (3, 1), (4, 0)]  # the rows before 4 and 5, one and two steps ahead
+    assert [tuple(at) for at in np.argwhere(np.isnan(targets))] == missing
+
+
+def test_missing_rows_of_equal_steps_are_filled_in() -> None:
+    times = pd.date_range("2024-01-01", periods=LENGTH + 3, freq="D").delete([7, 20, 21])
+    task = Series(made_frame(day=times), target="load", time="day")
+    (one,) = task.series
+    assert (len(one), one.gaps) == (LENGTH + 3, 3)
+    assert list(np.flatnonzero(np.isnan(one.numbers["load"]))) == [7, 20, 21]
+    assert "3 missing rows were filled in as missing values" in task.lines()
+
+
+def test_months_of_unequal_lengths_have_no_gaps() -> None:
+    times = pd.date_range("2020-01-31", periods=LENGTH, freq="ME")
+    assert Series(made_frame(month=times), target="load", time="month").series[0].gaps == 0
+
+
+def test_several_series_have_their_own_scale_and_start_anew() -> None:
+    """Rows of two series in turns: 20 of "b" around 100, 20 of "a" around -5."""
+    generator = np.random.default_rng(3)
+    level = np.tile([100.0, -5.0], LENGTH // 2)
+    frame = pd.DataFrame({"x": level + generator.normal(0, 1, LENGTH), "who": ["b", "a"] * (LENGTH // 2)})
+    task = Series(frame, target="x", series_id="who")
+    stream = task.stream("train")
+    assert stream.starts is not None
+    assert list(np.flatnonzero(stream.starts)) == [0, 13]
+    for number, name in enumerate(["b", "a"]):
+        values = frame.loc[frame["who"] == name, "x"].to_numpy()
+        own = slice(number * 13, number * 13 + 13)
+        assert_close(stream.inputs[own, 0], standard(values, slice(14))[:13], 1e-5, name)
+        assert_close(stream.targets[own, 0], standard(values, slice(14))[1:14], 1e-5, name)
+
+
+def test_the_same_table_is_the_same_task(tmp_path: Path) -> None:
+    """As a file, gzipped, with another separator, and as a data frame."""
+    frame = made_frame().round(3)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "b.csv.gz", index=False)
+    frame.to_csv(tmp_path / "c.csv", index=False, sep=";")
+    paths = [tmp_path / name for name in ("a.csv", "b.csv.gz", "c.csv")]
+    tasks = [Series(data, target="load") for data in (*paths, frame)]
+    assert len({task.sha256 for task in tasks}) == 1
+    assert [task.name for task in tasks] == ["series"] * 3 + ["dataframe"]
+    again = Series(**tasks[0].options())
+    assert (again.sha256, again.options()) == (tasks[0].sha256, tasks[0].options())
+    assert Series(frame, target="price").sha256 != tasks[0].sha256
+
+
+def test_other_data_are_read_as_the_training_data_were(tmp_path: Path) -> None:
+    """Scale, columns of missing values and words are those that were kept."""
+    first = made_frame(sky=["blue", "grey"] * (LENGTH // 2))
+    first.loc[3, "load"] = np.nan
+    kept = Series(first, target="load", inputs="sky").kept()
+    other = made_frame(sky="red") * 1
+    other["load"] += 1000
+    task = Series(other, target="load", inputs="sky", **kept)
+    assert task.input_names == ("load", "sky=blue", "sky=grey", "load missing")
+    known = first["load"].to_numpy()[:TRAIN]
+    expected = (other["load"] - np.nanmean(known)) / np.nanstd(known)
+    assert_close(task.stream("all").inputs[:, 0], expected[: LENGTH - 1], 1e-4, "old scale")
+    assert_close(task.stream("all").inputs[:, 1:], np.zeros((LENGTH - 1, 3)), 0, "no gaps, no known word")
+
+
+@pytest.mark.parametrize(
+    ("period", "options"),
+    [(1, {}), (12, {}), (12, {"horizon": 5}), (1, {"horizon": 3, "target": ["x", "y"]})],
+)
+def test_simple_forecasts_by_their_definition(period: int, options: dict[str, Any]) -> None:
+    """Repeating the last values, row by row, on "valid"; 12 is the period that is found."""
+    generator = np.random.default_rng(5)
+    time = np.arange(240)
+    columns = {name: np.sin(2 * np.pi * time / 12) + generator.normal(0, 0.2, 240) for name in "xy"}
+    task = Series(pd.DataFrame(columns), **{"target": ["x"], **options})
+    targets = options.get("target", ["x"])
+    scaled = [standard(columns[name], slice(168)) for name in targets]
+    losses = []
+    for t in range(167, 204 - task.horizon):
+        guesses = [[x[t + h - period * -(-h // period)] for h in range(1, task.horizon + 1)] for x in scaled]
+        truths = [x[t + 1 : t + 1 + task.horizon] for x in scaled]
+        losses.append(np.mean((np.array(guesses) - truths) ** 2))
+    name = "last value" if period == 1 else "seasonal naive (12)"
+    assert_close(task.baselines()[name], np.mean(losses), 1e-6, name)
+
+
+def test_linear_predictors_of_known_processes() -> None:
+    """x_t = 1.8 cos(0.4) x_{t-1} - 0.81 x_{t-2} + e_t needs two rows: with them only the noise is left."""
+    generator = np.random.default_rng(11)
+    noise, x = generator.normal(0, 1, 150_000), np.zeros(150_000)
+    first, second = 1.8 * np.cos(0.4), -0.81
+    for t in range(2, len(x)):
+        x[t] = first * x[t - 1] + second * x[t - 2] + noise[t]
+    task = Series(pd.DataFrame({"x": x}))
+    variance = task.fit.scales[""]["x"][1] ** 2
+    correlation = first / (1 - second)  # of neighbours, by the Yule-Walker equations
+    for width, expected in {1: 1 - correlation**2, 2: 1 / variance, 5: 1 / variance}.items():
+        found = task.reference(width)
+        assert found is not None
+        assert found == pytest.approx(expected, rel=0.05), f"{width} rows: {found}, expected {expected}"
+    assert Series(made_frame(), target="load").reference(30) is None, "more weights than rows"
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({}, {"target": "lod"}, "target must be columns of the data frame, got 'lod'; it has load, price"),
+        ({}, {}, "target must name a column of the data frame, which has load, price"),
+        ({}, {"target": "load", "inputs": ["load"]}, "inputs must be given once for each column"),
+        (
+            {"load": ["1"] * 5 + ["n/k"] + ["2"] * 34},
+            {"target": "load"},
+            "has 'n/k' in row 5 of the data frame",
+        ),
+        ({"load": [1.0] * 39 + [np.inf]}, {"target": "load"}, "has inf in row 39"),
+        ({"load": np.nan}, {"target": "load"}, "all of 'load' is missing"),
+        ({"load": 4.0}, {"target": "load"}, "'load' is always 4 there"),
+        (
+            {"word": [f"w{n % 51}" for n in range(40)]},
+            {"target": "load", "time": "word"},
+            "got 'w0' in row 0",
+        ),
+        (
+            {"t": [*range(39), 38]},
+            {"target": "load", "time": "t"},
+            "time must increase from row to row, got 38 again",
+        ),
+        ({"t": [*range(38), 50, 40]}, {"target": "load", "time": "t"}, "got 40 after 50 in row 39"),
+        (
+            {"t": range(40)},
+            {"target": "load", "time": "t", "calendar": "hour"},
+            "unless time is a column of dates",
+        ),
+        ({}, {"target": "load", "horizon": 7}, "leave none for 'valid' with a horizon of 7"),
+        (
+            {},
+            {"target": "load", "valid_fraction": 0.6, "test_fraction": 0.4},
+            "must be below 1 - valid_fraction",
+        ),
+        ({}, {"target": "load", "static": "price", "known": "price"}, "as known, too"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(
+    changes: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        Series(made_frame(**changes), **options)
+    found = str(caught.value)
+    assert message in found, f"{found!r} does not say {message!r}"
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is nothing at"),
+        (b"", "must be a table, but"),
+        (b"a,b\n", "must hold rows, but the file"),
+        (b"a\n1\n2\nthree\n", "has 'three' in line 4 of the file"),
+        (b"a\n\xff\xfe\n", "must be UTF-8"),
+        (b"a\n1\n2\n", "must leave at least one step with a target for each split, but the 2 rows"),
+        (b'a\n"1\n', "must be a table, but"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OptionError) as caught:
+        Series(path, target="a")
+    found = str(caught.value)
+    assert message in found, f"{found!r} does not say {message!r}"
+    assert "\n" not in found
