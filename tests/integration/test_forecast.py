@@ -38,24 +38,30 @@ def kept_model(folder: Path, data: Path, **options: Any) -> tf_rnn.inference.Mod
     return tf_rnn.load(keep_run(folder, task, VanillaCell(5)))
 
 
-@pytest.mark.parametrize(("trained", "asked"), [(1, None), (3, None), (3, 2), (1, 4), (2, 7)])
-def test_a_forecast_is_the_network_run_step_by_step(tmp_path: Path, trained: int, asked: int | None) -> None:
+@pytest.mark.parametrize(
+    ("trained", "asked", "difference"),
+    [(1, None, "off"), (3, None, "on"), (3, 2, "off"), (1, 4, "on"), (2, 7, "off"), (2, 7, "on")],
+)
+def test_a_forecast_is_the_network_run_step_by_step(
+    tmp_path: Path, trained: int, asked: int | None, difference: str
+) -> None:
     """Beyond the steps that were trained, predictions are fed back as if they had been measured."""
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=trained)
+    data = write_table(tmp_path / "a.csv")
+    model = kept_model(tmp_path / "run", data, horizon=trained, difference=difference)
     found = model.forecast(asked).records
     load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
-    mean, spread = load[:90].mean(), load[:90].std()
-    stepper, known, expected = model.stepper.another(), list((load - mean) / spread), list[float]()
-    read = 0
-    while len(expected) < (asked or trained):
-        for value in known[read:]:
-            predicted = stepper.step(np.array([[value]], np.float32))
+    is_change = difference == "on"
+    mean, spread = load[:90].mean(), (np.diff(load[:90]) if is_change else load[:90]).std()
+    stepper, known, read = model.stepper.another(), list(load), 0
+    while len(known) < LENGTH + (asked or trained):
+        for row in range(read, len(known)):
+            level = known[max(row - 1, 0)] if is_change else mean
+            predicted = stepper.step(np.array([[(known[row] - level) / spread]], np.float32))
         read = len(known)
-        known += list(predicted[0])
-        expected += list(predicted[0])
+        known += list(predicted[0] * spread + (known[-1] if is_change else mean))
     assert len(found) == (asked or trained)
     values = np.array([record["load"] for record in found])
-    assert_close(values, np.array(expected[: len(found)]) * spread + mean, 1e-5, "forecast")
+    assert_close(values, np.array(known[LENGTH:][: len(found)]), 1e-5, "forecast")
     assert found[-1]["time"] == f"2024-03-06 {9 + len(found):02d}:00:00"
     assert [record["step"] for record in found] == list(range(1, len(found) + 1))
 
@@ -104,7 +110,7 @@ def test_observed_columns_end_where_the_table_ends(tmp_path: Path) -> None:
 
 
 def test_errors_are_in_the_units_of_the_target(tmp_path: Path) -> None:
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"))
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="off")
     load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
     task = model.evaluator.task()
     assert isinstance(task, Series)
@@ -119,7 +125,7 @@ def test_errors_are_in_the_units_of_the_target(tmp_path: Path) -> None:
 
 def test_other_data_are_scaled_as_the_training_data_were(tmp_path: Path) -> None:
     """A table 100 higher is another table for the model, not the same one after a new scaling."""
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"))
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="off")
     frame = pd.read_csv(tmp_path / "a.csv")
     frame.to_csv(tmp_path / "same.csv", index=False)
     frame.assign(load=frame["load"] + 100).to_csv(tmp_path / "b.csv", index=False)

@@ -186,9 +186,9 @@ def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back
         steps = min(task.horizon, horizon - done)
         first = origin + 1 + done
         for number, name in enumerate(task.columns.target):
-            mean, spread = task.fit.scale(one, name)
+            level, spread = task.fit.levels(ahead, name)[first - 1], task.fit.spread(one, name)
             scaled = predicted[-1, number * task.horizon :][:steps]
-            ahead.numbers[name][first : first + steps] = scaled * (spread or 1.0) + mean
+            ahead.numbers[name][first : first + steps] = level + scaled * spread
         rows = range(rows.stop, rows.stop + steps)
         done += steps
     values = {name: ahead.numbers[name][origin + 1 : origin + 1 + horizon] for name in task.columns.target}

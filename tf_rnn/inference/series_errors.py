@@ -59,7 +59,10 @@ def _in_units(
     columns = slice(number * task.horizon, (number + 1) * task.horizon)
     name = task.columns.target[number]
     all_errors = np.concatenate(
-        [of_part[:, columns].ravel() * (task.scales(part.series)[name][1] or 1.0) for part, of_part in errors]
+        [
+            of_part[:, columns].ravel() * task.fit.spread(task.series[part.series], name)
+            for part, of_part in errors
+        ]
     )
     known = all_errors[~np.isnan(all_errors)]
     return {"rmse": float(np.sqrt(np.mean(known**2))), "mae": float(np.mean(np.abs(known)))}

@@ -28,6 +28,7 @@ from tf_rnn.options.words import (
     CALENDAR,
     CELLS,
     CHECKPOINTS_TO_USE,
+    DIFFERENCES,
     DTYPES,
     INPUT_KINDS,
     LARGEST_SIZE,
@@ -156,6 +157,13 @@ TASK_OPTIONS = by_name(
         rule=ListOf(Choice(CALENDAR)),
         only=_SERIES,
         help="read the next row's hour, weekday or month, as sine and cosine",
+    ),
+    Option(
+        name="difference",
+        rule=Choice(DIFFERENCES),
+        only=_SERIES,
+        help="predict changes since the last row; auto: if the last value is a better guess than the mean "
+        "(default auto)",
     ),
 )
 

@@ -11,7 +11,7 @@ from tf_rnn.options import OptionError, shown
 from tf_rnn.tasks.tables import usual_step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -45,20 +45,26 @@ class Fit:
             for all series.
         gappy: The columns with missing values, each with an input that says where.
         categories: The words of a column, each an input of 0 or 1.
+        difference: Whether targets are changes since the last row: the scale of a target has no mean then,
+            and the standard deviation is that of the changes from row to row.
     """
 
     scales: dict[str, dict[str, tuple[float, float]]]
     gappy: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
+    difference: bool = False
 
     @classmethod
-    def of(cls, series: Sequence[Measured], columns: Columns, borders: Sequence[int]) -> Fit:
+    def of(
+        cls, series: Sequence[Measured], columns: Columns, borders: Sequence[int], *, difference: bool
+    ) -> Fit:
         """Fits the training part of a table.
 
         Args:
             series: The series.
             columns: Which columns are what.
             borders: The number of training rows of each series.
+            difference: Whether targets are changes.
 
         Raises:
             OptionError: For `target`, if one is constant in the training part, or missing there.
@@ -71,6 +77,10 @@ class Fit:
         }
         for name in columns.target:
             _refuse_constant(name, [each[name] for each in scales.values()])
+            if difference:
+                changes = {each.name: np.diff(each.numbers[name][:border]) for each, border in parts}
+                for own, values in changes.items():
+                    scales[own][name] = 0.0, _scale(name, [values], own)[1]
         ahead = [name for name in (*columns.known, *columns.static) if name in series[0].numbers]
         shared = {
             name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in ahead
@@ -85,7 +95,7 @@ class Fit:
             name: tuple(sorted({word for each in series for word in each.words[name] if word is not None}))
             for name in series[0].words
         }
-        return cls(scales, tuple(gappy), categories)
+        return cls(scales, tuple(gappy), categories, difference)
 
     def as_json(self) -> dict[str, Any]:
         """The fit, ready for JSON."""
@@ -95,6 +105,7 @@ class Fit:
             },
             "gappy": list(self.gappy),
             "categories": {name: list(words) for name, words in self.categories.items()},
+            "difference": self.difference,
         }
 
     @classmethod
@@ -110,14 +121,27 @@ class Fit:
                 for series, of in value["scales"].items()
             }
             categories = {str(name): tuple(map(str, words)) for name, words in value["categories"].items()}
-            return cls(scales, tuple(map(str, value["gappy"])), categories)
+            return cls(scales, tuple(map(str, value["gappy"])), categories, bool(value["difference"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise OptionError("fit", f"must be what a run has kept, got {shown(value)}") from error
 
     def scale(self, series: Measured, column: str) -> tuple[float, float]:
         """Mean and standard deviation of a column in a series; a series that is new has its own."""
         known = self.scales.get(series.name, {}) | self.scales[""]
-        return known[column] if column in known else _scale(column, [series.numbers[column]], series.name)
+        if column in known:
+            return known[column]
+        values = series.numbers[column]
+        return (0.0, _scale(column, [np.diff(values)])[1]) if self.difference else _scale(column, [values])
+
+    def levels(self, series: Measured, target: str) -> NDArray[np.float64]:
+        """What the targets of each row are measured from, [length]: the mean, or the row's own value."""
+        if self.difference:
+            return last_known(series.numbers[target])
+        return np.full(len(series), self.scale(series, target)[0])
+
+    def spread(self, series: Measured, target: str) -> float:
+        """The unit of a scaled target."""
+        return self.scale(series, target)[1] or 1.0
 
 
 def _scale(name: str, parts: Sequence[NDArray[np.float64]], series: str = "") -> tuple[float, float]:
@@ -148,7 +172,21 @@ def carried_forward(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values with each missing one replaced by the last before it; by 0, the mean, where there is none."""
     places = np.where(np.isnan(values), -1, np.arange(len(values)))
     last = np.maximum.accumulate(places)
-    return np.where(last < 0, 0.0, values[np.maximum(last, 0)])
+    return np.asarray(np.where(last < 0, 0.0, values[np.maximum(last, 0)]))
+
+
+def last_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values with each missing one replaced by the last before it; by the first where there is none."""
+    first = values[np.argmax(~np.isnan(values))]
+    return np.asarray(carried_forward(values - first) + first)
+
+
+def last_value_is_better(values: NDArray[np.float64], horizon: int) -> bool:
+    """Whether the last value is a better forecast than the mean, over all steps ahead up to a horizon."""
+    level, errors = last_known(values), list[float]()
+    for ahead in range(1, min(horizon, len(values) - 1) + 1):
+        errors.append(float(np.nanmean((values[ahead:] - level[:-ahead]) ** 2)))
+    return bool(np.mean(errors) < np.nanvar(values))
 
 
 def input_columns(
@@ -156,7 +194,8 @@ def input_columns(
 ) -> dict[str, NDArray[np.float64]]:
     """The inputs of every row by name: what is known at row t when the rows after it are to be predicted.
 
-        target, inputs      scaled values at t, carried forward where missing; 1 where they are missing
+        target, inputs      scaled values at t, carried forward where missing; 1 where they are missing;
+                            of a target the change since t - 1, where targets are changes
         known               values at t + 1 ... t + horizon, scaled
         calendar            sine and cosine of the hour, weekday or month at t + 1
         static              scaled, or 0 and 1 for words
@@ -167,7 +206,9 @@ def input_columns(
         OptionError: For `calendar`, if times are not dates; for `known`, if a value ahead is missing.
     """
     found: dict[str, NDArray[np.float64]] = {}
-    for name in (*columns.target, *columns.inputs):
+    for name in columns.target:
+        found |= _changes(series, name, fit) if fit.difference else _observed(series, name, fit)
+    for name in columns.inputs:
         found |= _observed(series, name, fit)
     for name in fit.gappy:
         found[f"{name} missing"] = np.isnan(series.numbers[name]).astype(float)
@@ -183,6 +224,13 @@ def _observed(series: Measured, name: str, fit: Fit) -> dict[str, NDArray[np.flo
     if name in series.words:
         return _indicators(name, series.words[name], fit)
     return {name: carried_forward(scaled(series.numbers[name], fit.scale(series, name)))}
+
+
+def _changes(series: Measured, name: str, fit: Fit) -> dict[str, NDArray[np.float64]]:
+    """The changes of a target since the row before; 0 in the first row."""
+    changes = np.diff(last_known(series.numbers[name]), prepend=np.nan)
+    changes[0] = 0.0
+    return {name: np.asarray(changes / fit.spread(series, name))}
 
 
 def _indicators(name: str, words: NDArray[np.object_], fit: Fit) -> dict[str, NDArray[np.float64]]:
@@ -229,18 +277,18 @@ def calendar_columns(times: NDArray[Any] | None, calendar: Sequence[str]) -> dic
     return found
 
 
-def target_columns(
-    series: Measured, columns: Columns, scales: Mapping[str, tuple[float, float]], horizon: int
-) -> NDArray[np.float64]:
+def target_columns(series: Measured, columns: Columns, fit: Fit, horizon: int) -> NDArray[np.float64]:
     """The scaled targets of every row, [length, targets * horizon]: for each target all steps ahead.
 
-    Row t has the values at t + 1 ... t + horizon, nan where one is missing or lies after the end.
+    Row t has the values at t + 1 ... t + horizon, less the level of row t, by the unit; nan where one is
+    missing or lies after the end.
     """
     length = len(series)
     ahead = np.arange(length)[:, np.newaxis] + np.arange(1, horizon + 1)
     inside = ahead < length
     parts = []
     for name in columns.target:
-        values = scaled(series.numbers[name], scales[name])
-        parts.append(np.where(inside, values[np.minimum(ahead, length - 1)], np.nan))
+        values = series.numbers[name][np.minimum(ahead, length - 1)]
+        levels = fit.levels(series, name)[:, np.newaxis]
+        parts.append(np.where(inside, (values - levels) / fit.spread(series, name), np.nan))
     return np.concatenate(parts, axis=1)

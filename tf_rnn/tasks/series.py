@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole, shown
+from tf_rnn.options.words import DIFFERENCES
 from tf_rnn.tasks.base import Defaults, Task
-from tf_rnn.tasks.features import CYCLES, Fit, carried_forward, input_columns, scaled, target_columns
+from tf_rnn.tasks.features import CYCLES, Fit, input_columns, last_known, last_value_is_better, target_columns
 from tf_rnn.tasks.references import LinearPredictor, season
 from tf_rnn.tasks.stream import Stream
 from tf_rnn.tasks.tables import Columns, Measured, cut_table, numeric_columns, open_table, usual_step
@@ -85,6 +86,9 @@ class Series(Task):
         series_id: The column that says which series a row belongs to, where there are several.
         horizon: The number of steps ahead to predict; all of them at every step, as one vector.
         calendar: What of the next row's date is an input: any of "hour", "weekday", "month".
+        difference: "on" to predict changes since the last row, and to read the last change instead of the
+            last value; "off" for the values; "auto" for changes if the last value is a better forecast than
+            the mean, for most targets of most series, in the training part.
         valid_fraction: The fraction of each series in the split "valid".
         test_fraction: The fraction of each series in the split "test", at its end.
         fit: Scales and words of a model that was trained on other data; None to take them from these.
@@ -130,6 +134,7 @@ class Series(Task):
         series_id: str | None = None,
         horizon: int = 1,
         calendar: str | Sequence[str] = (),
+        difference: str = "auto",
         valid_fraction: float = VALID_FRACTION,
         test_fraction: float = TEST_FRACTION,
         fit: Any = None,
@@ -139,6 +144,7 @@ class Series(Task):
         self.calendar = tuple(
             require_choice("calendar", name, CYCLES) for name in _names("calendar", calendar)
         )
+        self.difference = require_choice("difference", difference, DIFFERENCES)
         self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
         self.test_fraction = require_fraction("test_fraction", test_fraction)
         if self.valid_fraction + self.test_fraction >= 1:
@@ -162,7 +168,8 @@ class Series(Task):
         self._given = fit
         self._streams: dict[str, Stream] = {}
         self._references: dict[int, float | None] = {}
-        self.fit = given or Fit.of(self.series, self.columns, [self._borders(one)[0] for one in self.series])
+        borders = [self._borders(one)[0] for one in self.series]
+        self.fit = given or Fit.of(self.series, self.columns, borders, difference=self._differs(borders))
         self._build()
         self.sha256 = self._digest()
         self.defaults = self._suitable() if defaults is None else defaults
@@ -175,8 +182,8 @@ class Series(Task):
         self.input_names = tuple(of_series[0])
         self._inputs = [np.stack(list(one.values()), axis=1).astype(np.float32) for one in of_series]
         self._targets = [
-            target_columns(one, self.columns, self.scales(number), self.horizon).astype(np.float32)
-            for number, one in enumerate(self.series)
+            target_columns(one, self.columns, self.fit, self.horizon).astype(np.float32)
+            for one in self.series
         ]
         self.input_size = len(self.input_names)
         self.num_classes = len(self.columns.target) * self.horizon
@@ -188,9 +195,16 @@ class Series(Task):
         is_whole = all(not np.isnan(self.stream(split).targets).any() for split in self.splits)
         self.loss_steps = "all" if is_whole else "marked"
 
-    def scales(self, number: int) -> dict[str, tuple[float, float]]:
-        """Mean and standard deviation of the targets of a series, by column."""
-        return {name: self.fit.scale(self.series[number], name) for name in self.columns.target}
+    def _differs(self, borders: Sequence[int]) -> bool:
+        """Whether targets are changes; see `difference`."""
+        if self.difference != "auto":
+            return self.difference == "on"
+        votes = [
+            last_value_is_better(one.numbers[name][:border], self.horizon)
+            for one, border in zip(self.series, borders, strict=True)
+            for name in self.columns.target
+        ]
+        return sum(votes) * 2 > len(votes)
 
     def _borders(self, one: Measured) -> tuple[int, int, int]:
         """Where the parts of a series end."""
@@ -283,8 +297,7 @@ class Series(Task):
     def period_of_season(self) -> int | None:
         """The period of the first target of the longest series, in its training part; see `season`."""
         longest = max(self.series, key=len)
-        values = longest.numbers[self.columns.target[0]][: self._borders(longest)[0]]
-        return season(carried_forward(scaled(values, self.fit.scale(longest, self.columns.target[0]))))
+        return season(last_known(longest.numbers[self.columns.target[0]][: self._borders(longest)[0]]))
 
     def _loss_of(self, period: int) -> float:
         """The loss on "valid" of repeating the last `period` values."""
@@ -296,10 +309,10 @@ class Series(Task):
         rows = np.arange(part.counted, part.stop)[:, np.newaxis]
         ahead = np.arange(1, self.horizon + 1)
         places = np.maximum(rows + ahead - period * -(-ahead // period), 0)
-        guesses = []
-        for name, scale in self.scales(part.series).items():
-            values = carried_forward(scaled(self.series[part.series].numbers[name], scale))
-            guesses.append(values[places])
+        one, guesses = self.series[part.series], []
+        for name in self.columns.target:
+            levels = self.fit.levels(one, name)[rows]
+            guesses.append((last_known(one.numbers[name])[places] - levels) / self.fit.spread(one, name))
         return np.concatenate(guesses, axis=1)
 
     def errors(self, part: Part, guesses: NDArray[Any]) -> NDArray[np.float64]:
@@ -356,6 +369,8 @@ class Series(Task):
         targets = ", ".join(self.columns.target)
         ahead = "the next step" if self.horizon == 1 else f"the next {self.horizon} steps"
         found = [f"{self.name}: {sizes} steps{step_words(self.series[0])}{of_series}; {ahead} of {targets}"]
+        if self.fit.difference:
+            found.append("predicted are changes since the last row, in units of their standard deviation")
         gaps = sum(one.gaps for one in self.series)
         if gaps:
             found.append(f"{gaps} missing rows were filled in as missing values")
@@ -378,6 +393,7 @@ class Series(Task):
             "series_id": self.columns.series_id,
             "horizon": self.horizon,
             "calendar": list(self.calendar),
+            "difference": self.difference,
             "valid_fraction": self.valid_fraction,
             "test_fraction": self.test_fraction,
             "fit": self._given,

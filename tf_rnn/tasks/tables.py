@@ -25,6 +25,8 @@ SEPARATORS = ",;\t|"
 MOST_NAMED = 12
 # More distinct words than this are names, not categories.
 MOST_CATEGORIES = 50
+# Whole numbers in this range are dates.
+YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
 # The share of equal steps in time from which a longer one is a gap.
 REGULAR = 0.9
 
@@ -273,6 +275,8 @@ def _as_times(column: Any, origin: str) -> NDArray[Any]:
     import pandas as pd  # noqa: PLC0415
 
     times: NDArray[Any]
+    if column.dtype.kind in "iu" and column.between(*YEAR_MONTH_DAY).all():
+        column = column.astype(str)  # 20130704
     if column.dtype.kind in "iuf":
         times = column.to_numpy(np.float64, na_value=np.nan)
         missing = np.flatnonzero(~np.isfinite(times))

@@ -107,7 +107,7 @@ def test_the_scale_is_that_of_the_training_part_alone() -> None:
 def test_a_missing_value_is_carried_forward_marked_and_has_no_loss() -> None:
     load = np.arange(LENGTH, dtype=float)
     load[[0, 4, 5]] = np.nan
-    task = Series(pd.DataFrame({"load": load}), horizon=2)
+    task = Series(pd.DataFrame({"load": load}), horizon=2, difference="off")
     inputs, targets = task.stream("train")
     assert task.input_names == ("load", "load missing")
     scaled = standard(load)
@@ -117,6 +117,32 @@ def test_a_missing_value_is_carried_forward_marked_and_has_no_loss() -> None:
     assert list(np.flatnonzero(inputs[:, 1])) == [0, 4, 5]
     missing = [(2, 1), (3, 0), (3, 1), (4, 0)]  # the rows before 4 and 5, one and two steps ahead
     assert [tuple(at) for at in np.argwhere(np.isnan(targets))] == missing
+
+
+def test_changes_are_measured_from_the_last_known_value() -> None:
+    """In units of the standard deviation of changes in the training part; a gap is no change."""
+    load = np.cumsum(np.random.default_rng(8).normal(1, 2, LENGTH))
+    load[[5, 6]] = np.nan
+    task = Series(pd.DataFrame({"load": load}), horizon=2, difference="on")
+    inputs, targets = task.stream("train")
+    unit, level = (
+        np.nanstd(np.diff(load[:TRAIN])),
+        np.where(np.isin(np.arange(LENGTH), [5, 6]), load[4], load),
+    )
+    changes = np.diff(level, prepend=level[0]) / unit
+    assert_close(inputs[:, 0], changes[: TRAIN - 2], 1e-6, "changes since the row before")
+    expected = np.stack([(load[h : h + TRAIN - 2] - level[: TRAIN - 2]) / unit for h in (1, 2)], axis=1)
+    assert_close(np.nan_to_num(targets), np.nan_to_num(expected), 1e-6, "changes to come")
+    assert list(np.isnan(targets).sum(axis=0)) == [2, 2]
+
+
+def test_changes_are_predicted_where_the_last_value_is_a_better_guess_than_the_mean() -> None:
+    """For x_t = a x_{t-1} + e_t, the squared error of the last value is 2 (1 - a^h) times the variance of x."""
+    noise, x = np.random.default_rng(9).normal(0, 1, 4000), np.zeros(4000)
+    for t in range(1, len(x)):
+        x[t] = 0.6 * x[t - 1] + noise[t]
+    frame = pd.DataFrame({"x": x})
+    assert [Series(frame, horizon=horizon).fit.difference for horizon in (1, 4)] == [True, False]
 
 
 def test_missing_rows_of_equal_steps_are_filled_in() -> None:
@@ -181,7 +207,12 @@ def test_other_data_are_read_as_the_training_data_were(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("period", "options"),
-    [(1, {}), (12, {}), (12, {"horizon": 5}), (1, {"horizon": 3, "target": ["x", "y"]})],
+    [
+        (1, {"difference": "on"}),
+        (12, {"difference": "off"}),
+        (12, {"horizon": 5, "difference": "on"}),
+        (1, {"horizon": 3, "target": ["x", "y"], "difference": "off"}),
+    ],
 )
 def test_simple_forecasts_by_their_definition(period: int, options: dict[str, Any]) -> None:
     """Repeating the last values, row by row, on "valid"; 12 is the period that is found."""
@@ -190,7 +221,9 @@ def test_simple_forecasts_by_their_definition(period: int, options: dict[str, An
     columns = {name: np.sin(2 * np.pi * time / 12) + generator.normal(0, 0.2, 240) for name in "xy"}
     task = Series(pd.DataFrame(columns), **{"target": ["x"], **options})
     targets = options.get("target", ["x"])
-    scaled = [standard(columns[name], slice(168)) for name in targets]
+    parts = [columns[name][:168] for name in targets]
+    units = [(np.diff(part) if task.difference == "on" else part).std() for part in parts]
+    scaled = [columns[name] / unit for name, unit in zip(targets, units, strict=True)]
     losses = []
     for t in range(167, 204 - task.horizon):
         guesses = [[x[t + h - period * -(-h // period)] for h in range(1, task.horizon + 1)] for x in scaled]
@@ -207,7 +240,7 @@ def test_linear_predictors_of_known_processes() -> None:
     first, second = 1.8 * np.cos(0.4), -0.81
     for t in range(2, len(x)):
         x[t] = first * x[t - 1] + second * x[t - 2] + noise[t]
-    task = Series(pd.DataFrame({"x": x}))
+    task = Series(pd.DataFrame({"x": x}), difference="off")
     variance = task.fit.scales[""]["x"][1] ** 2
     correlation = first / (1 - second)  # of neighbours, by the Yule-Walker equations
     for width, expected in {1: 1 - correlation**2, 2: 1 / variance, 5: 1 / variance}.items():
