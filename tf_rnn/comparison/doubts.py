@@ -46,13 +46,15 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
 
 
 def _is_past_its_best(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
-    """The width that would be named had a clearly lower loss earlier, and so might any other have had."""
-    lowest, fraction = lowest_point(chosen.curves)
+    """The width that would be named, or another, had a clearly lower loss earlier: losses rise."""
+    points = [(each, lowest_point(each.curves)) for each in (chosen, *ranking.candidates)]
+    before, (lowest, fraction) = min(points, key=lambda each: each[1])
     if chosen.loss - lowest <= 2 * ranking.ripe:
         return None
+    which = "it" if before is chosen else f"num_steps {before.num_steps}"
     return (
         f"Cannot tell which width to use: num_steps {chosen.num_steps} leads with "
-        f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but it had "
+        f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but {which} had "
         f"{loss_text(lowest, chosen.unit)} after {fraction:.1%} of that training, and losses rise. "
         "To tell, train for less, or with a lower --learning-rate."
     )
