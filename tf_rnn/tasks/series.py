@@ -38,7 +38,7 @@ WIDTHS = (1, 2, 5, 10, 25, 50, 100)
 MOST_BATCH, SHORTEST_ROW = 20, 100
 # In seconds.
 UNITS_OF_TIME = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-MOST_TOKENS, EPOCHS = 1_000_000, 150
+MOST_TOKENS, EPOCHS = 1_000_000, 100
 
 
 class Part(NamedTuple):
@@ -109,10 +109,10 @@ class Series(Task):
     defaults = Defaults(
         batch_size=MOST_BATCH,
         optimizer="adam",
-        learning_rate=0.005,
+        learning_rate=0.002,
         tokens=MOST_TOKENS,
         cell="lstm",
-        state_size=32,
+        state_size=16,
         clip_norm=5.0,
         num_steps=WIDTHS,
         longest=WIDTHS[-1],
