@@ -131,12 +131,13 @@ class NaiveNetwork:
         """The loss of every token, [length]; nan where it has none.
 
         Args:
-            stream: Inputs and targets.
+            stream: Inputs and targets, and maybe starts.
             context: Sets the state to zero before every so many tokens; None for the first alone.
         """
         state, found = self.zero_state(), []
         for t, (x, y) in enumerate(zip(stream.inputs, stream.targets, strict=True)):
-            if context is not None and t % context == 0:
+            starts = stream.starts is not None and stream.starts[t]
+            if starts or (context is not None and t % context == 0):
                 state = self.zero_state()
             logits, state = self.step(x, state)
             found.append(self._loss(logits, y))

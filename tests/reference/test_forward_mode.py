@@ -77,6 +77,9 @@ class Walk:
         wide = [graph.forward(num_steps=n * (number + 1)) for number in range(windows)]
         generator = np.random.default_rng(5)
         inputs, targets = random_block(generator, wide[-1])
+        starts: Any = None
+        if graph.options.starts:  # a row without any, too
+            starts = np.random.default_rng(1).random(targets.shape) < np.array([[0.2], [0.4], [0]])
         with graph.tf_graph.as_default():
             last = [flat_gradient(each, last_loss(each)) for each in wide]
             total = flat_gradient(wide[-1], tf.add_n([tf.reduce_mean(loss) for loss in wide[-1].losses]))
@@ -93,14 +96,17 @@ class Walk:
             for number, each in enumerate(wide):
                 cut = slice(n * number, n * (number + 1))
                 own: Any = None if inputs is None else inputs[:, cut]
-                window = Stream(own, targets[:, cut])
-                lags, d_start, final = run(*window, state)
+                window = Stream(own, targets[:, cut], None if starts is None else starts[:, cut])
+                lags, d_start, final = run(*window, state, starts=window.starts)
                 self.parts.append(past.parts(lags, d_start))
                 past.advance(window, state)
                 state = final
-                until = (None if inputs is None else inputs[:, : cut.stop], targets[:, : cut.stop])
-                self.last.append(session.run(last[number], each.feed(*until, each.zero_state())))
-            self.total = session.run(total, wide[-1].feed(inputs, targets, wide[-1].zero_state()))
+                read, wanted, flags = (
+                    part if part is None else part[:, : cut.stop] for part in (inputs, targets, starts)
+                )
+                fed = each.feed(read, wanted, each.zero_state(), flags)
+                self.last.append(session.run(last[number], fed))
+            self.total = session.run(total, wide[-1].feed(inputs, targets, wide[-1].zero_state(), starts))
 
 
 # --- exact ---------------------------------------------------------------------------------------
@@ -114,6 +120,7 @@ class Walk:
         ("lstm", {"input_kind": "real"}),
         ("stacked", {}),
         ("tanh", {"input_kind": "none", "input_size": 0}),
+        ("lstm", {"starts": True}),
     ],
 )
 def test_real_time_recurrent_learning_is_full_backpropagation(name: str, options: dict[str, Any]) -> None:
@@ -125,9 +132,11 @@ def test_real_time_recurrent_learning_is_full_backpropagation(name: str, options
     assert older > 0.1, f"{older} of the gradient is older than a step"
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "stacked"])
-def test_windows_of_several_steps_give_the_same(name: str) -> None:
-    walk = Walk(graph_of(CASES[name].make(), 4), 3, Influence)
+@pytest.mark.parametrize(
+    ("name", "starts"), [("gru", False), ("lstm", False), ("stacked", False), ("stacked", True)]
+)
+def test_windows_of_several_steps_give_the_same(name: str, starts: bool) -> None:
+    walk = Walk(graph_of(CASES[name].make(), 4, starts=starts), 3, Influence)
     for number, (parts, expected) in enumerate(zip(walk.parts, walk.last, strict=True)):
         assert parts.known.shape[0] == 5
         assert_close(parts.known.sum(axis=0), expected, 1e-12, f"{name}, window {number}")
@@ -140,17 +149,25 @@ def test_windows_of_several_steps_give_the_same(name: str) -> None:
 CELLS: dict[str, Callable[[], Any]] = {"stacked": CASES["stacked"].make, "third-party": OtherCell}
 
 
-@pytest.mark.parametrize("sample", [None, 20])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    ("name", "sample", "starts"),
+    [
+        ("stacked", None, False),
+        ("stacked", 20, False),
+        ("third-party", None, False),
+        ("third-party", 20, False),
+        ("third-party", None, True),
+    ],
+)
 def test_tangents_are_the_older_part_along_each_direction(
-    name: str, sample: int | None, monkeypatch: pytest.MonkeyPatch
+    name: str, sample: int | None, starts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exactly; with a sample of 20 weights along directions of these alone."""
     if sample:
         monkeypatch.setattr(contributions_module, "MOST_NUMBERS", 3 * sample)
     count = 5
     with tf.Graph().as_default():
-        walk = Walk(graph_of(CELLS[name](), 3), 3, along(count, 3))
+        walk = Walk(graph_of(CELLS[name](), 3, starts=starts), 3, along(count, 3))
     assert isinstance(walk.past, Directions)
     directions = [np.concatenate([part.ravel() for part in walk.past._weights(j)]) for j in range(count)]
     assert [np.count_nonzero(v) for v in directions] == [sample or len(walk.total)] * count

@@ -284,7 +284,7 @@ def test_evaluation_counts_marked_tokens_alone(
         found = evaluator(session)
         begins = [t for t in range(77) if t % row == 0 or (state == "reset" and t % row % 4 == 0)]
         losses = example_losses(graph, session, ADDING, begins)
-    assert evaluator._row_length == row
+    assert evaluator._counted.shape[1] == row
     assert len(losses) == found.tokens == 11
     assert found.loss == pytest.approx(losses.mean(), rel=1e-6)  # the inputs are float32
     assert found.standard_error == pytest.approx(losses.std() / np.sqrt(11), rel=1e-6)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import CASES, Run, assert_close, assign, make_run, new_session
+from sequence_helpers import INPUTS, Found, assert_equal_to, one_by_one
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
 
-STEPS, BATCH, INPUTS = 7, 3, 5
+STEPS, BATCH = 7, 3
 # A start in the first step, two in a row, one in the last step, and a row without any.
 STARTS = np.array([[1, 0, 0, 1, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]], bool)
 
@@ -40,13 +40,6 @@ def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
 
 
-class Found(NamedTuple):
-    losses: Any
-    states: list[Any]
-    total: Any
-    gradients: list[Any]
-
-
 def run_of(cell: Any, **options: Any) -> Run:
     return make_run(cell, STEPS, BATCH, input_size=INPUTS, starts=True, optimizer="sgd", **options)
 
@@ -60,61 +53,6 @@ def packed(run: Run, graph: UnrolledGraph, *more: Any, starts: Any = STARTS) -> 
         losses, states, total, found = step(run.inputs, run.targets, run.state, *more, starts=starts)
     parts = zip(*(tf.nest.flatten(state) for state in states), strict=True)
     return Found(np.stack(losses, axis=1), [np.stack(part, axis=1) for part in parts], total, found)
-
-
-def one_by_one(run: Run, flow: Any, weights: Any, starts: Any = STARTS) -> Found:
-    """Each sequence by a graph of its own, which knows no starts, and the sum over all of them.
-
-    Args:
-        run: Weights and data.
-        flow: The factor of what flows back over each step, [STEPS].
-        weights: How much each step's loss counts, [STEPS].
-        starts: Where the sequences start.
-    """
-    losses = np.full((BATCH, STEPS), np.nan)
-    states = [np.full((BATCH, STEPS, part.shape[1]), np.nan) for part in tf.nest.flatten(run.state)]
-    total: Any = 0.0
-    gradients: list[Any] = [0.0] * len(run.values)
-    with new_session(run.graph.tf_graph) as session:
-        assign(session, run.graph.variables, run.values)
-        for row in range(BATCH):
-            borders = [0, *(t for t in range(1, STEPS) if starts[row, t]), STEPS]
-            for first, end in itertools.pairwise(borders):
-                graph = without_starts(run.graph, end - first)
-                steps, one = slice(first, end), slice(row, row + 1)
-                state = graph.zero_state()
-                if not starts[row, first]:
-                    state = tf.nest.map_structure(lambda part, one=one: part[one], run.state)
-                fetches = [graph.losses, graph.states, graph.total_loss, [g for g, _ in graph.gradients]]
-                fed = graph.feed(run.inputs[one, steps], run.targets[one, steps], state)
-                fed |= {graph.reweighting.flow: flow[steps], graph.reweighting.loss_weights: weights[steps]}
-                own_losses, own_states, own_total, own = session.run(fetches, fed)
-                losses[one, steps] = np.stack(own_losses, axis=1)
-                for t, own_state in enumerate(own_states):
-                    for part, own_part in zip(states, tf.nest.flatten(own_state), strict=True):
-                        part[row, first + t] = own_part[0]
-                total += own_total
-                gradients = [one + other for one, other in zip(gradients, own, strict=True)]
-    return Found(losses, states, total, gradients)
-
-
-def without_starts(graph: UnrolledGraph, num_steps: int) -> Any:
-    """A reweighted graph of one row on the same variables, kept."""
-    return graph.cached(_without_starts, num_steps)
-
-
-def _without_starts(graph: UnrolledGraph, num_steps: int) -> Any:
-    options: dict[str, Any] = {"input_kind": graph.options.input_kind, "dtype": "float64", "optimizer": "sgd"}
-    return UnrolledGraph(graph.cell, num_steps, 1, INPUTS, 4, reweighted=True, **options)
-
-
-def assert_equal_to(found: Found, expected: Found) -> None:
-    assert_close(found.losses, expected.losses, 1e-13, "losses")
-    assert_close(found.states, expected.states, 1e-13, "states")
-    assert_close(found.total, expected.total, 1e-13, "total_loss")
-    for number, gradient in enumerate(expected.gradients):
-        assert np.abs(gradient).max() > 1e-4, f"nothing to compare for variable {number}"
-    assert_close(found.gradients, expected.gradients, 1e-12, "gradients")
 
 
 ONES = np.ones(STEPS)
@@ -133,7 +71,7 @@ ONES = np.ones(STEPS)
 )
 def test_sequences_end_to_end_are_each_one_alone(cell: str, options: dict[str, Any]) -> None:
     run = run_of(Plain() if cell == "third-party" else CASES[cell].make(), **options)
-    assert_equal_to(packed(run, run.graph), one_by_one(run, ONES, ONES / (STEPS * BATCH)))
+    assert_equal_to(packed(run, run.graph), one_by_one(run, ONES, ONES / (STEPS * BATCH), STARTS))
 
 
 @pytest.mark.parametrize(
@@ -144,10 +82,10 @@ def test_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) -> 
     run = run_of(make(), input_kind="real", recompute=recompute)
     counted = np.arange(STEPS) >= STEPS - 4
     sliding = run.graph.with_steps(STEPS, 4)
-    assert_equal_to(packed(run, sliding), one_by_one(run, ONES, counted / (4 * BATCH)))
+    assert_equal_to(packed(run, sliding), one_by_one(run, ONES, counted / (4 * BATCH), STARTS))
     flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 5), 0, 0]
     reweighted = run.graph.with_steps(STEPS, reweighted=True)
-    assert_equal_to(packed(run, reweighted, flow, weights), one_by_one(run, flow, weights))
+    assert_equal_to(packed(run, reweighted, flow, weights), one_by_one(run, flow, weights, STARTS))
 
 
 def test_the_final_state_carries_a_sequence_on_unless_the_next_block_starts_one() -> None:

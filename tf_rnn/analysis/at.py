@@ -148,7 +148,8 @@ def measure_at(
     start = at + 1 - reach
     before = probe.zero_state() if state == "reset" else _state_after(graph, session, rows, start)
     run = probe.runner(session, probe.cached(input_gradient_norms), probe.losses[-1])
-    norms, loss = run(*rows.steps(start, at + 1), before)
+    window = rows.steps(start, at + 1)
+    norms, loss = run(window.inputs, window.targets, before, starts=window.starts)
     if not np.isfinite(norms).all():
         raise OverflowError(
             f"the gradient of the loss at position {at} explodes; lower recurrent_gain, or look less far "
@@ -175,7 +176,8 @@ def _state_after(graph: UnrolledGraph, session: Any, rows: Stream, steps: int) -
             part = graph.forward(num_steps=width, batch_size=1)
             run = part.runner(session, part.final_state)
             while steps - start >= width:
-                (state,) = run(*rows.steps(start, start + width), state)
+                block = rows.steps(start, start + width)
+                (state,) = run(block.inputs, block.targets, state, starts=block.starts)
                 start += width
     return state
 

@@ -64,7 +64,7 @@ class LagAnalysis:
         directions: Random directions along which the contribution of what is older than N steps was
             estimated; 0 if it is exact.
         lyapunov: With "infinite", the largest Lyapunov exponent per step; None where the data consist of
-            examples, over which no gradient can grow without bound.
+            examples or of other sequences, over which no gradient can grow without bound.
         lyapunov_error: Its standard error.
     """
 
@@ -111,7 +111,7 @@ def measure_lags(
     Every block of `num_steps` steps gives one position: its last step's loss, followed back over the
     block. The state is carried from block to block; where the task consists of examples, every
     position is an example's last step, and the state starts at zero; with the reference "infinite" at the
-    start of the example, else at that of the block.
+    start of the example, else at that of the block. No gradient crosses the start of a sequence.
 
     Args:
         graph: Holds the variables; a forward graph is made from it.
@@ -138,7 +138,7 @@ def measure_lags(
     usable(task, task.checked_stream(split), split, graph.options.dtype)
     exponent = error = past = None
     with np.errstate(over="ignore", invalid="ignore"):
-        if reference == "infinite" and task.period == 1:
+        if reference == "infinite" and task.period == 1 and not task.has_starts:
             exponent, error = lyapunov_exponent(graph, session, task, split)
         grows = _is_positive(exponent, error)
         if reference == "infinite" and not grows:

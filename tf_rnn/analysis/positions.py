@@ -111,8 +111,9 @@ def measure_positions(
             state, parts = probe.zero_state(), []
             for step in range(0, length, width):
                 tokens = np.minimum(rows + np.arange(step, step + width), len(counted) - 1)
-                block, state = run(stream.inputs[tokens], stream.targets[tokens], state)
-                parts.append(block)
+                block = stream.at(tokens)
+                of_block, state = run(block.inputs, block.targets, state, starts=block.starts)
+                parts.append(of_block)
             found.append(np.concatenate(parts, axis=1, dtype=np.float64))
         return np.concatenate(found)[: len(starts), :length]
 

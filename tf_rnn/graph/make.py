@@ -51,6 +51,7 @@ def make_graph(
         dropout=setup.dropout,
         init_scale=setup.init_scale,
         recompute=setup.recompute,
+        starts=task.has_starts,
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         clip_norm=setup.clip_norm,

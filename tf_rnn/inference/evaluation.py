@@ -206,7 +206,8 @@ def _group_losses(
         if step == first == 0:
             state = _without_first(state)
         tokens = np.clip(starts + np.arange(step, step + num_steps), 0, last)
-        losses, state = run(stream.inputs[tokens], stream.targets[tokens], state)
+        block = stream.at(tokens)
+        losses, state = run(block.inputs, block.targets, state, starts=block.starts)
         parts.append(losses)
     return np.concatenate(parts, axis=1, dtype=np.float64)[:, layout.lead : layout.lead + layout.length]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.feeding import checked_array
+from tf_rnn.graph.feeding import checked_array, converted
 from tf_rnn.graph.prepared import make_callable
 from tf_rnn.options import OptionError
 
@@ -46,10 +46,27 @@ class Stepper:
         other.reset()
         return other
 
-    def reset(self) -> None:
-        """Sets the state to zero."""
+    def reset(self, rows: Any = None) -> None:
+        """Sets the state to zero, of all rows or of those in which a sequence starts.
+
+        Args:
+            rows: Truth values, or zeros and ones, [batch_size]; None for all rows.
+
+        Raises:
+            OptionError: If they are no such flags. The state is unchanged.
+        """
+        if rows is None:
+            self.state = tf.nest.map_structure(
+                lambda tensor: np.zeros(tensor.shape, self._graph.options.dtype), self._graph.init_state
+            )
+            return
+        flags = converted("rows", rows, np.dtype(bool))
+        if flags.shape != (self._graph.options.batch_size,):
+            raise OptionError(
+                "rows", f"must have shape {[self._graph.options.batch_size]}, got {list(flags.shape)}"
+            )
         self.state = tf.nest.map_structure(
-            lambda tensor: np.zeros(tensor.shape, self._graph.options.dtype), self._graph.init_state
+            lambda part: np.where(flags[:, np.newaxis], np.zeros_like(part), part), self.state
         )
 
     def step(self, x: Any = None) -> np.ndarray:

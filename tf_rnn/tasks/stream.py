@@ -43,6 +43,10 @@ class Stream:
         starts = None if self.starts is None else change(self.starts)
         return Stream(change(self.inputs), change(self.targets), starts)
 
+    def at(self, times: NDArray[np.integer[Any]]) -> Stream:
+        """Returns the tokens at some times of a stream that is not cut, arrays `[*times.shape, ...]`."""
+        return self.map(lambda array: array[times])
+
     def steps(self, start: int, stop: int) -> Stream:
         """Returns some steps of rows.
 

@@ -47,7 +47,8 @@ class Evaluator:
     block to block, so that the result does not depend on the width of any graph; with "reset" it is
     zero at the start of every block of the graph's own width, as in training. Every token that has a
     loss counts, except the first `task.warm_up`. Rows that do not come out even are padded, and the
-    padding does not count. Rows begin where an example of the task does. Threads may share an evaluator.
+    padding does not count. Rows begin where an example of the task does, or a sequence, if one does nearby.
+    Threads may share an evaluator.
 
     Args:
         graph: The graph whose variables are evaluated, in a forward graph of its own.
@@ -66,14 +67,15 @@ class Evaluator:
         length = len(stream.targets)
         num_rows = 1 if task.warm_up else min(MAXIMUM_ROWS, max(1, length // MINIMUM_ROW_LENGTH))
         row_length = math.ceil(length / num_rows / task.period) * task.period
-        num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, row_length)
-        self._length = length
-        self._counted = has_loss(stream.targets, task.loss_steps)
-        self._counted[: task.warm_up] = False
-        require_counted(self._counted, split)
-        self._row_length = row_length
+        rows = lay_rows(length, num_rows, row_length, stream.starts)
+        num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, rows.shape[1])
+        counted = has_loss(stream.targets, task.loss_steps)
+        counted[: task.warm_up] = False
+        require_counted(counted, split)
+        self._counted = np.append(counted, False)[rows]
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
-        self._blocks = _filled(stream, num_rows, row_length, num_steps)
+        self._blocks = _blocks(stream.at(np.minimum(rows, length - 1)), num_steps)
+        self._scored_rows = 0 if task.has_starts or not task.lags else length // row_length
         self._losses = self._graph.cached(stacked_losses)
         self._predictions = self._graph.cached(stacked_predictions)
         self._prepared: tuple[Any, Callable[..., Any]] | None = None
@@ -81,7 +83,7 @@ class Evaluator:
     def __call__(self, session: Any) -> Evaluation:
         """Evaluates the present values of the variables."""
         losses, predictions = self._run(session)
-        counted = losses.ravel()[: self._length][self._counted]
+        counted = losses[self._counted]
         with np.errstate(over="ignore", invalid="ignore"):  # after divergence
             loss, spread = float(counted.mean()), float(counted.std())
         return Evaluation(
@@ -96,7 +98,7 @@ class Evaluator:
         prepared = self._prepared  # another thread may replace it
         if prepared is None or prepared[0] is not session:
             fetches = [self._losses, self._graph.final_state]
-            if self._task.lags:
+            if self._scored_rows:
                 fetches.append(self._predictions)
             prepared = self._prepared = session, self._graph.runner(session, *fetches)
         return prepared[1]
@@ -105,22 +107,20 @@ class Evaluator:
         run = self._runner(session)
         zero_state = state = self._graph.zero_state()
         losses, predictions = [], []
-        for inputs, targets in self._blocks:
-            block_losses, state, *shown = run(inputs, targets, zero_state if self._resets else state)
+        for block in self._blocks:
+            before = zero_state if self._resets else state
+            block_losses, state, *shown = run(block.inputs, block.targets, before, starts=block.starts)
             losses.append(block_losses)
             predictions.extend(shown)
-        joined = np.concatenate(losses, axis=1, dtype=np.float64)[:, : self._row_length]
+        joined = np.concatenate(losses, axis=1, dtype=np.float64)[:, : self._counted.shape[1]]
         return joined, np.concatenate(predictions, axis=1) if predictions else joined
 
     def _scores(self, predictions: np.ndarray) -> dict[int, float]:
-        if not self._task.lags:
+        if not self._scored_rows:
             return {}
-        inputs = np.concatenate([block_inputs for block_inputs, _ in self._blocks], axis=1)
-        filled_rows = self._length // self._row_length
-        return self._task.dependency_scores(
-            inputs[:filled_rows, : self._row_length],
-            predictions[:filled_rows, : self._row_length, 1],
-        )
+        inputs = np.concatenate([block.inputs for block in self._blocks], axis=1)
+        filled = slice(self._scored_rows), slice(self._counted.shape[1])
+        return self._task.dependency_scores(inputs[filled], predictions[filled][:, :, 1])
 
 
 def stacked_losses(graph: UnrolledGraph) -> Any:
@@ -138,13 +138,33 @@ def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
     return has_target(targets) if loss_steps == "marked" else np.ones(len(targets), bool)
 
 
-def _filled(stream: Stream, num_rows: int, row_length: int, num_steps: int) -> list[Stream]:
-    """Blocks of a stream's rows, padded with the last token to equal lengths."""
-    padded_length = math.ceil(row_length / num_steps) * num_steps
+def lay_rows(length: int, num_rows: int, row_length: int, starts: np.ndarray | None) -> np.ndarray:
+    """The times that each row of a stream holds, [num_rows, steps]; `length` where it is filled up.
 
-    places = np.arange(num_rows)[:, np.newaxis] * row_length + np.arange(padded_length)
-    rows = stream.map(lambda values: values[np.minimum(places, len(values) - 1)])
-    return [rows.steps(start, start + num_steps) for start in range(0, padded_length, num_steps)]
+    Every row begins `row_length` after the one before it; or, where sequences start, with the first of them
+    that starts in the next `row_length` steps, so that its state is no other than if all were one row.
+    Every time is in one row, in order.
+
+    Args:
+        length: Of the stream.
+        num_rows: Number of rows.
+        row_length: Steps of a row, so that all rows hold the stream.
+        starts: Where sequences start, [length]; None for nowhere.
+    """
+    begins = np.arange(num_rows) * row_length
+    if starts is not None:
+        flagged = np.append(np.flatnonzero(starts), num_rows * row_length)
+        next_start = flagged[np.searchsorted(flagged, begins)]
+        begins[1:] = np.where(next_start < begins + row_length, next_start, begins)[1:]
+    ends = np.append(begins[1:], length)[:, np.newaxis]
+    longest = row_length if starts is None else (ends[:, 0] - begins).max()
+    times = begins[:, np.newaxis] + np.arange(longest)
+    return np.where(times < np.minimum(ends, length), times, length)
+
+
+def _blocks(rows: Stream, num_steps: int) -> list[Stream]:
+    """All steps of rows in blocks, the last filled up."""
+    return [rows.steps(start, start + num_steps) for start in range(0, rows.targets.shape[1], num_steps)]
 
 
 def usable(task: Task, stream: Stream, split: str, dtype: str) -> Stream:

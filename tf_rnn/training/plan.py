@@ -150,6 +150,11 @@ def check_fit(graph: UnrolledGraph, task: Task) -> None:
         wanted, given = getattr(task, option), getattr(graph.options, option)
         if wanted != given and (wanted, given) != ("linear", "tied"):
             raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")
+    if task.has_starts and not graph.options.starts:
+        raise OptionError(
+            "starts",
+            f"must be True for the task {task.name}, whose sequences start within rows; the graph has False",
+        )
     if task.loss_steps == "marked" != graph.options.loss_steps:
         raise OptionError(
             "loss_steps",

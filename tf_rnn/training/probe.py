@@ -43,6 +43,7 @@ class GradientProbe:
         width = self._graph.num_steps
         last = rows.targets.shape[1] - width
         for position in range(start, last + 1, width)[: self._positions]:
-            norms, state = self._run(*rows.steps(position, position + width), state)
+            block = rows.steps(position, position + width)
+            norms, state = self._run(block.inputs, block.targets, state, starts=block.starts)
             found.append(norms)
         return np.asarray(np.mean(found, axis=0))

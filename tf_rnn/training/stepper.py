@@ -55,9 +55,9 @@ class Stepper:
             **fed: Values by name; those that are not among `feeds` are left out.
         """
         run = self._prepared.get((id(window.graph), id(window.next_state))) or self._prepare(window)
-        values = [fed[name] for name in self._feeds]
-        inputs, targets = rows.steps(window.start, window.start + window.graph.num_steps)
-        loss, norm, next_state, _ = run(inputs, targets, state, *window.more, *values)
+        block = rows.steps(window.start, window.start + window.graph.num_steps)
+        values = [block.inputs, block.targets, state, *window.more, *(fed[name] for name in self._feeds)]
+        loss, norm, next_state, _ = run(*values, starts=block.starts)
         return Step(float(loss) * window.loss_scale, float(norm), next_state)
 
     def _prepare(self, window: Window) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from helpers import assign
 from hypothesis import given
 from hypothesis import strategies as st
 from model_helpers import NaiveNetwork, keep_run, made_up_text, random_weights, weights_by_name, write_splits
+from sequence_helpers import Sequences
 
 from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.inference import ModelEvaluator, load
@@ -96,6 +97,20 @@ def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Train
         assert_loss(found, losses, trained.tolerance, f"num_steps {num_steps}")
     found, losses = evaluator(num_steps=7, context=13), trained.naive.losses(stream, 13)
     assert_loss(found, losses, trained.tolerance, "in contexts")
+
+
+def test_sequences_that_start_within_the_data(tmp_path: Path) -> None:
+    """Whatever the width and however many rows; a reset every so many steps comes on top."""
+    task = Sequences(valid_length=1301)
+    run = keep_run(tmp_path / "out", task, LSTMCell(4), starts=True, dtype="float64")
+    model, stream = load(run, task=task), task.stream("valid")
+    naive = NaiveNetwork(model)
+    losses = naive.losses(stream)
+    assert np.abs(naive.losses(Stream(*stream)) - losses).max() > 0.1, "starts make no difference"
+    for num_steps, batch_size in ((7, 1), (50, 2)):
+        found = model.evaluator(num_steps=num_steps, batch_size=batch_size)
+        assert_loss(found, losses, 1e-12, f"{num_steps} steps, {batch_size} rows")
+    assert_loss(model.evaluator(num_steps=7, context=13), naive.losses(stream, 13), 1e-12, "in contexts")
 
 
 @pytest.mark.parametrize("split", SIZES)

@@ -58,6 +58,30 @@ def test_n_steps_are_one_run_of_the_wide_graph(kind: str) -> None:
         assert_close(stepper.state, zero, 0, "the state is reset")
 
 
+def test_single_rows_are_reset_where_a_sequence_starts_in_the_wide_graph() -> None:
+    options: dict[str, Any] = {"input_size": 4, "num_classes": 5, "dtype": "float64", "seed": 5}
+    cell = LSTMCell(7)
+    wide = UnrolledGraph(cell, NUM_STEPS, BATCH_SIZE, optimizer=None, starts=True, **options)
+    inputs, targets = random_block(np.random.default_rng(8), wide)
+    starts = np.array([[0, 0, 1, 0, 0, 0], [1, 0, 0, 1, 1, 0], [0, 0, 0, 0, 0, 0]])
+    with wide.session() as session:
+        stepper, found = Stepper(StepGraph.of(wide, BATCH_SIZE), session), []
+        assert inputs is not None
+        for t in range(NUM_STEPS):
+            stepper.reset(starts[:, t])
+            found.append(stepper.step(inputs[:, t]))
+        expected = session.run(wide.predictions, wide.feed(inputs, targets, wide.zero_state(), starts))
+        assert_close(found, expected, 1e-12, "predictions")
+        before = stepper.state
+        for wrong, message in [
+            ([True], "rows must have shape [3], got [1]"),
+            ([0, 2, 1], "rows must hold True or False, got 2"),
+        ]:
+            with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+                stepper.reset(wrong)
+        assert_close(stepper.state, before, 0, "unchanged")
+
+
 def test_bad_inputs_are_refused_and_change_nothing() -> None:
     graph = StepGraph(LSTMCell(2), BATCH_SIZE, 4, 5)
     with graph.session() as session:

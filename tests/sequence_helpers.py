@@ -1,0 +1,101 @@
+"""Rows that hold several sequences end to end, and each of the sequences alone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from helpers import assert_close, assign, new_session
+
+from tf_rnn._tensorflow import tf
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.tasks import Stream, Task
+
+if TYPE_CHECKING:
+    from helpers import Run
+
+INPUTS, CLASSES = 5, 4
+
+
+class Sequences(Task):
+    """Random classes in sequences of a random length of about 4, the first at the beginning."""
+
+    name = "sequences"
+    input_size, num_classes = INPUTS, CLASSES
+    has_starts = True
+
+    def __init__(self, length: int = 61, valid_length: int = 53) -> None:
+        self._lengths = {"train": length, "valid": valid_length}
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        length, rng = self._lengths[split], np.random.default_rng([epoch, len(split)])
+        inputs = rng.integers(INPUTS, size=length).astype(np.int32)
+        targets = rng.integers(CLASSES, size=length).astype(np.int32)
+        return Stream(inputs, targets, rng.random(length) < np.r_[1, np.full(length - 1, 0.25)])
+
+    def options(self) -> dict[str, Any]:
+        return dict(self._lengths)
+
+
+class Found(NamedTuple):
+    losses: Any
+    states: list[Any]
+    total: Any
+    gradients: list[Any]
+
+
+def one_by_one(run: Run, flow: Any, weights: Any, starts: Any) -> Found:
+    """Each sequence by a graph of its own, which knows no starts, and the sum over all of them.
+
+    Args:
+        run: Weights and data.
+        flow: The factor of what flows back over each step, [num_steps].
+        weights: How much each step's loss counts, [num_steps].
+        starts: Where the sequences start.
+    """
+    batch_size, num_steps = run.targets.shape
+    losses = np.full((batch_size, num_steps), np.nan)
+    states = [np.full((batch_size, num_steps, part.shape[1]), np.nan) for part in tf.nest.flatten(run.state)]
+    total: Any = 0.0
+    gradients: list[Any] = [0.0] * len(run.values)
+    with new_session(run.graph.tf_graph) as session:
+        assign(session, run.graph.variables, run.values)
+        for row in range(batch_size):
+            borders = [0, *(t for t in range(1, num_steps) if starts[row, t]), num_steps]
+            for first, end in itertools.pairwise(borders):
+                graph = without_starts(run.graph, end - first)
+                steps, one = slice(first, end), slice(row, row + 1)
+                state = graph.zero_state()
+                if not starts[row, first]:
+                    state = tf.nest.map_structure(lambda part, one=one: part[one], run.state)
+                fetches = [graph.losses, graph.states, graph.total_loss, [g for g, _ in graph.gradients]]
+                fed = graph.feed(run.inputs[one, steps], run.targets[one, steps], state)
+                fed |= {graph.reweighting.flow: flow[steps], graph.reweighting.loss_weights: weights[steps]}
+                own_losses, own_states, own_total, own = session.run(fetches, fed)
+                losses[one, steps] = np.stack(own_losses, axis=1)
+                for t, own_state in enumerate(own_states):
+                    for part, own_part in zip(states, tf.nest.flatten(own_state), strict=True):
+                        part[row, first + t] = own_part[0]
+                total += own_total
+                gradients = [one + other for one, other in zip(gradients, own, strict=True)]
+    return Found(losses, states, total, gradients)
+
+
+def without_starts(graph: UnrolledGraph, num_steps: int) -> Any:
+    """A reweighted graph of one row on the same variables, kept."""
+    return graph.cached(_without_starts, num_steps)
+
+
+def _without_starts(graph: UnrolledGraph, num_steps: int) -> Any:
+    options: dict[str, Any] = {"input_kind": graph.options.input_kind, "dtype": "float64", "optimizer": "sgd"}
+    return UnrolledGraph(graph.cell, num_steps, 1, INPUTS, CLASSES, reweighted=True, **options)
+
+
+def assert_equal_to(found: Found, expected: Found) -> None:
+    assert_close(found.losses, expected.losses, 1e-13, "losses")
+    assert_close(found.states, expected.states, 1e-13, "states")
+    assert_close(found.total, expected.total, 1e-13, "total_loss")
+    for number, gradient in enumerate(expected.gradients):
+        assert np.abs(gradient).max() > 1e-4, f"nothing to compare for variable {number}"
+    assert_close(found.gradients, expected.gradients, 1e-12, "gradients")
