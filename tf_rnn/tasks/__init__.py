@@ -16,6 +16,7 @@ from tf_rnn.tasks.echo import Echo
 from tf_rnn.tasks.influence import Influence
 from tf_rnn.tasks.language import Language
 from tf_rnn.tasks.memory import Memory
+from tf_rnn.tasks.sequences import pack
 from tf_rnn.tasks.series import Series
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
 from tf_rnn.tasks.text import Text
@@ -48,6 +49,7 @@ __all__ = [
     "described_task",
     "make_task",
     "make_vocabulary",
+    "pack",
 ]
 
 TASKS: dict[str, type[Task]] = {

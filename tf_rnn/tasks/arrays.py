@@ -19,6 +19,7 @@ from tf_rnn.options import (
     shown,
 )
 from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.sequences import has_lengths, read_lists
 from tf_rnn.tasks.values import Kind, as_numbers, has_target, read_sequences
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ class Arrays(Task):
         one sequence           [length]          [length] or [length, size]
         sequences of a length  [rows, length]    inputs [rows, length, size],
                                                  targets [rows, length] or [rows, length, size]
+        of several lengths     a list of these arrays, each one sequence
 
-    Sequences of one length are examples that follow one another; see `Task`. Arrays are copied; the same
-    arrays serve every epoch.
+    Sequences of one length are examples that follow one another; see `Task`. Those of several lengths are
+    put end to end (`pack`), and each starts from a state of zero, whatever came before it. Arrays are
+    copied; the same arrays serve every epoch.
 
         level = np.sin(np.arange(5000) / 9)
         task = tf_rnn.tasks.Arrays(inputs=level[:-1], targets=level[1:])
@@ -54,7 +57,7 @@ class Arrays(Task):
             ...
 
     Args:
-        inputs: The inputs, an array or lists.
+        inputs: The inputs, an array or lists; or a list of sequences of several lengths.
         targets: The targets, for as many steps.
         valid_inputs: The inputs of the split "valid"; None to hold out the end of `inputs`.
         valid_targets: The targets of the split "valid".
@@ -94,7 +97,13 @@ class Arrays(Task):
             raise OptionError("name", f"must be a word, got {shown(name)}")
         self.name = name
         self.max_lag = None if max_lag is None else require_whole("max_lag", max_lag, at_least=0)
-        train = {"inputs": as_numbers("inputs", inputs), "targets": as_numbers("targets", targets)}
+        given = {"inputs": inputs, "targets": targets}
+        self.has_starts = any(map(has_lengths, given.values()))
+        if self.has_starts:
+            train, lengths = read_lists(given)
+        else:
+            train, lengths = {option: as_numbers(option, array) for option, array in given.items()}, None
+        self._axes = [array.ndim for array in train.values()]
         self.input_kind = "real" if train["inputs"].dtype.kind == "f" else "classes"
         self.loss = _loss(loss, train["targets"])
         self.unit = UNITS[self.loss]
@@ -102,7 +111,7 @@ class Arrays(Task):
             Kind(self.input_kind == "real", _size("input_size", input_size), marked=False),
             Kind(self.loss == "squared_error", _size("num_classes", num_classes), marked=True),
         )
-        stream, self.period = read_sequences(train, kinds)
+        stream, self.period = read_sequences(train, kinds, lengths)
         if valid_inputs is None and valid_targets is None:
             self._streams = self._hold_out(stream, require_fraction("valid_fraction", valid_fraction))
         else:
@@ -145,6 +154,7 @@ class Arrays(Task):
         """Returns what identifies the task, ready for JSON: shapes and SHA-256 instead of the arrays."""
         shapes = {
             split: {"inputs": list(stream.inputs.shape), "targets": list(stream.targets.shape)}
+            | ({} if stream.starts is None else {"sequences": int(stream.starts.sum())})
             for split, stream in self._streams.items()
         }
         names = ("loss", "input_size", "num_classes", "period", "max_lag", "sha256")
@@ -152,15 +162,18 @@ class Arrays(Task):
 
     def _hold_out(self, stream: Stream, fraction: float) -> dict[str, Stream]:
         """Returns the splits of one stream, the end held out; or raises OptionError if one is empty."""
-        examples = len(stream.targets) // self.period
+        begins = np.arange(len(stream.targets) // self.period) * self.period
+        if stream.starts is not None:
+            begins = np.flatnonzero(stream.starts)
+        examples = len(begins)
         held_out = round(examples * fraction)
         if not 0 < held_out < examples:
-            what = "step" if self.period == 1 else "sequence"
+            what = "step" if self.period == 1 and not self.has_starts else "sequence"
             raise OptionError(
                 "valid_fraction",
                 f"must leave at least one {what} for each split, got {fraction} of {examples} {what}s",
             )
-        border = (examples - held_out) * self.period
+        border = begins[examples - held_out]
         return {
             "train": stream.map(lambda array: array[:border]),
             "valid": stream.map(lambda array: array[border:]),
@@ -171,6 +184,9 @@ class Arrays(Task):
         for option, other in itertools.permutations(arrays):
             if arrays[option] is None:
                 raise OptionError(option, f"must be given with {other}, got None")
+        if self.has_starts:
+            numbers, lengths = read_lists(arrays, self._axes)
+            return read_sequences(numbers, kinds, lengths)[0]
         given = {option: as_numbers(option, array) for option, array in arrays.items()}
         stream, period = read_sequences(given, kinds)
         if period != self.period:
@@ -204,7 +220,7 @@ class Arrays(Task):
     def _digest(self) -> str:
         digest = hashlib.sha256(str(self.period).encode())
         for stream in self._streams.values():
-            for array in stream:
+            for array in stream if stream.starts is None else (*stream, stream.starts):
                 digest.update(f"{array.shape} {array.dtype.str}".encode())
                 digest.update(array.tobytes())
         return digest.hexdigest()

@@ -10,7 +10,7 @@ import numpy as np
 from tf_rnn.options import OptionError, require_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,6 +63,14 @@ class Stream:
             return self.map(lambda array: array[:, start:stop])
         times = np.minimum(np.arange(start, stop), length - 1)
         return self.map(lambda array: array[:, times])
+
+
+def starts_of(lengths: Sequence[int]) -> NDArray[np.bool_]:
+    """Returns where sequences of these lengths start, one after another; the flags are read-only."""
+    starts = np.zeros(sum(lengths), bool)
+    starts[np.cumsum([0, *lengths[:-1]])] = True
+    starts.flags.writeable = False
+    return starts
 
 
 def require_stream(

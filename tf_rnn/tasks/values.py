@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn.options import LARGEST_SIZE, OptionError, shown
-from tf_rnn.tasks.stream import Stream
+from tf_rnn.tasks.stream import Stream, starts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 NO_CLASS = -1  # the target of a step without one
@@ -44,7 +46,9 @@ def as_numbers(option: str, values: Any) -> NDArray[Any]:
     return array
 
 
-def read_sequences(arrays: dict[str, NDArray[Any]], kinds: tuple[Kind, Kind]) -> tuple[Stream, int]:
+def read_sequences(
+    arrays: dict[str, NDArray[Any]], kinds: tuple[Kind, Kind], lengths: Sequence[int] | None = None
+) -> tuple[Stream, int]:
     """Returns inputs and targets with time as the first axis, and the length of a sequence.
 
     Args:
@@ -52,18 +56,23 @@ def read_sequences(arrays: dict[str, NDArray[Any]], kinds: tuple[Kind, Kind]) ->
             or several of one length, `[rows, length, ...]`. Real values may lack their last axis, except
             the inputs of several sequences.
         kinds: What the inputs and the targets hold.
+        lengths: Of the sequences that the arrays hold one after another, `[length, ...]`; None for those
+            of one length.
 
     Returns:
-        Read-only copies, and the length of a sequence where there are several, else 1.
+        Read-only copies, with starts if there are `lengths`; and the length of a sequence where there are
+        several of one length, else 1.
 
     Raises:
         OptionError: For the array that has the wrong shape or value, with the first step at fault.
     """
     (inputs_name, inputs), (targets_name, targets) = arrays.items()
-    most = 3 if kinds[0].real else 2
+    most = (3 if kinds[0].real else 2) - (lengths is not None)
     if inputs.ndim > most:
         raise OptionError(inputs_name, f"must have at most {most} axes, got shape {list(inputs.shape)}")
-    axes = 2 if inputs.ndim == most else 1  # of time: the sequences, if there are several, and their steps
+    axes = (
+        2 if inputs.ndim == most and lengths is None else 1
+    )  # of time: the sequences, if there are several, and their steps
     steps = inputs.shape[:axes]
     if targets.shape[:axes] != steps:
         wanted = f"{steps[0]} steps" if axes == 1 else f"{steps[0]} sequences of {steps[1]} steps"
@@ -73,22 +82,27 @@ def read_sequences(arrays: dict[str, NDArray[Any]], kinds: tuple[Kind, Kind]) ->
         raise OptionError(
             targets_name, f"must have at most {axes + kinds[1].real} axes, got shape {list(targets.shape)}"
         )
-    converted = [_convert(name, arrays[name], axes, kind) for name, kind in zip(arrays, kinds, strict=True)]
-    return Stream(*converted), steps[1] if axes == 2 else 1
+    one, other = (
+        _convert(name, arrays[name], axes, kind, lengths) for name, kind in zip(arrays, kinds, strict=True)
+    )
+    starts = None if lengths is None else starts_of(lengths)
+    return Stream(one, other, starts), steps[1] if axes == 2 else 1
 
 
-def _convert(option: str, array: NDArray[Any], axes: int, kind: Kind) -> NDArray[Any]:
+def _convert(
+    option: str, array: NDArray[Any], axes: int, kind: Kind, lengths: Sequence[int] | None
+) -> NDArray[Any]:
     """Returns a read-only copy of an array, int32 `[length]` or float32 `[length, size]`."""
     if kind.real:
         values = array if array.ndim > axes else array[..., np.newaxis]
-        copy: NDArray[Any] = _as_reals(option, values, kind).reshape(-1, values.shape[-1])
+        copy: NDArray[Any] = _as_reals(option, values, kind, lengths).reshape(-1, values.shape[-1])
     else:
-        copy = _as_classes(option, array, kind).ravel()
+        copy = _as_classes(option, array, kind, lengths).ravel()
     copy.flags.writeable = False
     return copy
 
 
-def _as_classes(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
+def _as_classes(option: str, array: NDArray[Any], kind: Kind, lengths: Sequence[int] | None) -> NDArray[Any]:
     """Returns class indices as int32; or raises OptionError if one is out of range."""
     if array.dtype.kind == "f":
         raise OptionError(option, f"must be class indices (whole numbers), got dtype {array.dtype}")
@@ -98,11 +112,11 @@ def _as_classes(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
         allowed = f"from 0 to {largest}" + (
             f", or {NO_CLASS} where there is no target" if kind.marked else ""
         )
-        raise OptionError(option, f"must be {allowed}, got {array[outside][0]} {_first(outside)}")
+        raise OptionError(option, f"must be {allowed}, got {array[outside][0]} {_first(outside, lengths)}")
     return array.astype(np.int32, order="C")
 
 
-def _as_reals(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
+def _as_reals(option: str, array: NDArray[Any], kind: Kind, lengths: Sequence[int] | None) -> NDArray[Any]:
     """Returns real values as float32; or raises OptionError if one is inf, or nan where it is not allowed."""
     with np.errstate(over="ignore"):
         reals = array.astype(np.float32, order="C")
@@ -112,7 +126,8 @@ def _as_reals(option: str, array: NDArray[Any], kind: Kind) -> NDArray[Any]:
         allowed = "finite" if not np.isfinite(value) else "finite in float32"
         if kind.marked:
             allowed += ", or nan where there is no target"
-        raise OptionError(option, f"must be {allowed}, got {value} {_first(np.any(bad, axis=-1))}")
+        where = _first(np.any(bad, axis=-1), lengths)
+        raise OptionError(option, f"must be {allowed}, got {value} {where}")
     return reals
 
 
@@ -123,7 +138,11 @@ def has_target(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(targets).all(axis=1))
 
 
-def _first(bad: NDArray[np.bool_]) -> str:
-    """Returns where the first bad step is, of `[length]` or `[rows, length]`."""
+def _first(bad: NDArray[np.bool_], lengths: Sequence[int] | None) -> str:
+    """Returns where the first bad step is, of `[length]`, sequences of such lengths, or `[rows, length]`."""
     *row, step = np.argwhere(bad)[0]
+    if lengths is not None:
+        ends = np.cumsum(lengths)
+        row = [np.searchsorted(ends, step, side="right")]
+        step -= ends[row[0]] - lengths[row[0]]
     return f"at step {step}" + (f" of sequence {row[0]}" if row else "")

@@ -172,7 +172,7 @@ VALUES: list[tuple[Any, Any, str]] = [
     (ROWS, ROWS[:, 1:], "targets must have 4 sequences of 5 steps, as inputs, got shape [4, 4]"),
     (CLASSES, REALS.astype(int), "targets must have at most 1 axes, got shape [20, 2]"),
     (np.zeros((2, 3, 4, 5)), CLASSES, "inputs must have at most 3 axes, got shape [2, 3, 4, 5]"),
-    ([[1, 2], [3]], CLASSES, "inputs must be an array of numbers, got [[1, 2], [3]]"),
+    ([[1, [2]], [3, 4]], CLASSES, "inputs must be an array of numbers, got [[1, [2]], [3, 4]]"),
     (["a", "b"], CLASSES, "inputs must be an array of numbers, got dtype <U1"),
     (CLASSES, None, "targets must be an array of numbers, got dtype object"),
     ([], [], "inputs must have at least one step, got shape [0]"),

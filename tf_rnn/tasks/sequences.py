@@ -1,0 +1,121 @@
+"""Sequences of different lengths, put end to end in one stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_rnn.options import OptionError, shown
+from tf_rnn.tasks.stream import Stream, starts_of
+from tf_rnn.tasks.values import as_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+
+def pack(sequences: Iterable[Stream | tuple[NDArray[Any], NDArray[Any]]]) -> Stream:
+    """Puts sequences of any lengths end to end, with a start at the first step of each.
+
+        lengths 3, 1, 2    inputs  a a a b c c
+                           starts  x     x x
+
+    Nothing is padded and every step is there once. A stream that is cut into rows may cut sequences, as one
+    text would be: the rest of a cut sequence begins its row, from a state of zero.
+
+    Args:
+        sequences: Inputs `[length(, input_size)]` and targets `[length(, num_classes)]` of each, as NumPy
+            arrays; at least one, with at least one step.
+
+    Returns:
+        The arrays of all, one after another, and the starts `[length]`.
+
+    Raises:
+        OptionError: There are no sequences; or one has no steps, not as many inputs as targets, or steps of
+            another shape than those of the first.
+    """
+    pairs = [tuple(sequence) for sequence in sequences]
+    if not pairs:
+        raise OptionError("sequences", "must be at least one, got none")
+    for number, pair in enumerate(pairs):
+        lengths = [len(array) for array in pair]
+        if len(pair) != 2 or len(set(lengths)) != 1 or not lengths[0]:
+            raise OptionError(
+                "sequences",
+                f"must be inputs and targets of as many steps, got {lengths} in sequence {number}",
+            )
+        for array, first in zip(pair, pairs[0], strict=True):
+            if array.shape[1:] != first.shape[1:]:
+                raise OptionError(
+                    "sequences",
+                    f"must all have steps of shape {list(first.shape[1:])}, got {list(array.shape[1:])} in "
+                    f"sequence {number}",
+                )
+    inputs, targets = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    return Stream(inputs, targets, starts_of([len(targets) for _, targets in pairs]))
+
+
+def has_lengths(values: Any) -> bool:
+    """Returns whether values are a list of sequences whose lengths differ."""
+    if not isinstance(values, list | tuple) or any(isinstance(value, str | bytes) for value in values):
+        return False
+    try:
+        return len({len(value) for value in values}) > 1
+    except TypeError:  # numbers
+        return False
+
+
+def read_lists(
+    given: dict[str, Any], axes: Sequence[int] | None = None
+) -> tuple[dict[str, NDArray[Any]], list[int]]:
+    """Returns a user's sequences, inputs and targets, as arrays that hold one after another.
+
+    Args:
+        given: The inputs and the targets under their names, lists of arrays or lists.
+        axes: The number of axes of a single sequence of each; then several of one length may be an array,
+            and so may be a single one. None where all must be lists.
+
+    Returns:
+        The arrays, and the lengths of the sequences.
+
+    Raises:
+        OptionError: For the first sequence at fault.
+    """
+    inputs, targets = (
+        _read_list(option, values, None if axes is None else axes[part])
+        for part, (option, values) in enumerate(given.items())
+    )
+    names = list(given)
+    if len(inputs) != len(targets):
+        raise OptionError(names[1], f"must have {len(inputs)} sequences, as {names[0]}, got {len(targets)}")
+    for number, (one, other) in enumerate(zip(inputs, targets, strict=True)):
+        if len(one) != len(other):
+            raise OptionError(
+                names[1],
+                f"must have {len(one)} steps in sequence {number}, as {names[0]}, got {len(other)}",
+            )
+    arrays = {option: np.concatenate(parts) for option, parts in zip(names, (inputs, targets), strict=True)}
+    return arrays, [len(part) for part in inputs]
+
+
+def _read_list(option: str, values: Any, axes: int | None) -> list[NDArray[Any]]:
+    """Returns the sequences of a list, or of an array; see `read_lists`."""
+    if axes is not None and not has_lengths(values):
+        array = as_numbers(option, values)
+        values = array if array.ndim > axes else [array]
+    elif not isinstance(values, list | tuple):
+        raise OptionError(option, f"must be a list of sequences, got {shown(values)}")
+    parts: list[NDArray[Any]] = []
+    for number, value in enumerate(values):
+        try:
+            parts.append(as_numbers(option, value))
+        except OptionError as error:
+            raise OptionError(option, f"{error.problem} in sequence {number}") from error
+        if parts[-1].shape[1:] != parts[0].shape[1:]:
+            shapes = [list(part.shape[1:]) for part in (parts[0], parts[-1])]
+            raise OptionError(
+                option, f"must have steps of one shape, got {shapes[0]} and {shapes[1]} in sequence {number}"
+            )
+    return parts
