@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
+# So many unknown characters are named in an error.
+MOST_NAMED = 5
 
 
 class Vocabulary(tuple[str, ...]):
@@ -133,12 +135,8 @@ class CharacterVocabulary(Vocabulary):
         indices = self._class_by_code_point[_code_points(text)]
         unknown = np.flatnonzero(indices < 0)
         if len(unknown) > 0:
-            at = int(unknown[0])
-            raise OptionError(
-                "text",
-                f"must hold only the {len(self)} characters of the vocabulary, "
-                f"got {text[at]!r} at position {at}",
-            )
+            allowed = f"must hold only the {len(self)} characters of the vocabulary"
+            raise OptionError("text", f"{allowed}, got {_named_at(text, unknown)}")
         return indices
 
     def pieces(self, indices: Iterable[int]) -> Iterator[str]:
@@ -214,6 +212,18 @@ def split_words(text: str) -> Iterator[str]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.replace("\n", f" {END_OF_LINE} \n").split("\n")
     return itertools.chain.from_iterable(map(str.split, lines))
+
+
+def _named_at(text: str, positions: NDArray[np.intp]) -> str:
+    """Returns the first distinct ones of some characters of a text, how many there are, and where."""
+    where = f"at position {positions[0]}"
+    _, first = np.unique(_code_points(text)[positions], return_index=True)
+    names = [repr(text[positions[number]]) for number in sorted(first)]
+    if len(positions) == 1:
+        return f"{names[0]} {where}"
+    most = MOST_NAMED + (len(names) == MOST_NAMED + 1)  # "and 1 others" would be no shorter
+    more = f" and {len(names) - most} others" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}, {len(positions):,} in all, the first {where}"
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -113,14 +113,16 @@ def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path) -> None:
     assert task.baselines() == pytest.approx({"uniform": math.log(4), "unigram": loss}, rel=1e-12)
 
 
-def test_characters_beyond_the_vocabulary_are_named_with_their_position(tmp_path: Path) -> None:
+def test_characters_beyond_the_vocabulary_are_named_and_counted(tmp_path: Path) -> None:
     task = Text(write(tmp_path, "abcabcabc"), valid_fraction=0.25, test_fraction=0.25)
-    for text, character, position in [
-        ("abжcж", "ж", 2),
-        ("aaa\U0001f600", "\U0001f600", 3),
-        ("\ra", "\r", 0),
+    for text, named in [
+        ("abжcж", "'ж', 2 in all, the first at position 2"),
+        ("aaa\U0001f600", "'\U0001f600' at position 3"),
+        ("\ra", "'\\r' at position 0"),
+        ("azbyxyc", "'z', 'y', 'x', 4 in all, the first at position 1"),
+        ("zyxwvutz", "'z', 'y', 'x', 'w', 'v' and 2 others, 8 in all, the first at position 0"),
     ]:
-        found = f"must hold only the 3 characters of the vocabulary, got {character!r} at position {position}"
+        found = f"must hold only the 3 characters of the vocabulary, got {named}"
         with pytest.raises(OptionError, match=f"^{re.escape('text ' + found)}$"):
             task.encode(text)
         path = write(tmp_path, text)
