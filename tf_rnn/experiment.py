@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tf_rnn.comparison import Plan, Recommendation, Sweep
+    from tf_rnn.training.origin import Origin
 
 EPOCHS = 10.0
 # How much each run of a comparison gets if nothing else is said; of tokens, what suits the task.
@@ -63,6 +64,7 @@ class Experiment:
     """
 
     def __init__(self, task: str | Task = "echo", **options: Any) -> None:
+        self._given: dict[str, Any] = {"task": task, **options}
         self.setup = Setup.of(task=task, **options)
         # The size of the table decides.
         if self.setup.task == Series.name and "batch_size" not in options:
@@ -116,6 +118,7 @@ class Experiment:
         decay_after: int | None = None,
         patience: int | None = None,
         seed: int = 0,
+        start_from: str | os.PathLike[str] | Origin | None = None,
         out: str | os.PathLike[str] | None = None,
     ) -> PreparedRun:
         """Checks everything about a training run, before anything is written or TensorFlow is loaded.
@@ -135,6 +138,9 @@ class Experiment:
             decay_after: Epochs before it sets in.
             patience: Stop early after so many evaluations without improvement; None for never.
             seed: For weights, dropout and data order.
+            start_from: The folder of a trained run, to begin with the weights of its best checkpoint. The
+                network is that of the trained run, and so are the vocabulary of a text and the options of the
+                task that the experiment was not given; how to train is said anew.
             out: A new folder for the run; None to write nothing.
 
         Raises:
@@ -142,12 +148,13 @@ class Experiment:
         """
         amounts = {"epochs": epochs, "tokens": tokens, "updates": updates, "seconds": seconds}
         amount = one_amount(amounts) or {"epochs": EPOCHS}
+        setup, task, origin = self._started(start_from)
         widths = TRAINING_OPTIONS["schedule_width"].check(schedule_width)
         if widths:
             if num_steps is not None:
                 raise OptionError("num_steps", f"must be left out beside schedule_width, got {num_steps!r}")
-            require_block(self.setup.style)
-        longest = max(widths or self.defaults.num_steps)
+            require_block(setup.style)
+        longest = max(widths or getattr(task, "defaults", setup.defaults).num_steps)
         given = {
             "num_steps": longest if num_steps is None else num_steps,
             "schedule_width": widths,
@@ -160,12 +167,26 @@ class Experiment:
         }
         training = _checked(TRAINING_OPTIONS, given) | {"patience": PATIENCE.check(patience)}
         require_schedule(schedule, decay, decay_after)
-        check_setup(self.setup, self.task, [*(widths or ()), training["num_steps"]])
-        identity = setup_identity(self.setup, self.task) | training | amount
+        check_setup(setup, task, [*(widths or ()), training["num_steps"]])
+        identity = setup_identity(setup, task) | training | amount
+        identity |= {"start_from": origin.record} if origin else {}
         folder = self._folder("train", out, identity)
         if folder is not None:
             require_new(folder)
-        return PreparedRun.new(self.setup, self.task, training, amount, folder)
+        return PreparedRun.new(setup, task, training, amount, folder, origin)
+
+    def _started(
+        self, start_from: str | os.PathLike[str] | Origin | None
+    ) -> tuple[Setup, Task, Origin | None]:
+        """Setup and task of a run, and the trained run that it begins with, if it does."""
+        if start_from is None:
+            return self.setup, self.task, None
+        from tf_rnn.training.origin import find_origin  # noqa: PLC0415 (a refusal need not wait for it)
+
+        origin = find_origin(start_from)
+        setup = Setup.of(**origin.options(self._given))
+        task = setup.make_task()
+        return setup, task, find_origin(origin, task)
 
     def compare(
         self,

@@ -150,11 +150,11 @@ def require_empty(folder: Path) -> None:
         raise OptionError("out", f"must be a new folder or an empty one, got {str(folder)!r}")
 
 
-def require_run(folder: Path) -> None:
-    """Raises OptionError for `folder` unless it holds a training run with checkpoints."""
-    require_readable("folder", folder)
+def require_run(folder: Path, option: str = "folder") -> None:
+    """Raises OptionError for `option` unless a folder holds a training run with checkpoints."""
+    require_readable(option, folder)
     if not (is_there(folder, CHECKPOINTS) and (folder / CHECKPOINTS).is_dir()):
-        raise OptionError("folder", f"must be the folder of a training run, got {str(folder)!r}")
+        raise OptionError(option, f"must be the folder of a training run, got {str(folder)!r}")
 
 
 def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:

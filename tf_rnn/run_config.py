@@ -4,6 +4,7 @@
     graph       the options of the graph
     task        name, options, and of a text its sha256
     training    budget, state, evaluations, truncation, schedule, schedule_width, patience, seed
+    start_from  of a run that began with the weights of another: its folder, checkpoint, and their SHA-256
 
 Cells and tasks check their own options when they are made.
 """
@@ -23,6 +24,7 @@ from tf_rnn.options import (
     shown,
 )
 from tf_rnn.options.declared import (
+    CELL_OPTIONS,
     LENGTH_OPTIONS,
     NETWORK_OPTIONS,
     PATIENCE,
@@ -49,6 +51,8 @@ TRAINING = {name: TRAINING_OPTIONS[name] for name in ("state", "evaluations", "s
 TRAINING |= {"patience": PATIENCE, "seed": SEED}
 TRUNCATION = {name: NETWORK_OPTIONS[name] for name in ("style", "stride", "tolerance")} | {"seed": SEED}
 RECORDS = ("budget", "truncation", "schedule")
+# What of a network its weights determine, or what determined its first ones.
+NETWORK = ("task", "cell", "state_size", "num_layers", "embedding_size", "tied", "init_scale", *CELL_OPTIONS)
 
 
 def require_run_config(config: Any) -> dict[str, Any]:
@@ -61,6 +65,8 @@ def require_run_config(config: Any) -> dict[str, Any]:
     _require_layers(config["cell"])
     _require_task(config["task"])
     _require_training(config["training"])
+    if "start_from" in config:
+        _require_exactly("start_from", config["start_from"], {"folder", "checkpoint", "sha256"})
     return {**config, "graph": dataclasses.asdict(_graph_options(config["graph"]))}
 
 
@@ -139,6 +145,19 @@ def options_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     fixed = [name for name, option in RUN_OPTIONS.items() if not option.may_change]
     return {name: known[name] for name in fixed if name in known}
+
+
+def network_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run that one which begins with its weights must have, too, by name.
+
+    Args:
+        config: The run's configuration.
+    """
+    known = options_of_run(config)
+    kept = {name: known[name] for name in (*NETWORK, "vocabulary_size") if name in known}
+    if kept["init_scale"] is not None:  # the cell's own way was not used
+        kept = {name: kept[name] for name in kept if name not in ("recurrent_init", "recurrent_gain")}
+    return kept
 
 
 def require_resumable(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:

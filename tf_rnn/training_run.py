@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training import CurvePoint, Evaluation, TrainingResult, Worker
+    from tf_rnn.training.origin import Origin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,7 @@ class PreparedRun:
         options: The further arguments of `tf_rnn.train`, those that need TensorFlow apart.
         build: Makes the graph of a worker and the rest of the arguments.
         config: The configuration of a run that is resumed; None of a new one.
+        origin: The trained run whose weights a new one begins with; None for random ones.
     """
 
     task: Task
@@ -109,6 +111,7 @@ class PreparedRun:
     options: dict[str, Any]
     build: Callable[[Worker], tuple[UnrolledGraph, dict[str, Any]]]
     config: dict[str, Any] | None = None
+    origin: Origin | None = None
 
     @property
     def is_language(self) -> bool:
@@ -136,6 +139,7 @@ class PreparedRun:
         training: dict[str, Any],
         amount: dict[str, float],
         folder: Path | None,
+        origin: Origin | None = None,
     ) -> PreparedRun:
         """Prepares a new run; all values are checked.
 
@@ -145,22 +149,24 @@ class PreparedRun:
             training: The options of `TRAINING_OPTIONS`, and `patience`.
             amount: How long to train, under "epochs", "tokens", "updates" or "seconds".
             folder: Where the run is kept; None for nowhere.
+            origin: The trained run whose weights it begins with; None for random ones.
         """
         seed = training["seed"]
 
         def build(worker: Worker) -> tuple[UnrolledGraph, dict[str, Any]]:
-            from tf_rnn.graph import make_graph  # noqa: PLC0415
+            from tf_rnn.graph import make_graph, remake_graph  # noqa: PLC0415
             from tf_rnn.training import Schedule, Truncation  # noqa: PLC0415
 
-            together = worker.num_workers, worker.reduce_gradients
-            return make_graph(setup, task, training["num_steps"], seed, *together), {
+            how = task, training["num_steps"], seed, worker.num_workers, worker.reduce_gradients
+            graph = remake_graph(origin.config, setup, *how) if origin else make_graph(setup, *how)
+            return graph, {
                 "truncation": Truncation(setup.style, setup.stride, setup.tolerance, seed),
                 "schedule": Schedule(*(training[name] for name in ("schedule", "decay", "decay_after"))),
             }
 
         names = ("state", "evaluations", "schedule_width", "patience", "seed")
-        options = {name: training[name] for name in names} | amount
-        return cls(task, folder, 0, setup.batch_size, setup.style, options | {"out": folder}, build)
+        options = {name: training[name] for name in names} | amount | {"out": folder, "start_from": origin}
+        return cls(task, folder, 0, setup.batch_size, setup.style, options, build, origin=origin)
 
     def start(
         self,

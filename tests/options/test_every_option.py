@@ -285,7 +285,7 @@ VERBS: dict[str, tuple[Callable[..., Any], dict[str, Option]]] = {
 def test_the_arguments_of_a_verb_are_the_declared_options(verb: str) -> None:
     call, options = VERBS[verb]
     found = inspect.signature(call).parameters
-    assert {*found} - {"self", "command", "callbacks"} == {*options, "out"}
+    assert {*found} - {"self", "command", "callbacks", "start_from"} == {*options, "out"}
     for name, option in options.items():
         if option.only is None and found[name].default is not None:
             assert found[name].default == option.default, name

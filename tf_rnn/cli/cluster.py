@@ -79,7 +79,8 @@ def restarted(given: dict[str, Any]) -> dict[str, Any]:
     count, out = os.environ.get(RESTART, ""), given.get("out")
     if not count.isdecimal() or int(count) == 0 or out is None or not is_there(out, CONFIG):
         return given
-    return {name: value for name, value in given.items() if name != "out"} | {"resume": out}
+    of_new = ("out", "start_from")
+    return {name: value for name, value in given.items() if name not in of_new} | {"resume": out}
 
 
 def agreement(given: dict[str, Any], prepared: PreparedRun | None) -> str:

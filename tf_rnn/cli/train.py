@@ -10,12 +10,14 @@ from tf_rnn.cli.groups import add_setup
 from tf_rnn.cli.parser import chosen, command
 from tf_rnn.console import say
 from tf_rnn.files import NAMED
+from tf_rnn.options import OptionError
 from tf_rnn.options.declared import (
     CLUSTER_OPTIONS,
     LENGTH_OPTIONS,
     OUT,
     PATIENCE,
     SETUP_OPTIONS,
+    START_FROM,
     THREADS,
     TRAINING_OPTIONS,
 )
@@ -42,7 +44,7 @@ PRESET = Option(
     help="start from a published configuration; explicit options override it",
 )
 # What of a run is given beside its setup.
-RUN = (*LENGTH_OPTIONS, *TRAINING_OPTIONS, "patience", "out")
+RUN = (*LENGTH_OPTIONS, *TRAINING_OPTIONS, "patience", "start_from", "out")
 
 
 def add_options(parser: Parser) -> None:
@@ -51,7 +53,7 @@ def add_options(parser: Parser) -> None:
     names = ", ".join(option.flag for option in RUN_OPTIONS.values() if option.may_change)
     resume = RESUME.but(help=f"{RESUME.help}; of its options these may change: {names}")
     parser.add_declared("where the run is kept", [out, resume], one_of=True)
-    parser.add_declared("starting point", [PRESET])
+    parser.add_declared("starting point", [PRESET, START_FROM])
     parser.add_declared(
         "total training length, counted from the start of the run (choose one)",
         LENGTH_OPTIONS.values(),
@@ -123,12 +125,18 @@ def prepare(given: dict[str, Any], config: dict[str, Any] | None = None) -> Prep
         OptionError: If a value is not allowed.
     """
     preset = preset_options(given.get("preset"), given)
+    if "resume" in given and "start_from" in given:
+        raise OptionError("start_from", "must be left out with resume")
     if "resume" in given:  # a preset changes nothing of a run
         preset = {name: value for name, value in preset.items() if not RUN_OPTIONS[name].may_change}
         options = chosen(preset | given, (*RUN, *SETUP_OPTIONS))
         return tf_rnn.training_run.prepared_resume(given["resume"], options, config=config)
     options = preset | given
-    experiment = tf_rnn.Experiment(**chosen(options, SETUP_OPTIONS))
+    setup = chosen(options, SETUP_OPTIONS)
+    if "start_from" in options:
+        options["start_from"] = origin = tf_rnn.training.origin.find_origin(options["start_from"])
+        setup = origin.options({"task": origin.config["task"]["name"]} | setup)
+    experiment = tf_rnn.Experiment(**setup)
     return experiment.prepare(**({"out": NAMED} | chosen(options, RUN)))
 
 
@@ -136,7 +144,8 @@ def data_lines(prepared: PreparedRun) -> list[str]:
     """What was read, and the losses to compare with."""
     task = prepared.task
     baselines = [f"{name} {loss_words(loss, task.unit)}" for name, loss in task.baselines().items()]
-    return [*task.lines(), *([f"baselines: {', '.join(baselines)}"] if baselines else [])]
+    read = [*task.lines(), *([prepared.origin.line()] if prepared.origin else [])]
+    return [*read, *([f"baselines: {', '.join(baselines)}"] if baselines else [])]
 
 
 def best_line(trained: Run) -> str:

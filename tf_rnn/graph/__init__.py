@@ -1,7 +1,7 @@
 """n time steps: the graph, its losses and its gradients."""
 
 from tf_rnn.graph.describe import describe, described_graph, described_options
-from tf_rnn.graph.make import make_graph
+from tf_rnn.graph.make import make_graph, remake_graph
 from tf_rnn.graph.step import StepGraph
 from tf_rnn.graph.unroll import unroll
 from tf_rnn.graph.unrolled import UnrolledGraph
@@ -13,5 +13,6 @@ __all__ = [
     "described_graph",
     "described_options",
     "make_graph",
+    "remake_graph",
     "unroll",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.cells import make_cell
+from tf_rnn.graph.describe import described_graph
 from tf_rnn.graph.unrolled import UnrolledGraph
 from tf_rnn.truncation import Truncation
 
@@ -57,4 +58,39 @@ def make_graph(
         clip_norm=setup.clip_norm,
         seed=seed,
         reduce_gradients=reduce_gradients,
+    )
+
+
+def remake_graph(
+    description: dict[str, Any],
+    setup: Setup,
+    task: Task,
+    num_steps: int,
+    seed: int,
+    workers: int = 1,
+    reduce_gradients: Callable[..., list[Any]] | None = None,
+) -> UnrolledGraph:
+    """Makes the graph of a description, to be trained as a setup says; see `make_graph`.
+
+    Args:
+        description: Of the network, from `describe`.
+        setup: Batch size, optimizer, dropout and truncation.
+        task: The setup's task.
+        num_steps: The width.
+        seed: The seed of the initial weights.
+        workers: Number of processes that share the rows of a batch equally; the graph is that of one.
+        reduce_gradients: See `UnrolledGraph`.
+
+    Raises:
+        OptionError: If an option is not allowed.
+    """
+    names = ("reduction", "dropout", "recompute", "optimizer", "learning_rate", "clip_norm")
+    return described_graph(
+        description,
+        reduce_gradients,
+        num_steps=num_steps,
+        batch_size=setup.batch_size // workers,
+        loss_steps=Truncation(setup.style).loss_steps(task.loss_steps),
+        seed=seed,
+        **{name: getattr(setup, name) for name in names},
     )

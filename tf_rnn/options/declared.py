@@ -60,6 +60,13 @@ SEED = Option(
 )
 OUT = Option(name="out", rule=Path(), help="folder for the results")
 
+START_FROM = Option(
+    name="start_from",
+    rule=Path(),
+    help="begin with the weights of the trained run in this folder (its best checkpoint); network and "
+    "vocabulary are those of that run, the optimizer starts afresh",
+)
+
 TASK = Option(name="task", rule=Choice(TASKS), default="echo", help="what is learnt")
 _LANGUAGE = ("task", ("text", "words"))
 _SERIES = ("task", ("series",))

@@ -18,6 +18,7 @@ from tf_rnn.training.epoch import Epoch
 from tf_rnn.training.evaluation import Evaluator
 from tf_rnn.training.interrupts import Interrupts, SavedInterrupt
 from tf_rnn.training.monitor import Monitor
+from tf_rnn.training.origin import find_origin, recorded_origin
 from tf_rnn.training.plan import Plan, check, one_budget, run_config
 from tf_rnn.training.probe import GradientProbe
 from tf_rnn.training.progress import ProgressLine
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.tasks import Task
     from tf_rnn.training.callbacks import Callback
+    from tf_rnn.training.origin import Origin
 
 # The range of a seed that is fed to TensorFlow, from 0.
 SEEDS = 2**31
@@ -66,6 +68,7 @@ def train(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
+    start_from: str | os.PathLike[str] | Origin | None = None,
     session: Any = None,
     callbacks: Sequence[Callback] | None = None,
     worker: Worker | None = None,
@@ -107,6 +110,8 @@ def train(
         resume: The folder of a run to resume. The graph's width, batch size, learning rate, gradient
             clipping and recomputation may differ from before (with another batch size the epoch begins
             again); everything else must be the same. See also `tf_rnn.resume`.
+        start_from: The folder of a trained run of the same network: a new run begins with the weights of its
+            best checkpoint.
         session: An open session of the graph, whose variables keep their values before and after; None
             to open one for this call.
         callbacks: Objects that watch the run; None for a progress line on standard error, () for silence.
@@ -127,8 +132,8 @@ def train(
     """
     worker, called = worker or Worker(), checked_callbacks(callbacks)
     budget = one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
-    if out is not None and resume is not None:
-        raise OptionError("out and resume", "must not be given together; give one of them")
+    _require_one("out", out, resume)
+    _require_one("start_from", start_from, resume)
     if budget is None:
         budget = (
             Budget("epochs", 1.0) if resume is None else Budget(**saved_config(resume)["training"]["budget"])
@@ -137,18 +142,19 @@ def train(
     plan = Plan(budget, state, evaluations, truncation, schedule, patience, seed, schedule_width)
     task = worker.share(task, plan.truncation.style)
     check(graph, task, plan)
+    origin = None if start_from is None else find_origin(start_from, task)
     evaluator = Evaluator(graph, task, state)
     with contextlib.ExitStack() as stack:
         start, folder, interrupts = TrainingState({}, {}), None, Interrupts()
-        config: dict[str, Any] = {}
         if worker.is_chief and (out is not None or resume is not None):
-            config = run_config(graph, task, plan, worker.num_workers)
+            config = run_config(graph, task, plan, worker.num_workers, origin and origin.record)
             folder = stack.enter_context(_folder(out, resume, config, task.unit))
-            if folder.start is not None:
-                start = folder.start.state.fitted(graph, worker.num_workers)
-        start = dataclasses.replace(start, config=config, vocabulary=getattr(task, "vocabulary", None))
+            start, origin = _first(folder, config, graph, origin, worker)
+        start = dataclasses.replace(start, vocabulary=getattr(task, "vocabulary", None))
         if session is None:
             session = stack.enter_context(graph.session())
+        if origin is not None:
+            _begin_with(origin, start, folder, graph, session)
         start, saver = worker.begin(start, folder, graph, session)
         if start.variables:
             start.restore("resume", graph, session)
@@ -295,6 +301,47 @@ def _folder(
 ) -> contextlib.AbstractContextManager[RunFolder]:
     """The folder of a new or resumed run, one of which is given."""
     return new_run(out, config, unit) if resume is None else resumed_run(resume, config, unit)
+
+
+def _require_one(option: str, value: Any, resume: Any) -> None:
+    """Raises OptionError where an option of new runs is given to one that is resumed."""
+    if value is not None and resume is not None:
+        raise OptionError(f"{option} and resume", "must not be given together; give one of them")
+
+
+def _first(
+    folder: RunFolder, config: dict[str, Any], graph: UnrolledGraph, origin: Origin | None, worker: Worker
+) -> tuple[TrainingState, Origin | None]:
+    """The state from which a run in a folder starts, and whose weights it gets if it has none of its own.
+
+    Args:
+        folder: The folder.
+        config: The configuration of the run.
+        graph: The graph being trained.
+        origin: The trained run that a new one begins with.
+        worker: This process.
+
+    Raises:
+        OptionError: For `resume`, if the folder has no weights and those that it began with are gone.
+    """
+    if folder.origin is not None:  # it stays in the configuration
+        config = config | {"start_from": folder.origin}
+    if folder.start is not None:
+        start = folder.start.state.fitted(graph, worker.num_workers)
+        return dataclasses.replace(start, config=config), None
+    if folder.origin is not None:
+        origin = recorded_origin(folder.path, folder.origin)
+    return TrainingState(config, {}), origin
+
+
+def _begin_with(
+    origin: Origin, start: TrainingState, folder: RunFolder | None, graph: UnrolledGraph, session: Any
+) -> None:
+    """Gives a session the weights of a trained run, and saves them, so that it is needed no longer."""
+    origin.restore(graph, session)
+    if folder is not None:
+        now = dataclasses.replace(start, variables=read_variables(graph, session))
+        folder.save(now, set(weight_names(graph)), [])
 
 
 def _feeds(graph: UnrolledGraph, plan: Plan) -> tuple[str, ...]:

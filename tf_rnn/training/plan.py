@@ -105,7 +105,13 @@ def one_budget(**amounts: float | None) -> Budget | None:
     return Budget(*next(iter(given.items()))) if given else None
 
 
-def run_config(graph: UnrolledGraph, task: Task, plan: Plan, workers: int = 1) -> dict[str, Any]:
+def run_config(
+    graph: UnrolledGraph,
+    task: Task,
+    plan: Plan,
+    workers: int = 1,
+    start_from: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """The configuration of a run, ready for JSON: all that determines its results.
 
     Args:
@@ -114,12 +120,14 @@ def run_config(graph: UnrolledGraph, task: Task, plan: Plan, workers: int = 1) -
         plan: How to train.
         workers: Number of processes that train a graph like this one together. The configuration has
             the rows of all, so that any number of workers can resume the run.
+        start_from: Where its first weights come from, see `Origin.record`; None for a random start.
     """
     digest = getattr(task, "sha256", None)
     of_task = {"name": task.name, "options": with_whole_path(task.options())}
     of_task |= {"sha256": digest} if digest else {}
     of_task |= task.kept()
     config = describe(graph) | {"task": of_task, "training": dataclasses.asdict(plan)}
+    config |= {"start_from": start_from} if start_from else {}
     config["graph"]["batch_size"] *= workers
     plain_config: dict[str, Any] = json.loads(json.dumps(config, default=as_json_number))
     return plain_config

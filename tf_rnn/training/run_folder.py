@@ -66,6 +66,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         start: The checkpoint that the run is resumed from; None for the start.
+        origin: Where a run that is resumed got its first weights from; None if they were random.
         save_seconds: Seconds between two checkpoints, unless there is an evaluation.
         save_share: The largest part of the time that saving takes.
 
@@ -73,14 +74,21 @@ class RunFolder:
         path: The folder.
         unit: The unit of losses.
         start: The checkpoint that the run is resumed from.
+        origin: See above.
     """
 
     save_seconds = 60.0
     save_share = 0.05
 
-    def __init__(self, path: Path, unit: str = "nats", start: Checkpoint | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        unit: str = "nats",
+        start: Checkpoint | None = None,
+        origin: dict[str, Any] | None = None,
+    ) -> None:
         self.path = path = path.absolute()  # the process may change its directory
-        self.start, self._unit = start, unit
+        self.start, self.origin, self._unit = start, origin, unit
         self._facts = path.stat()
         self._best = start.state.best if start else None
         self._checkpoints = Checkpoints(path / CHECKPOINTS, "out", start and start.number)
@@ -197,7 +205,7 @@ def resumed_run(resume: str | os.PathLike[str], config: dict[str, Any], unit: st
         if kept_config(path) is None:
             write_json(path / CONFIG, saved)
             say(f"{CONFIG} was damaged; it is that of the last checkpoint again")
-        yield RunFolder(path, unit, start)
+        yield RunFolder(path, unit, start, saved.get("start_from"))
 
 
 def find_start(folder: Path, warn: Callable[[str], None] = say) -> Checkpoint | None:
