@@ -36,13 +36,15 @@ except KeyboardInterrupt:  # while modules are loaded
     sys.exit(INTERRUPTED)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 COMMAND_MODULES = (compare, recommend, lags, train, launch, evaluate, forecast, sample, export, import_keras)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 AGAIN = "finished runs are kept; the same command continues from there"
 OUT_OF_MEMORY = "there is not enough memory; use smaller sizes or fewer steps"
-NAMED_IN_ERRORS = ("clip_norm", "learning_rate", "num_steps", "recurrent_gain")
+# Before these an option's name that is a word of English, too, is meant as a name.
+BEFORE_NAMES = "where|with|without|unless|beside"
+QUOTED = r"""'[^']*'|"[^"]*\""""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -58,12 +60,13 @@ def main(words: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     _replace_missing_characters()
     words = sys.argv[1:] if words is None else list(words)
-    parser, positional = Parser(prog="tf_rnn", description=tf_rnn.__doc__.splitlines()[0]), {}
+    parser = Parser(prog="tf_rnn", description=tf_rnn.__doc__.splitlines()[0])
+    of_commands: dict[str, Parser] = {}
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_options(subparser)
-        positional[name] = subparser.positional
+        of_commands[name] = subparser
     name = next((word for word in words if word in COMMANDS), "")
     try:
         given = vars(parser.parse_args(words))
@@ -72,7 +75,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
-        line, status = ending(error, positional[name])
+        flags = set().union(*(subparser.flags for subparser in of_commands.values()))
+        line, status = ending(error, of_commands[name].positional, flags)
         say(f"tf_rnn {name}: {line}")
         return status
     finally:
@@ -80,24 +84,24 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def ending(error: BaseException, positional: dict[str, str]) -> tuple[str, int]:
+def ending(error: BaseException, positional: dict[str, str], flags: Collection[str]) -> tuple[str, int]:
     """How an error ends the program: its line and the exit status.
 
     Args:
         error: What was raised.
         positional: What options that are given by their place are called on the command line.
+        flags: The names of all other options.
 
     Raises:
         BaseException: The error itself, if it is a fault of the program.
     """
     if isinstance(error, OptionError):
-        option = positional.get(error.option, _as_flag(error.option))
-        return f"error: {option} {error.problem}", BAD_INPUT
+        named = [positional.get(name, _as_flag(name)) for name in error.option.split(" and ")]
+        return f"error: {' and '.join(named)} {with_flags(error.problem, flags)}", BAD_INPUT
     if isinstance(error, KeyboardInterrupt):
         return str(error) or f"interrupted; {AGAIN}", INTERRUPTED
     if isinstance(error, FloatingPointError | OverflowError):
-        named = re.compile(rf"\b({'|'.join(NAMED_IN_ERRORS)})\b")
-        return f"error: {named.sub(lambda found: _as_flag(found[0]), str(error))}", 1
+        return f"error: {with_flags(str(error), flags)}", 1
     if isinstance(error, OSError):  # a full disk under standard output, say
         place = f" ({error.filename!r})" if error.filename else ""
         return f"error: {error.strerror or error}{place}", 1
@@ -107,6 +111,23 @@ def ending(error: BaseException, positional: dict[str, str]) -> tuple[str, int]:
     if isinstance(error, RuntimeError) and isinstance(error, tf_rnn.comparison.WorkerDiedError):
         return f"error: {error}; {AGAIN}", 1
     raise error
+
+
+def with_flags(problem: str, flags: Collection[str]) -> str:
+    """An error in which options are named as on the command line, but not in what is quoted.
+
+    Args:
+        problem: The error, with the names that options have in Python.
+        flags: These names.
+    """
+    sure, words = ("|".join(name for name in flags if ("_" in name) == has) for has in (True, False))
+    named = re.compile(rf"{QUOTED}|\b(?P<sure>{sure})\b|\b(?:{BEFORE_NAMES}) (?P<word>{words})\b")
+
+    def flag(found: re.Match[str]) -> str:
+        name = found["sure"] or found["word"]
+        return found[0].removesuffix(name) + _as_flag(name) if name else found[0]
+
+    return named.sub(flag, problem)
 
 
 def _as_flag(option: str) -> str:

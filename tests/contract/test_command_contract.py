@@ -405,7 +405,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "no text": (
         ["lags", "--task", "words", "--data", "pixels"],
-        "--data must be UTF-8 text, but 'pixels' has the byte 0xe9 at position 3: ",
+        "--data must be utf-8 text, but 'pixels' has the byte 0xe9 at position 3 (",
     ),
     "a start that the model does not know": (
         ["sample", RUN, "--prime", "abQ"],
@@ -419,7 +419,7 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["lags", "--num-steps", "201"],
         (
             "--num-steps must be at most 200 (the 40000 tokens of split 'train' cut into 200 rows), "
-            "got 201; it fits with a batch_size of at most 199"
+            "got 201; it fits with a --batch-size of at most 199"
         ),
     ),
     "rows too long for one graph": (
@@ -437,7 +437,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "several widths that are all the row": (
         ["compare", "--style", "full", "--num-steps", "5", "3"],
         (
-            "--num-steps must be a single width where style is full, which trains whole rows whatever the "
+            "--num-steps must be a single width where --style is full, which trains whole rows whatever the "
             "width, got 3, 5"
         ),
     ),
@@ -447,7 +447,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "an option of another task": (
         ["recommend", "--delay", "5"],
-        "--delay must be left out unless task is copy",
+        "--delay must be left out unless --task is copy",
     ),
     "a cell of another task": (
         ["lags", "--cell", "influence"],
@@ -455,15 +455,15 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "a cell without layers": (
         ["lags", "--task", "influence", "--num-layers", "2"],
-        "--num-layers must be left out where cell is influence, got 2",
+        "--num-layers must be left out where --cell is influence, got 2",
     ),
     "an option of another schedule": (
         ["train", "--schedule", "cosine", "--decay-after", "3"],
-        "--decay-after must be left out unless schedule is step or plateau, got 'cosine'",
+        "--decay-after must be left out unless --schedule is step or plateau, got 'cosine'",
     ),
     "two scales": (
         ["train", "--init-scale", "0.1", "--recurrent-gain", "2"],
-        "--recurrent-gain must be left out where init_scale is given",
+        "--recurrent-gain must be left out where --init-scale is given",
     ),
     "classes that cannot be tied": (
         ["train", "--task", "memory", "--tied"],
@@ -471,7 +471,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "too much held out": (
         ["train", "--task", "text", "--valid-fraction", "0.6", "--test-fraction", "0.5"],
-        "--test-fraction must be below 1 - valid_fraction (0.6), got 0.5",
+        "--test-fraction must be below 0.4, what --valid-fraction leaves, got 0.5",
     ),
 }  # fmt: skip
 

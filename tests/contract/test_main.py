@@ -12,6 +12,8 @@ from command_helpers import command, run_main
 
 from tf_rnn import __main__ as program
 from tf_rnn._tensorflow import tf
+from tf_rnn.console import settle
+from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +40,23 @@ def test_what_the_machine_has_not_got_is_one_line(
 
     monkeypatch.setattr(program.COMMANDS["lags"], "run", fail)
     assert run_main(["lags"], capsys) == (1, "", f"tf_rnn lags: error: {line}\n")
+
+
+def test_options_are_named_alike_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But words of English, and what the user has typed, stay as they are."""
+    problem = "must be left out where style is full and num_steps 3 with the state reset, got 'num_steps'"
+
+    def fail(*_: Any) -> NoReturn:
+        raise OptionError("decay_after and epochs", problem)
+
+    monkeypatch.setattr(program.COMMANDS["lags"], "run", fail)
+    line = (
+        "tf_rnn lags: error: --decay-after and --epochs must be left out where --style is full and "
+        "--num-steps 3 with the state reset, got 'num_steps'\n"
+    )
+    assert run_main(["lags"], capsys) == (2, "", line)
 
 
 def test_other_errors_are_ours_and_are_shown(
@@ -85,3 +104,14 @@ def test_a_run_without_standard_streams(tmp_path: Path) -> None:
         "metrics.jsonl",
         "summaries",
     ]
+
+
+def test_what_a_full_disk_keeps_from_standard_error_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is buffered, too: at the end Python would fail to write it, and change the exit status."""
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    full.write("epoch 1")
+    monkeypatch.setattr(sys, "stderr", full)
+    with pytest.raises(OSError, match="No space left"):
+        full.flush()
+    settle()
+    full.close()

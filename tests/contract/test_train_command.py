@@ -142,6 +142,26 @@ def test_other_tasks(
     assert re.fullmatch(rf"valid: {re.escape(shown)} ± \S+ squared error, 10 tokens\n", found), found
 
 
+def test_a_text_in_another_encoding(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its runs remember the encoding; other data have one of their own."""
+    coded, folder = tmp_path / "coded.txt", str(tmp_path / "run")
+    coded.write_bytes(text.read_text(encoding="utf-8").encode("latin-1"))
+    words = ["train", *MODEL, "--data", str(coded)]
+    line = assert_refused(words, "--data must be utf-8 text, but ", capsys)
+    assert line.endswith("; name another with --encoding")
+    succeeds([*words, "--encoding", "latin-1", "--updates", "1", "--out", folder], capsys)
+    succeeds(["train", "--resume", folder, "--updates", "2"], capsys)
+    moved = ["train", "--resume", folder, "--updates", "3", "--data", str(text)]
+    succeeds([*moved, "--encoding", "utf-8"], capsys)
+    evaluated = [
+        succeeds(["evaluate", folder, "--data", *data], capsys)
+        for data in ([str(text)], [str(coded), "--encoding", "iso-8859-1"])
+    ]
+    assert evaluated[0] == evaluated[1]
+    message = "--encoding must be left out unless --data is given, got 'iso8859-1'"
+    assert_refused(["evaluate", folder, "--encoding", "latin-1"], message, capsys)
+
+
 # --- resuming --------------------------------------------------------------------------------------
 
 
@@ -187,7 +207,7 @@ def test_a_schedule_over_the_whole_budget_keeps_it(
     succeeds([*words, "--updates", "2", "--out", str(folder)], capsys)
     for option, value, shown in (("updates", "3", "3"), ("tokens", "2e6", "2,000,000"), ("epochs", "2", "2")):
         message = (
-            f"--{option} must be left out with resume, as the schedule cosine depends on the budget of "
+            f"--{option} must be left out with --resume, as the schedule cosine depends on the budget of "
             f"2 updates, got {shown}"
         )
         assert_refused(["train", "--resume", str(folder), f"--{option}", value], message, capsys)

@@ -101,16 +101,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     words = ["train", "--state-size", "3", "--batch-size", "20", "--updates", "9", "--out", str(out)]
     with little_data():
         for more, problem in (
-            (["--num-steps", "5"], "--num-steps must be left out beside schedule_width, got 5"),
-            (["--style", "random"], "--style must be block where schedule_width is given, got 'random'"),
+            (["--num-steps", "5"], "--num-steps must be left out beside --schedule-width, got 5"),
+            (["--style", "random"], "--style must be block where --schedule-width is given, got 'random'"),
         ):
             assert_refused([*words, "--schedule-width", "2:5", *more], problem, capsys)
         assert files(tmp_path) == {}
         succeeds([*words, "--schedule-width", "2:5"], capsys)
         of_the_width = "as the schedule of the width depends on the budget of 9 updates, got 18"
         for more, problem in (
-            (["--num-steps", "4"], "--num-steps must be left out with resume, as the run has schedule_width"),
-            (["--updates", "18"], f"--updates must be left out with resume, {of_the_width}"),
+            (["--num-steps", "4"], "--num-steps must be left out with --resume, as the run has "),
+            (["--updates", "18"], f"--updates must be left out with --resume, {of_the_width}"),
         ):
             assert_refused(["train", "--resume", str(out), *more], problem, capsys)
         model = tf_rnn.load(out)

@@ -139,12 +139,12 @@ def test_it_resumes_bit_for_bit(stopped: str, place: Path, tmp_path: Path) -> No
 
 
 REFUSED = {
-    "another cell": (["--cell", "lstm"], "--cell must be 'vanilla', as in the run in '{}', or left out; got "),
+    "another cell": (["--cell", "lstm"], "--cell must be 'vanilla', as in the run in '{}', or left out; "),
     "another size": (["--state-size", "6"], "--state-size must be 5, as in the run in "),
     "more layers": (["--num-layers", "2"], "--num-layers must be 1, as in the run in "),
     "a preset": (["--preset", "char-rnn"], "--cell must be 'vanilla', as in the run in "),
     "another task": (["--task", "words"], "--task must be 'text', as in the run in "),
-    "a resumed run": (["--resume", "run"], "--start-from must be left out with resume"),
+    "a resumed run": (["--resume", "run"], "--start-from must be left out with --resume"),
     "other characters": (
         ["--data", "odd.txt"],
         "--data must hold only the 7 characters of the vocabulary, got 'x', 'é', 'y', 150 in all, the first ",
@@ -168,7 +168,7 @@ def test_typed_it_needs_nothing_but_the_data(
 ) -> None:
     """Repeating the network does no harm; unknown words are counted."""
     words = ["train", "--start-from", str(place / "words"), "--data", str(place / "odd.txt")]
-    words += ["--updates", "1", "--batch-size", "3", "--num-steps", "4", "--cell", "vanilla", "--state-size", "5"]
+    words += ["--updates", "1", "--batch-size", "3", "--num-steps", "4", "--cell", "vanilla"]
     _, lines = succeeds([*words, "--out", str(tmp_path / "run")], capsys)
     assert lines[1].startswith("unknown words, read as <unk>: ")
     assert lines[2] == f"starts with the weights of {str(place / 'words')!r}, " + (

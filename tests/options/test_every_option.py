@@ -36,6 +36,7 @@ from tf_rnn.options.declared import (
 )
 from tf_rnn.options.rules import (
     Choice,
+    Encoding,
     Flag,
     GrowingWidth,
     ListOf,
@@ -140,6 +141,15 @@ def text(_: Text) -> tuple[list[Example], list[Example]]:
     return [Example("a b", "a b"), Example(FilePath("a"), "a")], [Example(3), Example(None)]
 
 
+def encoding(_: Encoding) -> tuple[list[Example], list[Example]]:
+    good = [Example("utf-8", "utf-8"), Example("latin-1", "latin-1"), Example("UTF-16", "UTF-16")]
+    return good, [
+        *(Example(word, word) for word in ("latin-99", "zip", "a\0", "")),
+        Example(3),
+        Example(None),
+    ]
+
+
 def path(_: Path) -> tuple[list[Example], list[Example]]:
     good = [Example("x[/b]", "x[/b]"), Example(FilePath("a"), "a")]
     return good, [Example("", ""), Example("a\0", "a\0"), Example("\udcff", "\udcff"), Example(3)]
@@ -163,6 +173,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     GrowingWidth: growing_width,
     Widths: widths,
     Text: text,
+    Encoding: encoding,
     Path: path,
     Scheduler: scheduler,
 }
@@ -457,7 +468,7 @@ def test_a_resumed_run_keeps_what_must_stay(
     before = files(kept)
     if option.may_change:
         assert name not in started_with
-        if name not in ("data", "batch_size", "num_steps"):  # which the data have to allow
+        if name not in ("data", "encoding", "batch_size", "num_steps"):  # which the data have to allow
             for value, _ in good(option):
                 assert prepared_resume(kept, {name: value}).folder == kept
     else:
@@ -468,5 +479,6 @@ def test_a_resumed_run_keeps_what_must_stay(
             must = f"stay {started_with[name]!r} in" if name in started_with else "be left out with"
             assert problem.startswith(f"{name} must {must} "), problem
             line = assert_fails(["train", "--resume", str(kept), *typed(option, words or "")], 2, capsys)
-            assert line == f"tf_rnn train: error: {option.flag}{problem.removeprefix(name)}"
+            shown = problem.removeprefix(name).replace(" with resume", " with --resume")
+            assert line == f"tf_rnn train: error: {option.flag}{shown}"
     assert files(kept) == before

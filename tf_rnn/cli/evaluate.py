@@ -49,7 +49,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         name: given.get(name, EVALUATE_OPTIONS[name].default)
         for name in ("num_steps", "batch_size", "context")
     }
-    task = model.evaluator.task(given.get("data"))
+    task = model.evaluator.task(given.get("data"), given.get("encoding"))
     evaluation = model.evaluator.on(task, split, **how)
     unknown = task.unknown_share(split) if isinstance(task, tf_rnn.tasks.Language) else None
     unit = tf_rnn.tasks.TASKS[model.config["task"]["name"]].unit

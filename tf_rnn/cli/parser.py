@@ -27,6 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     Attributes:
         positional: What options that are given by their place are called.
+        flags: The names of the other options.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -35,6 +36,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options)
         self._negative_number_matcher = NEGATIVE_NUMBER  # argparse knows -1 and -0.5 alone
         self.positional: dict[str, str] = {}
+        self.flags: set[str] = set()
 
     def error(self, message: str) -> Never:
         """Ends the program."""
@@ -53,6 +55,7 @@ class Parser(argparse.ArgumentParser):
         group: Any = self.add_argument_group(title)
         group = group.add_mutually_exclusive_group() if one_of else group
         for option in options:
+            self.flags.add(option.name)
             text = option.description
             if isinstance(option.rule, Flag):
                 group.add_argument(option.flag, action="store_true", help=text)

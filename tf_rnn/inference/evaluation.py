@@ -10,6 +10,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError, require_whole
 from tf_rnn.tasks import TASKS, described_task
+from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.language import require_text
 from tf_rnn.training.evaluation import Evaluation, has_loss, require_counted, stacked_losses, usable
 
@@ -73,6 +74,7 @@ class ModelEvaluator:
         split: str = "valid",
         data: str | os.PathLike[str] | None = None,
         *,
+        encoding: str | None = None,
         num_steps: int = NUM_STEPS,
         batch_size: int = 1,
         context: int | None = None,
@@ -88,6 +90,7 @@ class ModelEvaluator:
             split: "train" or "valid"; for a text also "test", or "all" for the three of them in order.
             data: Other data for the same kind of task, in the same vocabulary; by default the data
                 that the model was trained on.
+            encoding: The encoding of the other data; None for UTF-8.
             num_steps: Width of the graph that is run; affects speed only.
             batch_size: Largest number of rows to read in parallel.
             context: Resets the state to zero every `context` tokens, to measure the value of longer
@@ -100,7 +103,8 @@ class ModelEvaluator:
         require_whole("batch_size", batch_size)
         if context is not None:
             require_whole("context", context)
-        return self.on(self.task(data), split, num_steps=num_steps, batch_size=batch_size, context=context)
+        task = self.task(data, encoding)
+        return self.on(task, split, num_steps=num_steps, batch_size=batch_size, context=context)
 
     def on(
         self,
@@ -123,13 +127,19 @@ class ModelEvaluator:
             loss, spread = float(found.mean()), float(found.std())
         return Evaluation(loss, spread / math.sqrt(len(found)), len(found), {})
 
-    def task(self, data: str | os.PathLike[str] | None = None) -> Task:
+    def task(self, data: str | os.PathLike[str] | None = None, encoding: str | None = None) -> Task:
         """The task that the model was trained on, or the same kind of task with other data.
+
+        Args:
+            data: The other data.
+            encoding: Their encoding; None for UTF-8.
 
         Raises:
             OptionError: If the data do not exist, are not in the model's vocabulary, or have changed since
                 the model was trained on them; or the task is not in `tf_rnn.tasks` and was not given.
         """
+        if data is None and encoding is not None:
+            raise OptionError("encoding", f"must be left out unless data is given, got {encoding!r}")
         if data is not None and "data" not in self._description["options"]:
             name = self._description["name"]
             raise OptionError("data", f"must be left out for the task {name}, got {str(data)!r}")
@@ -140,7 +150,8 @@ class ModelEvaluator:
             raise OptionError("task", f"must be given to load a model of a task of your own, {name!r}")
         changes = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
-            return self._other_task({**changes, **self._kept(), "data": data})
+            encodings = {} if encoding is None and self._vocabulary is None else {"encoding": encoding or UTF_8}
+            return self._other_task({**changes, **self._kept(), **encodings, "data": data})
         require_text(self._description["options"], "the model")
         task = described_task(self._description, **changes)
         if getattr(task, "sha256", None) != self._description.get("sha256"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tf_rnn.options.option import SUITS_TASK, Option, by_name
 from tf_rnn.options.rules import (
     Choice,
+    Encoding,
     Flag,
     GrowingWidth,
     ListOf,
@@ -113,9 +114,16 @@ TASK_OPTIONS = by_name(
         rule=OrNone(Text()),
         only=_FROM_FILES,
         may_change=True,
-        help="of text: a UTF-8 file; a directory with train.txt, valid.txt and test.txt; or shakespeare or "
+        help="of text: a file; a directory with train.txt, valid.txt and test.txt; or shakespeare or "
         "ptb, which are downloaded (default: the documentation that ships with Python). Of series: a table, "
         "CSV or Parquet (default: hourly measurements at Kennedy Airport)",
+    ),
+    Option(
+        name="encoding",
+        rule=Encoding(),
+        only=_LANGUAGE,
+        may_change=True,
+        help="encoding of the files, such as latin-1, cp1252 or utf-16 (default utf-8)",
     ),
     Option(
         name="valid_fraction",
@@ -493,6 +501,9 @@ CHECKPOINT = Option(
 )
 EVALUATE_OPTIONS = by_name(
     Option(name="data", rule=Text(), help="other data in the same vocabulary (default: those of the run)"),
+    TASK_OPTIONS["encoding"].but(
+        only=None, help="encoding of --data, such as latin-1, cp1252 or utf-16 (default utf-8)"
+    ),
     Option(
         name="split", rule=Choice(SPLITS), help="part of the data (default valid; all of the data of --data)"
     ),

@@ -8,6 +8,7 @@ with the same sentence.
 from __future__ import annotations
 
 import abc
+import codecs
 import dataclasses
 import decimal
 import math
@@ -355,6 +356,23 @@ class Names(Rule):
         if not is_list or not all(isinstance(name, str) and name for name in names):
             raise OptionError(option, f"must be names of columns, got {shown(value)}")
         return tuple(names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding(Rule):
+    """The name of a text encoding that Python has; its other names are the same value."""
+
+    metavar: ClassVar[str] = "NAME"
+
+    def check(self, option: str, value: Any) -> str:
+        """Returns the encoding's own name: iso8859-1 for latin-1."""
+        try:
+            codec = codecs.lookup(value)
+            "".encode(codec.name)  # not one from bytes to bytes, such as zip
+        except (TypeError, LookupError, ValueError) as error:
+            allowed = "must be the name of a text encoding, such as utf-8, latin-1, cp1252 or utf-16"
+            raise OptionError(option, f"{allowed}; got {shown(value)}") from error
+        return codec.name
 
 
 @dataclasses.dataclass(frozen=True)

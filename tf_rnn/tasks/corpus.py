@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tf_rnn.options import OptionError, shown
 from tf_rnn.tasks.downloads import DOWNLOADS, fetch
 
+UTF_8 = "utf-8"
 BYTE_ORDER_MARK = "\ufeff"
 FILES = ("train.txt", "valid.txt", "test.txt")
 
@@ -63,18 +64,22 @@ class Corpus(NamedTuple):
         return self.stamps is not None and all(stamp.is_current() for stamp in self.stamps)
 
 
-def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
+def read_corpus(data: str | os.PathLike[str] | None, encoding: str = UTF_8) -> Corpus:
     """Reads the text that the option `data` names.
 
     Args:
-        data: A key of `DOWNLOADS`, which is downloaded; else the path of a UTF-8 text file, or of a
+        data: A key of `DOWNLOADS`, which is downloaded; else the path of a text file, or of a
             directory with `train.txt`, `valid.txt` and `test.txt`, which may share one prefix
             (`ptb.train.txt`); or None for the documentation that comes with Python. Write `./NAME`
             for a file that has the name of a download.
+        encoding: The encoding of the files, as Python calls it.
 
     Raises:
-        OptionError: For the option `data`, if a text cannot be found or read, is empty or is not UTF-8.
+        OptionError: For the option `data`, if a text cannot be found or read, is empty or not in this
+            encoding; for `encoding`, if there is no file that could have one.
     """
+    if encoding != UTF_8 and (data is None or data in DOWNLOADS):
+        raise OptionError("encoding", f"must be left out unless data is a file, got {encoding!r}")
     if data is None:
         return Corpus((Source(python_documentation(), "Python's documentation"),), ())
     if isinstance(data, str) and data in DOWNLOADS:
@@ -88,7 +93,7 @@ def read_corpus(data: str | os.PathLike[str] | None) -> Corpus:
             ) from error
         watched = paths if len(paths) == 1 else (Path(data), *paths)
     stamps = tuple(stamp for path in watched if (stamp := stamp_of(path)))
-    sources = tuple(Source(read_text(path), f"the file {str(path)!r}") for path in paths)
+    sources = tuple(Source(read_text(path, encoding), f"the file {str(path)!r}") for path in paths)
     return Corpus(sources, stamps if len(stamps) == len(watched) else None)
 
 
@@ -100,34 +105,39 @@ def exists(data: str) -> bool:
         return False
 
 
-def read_text(path: Path) -> str:
-    r"""Reads a UTF-8 text file unchanged, except for a byte order mark at its beginning.
+def read_text(path: Path, encoding: str = UTF_8) -> str:
+    r"""Reads a text file unchanged, except for a byte order mark at its beginning.
 
     Newlines are not translated: "\r\n" stays two characters.
 
     Args:
         path: The path of the file.
+        encoding: Its encoding.
 
     Returns:
         The text, of at least 1 character.
 
     Raises:
-        OptionError: For the option `data`, if the file cannot be read, is empty or is not UTF-8.
+        OptionError: For the option `data`, if the file cannot be read, is empty or not in this encoding.
     """
     try:
-        text = path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK)
+        text = path.read_bytes().decode(encoding).removeprefix(BYTE_ORDER_MARK)
     except OSError as error:
         raise OptionError("data", f"could not be read from {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
+    except UnicodeError as error:
         raise OptionError(
             "data",
-            f"must be UTF-8 text, but {str(path)!r} has the byte 0x{byte:02x} "
-            f"at position {error.start}: {error.reason}",
+            f"must be {encoding} text, but {str(path)!r} {_undecodable(error)}; name another with encoding",
         ) from error
     if not text:
         raise OptionError("data", f"must hold text, but the file {str(path)!r} is empty")
     return text
+
+
+def _undecodable(error: UnicodeError) -> str:
+    if not isinstance(error, UnicodeDecodeError):  # of some encodings that hardly a text has
+        return f"is not: {error}"
+    return f"has the byte 0x{error.object[error.start]:02x} at position {error.start} ({error.reason})"
 
 
 def python_documentation() -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole
+from tf_rnn.options.declared import TASK_OPTIONS
 from tf_rnn.tasks.base import Task
-from tf_rnn.tasks.corpus import exists, read_corpus
+from tf_rnn.tasks.corpus import UTF_8, exists, read_corpus
 from tf_rnn.tasks.downloads import DOWNLOADS
 from tf_rnn.tasks.stream import Stream
 
@@ -45,6 +46,7 @@ class Language(Task):
         vocabulary: The tokens in the order of their class indices, for instance those of a saved model;
             None to take them from the text. If a vocabulary is given, a split that is too short is
             refused only when it is requested.
+        encoding: The encoding of the files, by any name that Python has for it.
 
     Attributes:
         vocabulary_kind: The kind of vocabulary, which splits text into tokens.
@@ -66,16 +68,16 @@ class Language(Task):
         valid_fraction: float = VALID_FRACTION,
         test_fraction: float = TEST_FRACTION,
         vocabulary: Sequence[str] | None = None,
+        encoding: str = UTF_8,
     ) -> None:
         self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
         self.test_fraction = require_fraction("test_fraction", test_fraction)
         if self.valid_fraction + self.test_fraction >= 1:
-            raise OptionError(
-                "test_fraction",
-                f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}",
-            )
+            left = f"{1 - self.valid_fraction:g}, what valid_fraction leaves"
+            raise OptionError("test_fraction", f"must be below {left}, got {self.test_fraction}")
         self._given = None if vocabulary is None else self.vocabulary_kind(vocabulary)
-        corpus = read_corpus(data)
+        self.encoding = TASK_OPTIONS["encoding"].check(encoding)
+        corpus = read_corpus(data, self.encoding)
         sources = corpus.sources
         self._notes = self._remarks(sources)
         self._corpus = corpus._replace(sources=())  # the texts are needed no longer
@@ -85,7 +87,7 @@ class Language(Task):
             self._refuse_fractions()
         digest = hashlib.sha256()
         for source in sources:
-            digest.update(source.text.encode())
+            digest.update(source.text.encode(errors="surrogatepass"))  # which some encodings have
         self.sha256 = digest.hexdigest()
         if self._given is None:
             self.vocabulary, of_sources = self._learn(sources)
@@ -195,6 +197,7 @@ class Language(Task):
             "valid_fraction": self.valid_fraction,
             "test_fraction": self.test_fraction,
             "vocabulary": None if self._given is None else list(self._given),
+            "encoding": self.encoding,
         }
 
     def _sizes(self, of_sources: Sequence[NDArray[Any]]) -> list[int]:

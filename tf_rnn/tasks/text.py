@@ -26,12 +26,13 @@ class Text(Language):
     The vocabulary consists of the distinct characters of the whole text, sorted by code point.
 
     Args:
-        data: The path of a UTF-8 text file, or of a directory with `train.txt`, `valid.txt` and
+        data: The path of a text file, or of a directory with `train.txt`, `valid.txt` and
             `test.txt`; "shakespeare" or "ptb", which are downloaded; or None for the documentation
             that comes with Python. See `read_corpus`.
         valid_fraction: The fraction of characters in the split "valid"; see `Language`.
         test_fraction: The fraction of characters in the split "test".
         vocabulary: The characters in the order of their class indices; None to take them from the text.
+        encoding: The encoding of the files; see `Language`.
 
     Raises:
         OptionError: See `Language`; or the text has a character that is not in the given vocabulary.

@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_rnn.options import require_whole
 from tf_rnn.tasks.base import Defaults
+from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.language import TEST_FRACTION, VALID_FRACTION, Language
 from tf_rnn.tasks.vocabulary import END_OF_LINE, UNKNOWN, Vocabulary, WordVocabulary, split_words
 
@@ -38,7 +39,7 @@ class Words(Language):
     words it replaces.
 
     Args:
-        data: The path of a UTF-8 text file, or of a directory with `train.txt`, `valid.txt` and
+        data: The path of a text file, or of a directory with `train.txt`, `valid.txt` and
             `test.txt`; "shakespeare" or "ptb", which are downloaded; or None for the documentation
             that comes with Python. See `read_corpus`.
         valid_fraction: The fraction of words in the split "valid"; see `Language`.
@@ -47,6 +48,7 @@ class Words(Language):
             from the text.
         vocabulary_size: The largest number of words in the vocabulary, at least 2. It has no effect if a
             vocabulary is given.
+        encoding: The encoding of the files; see `Language`.
 
     Raises:
         OptionError: See `Language`.
@@ -77,9 +79,10 @@ class Words(Language):
         test_fraction: float = TEST_FRACTION,
         vocabulary: Sequence[str] | None = None,
         vocabulary_size: int = 10_000,
+        encoding: str = UTF_8,
     ) -> None:
         self.vocabulary_size = require_whole("vocabulary_size", vocabulary_size, at_least=2)
-        super().__init__(data, valid_fraction, test_fraction, vocabulary)
+        super().__init__(data, valid_fraction, test_fraction, vocabulary, encoding)
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON; see `Language.options`."""

@@ -22,6 +22,7 @@ MAY_CHANGE = (
     ),
     ("graph", "seed"),
     ("task", "options", "data"),
+    ("task", "options", "encoding"),
     ("start_from",),  # a run that is resumed has weights of its own
 )
 BUDGET = ("training", "budget")

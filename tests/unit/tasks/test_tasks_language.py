@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KINDS = (Text, Words)
 SPLITS = {"train": "a b c\na b\n", "valid": "c b a\n", "test": "a d\n"}
+OTHER = "; name another with encoding"
 MISSING = "must be the path of a text file or a directory, or one of shakespeare, ptb; there is nothing at"
 DIRECTORY = (
     "must have train.txt, valid.txt and test.txt where it is a directory "
@@ -71,6 +72,28 @@ def test_a_byte_order_mark_goes_from_each_file(tmp_path: Path, kind: type[Langua
     assert (without.sha256, without.vocabulary) == (plain.sha256, plain.vocabulary)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
+def test_a_text_in_another_encoding_is_the_same_text(
+    tmp_path: Path, kind: type[Language], encoding: str
+) -> None:
+    """Its name is that which Python has for it, so that other names are no other task."""
+    other = {split: f"é {text}" for split, text in SPLITS.items()}
+    coded: dict[str, Any] = {split: text.encode(encoding) for split, text in other.items()}
+    folder = directory(tmp_path / "coded", **coded)
+    plain, task = kind(directory(tmp_path / "plain", **other)), kind(folder, encoding=encoding)
+    assert (task.sha256, task.vocabulary) == (plain.sha256, plain.vocabulary)
+    assert task.options()["encoding"] == {"latin-1": "iso8859-1"}.get(encoding, encoding)
+    assert kind(**task.options()).sha256 == plain.sha256
+    with pytest.raises(OptionError, match=rf"^data must be utf-8 text, but .* at position \d .*{OTHER}$"):
+        kind(folder)
+    for data in (None, "ptb"):
+        refused(
+            functools.partial(kind, data, encoding="utf-16"),
+            "encoding must be left out unless data is a file, got 'utf-16'",
+        )
+
+
 def test_which_file_a_directory_lacks_or_has_twice(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     for files, lacks in (
@@ -95,7 +118,10 @@ def test_each_file_of_a_directory_is_looked_at(tmp_path: Path, kind: type[Langua
     for content, problem in [
         (b"", f"hold text, but the file {path!r} is empty"),
         (b"a", f"hold at least 2 {kind.token}s, but the file {path!r} holds 1"),
-        (b"ab\xff", f"be UTF-8 text, but {path!r} has the byte 0xff at position 2: invalid start byte"),
+        (
+            b"ab\xff",
+            f"be utf-8 text, but {path!r} has the byte 0xff at position 2 (invalid start byte){OTHER}",
+        ),
     ]:
         changed: dict[str, Any] = {split: content}
         directory(folder, **changed)
@@ -125,7 +151,7 @@ def test_options_make_an_equal_task(
     given |= {"vocabulary_size": 4} if kind is Words else {}
     task = kind(as_type(data), **given)
     options = json.loads(json.dumps(task.options()))
-    assert options == {"data": str(data), "vocabulary": None, **given}
+    assert options == {"data": str(data), "vocabulary": None, "encoding": "utf-8", **given}
     again, saved = kind(**options), kind(**options | {"vocabulary": list(task.vocabulary)})
     assert (again.sha256, again.vocabulary) == (task.sha256, task.vocabulary)
     assert again.summary() == task.summary()
@@ -140,7 +166,7 @@ def test_options_make_an_equal_task(
         (b"\xef\xbb\xbf", "hold text, but the file {!r} is empty"),
         (
             b"\xef\xbb\xbfab\xc3",
-            "be UTF-8 text, but {!r} has the byte 0xc3 at position 5: unexpected end of data",
+            "be utf-8 text, but {!r} has the byte 0xc3 at position 5 (unexpected end of data)" + OTHER,
         ),
     ],
 )
@@ -208,7 +234,8 @@ def test_what_is_no_file_or_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
     there.touch()
     monkeypatch.setattr(Path, "read_bytes", refuse)
     refused(lambda: Text(there), f"data could not be read from {str(there)!r}: Permission denied")
-    refused(lambda: Words(None, 0.5, 0.5), "test_fraction must be below 1 - valid_fraction (0.5), got 0.5")
+    left = "test_fraction must be below 0.5, what valid_fraction leaves, got 0.5"
+    refused(lambda: Words(None, 0.5, 0.5), left)
 
 
 def test_all_is_the_splits_in_a_row(tmp_path: Path) -> None:
@@ -228,9 +255,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = corpus.read_text
 
-    def counted(path: Path) -> str:
+    def counted(path: Path, encoding: str) -> str:
         names.append(path.name)
-        return read(path)
+        return read(path, encoding)
 
     monkeypatch.setattr(corpus, "read_text", counted)
     monkeypatch.setattr(tasks, "_KEPT", {})
