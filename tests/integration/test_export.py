@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -371,6 +372,10 @@ def small() -> Any:
     return as_model(make_example(LSTMCell(20), input_size=5))
 
 
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_nothing_is_overwritten(tmp_path: Path, small: Any) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("text")
@@ -381,10 +386,16 @@ def test_nothing_is_overwritten(tmp_path: Path, small: Any) -> None:
     assert (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text() == "text"
 
 
-def test_an_empty_folder_and_what_a_killed_process_left_are_replaced(tmp_path: Path, small: Any) -> None:
+def test_an_empty_folder_and_what_a_killed_process_left_are_replaced(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / ".out.partial" / "saved_model").mkdir(parents=True)
-    (tmp_path / ".out.partial" / "half.weights.h5").write_text("half")
+    with monkeypatch.context() as killed:
+        killed.setattr(module, "write_text", _interrupt)
+        killed.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            export(small, tmp_path / "out")
+    assert (tmp_path / ".out.partial").is_dir(), "nothing was left"
     done = export(small, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
     assert sorted((tmp_path / "out").iterdir()) == sorted(done.files)
@@ -404,10 +415,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, small: Any, largest: int) ->
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "write_text", interrupt)  # the last file
+    monkeypatch.setattr(module, "write_text", _interrupt)  # the last file
     with pytest.raises(KeyboardInterrupt):
         export(small, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -224,6 +224,13 @@ def test_an_export_leaves_other_files_alone(run: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"^out must be a new folder or an empty one"):
         export(load(run), tmp_path)
     (tmp_path / ".a.partial").symlink_to(tmp_path)
-    with pytest.raises(OptionError, match=r"^out could not be written"):
-        export(load(run), tmp_path / "a")
-    assert files(tmp_path) == {"mine": b"mine"}
+    (tmp_path / ".b.partial").mkdir()
+    (tmp_path / ".b.partial" / "mine").write_text("mine", encoding="utf-8")
+    (tmp_path / ".c.partial").write_text("mine", encoding="utf-8")
+    for name in "abc":
+        message = rf"^out could not be written: '.*/\.{name}\.partial' is in the way, and is not of this "
+        with pytest.raises(OptionError, match=message):
+            export(load(run), tmp_path / name)
+    mine = {"mine", ".b.partial/mine", ".c.partial"}
+    assert files(tmp_path) == dict.fromkeys(mine, b"mine")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", ".a.partial", ".b.partial", ".c.partial"}

@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.files import CONFIG, LOCK, SIGNATURE, as_path, require_empty, write_json, write_text
+from tf_rnn.files import (
+    CONFIG,
+    LOCK,
+    SIGNATURE,
+    as_path,
+    is_own_file,
+    require_empty,
+    write_json,
+    write_text,
+)
 from tf_rnn.inference.keras_model import keras_model, no_equivalent, outside_of_graphs
 from tf_rnn.inference.readme import readme
 from tf_rnn.inference.saved_model import write_saved_model
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
     from tf_rnn.inference.load import Model
 
 SAVED_MODEL, README = "saved_model", "README.md"
+# Makes a temporary folder one of ours.
+MARK = "temporary folder of tf_rnn"
 KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY = "model.keras", "model.weights.h5", "vocabulary.json"
 
 
@@ -95,7 +106,8 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary folder next to `out`: renamed to `out` at the end, deleted after an error.
 
     Raises:
-        OptionError: For `out`, if it is not empty, cannot be written, or is being written by another process.
+        OptionError: For `out`, if it is not empty, cannot be written, or is being written by another process,
+            or something else has the name of the temporary folder.
     """
     folder = as_path("out", out).resolve()
     try:
@@ -115,11 +127,22 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder, deleted at the end, without what a killed process has left in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Yields an empty folder within a marked one, which is deleted at the end and after a killed process.
+
+    Raises:
+        OptionError: For `out`, if there is something of that name without the mark; it is left alone.
+    """
+    if folder.is_symlink() or folder.exists():
+        if folder.is_symlink() or not is_own_file(folder / MARK):
+            problem = f"{str(folder)!r} is in the way, and is not of this package; move it"
+            raise OptionError("out", f"could not be written: {problem}")
+        shutil.rmtree(folder)
     folder.mkdir()
     try:
-        yield folder
+        (folder / MARK).touch()
+        content = folder / "content"
+        content.mkdir()
+        yield content
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
