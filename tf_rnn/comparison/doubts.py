@@ -37,11 +37,15 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
         return None
     if nothing == 0:
         return "Cannot tell which width to use: there is nothing to learn, as all held-out targets are equal."
+    why, remedy = "nothing was learnt yet", f"{question.longer} or another learning rate"
+    if best.loss < nothing - CLEARLY * best.spread_error:  # clearly, but for the data it is measured on
+        why = "the held-out data are too few to tell whether anything was learnt"
+        remedy = f"hold out more data, or {question.longer}"
     return (
-        f"Cannot tell which width to use: nothing was learnt yet. The best loss is "
+        f"Cannot tell which width to use: {why}. The best loss is "
         f"{loss_text(best.loss, best.unit)} {best.unit}, at num_steps {best.num_steps} after "
-        f"{best.updates:,.0f} updates; a constant prediction has {loss_text(nothing, best.unit)}. "
-        f"To tell, {question.longer} or another learning rate."
+        f"{best.updates:,.0f} updates; a constant prediction has {loss_text(nothing, best.unit)}, and "
+        f"differences up to {loss_text(CLEARLY * ranking.noise, best.unit)} may be chance. To tell, {remedy}."
     )
 
 

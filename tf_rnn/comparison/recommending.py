@@ -212,8 +212,12 @@ class Race:
             self._results.save(verdict=None)
 
     def _widest_leads(self, found: Round) -> bool:
-        """Whether the widest of all is expected to be among the best, so that a wider one may be better."""
-        return found.fraction < 1 and self.comparison.widths[-1] in found.among_best
+        """Whether the widest of all is expected to be among the best, so that a wider one may be better.
+
+        At the end of the training none joins, unless there is nothing yet to compare the only one with.
+        """
+        may_join = found.fraction < 1 or len(self.comparison.widths) == 1
+        return may_join and self.comparison.widths[-1] in found.among_best
 
     def _measure(self, widths: Sequence[int]) -> None:
         missing = [width for width in widths if width not in self._results.costs]

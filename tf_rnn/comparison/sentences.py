@@ -34,10 +34,14 @@ def choice_sentence(chosen: Summary, ranking: Ranking, question: Question, agree
     memory = megabytes(chosen.cost["graph_bytes"])
     choice = f"Use num_steps {chosen.num_steps} with {STATE_WORDS[chosen.state]}{rate}: held-out loss {loss}"
     time = f"The training steps for {question.budget} take {duration(chosen.seconds)}, with {memory}"
+    compared = [f"{_certainty(agreement, seeds)}, {_condition(question)}."]
+    if len(question.widths) == 1:
+        compared = ["No other width was compared."]
+    standing = f", {_standing(chosen, ranking)}" if len(ranking.finished) > 1 else ""
     parts = [
-        f"{choice}, {_standing(chosen, ranking)}.",
+        f"{choice}{standing}.",
         f"{time}{_others(chosen, ranking)}.",
-        f"{_certainty(agreement, seeds)}, {_condition(question)}.",
+        *compared,
         *_remarks(chosen, ranking, question),
     ]
     return " ".join(parts)

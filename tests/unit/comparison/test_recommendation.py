@@ -24,6 +24,7 @@ from tf_rnn.comparison import (
     recommending,
     worker,
 )
+from tf_rnn.comparison.race import Round, judge
 from tf_rnn.comparison.worker import Part
 from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
@@ -148,6 +149,23 @@ def test_widths_join_and_drop_out_until_nothing_is_left_to_find_out() -> None:
     price = {width: 1 / made_up_cost(width)["tokens_per_second"] for width in LOSSES}
     spent = (price[1] + price[12]) / 8 + 2 * (price[3] + price[6]) / 2
     assert found.share == pytest.approx(spent / (2 * sum(price.values())), rel=1e-12)
+
+
+def test_a_single_width_is_compared_with_a_wider_one_though_it_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Learnt at the very end only, width 3 would be the answer without a comparison."""
+
+    def late(summaries: Sequence[Summary], question: Question, *, is_last: bool) -> Round:
+        found = judge(summaries, question, is_last=is_last)
+        return found if is_last else found._replace(among_best=[], is_over=False)
+
+    monkeypatch.setattr(recommending, "judge", late)
+    monkeypatch.setitem(globals(), "COMPARISON", dataclasses.replace(COMPARISON, num_steps=(3,)))
+    found = race(training := Training())
+    assert found.comparison.widths == [3, 6]
+    assert training.parts[-2:] == [(6, 0, 1), (6, 1, 1)]
+    assert "No other width was compared" not in found.reason
 
 
 @pytest.mark.parametrize(("known_from", "rivals"), [(1 / 8, [1, 12]), (1 / 4, [])])

@@ -180,14 +180,23 @@ def test_of_curves_that_cross_the_one_that_will_be_lower_is_named() -> None:
     assert choice(level, made_up_summary(8, 0.5, seconds=64)) == 4
 
 
-@pytest.mark.parametrize(("below", "named"), [(0, None), (2**-30, 4)])
-def test_nothing_is_named_while_nothing_is_learnt(below: float, named: int | None) -> None:
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (NOTHING, "nothing was learnt yet. The best loss is 1.0000 nats"),
+        (NOTHING - 3 / 64, "the held-out data are too few to tell whether anything was learnt. The best "),
+        (NOTHING - 3 / 64 - 2**-30, ""),
+    ],
+)
+def test_nothing_is_named_while_nothing_is_learnt(loss: float, words: str) -> None:
     """The best loss must be more than three standard errors, here 1/64 each, below a constant prediction."""
-    loss = NOTHING - 3 / 64 - below
     best = made_up_summary(4, loss, resolution=1 / 64, seconds=1)
     found = verdict_of(best, made_up_summary(8, loss + 1 / 64, seconds=1))
-    assert found.num_steps == named
-    assert ("nothing was learnt yet. The best loss is 0.9531 nats" in found.sentence) == (named is None)
+    assert found.num_steps == (None if words else 4)
+    assert words in found.sentence
+    assert not words or "differences up to 0.0469 may be chance" in found.sentence
+    unlike = verdict_of(made_up_summary(4, [NOTHING - 0.25, NOTHING + 0.125, NOTHING]))
+    assert "nothing was learnt yet" in unlike.sentence, "no larger number of held-out data would help"
     equal = verdict_of(made_up_summary(4, 0.0), made_up_summary(8, 0.25), nothing=0.0)
     assert equal.num_steps is None
     assert "there is nothing to learn, as all held-out targets are equal." in equal.sentence
@@ -201,7 +210,18 @@ def test_a_width_some_of_whose_runs_diverged_is_not_named() -> None:
     assert "the lowest among widths none of whose runs diverged." in found.sentence
     assert [row["difference"] for row in found.rows] == [0, -0.25]
     everywhere = verdict_of(made_up_summary(4, 0.5, diverged=1), made_up_summary(8, [], diverged=3))
-    assert "held-out loss 0.5000 nats (1 of 4 runs diverged), the lowest of all." in everywhere.sentence
+    assert "held-out loss 0.5000 nats (1 of 4 runs diverged). The training" in everywhere.sentence
+
+
+def test_of_one_width_it_is_said_that_nothing_was_compared() -> None:
+    found = verdict_of(made_up_summary(4, 0.5, seconds=8))
+    assert found.sentence == (
+        "Use num_steps 4 with the state carried: held-out loss 0.5000 nats. The training steps for 9 tokens "
+        "take 8 s, with 2 MB. No other width was compared."
+    )
+    states = verdict_of(made_up_summary(4, 0.5), made_up_summary(4, WORSE, state="reset"))
+    assert "held-out loss 0.5000 nats, the lowest of all. " in states.sentence
+    assert "No other width was compared." in states.sentence
 
 
 def test_failed_runs_are_named_and_do_not_count() -> None:
