@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tf_rnn import analysis as analysis
+    from tf_rnn import audit as audit
     from tf_rnn import cells as cells
     from tf_rnn import comparison as comparison
     from tf_rnn import graph as graph
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tf_rnn.training import train as train
 
 _MODULES = (
-    *("analysis", "cells", "comparison", "graph", "inference", "parallel", "tasks", "training"),
+    *("analysis", "audit", "cells", "comparison", "graph", "inference", "parallel", "tasks", "training"),
     "training_run",
 )
 _NAMES = {
@@ -66,6 +67,7 @@ __all__ = [
     "Truncation",
     "UnrolledGraph",
     "analysis",
+    "audit",
     "cells",
     "comparison",
     "graph",

@@ -16,6 +16,7 @@ ENCODING = "PYTHONIOENCODING"
 try:
     import tf_rnn
     from tf_rnn.cli import (
+        audit,
         compare,
         evaluate,
         export,
@@ -38,7 +39,10 @@ except KeyboardInterrupt:  # while modules are loaded
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-COMMAND_MODULES = (compare, recommend, lags, train, launch, evaluate, forecast, sample, export, import_keras)
+COMMAND_MODULES = (
+    *(compare, recommend, lags, train, launch, evaluate, forecast, sample, export, import_keras),
+    audit,
+)
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}
 AGAIN = "finished runs are kept; the same command continues from there"
 OUT_OF_MEMORY = "there is not enough memory; use smaller sizes or fewer steps"

@@ -14,7 +14,7 @@ import tf_rnn
 PACKAGE = Path(tf_rnn.__file__).parent
 # In the order in which data flows: each imports only from those before it.
 FOLDERS = (
-    *("reporting", "tasks", "setup", "cells", "graph", "training", "parallel"),
+    *("reporting", "tasks", "audit", "setup", "cells", "graph", "training", "parallel"),
     *("inference", "analysis", "comparison", "training_run", "experiment", "cli"),
 )
 # These import nothing of the package but what is named here.
@@ -30,6 +30,8 @@ APART = {
     "reporting": {"options", "files", "lock", "text", "console"},
     # TensorFlow only for downloads; a fresh interpreter does not load it, see below.
     "tasks": {"options", "_tensorflow"},
+    # For loops of any framework, in NumPy alone.
+    "audit": {"options", "run_config", "files", "tasks"},
     "setup": {"options", "tasks", "truncation", "console"},
     "cells": {"options", "_tensorflow"},
 }

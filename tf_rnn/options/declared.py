@@ -14,6 +14,7 @@ from tf_rnn.options.rules import (
     GrowingWidth,
     ListOf,
     Names,
+    NpzFile,
     Number,
     OrNone,
     Path,
@@ -32,6 +33,7 @@ from tf_rnn.options.words import (
     DIFFERENCES,
     DTYPES,
     INPUT_KINDS,
+    LARGEST_PROBE,
     LARGEST_SIZE,
     LARGEST_WIDTH,
     LOSSES,
@@ -463,6 +465,56 @@ LAGS_OPTIONS = by_name(
     ),
     SEED.but(help="seed of the initial weights"),
     THREADS,
+)
+AUDIT_ACTIONS = by_name(
+    Option(
+        name="write",
+        rule=NpzFile(),
+        help="write probes to this new file: inputs, weights (1 at the step that has the loss) and targets, "
+        "a row for each run of the loop",
+    ),
+    Option(
+        name="read",
+        rule=NpzFile(),
+        help="read a result: all that is in the file of the probes, and gradient and output, a number for "
+        "each row: dL/dw of the recurrent weight, and the output of the step that has the loss",
+    ),
+    Option(
+        name="export_echo",
+        rule=NpzFile(),
+        help="write the data of the echo task to this new file, with the lowest loss of each width",
+    ),
+    Option(
+        name="read_loss",
+        rule=POSITIVE,
+        help="held-out loss of the echo task in nats at which a loop ends: say how wide it really is",
+    ),
+)
+AUDIT_OPTIONS = by_name(
+    Option(
+        name="num_steps",
+        rule=Whole(at_least=3, at_most=LARGEST_PROBE),
+        default=20,
+        help="write: steps of the probes",
+    ),
+    Option(
+        name="dtype",
+        rule=Choice(DTYPES),
+        default="float32",
+        help="write: type of the network that is probed",
+    ),
+    Option(
+        name="asked",
+        rule=OrNone(WIDTH),
+        help="read: steps over which the loop is meant to backpropagate (k2)",
+    ),
+    Option(name="asked_stride", rule=OrNone(WIDTH), help="read: steps between updates that are meant (k1)"),
+    Option(
+        name="loss_scale",
+        rule=Number(),
+        default=1.0,
+        help="read: derivative of the loss with respect to the output, 1/n where it is a mean over n",
+    ),
 )
 FOLDERS = Option(
     name="folders",

@@ -398,6 +398,23 @@ class Path(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
+class NpzFile(Rule):
+    """A path of a file of arrays, whose name ends in .npz."""
+
+    metavar: ClassVar[str] = "FILE.npz"
+
+    def check(self, option: str, value: Any) -> FilePath:
+        """Returns the value as a `pathlib.Path`."""
+        try:
+            path = Path().check(option, value)
+        except OptionError:
+            path = FilePath()
+        if path.suffix != ".npz":
+            raise OptionError(option, f"must be the path of a file that ends in .npz, got {shown(value)}")
+        return path
+
+
+@dataclasses.dataclass(frozen=True)
 class Scheduler(Rule):
     """`local`, or the address of a Dask scheduler."""
 

@@ -39,4 +39,6 @@ MOST = 10_000
 LARGEST_SIZE = 2**31 - 1
 # A longer graph would take minutes to build and gigabytes to hold, whatever its cell.
 LARGEST_WIDTH = 10_000
+# A probe of so many steps takes thousands of runs.
+LARGEST_PROBE = 500
 LARGEST_NUMBERS = {"float32": 3.4028234663852886e38, "float64": math.inf}
