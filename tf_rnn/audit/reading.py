@@ -90,6 +90,11 @@ class Reading:
         block, window = start_of_block(step, self.asked), max(1, step - self.asked + 1)
         fits = {name for name, start in (("block", block), ("window", window)) if start in self._possible}
         state = state if self.carried else "state reset"
+        if fits == {"block"} and block == step:
+            return (
+                f"nothing flows back: step {step} is the first of a block of {self.asked}, or the state is "
+                f"detached at every step (a loss on step {step - 1} tells which); {state}"
+            )
         if fits == {"block"}:
             return f"blocks of {self.asked}, {state}"
         if fits == {"window"}:

@@ -64,21 +64,29 @@ def starts_of(readings: Sequence[Reading]) -> dict[int, int]:
 
 
 def fitting_windows(starts: dict[int, int]) -> Windows | None:
-    """The regular windows in which errors start where they do; None if there are none, or no truncation."""
+    """The regular windows in which errors start where they do; None if there are none, or no truncation.
+
+    Of several, the first that have no step in between which is in no window although its loss counts, or the
+    other way round.
+    """
     if all(start == 1 for start in starts.values()):
         return None
-    for windows in _candidates(starts):
-        if all(_is_start(windows.start(step), start) for step, start in starts.items()):
-            return windows
-    return None
+    fits = [
+        windows
+        for windows in _candidates(starts)
+        if all(_is_start(windows.start(step), start) for step, start in starts.items())
+    ]
+    counted = range(min(starts), max(starts) + 1)
+    explains = (w for w in fits if all((w.start(step) <= step) == (step in starts) for step in counted))
+    return next(explains, fits[0] if fits else None)
 
 
 def _candidates(starts: dict[int, int]) -> Iterator[Windows]:
-    """Windows that may fit, those that begin at step 1 first."""
+    """Windows that may fit: with stride as the losses that count, then beginning at step 1, then all."""
     most = max(step - max(2, start) + 1 for step, start in starts.items())
     widths, longest = (most, most + 1), max(starts)
     gaps = {after - before for before, after in itertools.pairwise(sorted(starts))}
-    if len(gaps) == 1 and gaps != {1}:  # the last loss of each window counts
+    if len(gaps) == 1 and gaps != {1}:
         (stride,) = gaps
         yield from (Windows(width, stride, longest % stride) for width in widths)
     for width, stride in itertools.product(widths, range(1, longest + 1)):
