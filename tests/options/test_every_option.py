@@ -41,6 +41,7 @@ from tf_rnn.options.rules import (
     GrowingWidth,
     ListOf,
     Names,
+    NpzFile,
     Number,
     OrNone,
     Path,
@@ -155,6 +156,11 @@ def path(_: Path) -> tuple[list[Example], list[Example]]:
     return good, [Example("", ""), Example("a\0", "a\0"), Example("\udcff", "\udcff"), Example(3)]
 
 
+def npz_file(_: NpzFile) -> tuple[list[Example], list[Example]]:
+    good = [Example("x[/b].npz", "x[/b].npz"), Example(FilePath("a/b.npz"), "a/b.npz")]
+    return good, [*(Example(word, word) for word in ("", "a", ".npz", "a.npy", "a\0.npz")), Example(3)]
+
+
 def scheduler(_: Scheduler) -> tuple[list[Example], list[Example]]:
     good = [Example("local", "local"), Example("tcp://host:8786", "tcp://host:8786")]
     wrong = ("", "here", "tcp://host", "tcp://host:x", "http://host:8786", "tcp://host:8786/x")
@@ -175,6 +181,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     Text: text,
     Encoding: encoding,
     Path: path,
+    NpzFile: npz_file,
     Scheduler: scheduler,
 }
 

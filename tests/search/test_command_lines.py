@@ -28,7 +28,7 @@ from workplace import (
 from tf_rnn.__main__ import COMMANDS
 from tf_rnn.cli.parser import Parser
 from tf_rnn.options import OptionError
-from tf_rnn.options.rules import Choice, Text
+from tf_rnn.options.rules import Choice, NpzFile, Text
 from tf_rnn.options.rules import Path as FolderRule
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ OLD = (KEPT, EXPORTED, *TEXTS, "missing", f"{KEPT}/checkpoints", "text.txt/under
 PATHS = st.sampled_from([*NEW, *OLD]) | STRANGE.filter(lambda name: name not in (".", "..")).map(
     f"{OUT}/".__add__
 )
+ARCHIVES = st.sampled_from(
+    ["new.npz", "new.npz", "here.npz", "missing/new.npz", "pipe", "text.txt", "/dev/null"]
+)
+# Options that name a file to be written.
+WRITTEN = ("--write", "--export-echo")
 # What a command can end with; a good line of `launch` would start processes, and only bad ones are made. The
 # kept model is of language, which `forecast` refuses.
 STATUSES = {name: {2} if name in ("launch", "forecast") else {0, 2} for name in COMMANDS}
@@ -107,6 +112,8 @@ def values(action: argparse.Action) -> st.SearchStrategy[str]:
         return st.sampled_from([*rule.allowed, *rule.allowed, "strange", "off"]) | STRANGE
     if isinstance(rule, FolderRule):
         return PATHS
+    if isinstance(rule, NpzFile):
+        return ARCHIVES
     return st.sampled_from(TEXTS) | STRANGE | NUMBERS if isinstance(rule, Text) else NUMBERS
 
 
@@ -127,6 +134,8 @@ def taken(action: argparse.Action) -> list[list[str]]:
     rule = rule_of(action)
     if isinstance(rule, FolderRule):
         return [[flag, value] for value in (*NEW[1:], TEXTS[0], EXPORTED)]
+    if isinstance(rule, NpzFile):
+        return [[flag, value] for value in ("new.npz", "here.npz")]
     if isinstance(rule, Choice):
         return [[flag, value] for value in rule.allowed]
     if isinstance(rule, Text):
@@ -154,7 +163,7 @@ def sizes(command: str) -> list[str]:
 
 def writable(words: list[str]) -> set[str]:
     """What a line may make or change if it is good, by the names in the current folder."""
-    named = [after for word, after in itertools.pairwise(words) if word == "--out"]
+    named = [after for word, after in itertools.pairwise(words) if word in ("--out", *WRITTEN)]
     places = zip(places_of(words[0]), words[1:], strict=False)
     named += [word for action, word in places if action.dest == "out"]
     made = {part for word in named for part in Path(word).parts[:1]}

@@ -135,7 +135,7 @@ def _read(option: str, path: Path) -> dict[str, Any]:
     if not is_own_file(path):
         raise OptionError(option, f"must be a .npz file, got {str(path)!r}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (
         OSError,
