@@ -40,18 +40,24 @@ def number_of(option: str, value: Any) -> float:
     return float(found[0])
 
 
-def units(probe: Probe, value: float) -> int | None:
-    """A value in units of the lowest digit; None if it is no whole number of them, but for rounding."""
+def units(probe: Probe, value: float, of: float = 0.0) -> int | None:
+    """A value in units of the lowest digit; None if it is no whole number of them, but for rounding.
+
+    Args:
+        probe: The probe.
+        value: The value.
+        of: A larger number of which it is the rest, and whose rounding it has.
+    """
     if not math.isfinite(value):
         return None
     scaled = value / UNIT
-    error = min(LARGEST_ERROR, abs(scaled) * ROUNDINGS[probe.dtype] + 1e-9)
+    error = min(LARGEST_ERROR, max(abs(scaled), abs(of) / UNIT) * ROUNDINGS[probe.dtype] + 1e-9)
     return round(scaled) if abs(scaled - round(scaled)) <= error else None
 
 
 def reset_before(probe: Probe, output: float) -> int | None:
     """The step before which the state was reset, as the output says: 0 for none, None if it fits no step."""
-    lost = units(probe, probe.output - output)
+    lost = units(probe, probe.output - output, of=probe.output)
     if not lost:
         return lost
     first, last = probe.span

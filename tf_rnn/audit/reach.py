@@ -120,8 +120,7 @@ def read_all(
     Args:
         made: Probes as `probes` makes them.
         gradients: For each, dL/dw of the recurrent weight, as for `Probe.read`.
-        outputs: For each, the output of the step that has the loss; anything for losses that the loop drops,
-            whose gradient is 0.
+        outputs: For each, the output of the step that has the loss; 0 or nan for steps that the loop drops.
         loss_scale: As for `Probe.read`.
         asked: The number of steps that the loop is meant to go back (k2).
         asked_stride: The number of steps between its updates (k1).
@@ -153,7 +152,7 @@ def _read_parts(parts: list[tuple[Probe, float, float]]) -> Reading:
     steps: list[int] = []
     resets: list[int] = []
     for probe, gradient, output in reversed(parts):
-        if gradient == 0 and not np.isfinite(output):
+        if gradient == 0 and (not np.isfinite(output) or (output == 0 != probe.output)):
             continue  # a loss that is dropped, with its step
         reading = read_probe(probe, gradient, output, beyond=[len(steps)])
         if reading.steps is None:

@@ -48,7 +48,7 @@ class Windows:
             return f"sliding windows of {self.width}"
         if self.stride < self.width:
             return f"windows of {self.width} that move by {self.stride}"
-        return f"windows of {self.width} that move by {self.stride}, so that errors of other steps are lost"
+        return f"windows of {self.width} every {self.stride} steps, the errors in between lost"
 
 
 def starts_of(readings: Sequence[Reading]) -> dict[int, int]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from tf_rnn.audit.decode import is_run, reset_before, steps_of
+from tf_rnn.audit.decode import is_run, reset_before, steps_of, units
 from tf_rnn.audit.words import listed, steps_word
 
 if TYPE_CHECKING:
@@ -36,29 +36,57 @@ def suspicion(probe: Probe, gradient: float, output: float) -> str:
 # --- the output ------------------------------------------------------------------------------------------
 
 
-def _about_output(probe: Probe, gradient: float, output: float) -> str | None:
+def _about_output(probe: Probe, gradient: float, output: float) -> str:
     """The output is neither that of a carried state nor that of one that was reset."""
-    wanted = f"the output of step {probe.step}"
+    if not output:
+        return f"output is 0, not {probe.output:.6g}: the step was not run, or it was read from elsewhere"
     if abs(output) <= BOUND < abs(probe.output):
         return (
             f"output {output:.6g} is that of a bounded unit: tanh or sigmoid, where the identity is asked for"
         )
-    if not probe.output:
-        return f"output {output:.6g} is not {wanted} of a linear unit with weights of 1 and no bias"
+    return (
+        (_about_scale(probe, gradient, output) if probe.output else None)
+        or _about_order(probe, output)
+        or _about_weight(probe, output)
+    )
+
+
+def _about_scale(probe: Probe, gradient: float, output: float) -> str | None:
+    """Output and gradient are in the same proportion to what they should be."""
     factor = output / probe.output
-    if _run(probe, gradient / factor):
-        return (
-            f"output and the gradient are both {factor:.6g} times as large as they should be: an input "
-            "weight or a readout weight that is not 1"
-        )
+    if not _run(probe, gradient / factor):
+        return None
+    return (
+        f"output and the gradient are both {factor:.6g} times as large as they should be: an input weight or "
+        "a readout weight that is not 1"
+    )
+
+
+def _about_order(probe: Probe, output: float) -> str | None:
+    """The output is a sum of inputs x_t = 2^t, x_T among them, but not of those that come before it.
+
+    The sum of the inputs up to T has the digit of T + 1.
+    """
+    total = units(probe, output)
+    first, last = probe.span
+    if not total or total < 0 or total >> (last - first + 1) or not total >> max(0, probe.step - first) & 3:
+        return None
+    which = "later steps" if output > probe.output else "some of the steps before it alone"
+    return (
+        f"output {output:.6g} is a sum of inputs of step {probe.step} and of {which}: the order of the data "
+        "was changed (shuffled blocks?), or the state of other data carried on"
+    )
+
+
+def _about_weight(probe: Probe, output: float) -> str:
+    """The output is that of another recurrent weight, or of no linear unit."""
+    start = f"output {output:.6g} is not the output of step {probe.step}, {probe.output:.6g}"
     weight = _weight_of(probe, output)
     if weight is None:
-        return (
-            f"output {output:.6g} is not {wanted}, {probe.output:.6g}, of a linear unit: check the activation"
-        )
+        return f"{start}, of a linear unit: check the activation"
     return (
-        f"output {output:.6g} is not {wanted}, {probe.output:.6g}, but that of a recurrent weight of "
-        f"{weight:.6g}: an update in between (set the learning rate to 0), another initial weight, or a bias"
+        f"{start}, but that of a recurrent weight of {weight:.6g}: an update in between (set the learning "
+        "rate to 0), another initial weight, or a bias"
     )
 
 
@@ -116,7 +144,7 @@ def _too_small(probe: Probe, gradient: float, reset: int, own: float) -> str:
     start = f"gradient {gradient:.6g} is smaller than the share of step {probe.step} alone, {own:.6g}: "
     fits = dict(_multiples(probe, gradient, reset))
     if not fits:
-        return f"{start}it looks clipped (to {gradient:.6g} by value, or by the norm of all gradients)"
+        return f"{start}it looks clipped (by value, or by the norm of all gradients)"
     means = [f"{n} (then errors reach {steps_word(len(steps))})" for n, steps in fits.items()]
     scales = listed([f"1/{n}" for n in fits], "or")
     return f"{start}it looks like that of a mean over {listed(means, 'or')}: give loss_scale={scales}"

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from audit_helpers import Loop, Span, blocks, full, slide
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tf_rnn.audit import Probe, probes
 from tf_rnn.options import OptionError
@@ -136,7 +138,7 @@ WRONG: dict[str, tuple[Loop, str]] = {
     ),
     "clipped": (
         Loop(BLOCKS, clip=5),
-        "the gradient 5 is smaller than the share of step 7 alone, 128: it looks clipped (to 5 by value, ",
+        "the gradient 5 is smaller than the share of step 7 alone, 128: it looks clipped (by value, ",
     ),
     "tanh": (
         Loop(BLOCKS, activation=np.tanh, slope=lambda h: 1 - h * h),
@@ -185,6 +187,16 @@ def test_what_numbers_look_like_that_are_no_reading(mistake: str) -> None:
             256,
             "the gradient 130 with the output 256 is not that of any steps up to 7: clipping, another",
         ),
+        (
+            0,
+            4 + 4 + 128,
+            "the output 136 is a sum of inputs of step 7 and of some of the steps before it alone: ",
+        ),
+        (
+            0,
+            256 + 128,
+            "the output 384 is a sum of inputs of step 7 and of later steps: the order of the data was",
+        ),
         (224, -3, "the output -3 is not the output of step 7, 256, of a linear unit: check the activation$"),
     ],
 )
@@ -221,3 +233,19 @@ def test_a_probe_that_is_none_is_refused(given: dict[str, Any], message: str) ->
 def test_a_reading_of_no_number_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         STEP_7.read(**({"gradient": 224, "output": 256} | given))
+
+
+@given(
+    gradient=st.floats(allow_nan=True) | st.integers(-(2**24), 2**24).map(float),
+    output=st.floats(allow_nan=True) | st.integers(-(2**24), 2**24).map(float),
+    at=st.integers(0, len(probes(47)) - 1),
+    asked=st.none() | st.integers(1, 60),
+)
+def test_any_numbers_give_a_sentence(gradient: float, output: float, at: int, asked: int | None) -> None:
+    """And those that are read give back the gradient: the sum of the states that they name."""
+    probe = probes(47)[at]
+    reading = probe.read(gradient, output, asked=asked)
+    assert len(reading.sentence) > 20
+    if reading.steps and reading.carried and probe.step <= probe.span[1]:
+        states = [probe.states[step - 1] for step in reading.steps]
+        assert np.isclose(sum(states), gradient, rtol=1e-6)

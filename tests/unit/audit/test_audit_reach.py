@@ -85,8 +85,8 @@ MISTAKES: dict[str, tuple[Loop, dict[str, Any], str]] = {
         Loop(partial(every, stride=6, width=2)),
         {"asked": 6, "asked_stride": 2},
         (
-            "windows of 2 that move by 6, so that errors of other steps are lost, state carried; 6 that move "
-            "by 2 were asked for: width and stride (k2 and k1) are mixed up"
+            "windows of 2 every 6 steps, the errors in between lost, state carried; 6 that move by 2 were "
+            "asked for: width and stride (k2 and k1) are mixed up"
         ),
     ),
     "the state forgotten between batches": (

@@ -1,0 +1,1 @@
+"""Training loops of other libraries, right ones and wrong ones, and what `tf_rnn.audit` reads of them."""
