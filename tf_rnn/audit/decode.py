@@ -87,14 +87,14 @@ def steps_of(
     first_digit, lost = max(first, reset + 1), 1 << (reset - first) if reset else 0
     if beyond is None:
         beyond = range(probe.step - last, -1, -1) if lost else [0]
-    found = [
+    found = (
         steps
         for after in beyond
         for count in (range(last - first_digit + 2) if lost else [0])
         if (steps := _digits(total + (count + after) * lost, first, first_digit, last)) is not None
         if (not lost or len(steps) == count) and (last < probe.step or not steps or steps[-1] == probe.step)
-    ]
-    return min(found, key=lambda steps: not is_run(steps), default=None)
+    )
+    return next(found, None)
 
 
 def _digits(total: int, first: int, first_digit: int, last: int) -> list[int] | None:

@@ -150,7 +150,7 @@ def read_all(
 def _read_parts(parts: list[tuple[Probe, float, float]]) -> Reading:
     """One reading of the probes of a loss, each of which shows some steps; the latest are read first."""
     steps: list[int] = []
-    resets: list[int] = []
+    reset = None  # the last one; those before it are not seen
     for probe, gradient, output in reversed(parts):
         if gradient == 0 and (not np.isfinite(output) or (output == 0 != probe.output)):
             continue  # a loss that is dropped, with its step
@@ -158,9 +158,9 @@ def _read_parts(parts: list[tuple[Probe, float, float]]) -> Reading:
         if reading.steps is None:
             return reading
         steps = [*reading.steps, *steps]
-        resets += [reading.reset_before] if reading.reset_before else []
+        reset = reset or reading.reset_before
     first, last = parts[0][0].span[0], parts[-1][0].span[1]
-    return Reading(parts[0][0].step, steps, max(resets, default=None), (first, last))
+    return Reading(parts[0][0].step, steps, reset, (first, last))
 
 
 def measure_reach(

@@ -106,9 +106,22 @@ def test_every_set_of_steps_is_read_whatever_the_scale(dtype: str) -> None:
         steps = sorted({int(step) for step in steps if step >= 2})
         gradient = kind(sum(2.0**step for step in steps))
         assert probe.read(gradient, probe.output).steps == steps
-        assert probe.read(kind(gradient / kind(3)), probe.output, loss_scale=1 / 3).steps == steps
+        rounded = np.nextafter(kind(probe.output), kind(np.inf))
+        assert probe.read(kind(gradient / kind(3)), rounded, loss_scale=1 / 3).steps == steps
     with pytest.raises(OptionError, match=f"^num_steps must be at most {longest} for one probe in {dtype}"):
         Probe(longest + 1, dtype=dtype)
+
+
+def test_every_run_of_steps_after_a_reset_is_read() -> None:
+    """The share of a step is the state before it, less that of the step before which the state was reset."""
+    probe = Probe(17, 15)
+    for reset in range(2, 15):
+        for start in range(reset + 1, 16):
+            shares = probe.states[start - 1 : 15] - probe.states[reset - 1]
+            reading = probe.read(shares.sum(), probe.output - probe.states[reset - 1])
+            found = (reading.reset_before, reading.steps, reading.start)
+            first = reset if start == reset + 1 else start
+            assert found == (reset, [*range(start, 16)], first), f"{found}, reset {reset}, start {start}"
 
 
 def test_a_loss_with_more_steps_than_digits_has_several_probes() -> None:
@@ -179,6 +192,8 @@ def test_what_numbers_look_like_that_are_no_reading(mistake: str) -> None:
         (480, 512, "the output and the gradient are those of a loss on step 8, not on step 7$"),
         (-224, 256, "the gradient -224 has the wrong sign: a weight after, less the weight before$"),
         (np.nan, 256, "the gradient is nan: "),
+        # The steps before a reset, 4 here, would take shares away.
+        (96 - 16, 224, "the gradient 80 is smaller than the share of step 7 alone, 96: "),
         (224, np.inf, "the output is inf: "),
         (32, 256, "the gradient 32 .* 4 .* 1 step.* 6 .* 2 steps.* 7 .*: give loss_scale=1/4, 1/6 or 1/7$"),
         (356, 256, "the gradient 356 is larger than that of all steps together: some steps count more than"),

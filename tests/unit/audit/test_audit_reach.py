@@ -136,15 +136,31 @@ def test_famous_mistakes_and_their_sentences(mistake: str) -> None:
     assert (found.carried is None) == (found.problem is not None)
 
 
-def test_a_state_that_is_reset_more_rarely_than_errors_are_cut() -> None:
-    """Blocks of 2 with the state carried over 3 of them, and zero after that."""
+@pytest.mark.parametrize(("num_steps", "width", "reset"), [(12, 2, 6), (47, 3, 39)])
+def test_a_state_that_is_reset_more_rarely_than_errors_are_cut(
+    num_steps: int, width: int, reset: int
+) -> None:
+    """Blocks with the state carried over some of them; 47 steps take three probes, one has the reset."""
 
     def run(probe: Probe) -> tuple[float, float]:
-        start = (probe.step - 1) // 6 * 6
-        later = Loop(lambda _: [Span(step, step, step + 2) for step in range(start, 12, 2)])
-        return later(probe)
+        start = (probe.step - 1) // reset * reset
+        spans = [Span(step, step, min(step + width, num_steps)) for step in range(start, num_steps, width)]
+        found: tuple[float, float] = Loop(lambda _: spans)(probe)
+        return found
 
-    assert measure_reach(run, 12).sentence == "blocks of 2, state reset every 6 steps"
+    sentence = f"blocks of {width}, state reset every {reset} steps"
+    assert measure_reach(run, num_steps).sentence == sentence
+
+
+def test_an_output_of_0_is_a_loss_that_is_dropped() -> None:
+    """As in a loop that adds weights * outputs up."""
+
+    def run(probe: Probe) -> tuple[float, float]:
+        gradient, output = Loop(partial(blocks, width=4))(probe)
+        return gradient, 0.0 if np.isnan(output) else output
+
+    sentence = "blocks of 4, state carried; the losses of the last 2 steps do not count"
+    assert measure_reach(run, 10).sentence == sentence
 
 
 def test_the_picture_is_the_matrix() -> None:
