@@ -196,7 +196,9 @@ class PreparedRun:
         if worker.is_chief and self.folder is not None and isinstance(self.task, Language):
             from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
 
-            called.append(Narrator(graph, self.task.vocabulary, self.folder / SUMMARIES / "samples"))
+            separator = getattr(self.task, "document_separator", None)
+            place = self.folder / SUMMARIES / "samples"
+            called.append(Narrator(graph, self.task.vocabulary, place, separator))
         with graph.session(threads) as session:
             result = train(
                 graph, self.task, **self.options, **more, session=session, callbacks=called, worker=worker

@@ -37,6 +37,7 @@ from tf_rnn.options.declared import (
 from tf_rnn.options.rules import (
     Choice,
     Encoding,
+    EscapedText,
     Flag,
     GrowingWidth,
     ListOf,
@@ -151,6 +152,11 @@ def encoding(_: Encoding) -> tuple[list[Example], list[Example]]:
     ]
 
 
+def escaped_text(_: EscapedText) -> tuple[list[Example], list[Example]]:
+    good = [Example("a b", "a b"), Example("\n\r\t", r"\n\r\t"), Example("\\n\\é", r"\\n\é")]
+    return good, [Example("", ""), Example(3), Example(None), Example(FilePath("a"))]
+
+
 def path(_: Path) -> tuple[list[Example], list[Example]]:
     good = [Example("x[/b]", "x[/b]"), Example(FilePath("a"), "a")]
     return good, [Example("", ""), Example("a\0", "a\0"), Example("\udcff", "\udcff"), Example(3)]
@@ -180,6 +186,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     Widths: widths,
     Text: text,
     Encoding: encoding,
+    EscapedText: escaped_text,
     Path: path,
     NpzFile: npz_file,
     Scheduler: scheduler,

@@ -110,6 +110,7 @@ class Model:
             top_k=top_k,
             until=until,
             seed=seed,
+            document_separator=self.config["task"]["options"].get("document_separator"),
         )
 
     def forecast(self, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:

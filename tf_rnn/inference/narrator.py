@@ -30,11 +30,18 @@ class Narrator(Callback):
         graph: The graph being trained.
         vocabulary: The task's vocabulary.
         folder: Folder of the event files.
+        document_separator: See `sample`.
     """
 
-    def __init__(self, graph: UnrolledGraph, vocabulary: Vocabulary, folder: Path) -> None:
+    def __init__(
+        self,
+        graph: UnrolledGraph,
+        vocabulary: Vocabulary,
+        folder: Path,
+        document_separator: str | None = None,
+    ) -> None:
         self._step = StepGraph.of(graph)
-        self._vocabulary, self._folder = vocabulary, folder
+        self._vocabulary, self._folder, self._separator = vocabulary, folder, document_separator
 
     def __enter__(self) -> Self:
         self._writer = EventWriter(self._folder)
@@ -53,7 +60,14 @@ class Narrator(Callback):
         if not point.updates:
             return
         stepper = Stepper(self._step, session)
-        pieces = sample(stepper, self._vocabulary, length=LENGTH, temperature=TEMPERATURE, seed=point.updates)
+        pieces = sample(
+            stepper,
+            self._vocabulary,
+            length=LENGTH,
+            temperature=TEMPERATURE,
+            seed=point.updates,
+            document_separator=self._separator,
+        )
         try:
             text = "".join(pieces)
         except OptionError as error:  # predictions are not finite; training itself notices what it must

@@ -26,6 +26,7 @@ def sample(
     top_k: int = 0,
     until: str | None = None,
     seed: int | None = None,
+    document_separator: str | None = None,
 ) -> Iterator[str]:
     """Yields `prime` and then `length` sampled tokens, each of which is the next input.
 
@@ -42,6 +43,7 @@ def sample(
         top_k: Samples from the `top_k` most likely tokens only; 0 from all.
         until: Stops after the token with which the sampled text, without `prime`, contains this text.
         seed: Seed for a reproducible text; None for a different text each time.
+        document_separator: The text after which the state is zero, as in training; None for nowhere.
 
     Returns:
         An iterator over the text, token by token. It raises OptionError for `model` if a prediction is
@@ -63,7 +65,8 @@ def sample(
         primed = [int(index) for index in vocabulary.encode(prime)]
     except OptionError as error:
         raise OptionError("prime", error.problem) from error
-    drawn = _draw(stepper, primed or [vocabulary.opening], length, temperature, top_k, seed)
+    reader = _Reader(stepper.another(), vocabulary, document_separator)
+    drawn = _draw(reader, primed or [vocabulary.opening], length, temperature, top_k, seed)
     text = vocabulary.continued(prime, drawn)
     return text if until is None else _up_to(until, text, sum(1 for _ in vocabulary.continued(prime, ())))
 
@@ -79,16 +82,38 @@ def _up_to(until: str, pieces: Iterator[str], known: int) -> Iterator[str]:
             return
 
 
+class _Reader:
+    """Reads a text token by token, each document from a state of zero.
+
+    Args:
+        stepper: For one example; its state is the reader's own.
+        vocabulary: The tokens.
+        separator: What ends a document; None where all is one.
+    """
+
+    def __init__(self, stepper: Stepper, vocabulary: Vocabulary, separator: str | None) -> None:
+        self._stepper, self._vocabulary, self._separator = stepper, vocabulary, separator
+        self._read = ""  # of the present document, as far as a separator may reach
+
+    def after(self, index: int) -> np.ndarray:
+        """The probabilities of the token after this one."""
+        if self._separator is not None:
+            if self._read == self._separator:
+                self._stepper.reset()
+                self._read = ""
+            self._read = (self._read + self._vocabulary[index])[-len(self._separator) :]
+        return np.asarray(self._stepper.step(np.array([index]))[0])
+
+
 def _draw(
-    stepper: Stepper, primed: list[int], length: int, temperature: float, top_k: int, seed: int | None
+    reader: _Reader, primed: list[int], length: int, temperature: float, top_k: int, seed: int | None
 ) -> Iterator[int]:
     rng = np.random.default_rng(seed)
-    stepper = stepper.another()
     for index in primed[:-1]:
-        stepper.step(np.array([index]))
+        reader.after(index)
     index = primed[-1]
     for _ in range(length):
-        probabilities = sharpened(stepper.step(np.array([index]))[0], temperature, top_k)
+        probabilities = sharpened(reader.after(index), temperature, top_k)
         index = int(rng.choice(len(probabilities), p=probabilities))
         yield index
 

@@ -10,6 +10,7 @@ from tf_rnn.options.option import SUITS_TASK, Option, by_name
 from tf_rnn.options.rules import (
     Choice,
     Encoding,
+    EscapedText,
     Flag,
     GrowingWidth,
     ListOf,
@@ -138,6 +139,13 @@ TASK_OPTIONS = by_name(
         rule=FRACTION,
         only=_FROM_FILES,
         help="fraction of the file used for testing (default 0.05; series 0.15)",
+    ),
+    Option(
+        name="document_separator",
+        rule=OrNone(EscapedText()),
+        only=("task", ("text",)),
+        help=r"the text that ends a document, such as '\n\n'; the next one starts from a state of zero "
+        "(default: all is one document)",
     ),
     Option(
         name="vocabulary_size",

@@ -14,6 +14,7 @@ import decimal
 import math
 import numbers
 import os
+import re
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -373,6 +374,26 @@ class Encoding(Rule):
             allowed = "must be the name of a text encoding, such as utf-8, latin-1, cp1252 or utf-16"
             raise OptionError(option, f"{allowed}; got {shown(value)}") from error
         return codec.name
+
+
+@dataclasses.dataclass(frozen=True)
+class EscapedText(Rule):
+    r"""At least one character; the command line spells newlines, tabs and backslashes \n, \r, \t, \\."""
+
+    metavar: ClassVar[str] = "TEXT"
+
+    def check(self, option: str, value: Any) -> str:
+        """Returns the value as a str."""
+        if not isinstance(value, str) or not value:
+            raise OptionError(option, f"must be a text of at least 1 character, got {shown(value)}")
+        return str(value)
+
+    def read(self, text: str) -> Any:
+        """The text, with characters for their escapes."""
+        return re.sub(r"\\([nrt\\])", lambda found: _ESCAPED[found[1]], text)
+
+
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
 @dataclasses.dataclass(frozen=True)

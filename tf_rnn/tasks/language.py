@@ -96,12 +96,20 @@ class Language(Task):
         self.input_size = len(self.vocabulary)
         self.num_classes = len(self.vocabulary)
         self._tokens = self._cut(of_sources)
+        self._starts: dict[str, NDArray[np.bool_]] | None = None
+        found = self._find_starts(sources)
+        if found is not None:
+            self.has_starts, self._starts = True, self._cut(found)
         if self._given is None and min(map(len, self._tokens.values())) < 2:
             raise self._too_short("train")
 
     def _remarks(self, sources: Sequence[Source]) -> list[str]:
         """Returns a line for everything in the texts that is not read as it stands."""
         return []
+
+    def _find_starts(self, sources: Sequence[Source]) -> list[NDArray[np.bool_]] | None:
+        """Returns where documents start among each text's tokens; None where a text is one document."""
+        return None
 
     def unknown_share(self, split: str = "train") -> float | None:
         """Returns the fraction of a split's targets that are `<unk>`; None where every token is known."""
@@ -162,8 +170,9 @@ class Language(Task):
         """
         self.length(split)
         require_whole("epoch", epoch, at_least=0)
-        tokens = np.concatenate(list(self._tokens.values())) if split == WHOLE else self._tokens[split]
-        return Stream(tokens[:-1], tokens[1:])
+        tokens = _of_split(self._tokens, split)
+        starts = None if self._starts is None else _of_split(self._starts, split)[:-1]
+        return Stream(tokens[:-1], tokens[1:], starts)
 
     def baselines(self) -> dict[str, float]:
         """Returns the held-out losses, in nats, of two predictors that do not look back.
@@ -208,8 +217,8 @@ class Language(Task):
         held_out = [round(total * self.valid_fraction), round(total * self.test_fraction)]
         return [total - sum(held_out), *held_out]
 
-    def _cut(self, of_sources: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
-        """Returns the class indices by split."""
+    def _cut(self, of_sources: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Returns the class indices, or flags, of each text's tokens by split."""
         for tokens in of_sources:
             tokens.flags.writeable = False
         if len(of_sources) > 1:
@@ -240,6 +249,11 @@ class Language(Task):
             given = getattr(self, option)
             if given != usual:
                 raise OptionError(option, f"must be left out where data is {kind}, got {given}")
+
+
+def _of_split(by_split: dict[str, NDArray[Any]], split: str) -> NDArray[Any]:
+    """Returns the tokens, or their flags, of a split, or of all in a row."""
+    return np.concatenate(list(by_split.values())) if split == WHOLE else by_split[split]
 
 
 def _encode(sources: Sequence[Source], vocabulary: Vocabulary) -> list[NDArray[np.int32]]:

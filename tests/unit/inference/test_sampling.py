@@ -20,6 +20,8 @@ from tf_rnn.tasks import Text, Words
 from tf_rnn.tasks.vocabulary import CharacterVocabulary, WordVocabulary
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 LETTERS = CharacterVocabulary("abc\n")
@@ -230,3 +232,23 @@ def test_until_within_a_token_keeps_the_token() -> None:
 def test_until_is_a_text(until: Any) -> None:
     with pytest.raises(OptionError, match=r"^until must be a text of at least 1 character, got "):
         drawn(Fixed(1, 0, 0, 0), until=until)
+
+
+def test_each_document_is_sampled_from_a_state_of_zero(tmp_path: Path) -> None:
+    """The likeliest characters of a model of documents are those of the network in NumPy, reset likewise."""
+    task = Text(write_splits(tmp_path / "texts"), document_separator="\n")
+    model = load(keep_run(tmp_path / "out", task, GRUCell(5), starts=True, dtype="float64"))
+    naive, prime = NaiveNetwork(model), "ab\ncd\n\n"
+
+    def greedy(separator: str | None) -> str:
+        text, state, logits = "", naive.zero_state(), np.zeros(0)
+        while len(text) < 40:
+            if text and text[-1] == separator:
+                state = naive.zero_state()
+            text += prime[len(text)] if len(text) < len(prime) else task.vocabulary[int(np.argmax(logits))]
+            logits, state = naive.step(task.encode(text[-1])[0], state)
+        return text
+
+    expected = greedy("\n")
+    assert expected != greedy(None), "the reset makes no difference"
+    assert "".join(model.sample(prime, 40 - len(prime), temperature=0)) == expected

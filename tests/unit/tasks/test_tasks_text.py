@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Text
+from tf_rnn.tasks import Text, make_task
+from tf_rnn.tasks.text import document_starts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,3 +137,52 @@ def test_characters_beyond_the_vocabulary_are_named_and_counted(tmp_path: Path) 
             task.decode([0, index])
     assert task.encode("").shape == (0,)
     assert task.decode([]) == ""
+
+
+@given(text=st.text("ab\n", min_size=1, max_size=30), separator=st.sampled_from(["\n", "\n\n", "ab", "aba"]))
+def test_a_document_starts_after_each_separator(text: str, separator: str) -> None:
+    """From left to right; what has been read as part of a separator is not part of another."""
+    expected, at = [], 0
+    while (found := text.find(separator, at)) >= 0:
+        at = found + len(separator)
+        expected.append(at)
+    starts = document_starts(text, separator)
+    assert starts.shape == (len(text),)
+    assert np.flatnonzero(starts).tolist() == [each for each in expected if each < len(text)]
+
+
+def test_documents_in_the_splits_of_a_text(tmp_path: Path) -> None:
+    """Of 18, 7 and 4 characters. The first one of a split is a start where a separator stands before it."""
+    text = "one\n\ntwo\n\nthree\n\n\n\nfour\n\nfive"
+    task = Text(write(tmp_path, text), 0.25, 0.125, document_separator="\n\n")
+    assert task.has_starts
+    assert not Text(write(tmp_path, text), 0.25, 0.125).has_starts
+    found = []
+    for split in (*task.splits, "all"):
+        stream = task.checked_stream(split)
+        assert stream.starts is not None
+        pieces = np.split(stream.inputs, np.flatnonzero(stream.starts))
+        found.append([task.decode(piece) for piece in pieces])
+    assert found == [
+        ["one\n\n", "two\n\n", "three\n\n"],
+        ["\n", "four\n"],
+        ["", "fiv"],
+        ["one\n\n", "two\n\n", "three\n\n", "\n\n", "four\n\n", "fiv"],
+    ], found
+    assert task.options()["document_separator"] == "\n\n"
+    again = make_task("text", **task.options())
+    found_again, expected = again.stream().starts, task.stream().starts
+    assert found_again is not None
+    assert expected is not None
+    np.testing.assert_array_equal(found_again, expected)
+
+
+def test_a_separator_that_is_not_in_the_text_is_refused(tmp_path: Path) -> None:
+    """Unless the vocabulary is given: a model's own, which may read any other text."""
+    path = write(tmp_path, "one text, no other; " * 9)
+    with pytest.raises(OptionError, match=r"^document_separator must be in the text, got '\\n\\n'$"):
+        Text(path, document_separator="\n\n")
+    task = Text(path, vocabulary="onetxhr,; \n", document_separator="\n\n")
+    starts = task.checked_stream().starts
+    assert starts is not None
+    assert not starts.any()
