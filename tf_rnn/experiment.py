@@ -30,6 +30,7 @@ from tf_rnn.options.declared import (
 )
 from tf_rnn.setup import Setup, check_setup, setup_identity
 from tf_rnn.tasks import Defaults, Series, Task
+from tf_rnn.tasks.language import whole_path
 from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Experiment:
     def __init__(self, task: str | Task = "echo", **options: Any) -> None:
         self._given: dict[str, Any] = {"task": task, **options}
         self.setup = Setup.of(task=task, **options)
+        self._data = whole_path(self.setup.task_options.get("data"))
         # The size of the table decides.
         if self.setup.task == Series.name and "batch_size" not in options:
             self.setup = dataclasses.replace(self.setup, batch_size=self.task.defaults.batch_size)
@@ -73,7 +75,14 @@ class Experiment:
     @functools.cached_property
     def task(self) -> Task:
         """The task, made once."""
-        return self.setup.make_task()
+        return self._made(self.setup)
+
+    def _made(self, setup: Setup) -> Task:
+        """The task of a setup; a relative path of data is meant as it was when the experiment was made."""
+        data = setup.task_options.get("data")
+        if data == self.setup.task_options.get("data") and whole_path(data) != self._data:
+            setup = dataclasses.replace(setup, task_options=setup.task_options | {"data": self._data})
+        return setup.make_task()
 
     @property
     def defaults(self) -> Defaults:
@@ -185,7 +194,7 @@ class Experiment:
 
         origin = find_origin(start_from)
         setup = Setup.of(**origin.options(self._given))
-        task = setup.make_task()
+        task = self._made(setup)
         return setup, task, find_origin(origin, task)
 
     def compare(

@@ -25,6 +25,8 @@ CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
 SIGNATURE = "signature.json"
 # The file that is locked while a command writes to a folder.
 LOCK = ".lock"
+# Options of a task that say where its data are, not what they are.
+PLACES = ("data", "encoding")
 ELSEWHERE = "choose another folder"
 # Given as the folder for results: one in this folder, named after the options.
 NAMED = Path("results")
@@ -195,8 +197,20 @@ def usable_config(option: str, folder: Path, config: Any) -> dict[str, Any]:
         ) from error
 
 
+def content(identity: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the place of data whose SHA-256 it has."""
+    options = identity.get("task_options")
+    if "data_sha256" not in identity or not isinstance(options, dict):
+        return identity
+    return identity | {"task_options": {name: options[name] for name in options if name not in PLACES}}
+
+
 def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    """Raises OptionError for `out`, naming the first difference, unless two configurations are equal."""
+    """Raises OptionError for `out`, naming the first difference, unless two configurations are equal.
+
+    Data are the same wherever they lie.
+    """
+    there, here = content(there), content(here)
     for name in sorted({*there, *here}):
         if there.get(name) != here.get(name):
             raise OptionError(
@@ -240,7 +254,7 @@ def _refuse(constant: str) -> Never:
 def folder_name(command: str, identity: dict[str, Any]) -> str:
     """A readable folder name that differs between configurations."""
     digest = hashlib.sha256(
-        json.dumps(identity, sort_keys=True, default=as_json_number).encode()
+        json.dumps(content(identity), sort_keys=True, default=as_json_number).encode()
     ).hexdigest()[:6]
     return f"{command}-{identity['task']}-{identity['cell']}-{identity['state_size']}-{digest}"
 

@@ -24,7 +24,7 @@ from tf_rnn.options.declared import (
     TASK_OPTIONS,
     TRAINING_OPTIONS,
 )
-from tf_rnn.tasks import TASKS, Defaults, Task, cached_task
+from tf_rnn.tasks import TASKS, Defaults, Task, make_task
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Setup:
         Raises:
             OptionError: If an option of the task is not allowed.
         """
-        return cached_task(self.task, **self.task_options) if isinstance(self.task, str) else self.task
+        return make_task(self.task, **self.task_options) if isinstance(self.task, str) else self.task
 
 
 def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
@@ -210,8 +210,9 @@ def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
     """
     identity = {field.name: getattr(setup, field.name) for field in dataclasses.fields(setup)}
     identity |= {"task": task.name, "task_options": task.options()}
-    data = getattr(task, "sha256", None)
-    return identity | ({"data_sha256": data} if data else {})
+    data, lengths = getattr(task, "sha256", None), getattr(task, "lengths", ())
+    identity |= {"data_sha256": data} if data else {}
+    return identity | ({"data_lengths": list(lengths)} if len(lengths) > 1 else {})
 
 
 def setup_line(setup: Setup, amount: str, learning_rates: Sequence[float] = ()) -> str:

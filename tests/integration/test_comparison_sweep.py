@@ -226,7 +226,7 @@ def test_a_width_of_which_a_run_failed_is_chosen_only_where_there_is_no_other() 
     alone = decide([best], QUESTION)
     assert alone is not None
     assert alone.num_steps == 4
-    assert "held-out loss 0.2500 nats (1 of 3 runs failed), " in alone.sentence
+    assert "held-out loss 0.2500 nats (1 of 3 runs failed). " in alone.sentence
 
 
 def test_without_any_run_there_is_an_answer_too() -> None:

@@ -83,6 +83,20 @@ def test_a_run_is_kept_loaded_and_resumed(tmp_path: Path, capsys: pytest.Capture
         tf_rnn.resume(tmp_path / "a", epochs=1, tokens=5)
 
 
+def test_data_are_those_of_the_folder_in_which_the_experiment_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may change its directory before the data are read."""
+    (tmp_path / "text.txt").write_text(made_up_text(400), encoding="utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "text.txt").write_text(made_up_text(400, seed=1), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    experiment = tf_rnn.Experiment("text", data="text.txt", **SIZES)
+    monkeypatch.chdir("elsewhere")
+    assert experiment.task.options()["data"] == str(tmp_path / "text.txt")
+    assert experiment.prepare(5, updates=1, out=tmp_path / "a").task is experiment.task
+
+
 def test_a_model_of_a_task_of_ones_own_is_evaluated(tmp_path: Path) -> None:
     run = tf_rnn.Experiment(Tides(), **SIZES).train(5, epochs=2, out=tmp_path / "run", callbacks=())
     losses = [model.evaluator().loss for model in (run.load(), tf_rnn.load(tmp_path / "run", task=Tides()))]

@@ -11,7 +11,7 @@ from tf_rnn.comparison.ranking import mean_difference
 from tf_rnn.comparison.results import FILE, Results
 from tf_rnn.comparison.sentences import duration, signed_loss
 from tf_rnn.comparison.summary import Summary, summarise
-from tf_rnn.files import as_path, is_there, plain, read_json
+from tf_rnn.files import PLACES, as_path, is_there, plain, read_json
 from tf_rnn.options import OptionError
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.table import MISSING
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 WANTED = "must be two folders of finished comparisons"
 # Where data lie, and how many are drawn to train on, does not change what is held out.
-NOT_HELD_OUT = ("data", "length")
+NOT_HELD_OUT = (*PLACES, "length")
+OF_TASK = ("task", "data_sha256", "data_lengths")
 
 
 class Finished(NamedTuple):
@@ -192,7 +193,7 @@ def _finished(folder: Path, results: Results, verdict: dict[str, Any], unit: str
     named = (verdict["num_steps"], verdict["state"])
     by_key = {(each.num_steps, each.state): each for each in summaries if each.runs}
     options = dict(results.identity)
-    of_task: dict[str, Any] = {name: options.pop(name) for name in ("task", "data_sha256") if name in options}
+    of_task: dict[str, Any] = {name: options.pop(name) for name in OF_TASK if name in options}
     of_task |= {name: part for name, part in options.pop("task_options").items() if name not in NOT_HELD_OUT}
     for name in ("num_steps", "state", "seed", "learning_rate"):
         options[name] = sorted({getattr(key, name) for key in results.runs})

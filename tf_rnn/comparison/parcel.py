@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import TASKS, make_task
-from tf_rnn.tasks.language import with_whole_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +61,7 @@ class Parcel:
         # cannot be read again.
         is_known = TASKS.get(task.name) is type(task) and type(task).__module__.startswith("tf_rnn.")
         if is_known and task.is_current():
-            options = json.dumps(with_whole_path(task.options()))
+            options = json.dumps(task.options())
             bare = dataclasses.replace(setup, task=task.name, task_options={})
             return cls(_pickled(bare, None), task.name, options, digest)
         own = dataclasses.replace(setup, task=task, task_options={})  # one task, not two

@@ -148,9 +148,11 @@ class ModelEvaluator:
         if self._description["name"] not in TASKS:
             name = self._description["name"]
             raise OptionError("task", f"must be given to load a model of a task of your own, {name!r}")
-        changes = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
+        changes: dict[str, Any] = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
-            encodings = {} if encoding is None and self._vocabulary is None else {"encoding": encoding or UTF_8}
+            encodings = (
+                {} if encoding is None and self._vocabulary is None else {"encoding": encoding or UTF_8}
+            )
             return self._other_task({**changes, **self._kept(), **encodings, "data": data})
         require_text(self._description["options"], "the model")
         task = described_task(self._description, **changes)

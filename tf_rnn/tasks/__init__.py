@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options import OptionError, require_choice, shown
@@ -43,7 +41,6 @@ __all__ = [
     "Text",
     "Vocabulary",
     "Words",
-    "cached_task",
     "cut_blocks",
     "cut_rows",
     "described_task",
@@ -63,10 +60,6 @@ TASKS: dict[str, type[Task]] = {
     "series": Series,
 }
 
-# A text takes up to gigabytes; a process seldom works on more than one or two at a time.
-MOST_KEPT = 4
-_KEPT: dict[str, Task] = {}
-
 
 def make_task(name: str, **options: Any) -> Task:
     """Makes the task that is registered under a name.
@@ -84,32 +77,6 @@ def make_task(name: str, **options: Any) -> Task:
     """
     constructor: Callable[..., Task] = TASKS[require_choice("task", name, TASKS)]
     return constructor(**options)
-
-
-def cached_task(name: str, **options: Any) -> Task:
-    """Returns the task that `make_task` makes, kept from an earlier call with the same arguments.
-
-    A text is read and encoded once per process, not once per run, unless its file has changed: its path,
-    size or modification time.
-
-    Args:
-        name: A key of `TASKS`.
-        **options: Options of the task's constructor.
-
-    Raises:
-        OptionError, TypeError: As `make_task`.
-    """
-    try:
-        key = json.dumps([name, options], sort_keys=True, default=lambda value: pickle.dumps(value).hex())
-    except (TypeError, ValueError, AttributeError, pickle.PicklingError):
-        return make_task(name, **options)
-    task = _KEPT.pop(key, None)
-    if task is None or not task.is_current():
-        task = make_task(name, **options)
-    _KEPT[key] = task  # now the last in order
-    for oldest in list(_KEPT)[:-MOST_KEPT]:
-        _KEPT.pop(oldest, None)
-    return task
 
 
 def described_task(description: Any, **changes: Any) -> Task:

@@ -19,14 +19,12 @@ class Stamp(NamedTuple):
     """The state of a file or directory, which differs after a change.
 
     Attributes:
-        path: The path as it was given.
-        absolute: The absolute path, which depends on the working directory.
+        path: The absolute path.
         size: In bytes.
         mtime_ns: The time of the last change.
     """
 
     path: Path
-    absolute: str
     size: int
     mtime_ns: int
 
@@ -206,6 +204,6 @@ def stamp_of(path: Path) -> Stamp | None:
         found = path.stat()
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             return None
-        return Stamp(path, str(path.absolute()), found.st_size, found.st_mtime_ns)
+        return Stamp(path.absolute(), found.st_size, found.st_mtime_ns)
     except OSError:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +18,7 @@ from tf_rnn.tasks.downloads import DOWNLOADS
 from tf_rnn.tasks.stream import Stream
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class Language(Task):
     Attributes:
         vocabulary_kind: The kind of vocabulary, which splits text into tokens.
         vocabulary: The tokens, a tuple in the order of their class indices.
+        lengths: The number of characters of each text that was read, one or three.
         sha256: The SHA-256 of the splits, one after the other, in UTF-8 (without byte order marks),
             in hexadecimal.
 
@@ -82,7 +83,8 @@ class Language(Task):
         self._notes = self._remarks(sources)
         self._corpus = corpus._replace(sources=())  # the texts are needed no longer
         self._origins = [source.origin for source in sources]
-        self.data = _as_text(data)
+        self.data = whole_path(data)
+        self.lengths = tuple(len(source.text) for source in sources)
         if len(sources) > 1:
             self._refuse_fractions()
         digest = hashlib.sha256()
@@ -267,14 +269,6 @@ def _encode(sources: Sequence[Source], vocabulary: Vocabulary) -> list[NDArray[n
     return of_sources
 
 
-def with_whole_path(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a task, data at an absolute path, for a process that runs in another folder."""
-    data = options.get("data")
-    if data is None or data in DOWNLOADS:
-        return options
-    return options | {"data": str(Path(data).absolute())}
-
-
 def require_text(options: dict[str, Any], whose: str) -> None:
     """Raises OptionError for `data` if there is nothing any more at the path that a task's options name.
 
@@ -288,9 +282,10 @@ def require_text(options: dict[str, Any], whose: str) -> None:
         raise OptionError("data", problem)
 
 
-def _as_text(data: str | os.PathLike[str] | None) -> str | None:
-    """Returns the option `data` as text with the same meaning: the path `ptb` becomes `./ptb`."""
-    if data is None:
-        return None
-    text = os.fspath(data)
-    return text if isinstance(data, str) or text not in DOWNLOADS else f".{os.sep}{text}"
+def whole_path(data: str | os.PathLike[str] | None) -> str | None:
+    """Returns the option `data` as text that means the same in any working directory.
+
+    The path `ptb`, which is no text, becomes absolute like any other.
+    """
+    is_path = data is not None and not (isinstance(data, str) and data in DOWNLOADS)
+    return str(Path(data).absolute()) if is_path else data  # type: ignore[arg-type, return-value]

@@ -463,7 +463,7 @@ def _time(time: Any, opened: Opened, data: Any) -> str | None:
 
 
 def _as_text(data: Any) -> str | None:
-    return str(Path(data)) if isinstance(data, str | os.PathLike) else None
+    return str(Path(data).absolute()) if isinstance(data, str | os.PathLike) else None
 
 
 def step_words(one: Measured) -> str:

@@ -13,7 +13,6 @@ from tf_rnn.options import STATES, OptionError, require_block, require_choice, r
 from tf_rnn.options.declared import TRAINING_OPTIONS
 from tf_rnn.setup import check_rows
 from tf_rnn.tasks import TASKS
-from tf_rnn.tasks.language import with_whole_path
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import usable
 from tf_rnn.training.schedules import Schedule
@@ -123,7 +122,7 @@ def run_config(
         start_from: Where its first weights come from, see `Origin.record`; None for a random start.
     """
     digest = getattr(task, "sha256", None)
-    of_task = {"name": task.name, "options": with_whole_path(task.options())}
+    of_task = {"name": task.name, "options": task.options()}
     of_task |= {"sha256": digest} if digest else {}
     of_task |= task.kept()
     config = describe(graph) | {"task": of_task, "training": dataclasses.asdict(plan)}

@@ -16,7 +16,7 @@ from comparison_helpers import RUNS, make_comparison
 
 from tf_rnn.comparison import RunKey
 from tf_rnn.comparison.settings import LONGEST_EPOCH
-from tf_rnn.files import folder_name
+from tf_rnn.files import folder_name, require_same
 from tf_rnn.options import LARGEST_WIDTH, OptionError
 from tf_rnn.setup import Setup
 from tf_rnn.tasks import TASKS, Echo
@@ -157,6 +157,28 @@ def test_other_text_in_the_same_file_is_another_identity(tmp_path: Path) -> None
         assert found["task_options"]["data"] == str(path)
         hashes.add(found["data_sha256"])
     assert len(hashes) == 2
+
+
+def test_the_same_data_elsewhere_are_the_same_comparison(tmp_path: Path) -> None:
+    """In another encoding, too; but not the same text in other splits."""
+    text = "a cät sat on a mat. " * 9
+    options: list[dict[str, Any]] = [{"data": str(tmp_path / "a.txt")}]
+    options.append({"data": str(tmp_path / "b.txt"), "encoding": "latin-1"})
+    for name, encoding in (("a.txt", "utf-8"), ("b.txt", "latin-1")):
+        (tmp_path / name).write_text(text, encoding=encoding)
+    for name, borders in (("c", (60, 100)), ("d", (70, 110))):
+        (tmp_path / name).mkdir()
+        options.append({"data": str(tmp_path / name)})
+        parts = text[: borders[0]], text[borders[0] : borders[1]], text[borders[1] :]
+        for split, part in zip(("train", "valid", "test"), parts, strict=True):
+            (tmp_path / name / f"{split}.txt").write_text(part, encoding="utf-8")
+    file, elsewhere, *splits = (identity(task="text", task_options=each) for each in options)
+    require_same(tmp_path, file, elsewhere)
+    assert folder_name("compare", file) == folder_name("compare", elsewhere)
+    assert file["data_sha256"] == splits[0]["data_sha256"] == splits[1]["data_sha256"]
+    for one, other in itertools.combinations((file, *splits), 2):
+        with pytest.raises(OptionError, match=r"^out must hold results of the same .* data_lengths is "):
+            require_same(tmp_path, one, other)
 
 
 class Odd(Echo):

@@ -137,7 +137,7 @@ def test_changes_are_measured_from_the_last_known_value() -> None:
 
 
 def test_changes_are_predicted_where_the_last_value_is_a_better_guess_than_the_mean() -> None:
-    """For x_t = a x_{t-1} + e_t, the squared error of the last value is 2 (1 - a^h) times the variance of x."""
+    """For x_t = a x_{t-1} + e_t, the last value has the squared error 2 (1 - a^h) times the variance."""
     noise, x = np.random.default_rng(9).normal(0, 1, 4000), np.zeros(4000)
     for t in range(1, len(x)):
         x[t] = 0.6 * x[t - 1] + noise[t]

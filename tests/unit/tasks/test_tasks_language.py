@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tf_rnn import tasks
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Language, Task, Text, Words, cached_task, corpus
+from tf_rnn.tasks import Language, Text, Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,89 +248,35 @@ def test_all_is_the_splits_in_a_row(tmp_path: Path) -> None:
     assert [len(task.stream(split).targets) for split in task.splits] == [10, 5, 3]
 
 
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the texts that are read, in order."""
-    names: list[str] = []
-    read = corpus.read_text
-
-    def counted(path: Path, encoding: str) -> str:
-        names.append(path.name)
-        return read(path, encoding)
-
-    monkeypatch.setattr(corpus, "read_text", counted)
-    monkeypatch.setattr(tasks, "_KEPT", {})
-    return names
-
-
-@pytest.mark.parametrize("name", ["text", "words"])
-def test_a_text_is_read_again_only_if_its_file_has_changed(
-    tmp_path: Path, name: str, reads: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_text_is_current_while_its_files_are_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Wherever the process is by then: a task keeps the absolute path of its data."""
     monkeypatch.chdir(tmp_path)
-    path = Path("a.txt")
-    fractions: dict[str, Any] = {"valid_fraction": 0.3, "test_fraction": 0.3}
-
-    def make(**options: Any) -> Task:
-        return cached_task(name, data=str(path), **fractions | options)
-
-    path.write_text("ab c " * 9, encoding="utf-8")
-    task = make()
-    assert [make() for _ in range(41)] == [task] * 41
-    assert reads == ["a.txt"]
-    assert make(valid_fraction=0.2) is not task
-    assert make() is task
-    assert reads == ["a.txt"] * 2
-    os.utime(path, ns=(1, 1))
-    touched = make()
-    assert touched is not task
-    path.write_text("d" + "ab c " * 9, encoding="utf-8")
-    os.utime(path, ns=(1, 1))
-    assert getattr(make(), "sha256", None) != getattr(touched, "sha256", None)
-    assert reads == ["a.txt"] * 4
-    other = tmp_path / "other"
-    other.mkdir()
-    monkeypatch.chdir(other)
-    refused(make, f"data {MISSING} 'a.txt'")
-    path.write_text("ab c " * 9, encoding="utf-8")
-    assert make().is_current()
-    assert reads == ["a.txt"] * 5
-
-
-def test_a_directory_is_read_again_if_a_file_has_changed_or_come(tmp_path: Path, reads: list[str]) -> None:
-    folder = directory(tmp_path / "data", "ptb.")
+    folder = directory(Path("data"), "ptb.")
     os.utime(folder, ns=(1, 1))
-    task = cached_task("text", data=folder)
-    assert cached_task("text", data=folder) is task
-    assert len(reads) == 3
-    directory(folder, "ptb.", valid="c b a a\n")
-    changed = cached_task("text", data=folder)
-    assert len(changed.stream("valid").targets) == 7
-    directory(folder, test="a a\n")  # without a prefix they come first
-    assert len(cached_task("text", data=folder).stream("test").targets) == 3
-    assert len(reads) == 9
+    task = Text(folder)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    assert task.options()["data"] == str(tmp_path / "data")
+    assert Text(**task.options()).sha256 == task.sha256
+    assert task.is_current()
+    directory(tmp_path / "data", test="a a\n")  # without a prefix they come first
+    assert not task.is_current()
+    changed = Text(tmp_path / "data")
+    assert (text_of(changed, "test"), changed.is_current()) == ("a a\n", True)
+    os.utime(tmp_path / "data" / "valid.txt", ns=(1, 1))
+    assert not changed.is_current()
 
 
-def test_what_cannot_be_read_twice_is_not_kept(reads: list[str]) -> None:
-    for text in (b"ab" * 9, b"cd" * 9):
-        reader, writer = os.pipe()
-        os.write(writer, text)
-        os.close(writer)
-        task = cached_task("text", data=f"/dev/fd/{reader}", valid_fraction=0.3, test_fraction=0.3)
-        os.close(reader)
-        assert task.checked_stream().inputs.tolist()[:3] == [0, 1, 0]
-        assert not task.is_current()
-    assert len(reads) == 2
-
-
-def test_few_tasks_are_kept_and_each_description_has_its_own(reads: list[str]) -> None:
-    found = [cached_task("echo", seed=seed, lags=lags) for seed in range(3) for lags in ([3, 8], (8, 3))]
-    assert len({id(task) for task in found}) == 6
-    assert cached_task("echo", seed=2, lags=np.array([8, 3])).options() == found[-1].options()
-    assert cached_task("echo", seed=2, lags=[8, 3]) is found[-1]
-    assert cached_task("echo", seed=0, lags=[3, 8]) is not found[0]
-    with pytest.raises(OptionError, match=r"^lags must be a sequence of numbers, got <function "):
-        cached_task("echo", lags=lambda: 3)
+def test_what_cannot_be_read_twice_is_never_current() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"ab" * 9)
+    os.close(writer)
+    task = Text(f"/dev/fd/{reader}", valid_fraction=0.3, test_fraction=0.3)
+    os.close(reader)
+    assert task.checked_stream().inputs.tolist()[:3] == [0, 1, 0]
+    assert not task.is_current()
 
 
 def test_a_task_of_a_text_can_be_sent_to_another_process(tmp_path: Path) -> None:
