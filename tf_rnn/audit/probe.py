@@ -112,7 +112,10 @@ class Probe:
 
     @property
     def weights(self) -> NDArray[Any]:
-        """1 at the step that has the loss, 0 elsewhere, [num_steps]: the loss is sum(weights * outputs)."""
+        """1 at the step that has the loss, 0 elsewhere, [num_steps].
+
+        The loss is sum(weights * outputs); what the loop reports as its loss is then the output to be read.
+        """
         weights = np.zeros(self.num_steps, self.dtype)
         weights[self.step - 1] = 1
         return weights
@@ -123,7 +126,8 @@ class Probe:
 
         They are the outputs, but for a half less at the step that has the loss: the derivative of (output -
         target)^2 is 1 there and 0 elsewhere. A mean over n numbers makes it 1/n, a factor of 1/2 before the
-        square 1/2: the product is the `loss_scale` of `read`.
+        square 1/2: the product is the `loss_scale` of `read`. Where the state is reset, other steps miss
+        their targets; use `weights`.
         """
         return (self.states[1:] - 0.5 * self.weights).astype(self.dtype)
 

@@ -101,6 +101,11 @@ class Reach:
         moving = f" that move by {every}" if every else ""
         return f"{asked or width}{moving} were asked for"
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """A dictionary for each loss, for `pandas.DataFrame(reach.records)`."""
+        return [dataclasses.asdict(reading) | {"carried": reading.carried} for reading in self.readings]
+
     def picture(self) -> str:
         """The matrix in characters: a row for the error of each step, # where it reaches a step."""
         lines = ["".join("#" if hit else "." for hit in row[: t + 1]) for t, row in enumerate(self.matrix)]

@@ -126,17 +126,22 @@ def _about_gradient(probe: Probe, gradient: float, output: float) -> str | None:
     reset = reset_before(probe, output) or 0
     own = _own_share(probe, reset)
     if gradient < 0:
-        turned = steps_of(probe, -gradient, reset)
-        return (
-            f"gradient {gradient:.6g} has the wrong sign: a weight after, less the weight before"
-            if turned
-            else None
-        )
+        return _negative(probe, gradient, reset)
     if own and 0 < gradient < own:
         return _too_small(probe, gradient, reset, own)
     if own and gradient > 2 * own:
         return _too_large(probe, gradient, reset)
     return None
+
+
+def _negative(probe: Probe, gradient: float, reset: int) -> str:
+    """All states are positive."""
+    if steps_of(probe, -gradient, reset):
+        return f"gradient {gradient:.6g} has the wrong sign: a weight after, less the weight before"
+    return (
+        f"gradient {gradient:.6g} is negative: losses of other steps count, as with a squared error where a "
+        "state that is reset misses the targets; put the loss on one step by the weights"
+    )
 
 
 def _too_small(probe: Probe, gradient: float, reset: int, own: float) -> str:

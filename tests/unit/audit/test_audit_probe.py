@@ -191,6 +191,11 @@ def test_what_numbers_look_like_that_are_no_reading(mistake: str) -> None:
         (124, 128, "the output and the gradient are those of a loss on step 6, not on step 7$"),
         (480, 512, "the output and the gradient are those of a loss on step 8, not on step 7$"),
         (-224, 256, "the gradient -224 has the wrong sign: a weight after, less the weight before$"),
+        (
+            -32640,
+            224,
+            "the gradient -32640 is negative: losses of other steps count, as with a squared error",
+        ),
         (np.nan, 256, "the gradient is nan: "),
         # The steps before a reset, 4 here, would take shares away.
         (96 - 16, 224, "the gradient 80 is smaller than the share of step 7 alone, 96: "),

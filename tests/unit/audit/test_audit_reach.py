@@ -164,7 +164,9 @@ def test_an_output_of_0_is_a_loss_that_is_dropped() -> None:
 
 
 def test_the_picture_is_the_matrix() -> None:
-    picture = measure_reach(Loop(partial(slide, width=3)), 5).picture()
+    reach = measure_reach(Loop(partial(slide, width=3)), 5)
+    picture = reach.picture()
+    assert [record["steps"] for record in reach.records] == [[], [2], [2, 3], [2, 3, 4], [3, 4, 5]]
     assert picture.splitlines() == ["   1 .", "   2 .#", "   3 .##", "   4 .###", "   5 ..###"]
 
 
