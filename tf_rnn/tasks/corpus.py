@@ -125,14 +125,15 @@ def read_text(path: Path, encoding: str = UTF_8) -> str:
     except UnicodeError as error:
         raise OptionError(
             "data",
-            f"must be {encoding} text, but {str(path)!r} {_undecodable(error)}; name another with encoding",
+            f"must be {encoding} text, but {str(path)!r} {undecodable(error)}; name another with encoding",
         ) from error
     if not text:
         raise OptionError("data", f"must hold text, but the file {str(path)!r} is empty")
     return text
 
 
-def _undecodable(error: UnicodeError) -> str:
+def undecodable(error: UnicodeError) -> str:
+    """Says which byte of a file is not of its encoding."""
     if not isinstance(error, UnicodeDecodeError):  # of some encodings that hardly a text has
         return f"is not: {error}"
     return f"has the byte 0x{error.object[error.start]:02x} at position {error.start} ({error.reason})"

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole, shown
+from tf_rnn.options.declared import TASK_OPTIONS
 from tf_rnn.options.words import DIFFERENCES
 from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.features import CYCLES, Fit, input_columns, last_known, last_value_is_better, target_columns
 from tf_rnn.tasks.references import LinearPredictor, season
 from tf_rnn.tasks.stream import Stream
@@ -91,6 +93,7 @@ class Series(Task):
             the mean, for most targets of most series, in the training part.
         valid_fraction: The fraction of each series in the split "valid".
         test_fraction: The fraction of each series in the split "test", at its end.
+        encoding: The encoding of a CSV file.
         fit: Scales and words of a model that was trained on other data; None to take them from these.
         defaults: Training settings; None for some that suit the size of the data.
 
@@ -137,6 +140,7 @@ class Series(Task):
         difference: str = "auto",
         valid_fraction: float = VALID_FRACTION,
         test_fraction: float = TEST_FRACTION,
+        encoding: str = UTF_8,
         fit: Any = None,
         defaults: Defaults | None = None,
     ) -> None:
@@ -150,7 +154,8 @@ class Series(Task):
         if self.valid_fraction + self.test_fraction >= 1:
             problem = f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}"
             raise OptionError("test_fraction", problem)
-        opened = open_table(data)
+        self.encoding = TASK_OPTIONS["encoding"].check(encoding)
+        opened = open_table(data, self.encoding)
         self.data = _as_text(data)
         if not (data is None or isinstance(data, str | os.PathLike)):
             self.name = "dataframe"  # which cannot be read again
@@ -396,6 +401,7 @@ class Series(Task):
             "difference": self.difference,
             "valid_fraction": self.valid_fraction,
             "test_fraction": self.test_fraction,
+            "encoding": self.encoding,
             "fit": self._given,
         }
 

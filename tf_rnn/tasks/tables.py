@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tf_rnn.options import OptionError, shown
-from tf_rnn.tasks.corpus import Stamp, stamp_of
+from tf_rnn.tasks.corpus import UTF_8, Stamp, stamp_of, undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -99,12 +99,13 @@ class Opened(NamedTuple):
     stamps: tuple[Stamp, ...] | None
 
 
-def open_table(data: Any) -> Opened:
+def open_table(data: Any, encoding: str = UTF_8) -> Opened:
     """Reads a table.
 
     Args:
         data: A `pandas.DataFrame`; the path of a CSV file, which may be gzipped, or of a Parquet file; or
             None for hourly measurements at Kennedy Airport.
+        encoding: That of a CSV file.
 
     Raises:
         OptionError: For `data`, if it cannot be read.
@@ -117,15 +118,18 @@ def open_table(data: Any) -> Opened:
     origin = "the measurements at Kennedy Airport" if data is None else f"the file {str(path)!r}"
     stamp = stamp_of(path)
     try:
-        frame = pd.read_parquet(path) if path.suffix in PARQUET else _read_csv(path, pd)
+        frame = pd.read_parquet(path) if path.suffix in PARQUET else _read_csv(path, pd, encoding)
     except OSError as error:
         raise OptionError(
             "data", f"could not be read from {str(path)!r}: {error.strerror or error}"
         ) from error
     except ImportError as error:
         raise OptionError("data", "needs pyarrow where it is a Parquet file: pip install pyarrow") from error
-    except UnicodeDecodeError as error:
-        raise OptionError("data", f"must be UTF-8, but {str(path)!r} is not: {error.reason}") from error
+    except UnicodeError as error:
+        problem = (
+            f"must be {encoding} text, but {str(path)!r} {undecodable(error)}; name another with encoding"
+        )
+        raise OptionError("data", problem) from error
     except (ValueError, pd.errors.ParserError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise OptionError("data", f"must be a table, but {str(path)!r} is not: {first_line}") from error
@@ -157,12 +161,13 @@ def _as_file(data: Any) -> Path:
     return path
 
 
-def _read_csv(path: Path, pd: Any) -> Any:
+def _read_csv(path: Path, pd: Any, encoding: str) -> Any:
     """A CSV file; the separator is the one that occurs most often in its first line."""
-    head = pd.read_csv(path, sep="\0", header=None, nrows=1, dtype=str, encoding="utf-8-sig")
+    encoding = "utf-8-sig" if encoding == UTF_8 else encoding  # without a byte order mark
+    head = pd.read_csv(path, sep="\0", header=None, nrows=1, dtype=str, encoding=encoding)
     first_line = "" if head.empty else str(head.iloc[0, 0])
     separator = max(SEPARATORS, key=first_line.count)
-    return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
+    return pd.read_csv(path, sep=separator, encoding=encoding, low_memory=False)
 
 
 def numeric_columns(frame: Any) -> list[str]:
