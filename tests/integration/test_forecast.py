@@ -135,6 +135,17 @@ def test_other_data_are_scaled_as_the_training_data_were(tmp_path: Path) -> None
     assert other > (100 / spread) ** 2 / 4, "its values lie far outside of what was trained"
 
 
+def test_a_model_of_a_data_frame_reads_other_frames(tmp_path: Path) -> None:
+    frame = pd.read_csv(write_table(tmp_path / "a.csv"), parse_dates=["time"]).set_index("time")
+    task = Series(frame)
+    assert (task.name, task.columns.time) == ("dataframe", "time")
+    folder = keep_run(tmp_path / "run", task, VanillaCell(5))
+    expected = tf_rnn.load(folder, task=task).forecast(3).records
+    assert tf_rnn.load(folder).forecast(3, frame).records == expected
+    with pytest.raises(OptionError, match="task must be given to load a model of a task of your own"):
+        tf_rnn.load(folder).forecast(3)
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = keep_run(
         tmp_path / "run", Series(write_table(tmp_path / "a.csv"), target="load", time="time"), VanillaCell(5)

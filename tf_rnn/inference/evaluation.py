@@ -27,6 +27,8 @@ LEAD = 500
 CONTEXTS_AT_A_TIME = 100
 FRACTIONS = ("valid_fraction", "test_fraction")
 KEPT = ("fit",)
+# What a task of a data frame, which cannot be read again, is for other data.
+OF_OTHER_DATA = {"dataframe": "series"}
 
 
 class Layout(NamedTuple):
@@ -143,6 +145,8 @@ class ModelEvaluator:
         if data is not None and "data" not in self._description["options"]:
             name = self._description["name"]
             raise OptionError("data", f"must be left out for the task {name}, got {str(data)!r}")
+        if data is not None and self._description["name"] in OF_OTHER_DATA:
+            return self._other_task(self._kept() | {"data": data})
         if self._own is not None:
             return self._own
         if self._description["name"] not in TASKS:
@@ -150,10 +154,7 @@ class ModelEvaluator:
             raise OptionError("task", f"must be given to load a model of a task of your own, {name!r}")
         changes: dict[str, Any] = {} if self._vocabulary is None else {"vocabulary": self._vocabulary}
         if data is not None:
-            encodings = (
-                {} if encoding is None and self._vocabulary is None else {"encoding": encoding or UTF_8}
-            )
-            return self._other_task({**changes, **self._kept(), **encodings, "data": data})
+            return self._other_task(changes | self._kept() | {"data": data, "encoding": encoding or UTF_8})
         require_text(self._description["options"], "the model")
         task = described_task(self._description, **changes)
         if getattr(task, "sha256", None) != self._description.get("sha256"):
@@ -165,8 +166,10 @@ class ModelEvaluator:
         return {name: self._description[name] for name in KEPT if name in self._description}
 
     def _other_task(self, changes: dict[str, Any]) -> Task:
+        name = self._description["name"]
+        described = self._description | {"name": OF_OTHER_DATA.get(name, name)}
         try:
-            return described_task(self._description, **changes)
+            return described_task(described, **changes)
         except OptionError as error:
             if error.option not in FRACTIONS:
                 raise

@@ -306,7 +306,7 @@ def test_bad_tables_are_refused_in_one_line(
         (b"", "must be a table, but"),
         (b"a,b\n", "must hold rows, but the file"),
         (b"a\n1\n2\nthree\n", "has 'three' in line 4 of the file"),
-        (b"a\n\xff\xfe\n", "must be UTF-8"),
+        (b"a\n\xff\xfe\n", "must be utf-8 text, but"),
         (b"a\n1\n2\n", "must leave at least one step with a target for each split, but the 2 rows"),
         (b'a\n"1\n', "must be a table, but"),
     ],
