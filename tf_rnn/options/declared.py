@@ -154,6 +154,13 @@ TASK_OPTIONS = by_name(
         help="vocabulary size; the rest become <unk> (default 10000)",
     ),
     Option(
+        name="valid_from",
+        rule=OrNone(Text()),
+        only=_SERIES,
+        help="first date of the validation part, instead of a fraction",
+    ),
+    Option(name="test_from", rule=OrNone(Text()), only=_SERIES, help="first date of the test part"),
+    Option(
         name="target",
         rule=Names(),
         only=_SERIES,

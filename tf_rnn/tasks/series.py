@@ -20,7 +20,7 @@ from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.features import CYCLES, Fit, input_columns, last_known, last_value_is_better, target_columns
 from tf_rnn.tasks.references import LinearPredictor, season
 from tf_rnn.tasks.stream import Stream
-from tf_rnn.tasks.tables import Columns, Measured, cut_table, numeric_columns, open_table, usual_step
+from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, numeric_columns, open_table, usual_step
 from tf_rnn.tasks.values import has_target
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ class Series(Task):
             the mean, for most targets of most series, in the training part.
         valid_fraction: The fraction of each series in the split "valid".
         test_fraction: The fraction of each series in the split "test", at its end.
+        valid_from: The first time of the split "valid", a date or a number as in the column `time`; instead
+            of the fractions.
+        test_from: The first time of the split "test".
         encoding: The encoding of a CSV file.
         fit: Scales and words of a model that was trained on other data; None to take them from these.
         defaults: Training settings; None for some that suit the size of the data.
@@ -140,6 +143,8 @@ class Series(Task):
         difference: str = "auto",
         valid_fraction: float = VALID_FRACTION,
         test_fraction: float = TEST_FRACTION,
+        valid_from: str | None = None,
+        test_from: str | None = None,
         encoding: str = UTF_8,
         fit: Any = None,
         defaults: Defaults | None = None,
@@ -167,10 +172,11 @@ class Series(Task):
             time=_time(time, opened, data),
             series_id=None if series_id is None else _names("series_id", series_id)[0],
         )
+        self.valid_from, self.test_from = valid_from, test_from
         given = None if fit is None else Fit.from_json(fit)
         words = None if given is None else tuple(given.categories)
         self.series: list[Measured] = cut_table(opened.frame, self.columns, opened.origin, words)
-        self._given = fit
+        self._given, self._from = fit, self._begins()
         self._streams: dict[str, Stream] = {}
         self._references: dict[int, float | None] = {}
         borders = [self._borders(one)[0] for one in self.series]
@@ -178,6 +184,28 @@ class Series(Task):
         self._build()
         self.sha256 = self._digest()
         self.defaults = self._suitable() if defaults is None else defaults
+
+    def _begins(self) -> NDArray[Any] | None:
+        """The first times of the held-out parts; None where fractions say how long these are."""
+        given = {"valid_from": self.valid_from, "test_from": self.test_from}
+        if not any(given.values()):
+            return None
+        for option, time in given.items():
+            if time is None:
+                raise OptionError(
+                    option, "must be given where the other held-out part begins at a time, got None"
+                )
+            if self.columns.time is None:
+                raise OptionError(option, f"must be left out unless time is given, got {shown(time)}")
+            fraction = option.replace("from", "fraction")
+            if getattr(self, fraction) != VALID_FRACTION:
+                raise OptionError(fraction, f"must be left out where {option} is given")
+        times = [as_time(option, time, self.series[0]) for option, time in given.items()]
+        if not times[0] < times[1]:
+            raise OptionError(
+                "test_from", f"must be later than valid_from, {self.valid_from}, got {self.test_from}"
+            )
+        return np.array(times)
 
     def _build(self) -> None:
         """Makes the inputs and targets of all rows, and tells which of them belong to which split."""
@@ -214,6 +242,9 @@ class Series(Task):
     def _borders(self, one: Measured) -> tuple[int, int, int]:
         """Where the parts of a series end."""
         length = len(one)
+        if self._from is not None:
+            valid, test = np.searchsorted(one.times, self._from).tolist()  # type: ignore[arg-type]
+            return valid, test, length
         held_out = [round(length * self.valid_fraction), round(length * self.test_fraction)]
         return length - sum(held_out), length - held_out[1], length
 
@@ -401,6 +432,8 @@ class Series(Task):
             "difference": self.difference,
             "valid_fraction": self.valid_fraction,
             "test_fraction": self.test_fraction,
+            "valid_from": self.valid_from,
+            "test_from": self.test_from,
             "encoding": self.encoding,
             "fit": self._given,
         }

@@ -299,6 +299,18 @@ def _as_times(column: Any, origin: str) -> NDArray[Any]:
     return times
 
 
+def as_time(option: str, value: Any, series: Measured) -> Any:
+    """A time as it stands among those of a series, or an OptionError."""
+    import pandas as pd  # noqa: PLC0415
+
+    try:
+        if series.times is not None and series.times.dtype.kind == "f":
+            return float(value)
+        return pd.Timestamp(value).to_datetime64()
+    except (TypeError, ValueError) as error:
+        raise OptionError(option, f"must be a time as in the column of times, got {shown(value)}") from error
+
+
 def _groups(frame: Any, series_id: str | None) -> list[tuple[str, NDArray[np.intp]]]:
     """The names of the series, and the numbers of their rows."""
     if series_id is None:

@@ -88,6 +88,35 @@ def test_held_out_rows_are_predicted_from_what_came_before(split: str, begin: in
     assert task.loss_steps == "marked"
 
 
+def test_parts_may_begin_at_dates() -> None:
+    """The first row of each held-out part is the first at or after its date, in every series."""
+    times = [
+        *pd.date_range("2024-01-01", periods=25, freq="D"),
+        *pd.date_range("2024-01-08", periods=15, freq="D"),
+    ]
+    frame = made_frame(day=times, who=["a"] * 25 + ["b"] * 15)
+    options = {"target": "load", "time": "day", "series_id": "who"}
+    task = Series(frame, **options, valid_from="2024-01-15", test_from="2024-01-18 12:00")
+    counted = {split: [(part.counted, part.stop) for part in task.parts(split)] for split in task.splits}
+    assert counted == {"train": [(0, 13), (0, 6)], "valid": [(13, 17), (6, 10)], "test": [(17, 24), (10, 14)]}
+    assert Series(frame, **options, valid_fraction=0.2).sha256 != task.sha256
+    for changes, message in (
+        (
+            {"valid_from": "2024-01-15"},
+            "test_from must be given where the other held-out part begins at a time",
+        ),
+        ({"valid_from": "2024-01-15", "test_from": "2024-01-15"}, "test_from must be later than valid_from"),
+        ({"valid_from": "soon", "test_from": "later"}, "valid_from must be a time as in the column of times"),
+        (
+            {"valid_from": "1", "test_from": "2", "time": None},
+            "valid_from must be left out unless time is given",
+        ),
+        ({"valid_from": "1", "test_from": "2", "test_fraction": 0.3}, "test_fraction must be left out where"),
+    ):
+        with pytest.raises(OptionError, match=f"^{message}"):
+            Series(frame, **options | changes)
+
+
 def test_the_lead_is_limited() -> None:
     task = Series(pd.DataFrame({"x": np.sin(np.arange(2000.0))}))
     assert task.length("valid") == LEAD + 300
