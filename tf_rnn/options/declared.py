@@ -124,7 +124,7 @@ TASK_OPTIONS = by_name(
     Option(
         name="encoding",
         rule=Encoding(),
-        only=_LANGUAGE,
+        only=_FROM_FILES,
         may_change=True,
         help="encoding of the files, such as latin-1, cp1252 or utf-16 (default utf-8)",
     ),

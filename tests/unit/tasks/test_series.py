@@ -95,7 +95,7 @@ def test_parts_may_begin_at_dates() -> None:
         *pd.date_range("2024-01-08", periods=15, freq="D"),
     ]
     frame = made_frame(day=times, who=["a"] * 25 + ["b"] * 15)
-    options = {"target": "load", "time": "day", "series_id": "who"}
+    options: dict[str, Any] = {"target": "load", "time": "day", "series_id": "who"}
     task = Series(frame, **options, valid_from="2024-01-15", test_from="2024-01-18 12:00")
     counted = {split: [(part.counted, part.stop) for part in task.parts(split)] for split in task.splits}
     assert counted == {"train": [(0, 13), (0, 6)], "valid": [(13, 17), (6, 10)], "test": [(17, 24), (10, 14)]}
@@ -107,14 +107,15 @@ def test_parts_may_begin_at_dates() -> None:
         ),
         ({"valid_from": "2024-01-15", "test_from": "2024-01-15"}, "test_from must be later than valid_from"),
         ({"valid_from": "soon", "test_from": "later"}, "valid_from must be a time as in the column of times"),
-        (
-            {"valid_from": "1", "test_from": "2", "time": None},
-            "valid_from must be left out unless time is given",
-        ),
         ({"valid_from": "1", "test_from": "2", "test_fraction": 0.3}, "test_fraction must be left out where"),
     ):
         with pytest.raises(OptionError, match=f"^{message}"):
             Series(frame, **options | changes)
+
+
+def test_parts_begin_at_dates_only_where_there_are_some() -> None:
+    with pytest.raises(OptionError, match="^valid_from must be left out unless time is given, got '1'$"):
+        Series(made_frame(), target="load", valid_from="1", test_from="2")
 
 
 def test_the_lead_is_limited() -> None:
