@@ -114,7 +114,7 @@ def test_parts_may_begin_at_dates() -> None:
 
 
 def test_parts_begin_at_dates_only_where_there_are_some() -> None:
-    with pytest.raises(OptionError, match="^valid_from must be left out unless time is given, got '1'$"):
+    with pytest.raises(OptionError, match=r"^valid_from must be left out unless time is given, got '1'$"):
         Series(made_frame(), target="load", valid_from="1", test_from="2")
 
 
