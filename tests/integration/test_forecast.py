@@ -15,7 +15,7 @@ from model_helpers import keep_run, made_up_text
 
 import tf_rnn
 from tf_rnn.cells import VanillaCell
-from tf_rnn.inference.series_errors import series_errors
+from tf_rnn.inference.in_units import series_errors
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series, Text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.files import plain, require_run
-from tf_rnn.inference.series_errors import series_errors
+from tf_rnn.inference.in_units import series_errors
 from tf_rnn.options.declared import EVALUATE_OPTIONS
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.terminal import print_table

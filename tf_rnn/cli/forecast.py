@@ -9,7 +9,7 @@ from tf_rnn.cli.groups import add_model
 from tf_rnn.cli.parser import written
 from tf_rnn.console import say
 from tf_rnn.files import require_run
-from tf_rnn.inference.forecast import require_new_file
+from tf_rnn.inference.forecasting import require_new_file
 from tf_rnn.options.declared import FORECAST_OPTIONS
 
 if TYPE_CHECKING:

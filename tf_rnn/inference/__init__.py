@@ -1,10 +1,22 @@
-"""Using a trained model: load, step, evaluate, sample, export."""
+"""Using a trained model: load, step, evaluate, forecast, sample, export."""
 
 from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.exporting import export
+from tf_rnn.inference.forecasting import Forecast
+from tf_rnn.inference.in_units import series_errors
 from tf_rnn.inference.keras_import import import_keras
 from tf_rnn.inference.load import Model, load
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 
-__all__ = ["Model", "ModelEvaluator", "Stepper", "export", "import_keras", "load", "sample"]
+__all__ = [
+    "Forecast",
+    "Model",
+    "ModelEvaluator",
+    "Stepper",
+    "export",
+    "import_keras",
+    "load",
+    "sample",
+    "series_errors",
+]

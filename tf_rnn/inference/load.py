@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.inference.forecast import Forecast
+    from tf_rnn.inference.forecasting import Forecast
     from tf_rnn.tasks import Vocabulary
 
 
@@ -114,8 +114,8 @@ class Model:
         )
 
     def forecast(self, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:
-        """Predicts what follows a table; see `tf_rnn.inference.forecast`."""
-        from tf_rnn.inference.forecast import forecast  # noqa: PLC0415 -- which reads models
+        """Predicts what follows a table; see `tf_rnn.inference.forecasting.forecast`."""
+        from tf_rnn.inference.forecasting import forecast  # noqa: PLC0415 -- which reads models
 
         return forecast(self, horizon, data, hold_back=hold_back)
 
