@@ -118,7 +118,10 @@ def list_of(rule: ListOf) -> tuple[list[Example], list[Example]]:
         for example in bad
         if isinstance(example.words, str)
     ]
-    return [pair, Example(tuple(pair.value))], [*refused, Example([]), Example(3), Example("x3")]
+    good = [pair, Example(tuple(pair.value)), Example(np.array(pair.value))]
+    no_lists: list[Any] = [[], 3, "x3", range(0), np.array(3)]
+    refused += map(Example, no_lists)
+    return good, refused
 
 
 def names(_: Names) -> tuple[list[Example], list[Example]]:
@@ -128,13 +131,19 @@ def names(_: Names) -> tuple[list[Example], list[Example]]:
 
 def widths(rule: Widths) -> tuple[list[Example], list[Example]]:
     good, bad = list_of(ListOf(Whole(at_most=rule.at_most)))
-    good += [Example("1:64:log2", ["1:64:log2"]), Example([3, "5:50:5"], ["3", "5:50:5"]), Example("3:6")]
+    good += [
+        Example(range(2, 9, 3)),
+        Example("1:64:log2", ["1:64:log2"]),
+        Example([3, "5:50:5"], ["3", "5:50:5"]),
+        Example("3:6"),
+    ]
     words = ("6:3", "0:4", "1:8:0", "1:8:log3", "1:8:2:2", "1:x", ":", f"1:{rule.at_most + 1}")
     return good, [*bad, *(Example([word], [word]) for word in words)]
 
 
 def growing_width(rule: GrowingWidth) -> tuple[list[Example], list[Example]]:
     good = [Example((5, 20, 50), "5:20:50"), Example([1, rule.at_most], f"1:{rule.at_most}")]
+    good += [Example(np.array([3, 7])), Example(range(3, 12, 4))]
     words = ("5", "5:5", "20:5", "0:5", "5:x", "", f"1:{rule.at_most + 1}")
     return good, [*(Example(word, word) for word in words), Example(5), Example([5])]
 

@@ -8,19 +8,8 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn.comparison.ranking import Question
-from tf_rnn.options import (
-    BUDGETS,
-    LARGEST_WIDTH,
-    MOST,
-    STATES,
-    OptionError,
-    require_choice,
-    require_number_of,
-    require_positive,
-    require_whole,
-    shown,
-)
-from tf_rnn.options.rules import Widths
+from tf_rnn.options import STATES, OptionError, require_number_of, shown
+from tf_rnn.options.declared import COMPARE_OPTIONS
 from tf_rnn.setup import Setup, check_setup, setup_identity
 from tf_rnn.tasks.constant import constant_loss
 
@@ -83,28 +72,14 @@ class Comparison:
             raise OptionError("setup", f"must be a Setup, got {shown(setup)}")
         if isinstance(self.learning_rate, tuple) and not self.learning_rate:
             object.__setattr__(self, "learning_rate", (setup.learning_rate,))
-        for option in ("num_steps", "state", "learning_rate"):
-            if not isinstance(getattr(self, option), tuple | list):
-                got = shown(getattr(self, option))
-                raise OptionError(option, f"must be a sequence of values, got {got}")
-            if not getattr(self, option):
-                raise OptionError(option, "must have at least one value, got none")
-        widths = Widths(at_most=LARGEST_WIDTH).check("num_steps", self.num_steps)
-        states = tuple(require_choice("state", state, STATES) for state in self.state)
-        require_choice("budget", self.budget, BUDGETS)
-        rates = sorted({require_positive("learning_rate", rate) for rate in self.learning_rate})
-        for rate in rates:
+        found = {name: option.check(getattr(self, name)) for name, option in COMPARE_OPTIONS.items()}
+        found["learning_rate"] = tuple(sorted(set(found["learning_rate"])))
+        for rate in found["learning_rate"]:
             require_number_of("learning_rate", rate, "float32")
-        amount = require_positive("amount", self.amount)
-        plain = {
-            "num_steps": widths,
-            "state": states,
-            "learning_rate": tuple(rates),
-            "seeds": require_whole("seeds", self.seeds, at_most=MOST),
-            "amount": self.amount if type(self.amount) in (int, float) else amount,
-        }
-        for option, value in plain.items():  # as JSON can hold it
-            object.__setattr__(self, option, value)
+        if type(self.amount) in (int, float):
+            found["amount"] = self.amount
+        for name, value in found.items():  # as JSON can hold it
+            object.__setattr__(self, name, value)
         if self.setup.style == "full" and len(self.widths) > 1:
             raise OptionError(
                 "num_steps",

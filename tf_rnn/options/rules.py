@@ -231,6 +231,21 @@ class OrNone(Rule):
         return None if text == OFF else self.rule.read(text)
 
 
+def _parts(option: str, value: Any) -> list[Any]:
+    """The values of a sequence: a tuple, a list, a range or an array of one axis.
+
+    Raises:
+        OptionError: If it is none, or empty.
+    """
+    if getattr(value, "ndim", None) == 1:  # of NumPy, which is not needed for it
+        value = value.tolist()
+    if not isinstance(value, tuple | list | range):
+        raise OptionError(option, f"must be a sequence of values, got {shown(value)}")
+    if not value:
+        raise OptionError(option, "must have at least one value, got none")
+    return list(value)
+
+
 @dataclasses.dataclass(frozen=True)
 class ListOf(Rule):
     """At least one value of another rule."""
@@ -245,11 +260,7 @@ class ListOf(Rule):
 
     def check(self, option: str, value: Any) -> tuple[Any, ...]:
         """Returns the values as a tuple."""
-        if not isinstance(value, tuple | list):
-            raise OptionError(option, f"must be a sequence of values, got {shown(value)}")
-        if not value:
-            raise OptionError(option, "must have at least one value, got none")
-        return tuple(self.rule.check(option, part) for part in value)
+        return tuple(self.rule.check(option, part) for part in _parts(option, value))
 
     def read(self, text: str) -> Any:
         """One of the values."""
@@ -270,11 +281,7 @@ class Widths(Rule):
 
     def check(self, option: str, value: Any) -> tuple[int, ...]:
         """Returns the numbers as a tuple, ranges written out."""
-        parts = [value] if isinstance(value, str) else value
-        if not isinstance(parts, tuple | list):
-            raise OptionError(option, f"must be a sequence of values, got {shown(value)}")
-        if not parts:
-            raise OptionError(option, "must have at least one value, got none")
+        parts: list[Any] = [value] if isinstance(value, str) else _parts(option, value)
         whole = Whole(at_most=self.at_most)
         found = [number for part in parts for number in (self._range(option, part) or [part])]
         return tuple(whole.check(option, number) for number in found)
