@@ -1,7 +1,7 @@
 """Trains the network of `--task series` in tf_rnn and in Keras, at the same width and on the same blocks.
 
-Keras has a stateful LSTM of the same size, the same optimizer and the same limit on the gradient's norm; initial
-weights differ. The held-out losses should be equal within what seeds differ by.
+Keras has a stateful LSTM of the same size, the same optimizer and the same limit on the gradient's norm;
+initial weights differ. The held-out losses should be equal within what seeds differ by.
 
     python -m benchmarks.series_in_keras [--num-steps 50] [--seeds 3]
 """

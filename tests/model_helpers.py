@@ -73,7 +73,8 @@ def keep_run(
         batch_size: Its batch size.
         **options: Of the graph.
     """
-    of_task = {name: getattr(task, name) for name in ("input_kind", "loss", "loss_steps", "readout")}
+    names = ("input_kind", "loss", "quantiles", "loss_steps", "readout")
+    of_task = {name: getattr(task, name) for name in names}
     with tf.Graph().as_default():
         graph = UnrolledGraph(
             cell,

@@ -132,7 +132,7 @@ def options_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
         **config["task"]["options"],
         **config["cell"][0],
         "num_layers": len(config["cell"]),
-        **graph,
+        **{name: value for name, value in graph.items() if name not in TASK_OPTIONS},
         "tied": graph["readout"] == "tied",
         **training["truncation"],
         "state": training["state"],

@@ -15,9 +15,10 @@ from model_helpers import keep_run, made_up_text
 
 import tf_rnn
 from tf_rnn.cells import VanillaCell
-from tf_rnn.inference.in_units import series_errors
+from tf_rnn.inference.in_units import coverage, series_errors
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series, Text
+from tf_rnn.tasks.constant import constant_loss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,3 +176,49 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     }
     for refused, message in refusals.items():
         assert_refused(list(refused), message, capsys)
+
+
+def test_quantiles_are_predicted_in_order_and_their_coverage_is_counted(tmp_path: Path) -> None:
+    """The network's outputs, whatever they are, are sorted; the loss is the pinball loss of what it gives."""
+    data = write_table(tmp_path / "a.csv")
+    options: dict[str, Any] = {"target": "load", "time": "time", "horizon": 2, "difference": "off"}
+    task = Series(data, **options, quantiles=[0.9, 0.2, 0.5])
+    assert (task.num_classes, task.middle, task.unit) == (6, 2, "scaled pinball loss")
+    model = tf_rnn.load(keep_run(tmp_path / "run", task, VanillaCell(5)))
+    stepper, rows = model.stepper.another(), task.stream("all").inputs
+    outputs = np.array([stepper.step(row[np.newaxis])[0] for row in rows])
+    load = pd.read_csv(data)["load"].to_numpy()
+    mean, spread = load[:90].mean(), load[:90].std()
+    truths = np.stack([(load[ahead : ahead + len(rows)] - mean) / spread for ahead in (1, 2)], axis=1)
+    errors = truths[..., np.newaxis] - outputs.reshape(-1, 2, 3)
+    levels = np.array([0.9, 0.2, 0.5])
+    expected = np.maximum(levels * errors, (levels - 1) * errors).mean()
+    assert model.evaluator("all").loss == pytest.approx(expected, rel=1e-5)
+    low, middle, high = np.moveaxis(np.sort(outputs.reshape(-1, 2, 3), axis=2), 2, 0)
+    shares = [float((truths < each).mean()) for each in (high, low, middle)]
+    found = coverage(model, task, "all")
+    assert [(each["quantile"], each["below"]) for each in found] == list(zip(levels, shares, strict=True))
+    with pytest.raises(OptionError, match="^horizon must be at most 2, as trained, where quantiles are"):
+        model.forecast(3)
+    first = model.forecast(hold_back=1).records[0]
+    expected_rows = {"load 0.9": high, "load 0.2": low, "load 0.5": middle}
+    for name, values in expected_rows.items():
+        assert first[name] == pytest.approx(values[-1, 0] * spread + mean, rel=1e-5), name
+    assert list(first) == ["time", "step", *expected_rows, "load measured"]
+
+
+def test_simple_forecasts_have_the_pinball_loss_of_all_quantiles() -> None:
+    time = np.arange(200)
+    frame = pd.DataFrame({"x": np.sin(time / 5) + np.random.default_rng(1).normal(0, 0.3, 200)})
+    task = Series(frame, quantiles=[0.1, 0.6], difference="off")
+    x = frame["x"].to_numpy() / frame["x"][:140].std(ddof=0)
+    errors = np.diff(x)[139:169]
+    losses = [np.maximum(level * errors, (level - 1) * errors) for level in (0.1, 0.6)]
+    assert task.baselines()["last value"] == pytest.approx(np.mean(losses), rel=1e-5)
+    valid = x[140:170]
+    best = [np.quantile(valid, level) for level in (0.1, 0.6)]
+    constant = [
+        np.maximum(level * (valid - value), (level - 1) * (valid - value))
+        for level, value in zip((0.1, 0.6), best, strict=True)
+    ]
+    assert constant_loss(task) == pytest.approx(np.mean(constant), rel=1e-5)

@@ -39,7 +39,7 @@ def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any
     with tf.Graph().as_default(), new_session() as session:
         tensor = tf.constant(logits)
         readout = make_readout("none", tensor.shape[1], tensor.shape[1])
-        losses = LOSSES["cross_entropy"].of_outputs(readout, (), tensor, tf.constant(labels, tf.int32))
+        losses = LOSSES["cross_entropy"]().of_outputs(readout, (), tensor, tf.constant(labels, tf.int32))
         (gradient,) = tf.gradients(losses, [tensor], grad_ys=[tf.constant(upstream, tensor.dtype)])
         found: tuple[Any, Any] = session.run((losses, gradient))
         return found
@@ -106,7 +106,7 @@ def test_a_loss_in_one_with_its_readout_is_the_loss_of_the_readout(name: str) ->
         readout = make_readout(name, 5 if name != "none" else 3, 3)
         given = [tf.constant(value) for value in outputs_and_weights(name)]
         outputs, *weights = given
-        losses = LOSSES["cross_entropy"].of_outputs(
+        losses = LOSSES["cross_entropy"]().of_outputs(
             readout, tuple(weights), outputs, tf.constant(labels, tf.int32)
         )
         plain = tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -128,6 +128,12 @@ def test_a_class_that_is_none_is_an_error(classes: int) -> None:
             run_cross_entropy(np.zeros((1, classes)), [label], np.ones(1))
 
 
+def options_of(loss: str) -> GraphOptions:
+    quantiles = (0.1, 0.5, 0.9) if loss == "pinball" else None
+    sizes: dict[str, Any] = {"num_steps": 1, "batch_size": 1, "input_size": 3, "num_classes": 3}
+    return GraphOptions(**sizes, loss=loss, quantiles=quantiles)
+
+
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_predictions_and_losses_by_hand(name: str) -> None:
     assert tuple(LOSSES) == options.LOSSES
@@ -138,7 +144,10 @@ def test_predictions_and_losses_by_hand(name: str) -> None:
         if name == "squared_error":
             targets = logits + np.array([[0.3, 0, 0], [1, -1, 2]])
             expected = (logits, np.array([0.09 / 3, 6 / 3]))
-        loss = LOSSES[name]
+        if name == "pinball":  # e = 0.3, 0, 0 and 1, -1, 2 for the quantiles 0.1, 0.5 and 0.9
+            targets = logits + np.array([[0.3, 0, 0], [1, -1, 2]])
+            expected = (logits, np.array([0.03 / 3, (0.1 + 0.5 + 1.8) / 3]))
+        loss = LOSSES[name].of(options_of(name))
         found = session.run(
             (loss.predict(tf.constant(logits)), loss.losses(tf.constant(logits), tf.constant(targets)))
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.files import plain, require_run
-from tf_rnn.inference.in_units import series_errors
+from tf_rnn.inference.in_units import coverage, series_errors
 from tf_rnn.options.declared import EVALUATE_OPTIONS
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.terminal import print_table
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tf_rnn.training import Evaluation
 
 NAME = "evaluate"
+TITLES = {"rmse": "RMSE", "mae": "MAE"}
 HELP = "measure the loss of a trained model"
 
 
@@ -52,22 +53,22 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     task = model.evaluator.task(given.get("data"), given.get("encoding"))
     evaluation = model.evaluator.on(task, split, **how)
     unknown = task.unknown_share(split) if isinstance(task, tf_rnn.tasks.Language) else None
-    unit = tf_rnn.tasks.TASKS[model.config["task"]["name"]].unit
     show = _as_json if "json" in given else _as_line
-    print(show(split, evaluation, unit, unknown))
+    print(show(split, evaluation, task.unit, unknown))
     if isinstance(task, tf_rnn.tasks.Series) and "json" not in given:
-        print_table(_in_units(series_errors(model, task, split)))
+        print_table(_as_table("In the units of the targets", series_errors(model, task, split)))
+        if task.quantiles is not None:
+            print_table(_as_table("Share of targets below each quantile", coverage(model, task, split)))
 
 
-def _in_units(records: list[dict[str, Any]]) -> Table:
-    names = {"forecast": "forecast", "target": "target", "RMSE": "rmse", "MAE": "mae"}
+def _as_table(title: str, records: list[dict[str, Any]]) -> Table:
     columns = {
-        title: [
+        TITLES.get(name, name): [
             f"{record[name]:.4g}" if isinstance(record[name], float) else record[name] for record in records
         ]
-        for title, name in names.items()
+        for name in records[0]
     }
-    return Table.of_columns("In the units of the targets", columns)
+    return Table.of_columns(title, columns)
 
 
 def _as_json(split: str, evaluation: Evaluation, unit: str, unknown: float | None) -> str:

@@ -51,8 +51,9 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
 
 def _is_past_its_best(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
     """The width that would be named, or another, had a clearly lower loss earlier: losses rise."""
-    points = [(each, lowest_point(each.curves)) for each in (chosen, *ranking.candidates)]
-    before, (lowest, fraction) = min(points, key=lambda each: each[1])
+    points = [(each, lowest_point(each.curves)) for each in ranking.candidates]
+    risen = [(each, point) for each, point in points if each.loss - point[0] > 2 * ranking.ripe]
+    before, (lowest, fraction) = min(risen, key=lambda each: each[1], default=(chosen, (chosen.loss, 1.0)))
     if chosen.loss - lowest <= 2 * ranking.ripe:
         return None
     which = "it" if before is chosen else f"num_steps {before.num_steps}"

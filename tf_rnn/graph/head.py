@@ -29,7 +29,7 @@ class Head:
 
     def __init__(self, output_size: int, options: GraphOptions, name: str) -> None:
         self.readout: Readout = READOUTS[options.readout](output_size, options, name)
-        self.loss: Loss = LOSSES[options.loss]
+        self.loss: Loss = LOSSES[options.loss].of(options)
         self._is_marked = options.loss_steps == "marked"
 
     def predict(self, weights: tuple[Any, ...], outputs: Any) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import abc
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.own_gradient import own_gradient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tf_rnn.graph.readout import Readout
     from tf_rnn.options import GraphOptions
@@ -23,6 +23,11 @@ FEW_CLASSES = 16
 
 class Loss(abc.ABC):
     """A loss of logits H U + b_p, one number for each row."""
+
+    @classmethod
+    def of(cls, options: GraphOptions) -> Self:  # noqa: ARG003 -- some need them
+        """The loss of a graph with some options."""
+        return cls()
 
     @abc.abstractmethod
     def placeholder(self, options: GraphOptions) -> Any:
@@ -84,8 +89,12 @@ class CrossEntropy(Loss):
             return tf.identity_n([rows, probabilities, positions, outputs, *weights])[0]
 
 
-class SquaredError(Loss):
-    """The mean over outputs of (P_t - Y_t)^2, P_t = H_t U + b_p; marked, over outputs with a target."""
+class RealLoss(Loss):
+    """The mean over outputs of how far P_t = H_t U + b_p is from Y_t; marked, over outputs with a target."""
+
+    @abc.abstractmethod
+    def differences(self, logits: Any, targets: Any) -> Any:
+        """The difference of each output, [rows, num_classes]."""
 
     def placeholder(self, options: GraphOptions) -> Any:
         """Real values, [batch_size, num_steps, num_classes]."""
@@ -101,21 +110,58 @@ class SquaredError(Loss):
         return tf.reduce_any(tf.logical_not(tf.is_nan(targets)), axis=1)
 
     def losses(self, logits: Any, targets: Any) -> Any:
-        """The mean squared difference of each row."""
-        return tf.reduce_mean(tf.squared_difference(logits, targets), axis=1)
+        """The mean difference of each row."""
+        return tf.reduce_mean(self.differences(logits, targets), axis=1)
 
     def of_marked_outputs(
         self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any
     ) -> Any:
         """The mean over the outputs of a row that have a target; 0 for a row without one."""
-        logits = readout.logits(weights, outputs)
         is_known = tf.logical_not(tf.is_nan(targets))
-        squares = tf.squared_difference(logits, tf.where_v2(is_known, targets, tf.zeros_like(targets)))
-        known = tf.cast(is_known, logits.dtype)
-        return tf.reduce_sum(squares * known, axis=1) / tf.maximum(tf.reduce_sum(known, axis=1), 1)
+        some_target = tf.where_v2(is_known, targets, tf.zeros_like(targets))
+        differences = self.differences(readout.logits(weights, outputs), some_target)
+        known = tf.cast(is_known, differences.dtype)
+        return tf.reduce_sum(differences * known, axis=1) / tf.maximum(tf.reduce_sum(known, axis=1), 1)
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
+class SquaredError(RealLoss):
+    """(P_t - Y_t)^2."""
+
+    def differences(self, logits: Any, targets: Any) -> Any:
+        """The squared difference of each output."""
+        return tf.squared_difference(logits, targets)
+
+
+class Pinball(RealLoss):
+    """max(q e, (q - 1) e), e = Y_t - P_t.
+
+    Its expectation is least where P_t is the q-quantile of Y_t. Output j is for the quantile j modulo their
+    number.
+
+    Source: Koenker & Bassett 1978.
+    """
+
+    def __init__(self, quantiles: Sequence[float] = (0.5,)) -> None:
+        self._quantiles = quantiles
+
+    @classmethod
+    def of(cls, options: GraphOptions) -> Self:
+        """The loss for the quantiles of a graph, output by output."""
+        quantiles = options.quantiles or ()
+        return cls([quantiles[number % len(quantiles)] for number in range(options.num_classes)])
+
+    def differences(self, logits: Any, targets: Any) -> Any:
+        """The pinball loss of each output."""
+        errors = targets - logits
+        quantiles = tf.constant(list(self._quantiles), errors.dtype)
+        return tf.maximum(quantiles * errors, (quantiles - 1) * errors)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "squared_error": SquaredError,
+    "pinball": Pinball,
+}
 
 
 class _Parts(NamedTuple):

@@ -45,6 +45,7 @@ def make_graph(
         task.num_classes,
         input_kind=task.input_kind,
         loss=task.loss,
+        quantiles=task.quantiles,
         loss_steps=Truncation(setup.style).loss_steps(task.loss_steps),
         embedding_size=setup.embedding_size,
         readout="tied" if setup.tied else task.readout,

@@ -76,7 +76,9 @@ class UnrolledGraph:
         num_classes: Number of classes predicted, or of real outputs.
         input_kind: "classes", "real" or "none".
         embedding_size: Size of a learnt vector for each input class; None for unit vectors.
-        loss: "cross_entropy" of the softmax, or "squared_error" (the mean over outputs).
+        loss: "cross_entropy" of the softmax, "squared_error" (the mean over outputs), or "pinball" for
+            `quantiles`, see `tf_rnn.graph.losses.Pinball`.
+        quantiles: For "pinball": output j is to be the quantile j modulo their number.
         loss_steps: Which losses count in `total_loss`: "all"; "last", the last step's; a number k, those
             of the last k steps; or "marked", those of steps that have a target (-1, or nan for real
             targets, means none). Targets of steps that do not count are not read.

@@ -39,7 +39,8 @@ class SeriesForecast:
         series: What was measured.
         origin: The last row that the forecast knows.
         times: When the predicted rows are: times, or numbers of rows.
-        values: The predictions by target, [horizon], in the target's unit.
+        values: The predictions by target, [horizon, quantiles], in the target's unit; one column, the mean,
+            where no quantiles are predicted.
         truths: The values that were measured, likewise; nan where they are not known.
     """
 
@@ -56,11 +57,13 @@ class Forecast:
 
     Attributes:
         forecasts: One for each series.
+        quantiles: Those that are predicted; None where it is the mean.
         time: The name of the column of times.
         series_id: The name of the column of series; None for a single one.
     """
 
     forecasts: list[SeriesForecast]
+    quantiles: tuple[float, ...] | None
     time: str
     series_id: str | None
 
@@ -73,7 +76,8 @@ class Forecast:
                 record: dict[str, Any] = {} if self.series_id is None else {self.series_id: one.series.name}
                 record |= {self.time: shown_time(time), "step": step + 1}
                 for name, values in one.values.items():
-                    record[name] = float(values[step])
+                    titles = [name] if self.quantiles is None else [f"{name} {q:g}" for q in self.quantiles]
+                    record |= dict(zip(titles, map(float, values[step]), strict=True))
                     if not np.isnan(one.truths[name]).all():
                         truth = float(one.truths[name][step])
                         record[f"{name} measured"] = None if np.isnan(truth) else truth
@@ -94,7 +98,7 @@ class Forecast:
         panels = [(one, name) for one in drawn for name in targets]
         figure, grid = make_figure(title, (8, 1.5 + 2.5 * len(panels)), rows=len(panels))
         for axes, (one, name) in zip(np.ravel(grid), panels, strict=True):
-            _draw(axes, one, name)
+            _draw(axes, one, name, self.quantiles)
         np.ravel(grid)[0].legend(frameon=False, fontsize=8)
         return figure
 
@@ -152,6 +156,12 @@ def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold
     task = _task(model, data)
     horizon = task.horizon if horizon is None else require_whole("horizon", horizon)
     hold_back = require_whole("hold_back", hold_back, at_least=0)
+    if horizon > task.horizon and task.quantiles is not None:
+        raise OptionError(
+            "horizon",
+            f"must be at most {task.horizon}, as trained, where quantiles are predicted: fed back, they would "
+            f"be too narrow; got {horizon}",
+        )
     if horizon > task.horizon and task.columns.inputs:
         raise OptionError(
             "horizon",
@@ -159,7 +169,7 @@ def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold
             f"known ahead, got {horizon}",
         )
     found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
-    return Forecast(found, task.columns.time or "row", task.columns.series_id)
+    return Forecast(found, task.quantiles, task.columns.time or "row", task.columns.series_id)
 
 
 def _task(model: Model, data: Any) -> Series:
@@ -179,6 +189,7 @@ def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back
     truths = {name: _padded(one.numbers[name][origin + 1 :], horizon) for name in task.columns.target}
     ahead = _without_future(task, one, origin, horizon)
     state, done, rows = None, 0, range(origin + 1)
+    values: dict[str, list[NDArray[np.float64]]] = {name: [] for name in task.columns.target}
     while done < horizon:
         inputs = input_columns(ahead, task.columns, task.fit, task.horizon, task.calendar)
         stacked = np.stack([column[rows.start : rows.stop] for column in inputs.values()], axis=1)
@@ -187,13 +198,14 @@ def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back
         first = origin + 1 + done
         for number, name in enumerate(task.columns.target):
             level, spread = task.fit.levels(ahead, name)[first - 1], task.fit.spread(one, name)
-            scaled = predicted[-1, number * task.horizon :][:steps]
-            ahead.numbers[name][first : first + steps] = level + scaled * spread
+            found = level + task.by_quantile(predicted[-1:])[0, number, :steps] * spread
+            ahead.numbers[name][first : first + steps] = found[:, task.middle]
+            values[name].append(found)
         rows = range(rows.stop, rows.stop + steps)
         done += steps
-    values = {name: ahead.numbers[name][origin + 1 : origin + 1 + horizon] for name in task.columns.target}
+    joined = {name: np.concatenate(blocks) for name, blocks in values.items()}
     times = np.arange(len(ahead)) if ahead.times is None else ahead.times
-    return SeriesForecast(one, origin, times[origin + 1 : origin + 1 + horizon], values, truths)
+    return SeriesForecast(one, origin, times[origin + 1 : origin + 1 + horizon], joined, truths)
 
 
 def _require_known(task: Series, one: Measured, origin: int, horizon: int) -> None:
@@ -235,7 +247,7 @@ def _padded(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     return np.concatenate([values[:length], np.full(max(0, length - len(values)), np.nan)])
 
 
-def _draw(axes: Any, one: SeriesForecast, name: str) -> None:
+def _draw(axes: Any, one: SeriesForecast, name: str, quantiles: tuple[float, ...] | None) -> None:
     """The end of the past, the forecast, and the truth where it is known."""
     horizon = len(one.times)
     first = max(0, one.origin + 1 - max(DRAWN_AT_LEAST, DRAWN_PER_STEP * horizon))
@@ -244,6 +256,14 @@ def _draw(axes: Any, one: SeriesForecast, name: str) -> None:
     axes.plot(times[first : one.origin + 1], past, color="0.35", linewidth=1.2, label="measured")
     if not np.isnan(one.truths[name]).all():
         axes.plot(one.times, one.truths[name], color="0.35", linestyle=":", linewidth=1.6, label="what came")
-    axes.plot(one.times, one.values[name], color="C0", marker="." if horizon < 30 else "", label="forecast")
+    found, middle = one.values[name], 0
+    if quantiles is not None:
+        order = np.argsort(quantiles)
+        lowest, middle, highest = order[0], int(np.argmin(np.abs(np.array(quantiles) - 0.5))), order[-1]
+        label = f"quantiles {quantiles[lowest]:g} to {quantiles[highest]:g}"
+        band = {"color": "C0", "alpha": 0.2, "linewidth": 0, "label": label}
+        axes.fill_between(one.times, found[:, lowest], found[:, highest], **band)
+    label = "forecast" if quantiles is None else f"quantile {quantiles[middle]:g}"
+    axes.plot(one.times, found[:, middle], color="C0", marker="." if horizon < 30 else "", label=label)
     axes.set_ylabel(literal(f"{name}, {one.series.name}" if one.series.name else name))
     axes.tick_params(axis="x", labelrotation=20)

@@ -34,11 +34,12 @@ def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]
         A record for each forecast and target: "forecast", "target", and, in its unit, "rmse" and "mae".
     """
     parts = task.parts(split)
-    found = {"network": [task.errors(part, predictions(model, task, part)) for part in parts]}
+    points = [predictions(model, task, part)[..., task.middle] for part in parts]
+    found = {"network": _errors(task, parts, points)}
     for name, period in {"last value": 1, "seasonal naive": task.period_of_season}.items():
         if period is not None:
             title = name if period == 1 else f"{name} ({period})"
-            found[title] = [task.errors(part, task.repeated(part, period)) for part in parts]
+            found[title] = _errors(task, parts, [task.repeated(part, period) for part in parts])
     return [
         {"forecast": name, "target": target} | _in_units(task, zip(parts, errors, strict=True), number)
         for name, errors in found.items()
@@ -46,21 +47,50 @@ def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]
     ]
 
 
+def coverage(model: Model, task: Series, split: str) -> list[dict[str, Any]]:
+    """How often the targets of a split lie below each predicted quantile, over all steps ahead.
+
+    Returns:
+        A record for each target and quantile: "target", "quantile", and the share "below"; none where the
+        mean is predicted.
+    """
+    parts = task.parts(split)
+    below = [task.targets_of(part) < np.moveaxis(predictions(model, task, part), 3, 0) for part in parts]
+    known = np.concatenate([~np.isnan(task.targets_of(part)) for part in parts])
+    joined = np.concatenate(below, axis=1) if below else np.zeros((0,))
+    return [
+        {
+            "target": target,
+            "quantile": quantile,
+            "below": float(joined[place, :, number][known[:, number]].mean()),
+        }
+        for number, target in enumerate(task.columns.target)
+        for place, quantile in enumerate(task.quantiles or ())
+    ]
+
+
 def predictions(model: Model, task: Series, part: Part) -> NDArray[np.floating[Any]]:
-    """The network's forecasts at the rows of a part that count, scaled, [rows, targets * horizon]."""
+    """The network's forecasts at the rows of a part that count; see `Series.by_quantile`."""
     found, _ = outputs(model, task.inputs_of(part))
-    return found[part.counted - part.first :]
+    return task.by_quantile(found[part.counted - part.first :])
+
+
+def _errors(task: Series, parts: list[Part], guesses: list[NDArray[Any]]) -> list[NDArray[np.float64]]:
+    """Forecasts less targets, scaled, [rows, targets, horizon] of each part."""
+    return [
+        np.asarray(guess - task.targets_of(part), np.float64)
+        for part, guess in zip(parts, guesses, strict=True)
+    ]
 
 
 def _in_units(
     task: Series, errors: Iterable[tuple[Part, NDArray[np.float64]]], number: int
 ) -> dict[str, float]:
     """The errors of one target in its unit."""
-    columns = slice(number * task.horizon, (number + 1) * task.horizon)
     name = task.columns.target[number]
     all_errors = np.concatenate(
         [
-            of_part[:, columns].ravel() * task.fit.spread(task.series[part.series], name)
+            of_part[:, number].ravel() * task.fit.spread(task.series[part.series], name)
             for part, of_part in errors
         ]
     )

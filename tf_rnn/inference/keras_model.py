@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tf_rnn.options import GraphOptions
 
 # The activation of Dense for each loss.
-ACTIVATIONS = {"cross_entropy": "softmax", "squared_error": "linear"}
+ACTIVATIONS = {"cross_entropy": "softmax", "squared_error": "linear", "pinball": "linear"}
 NO_EQUIVALENT = {
     "cell": "Keras has no layer like the cell {!r}",
     "input_kind": "a Keras model needs an input, input_kind is {!r}",

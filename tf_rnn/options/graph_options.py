@@ -29,6 +29,7 @@ class GraphOptions:
     input_kind: str = "classes"
     embedding_size: int | None = None
     loss: str = "cross_entropy"
+    quantiles: tuple[float, ...] | None = None
     loss_steps: str | int = "all"
     readout: str = "linear"
     reduction: str = "mean"
@@ -51,6 +52,7 @@ class GraphOptions:
             if value is not None:
                 require_number_of(option, value, self.dtype)
         self._check_loss_steps()
+        self._check_quantiles()
         self._check_embedding()
         self._check_tied()
 
@@ -74,6 +76,18 @@ class GraphOptions:
                 f"({self.num_steps}); got {shown(self.loss_steps)}",
             ) from error
         object.__setattr__(self, "loss_steps", steps)
+
+    def _check_quantiles(self) -> None:
+        if (self.loss == "pinball") != (self.quantiles is not None):
+            wanted = "given" if self.loss == "pinball" else "left out"
+            raise OptionError(
+                "quantiles", f"must be {wanted} where loss is {self.loss!r}, got {shown(self.quantiles)}"
+            )
+        if self.quantiles and self.num_classes % len(self.quantiles):
+            raise OptionError(
+                "num_classes",
+                f"must be a multiple of the {len(self.quantiles)} quantiles, got {self.num_classes}",
+            )
 
     def _check_embedding(self) -> None:
         if self.embedding_size is not None and self.input_kind != "classes":

@@ -11,7 +11,7 @@ import math
 TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words", "series")
 CELLS = ("vanilla", "gru", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
-LOSSES = ("cross_entropy", "squared_error")
+LOSSES = ("cross_entropy", "squared_error", "pinball")
 LOSS_STEPS = ("all", "last", "marked")
 READOUTS = ("linear", "tied", "none")
 ACTIVATIONS = ("tanh", "relu")

@@ -74,7 +74,8 @@ class Task(ABC):
         splits: The names of the parts of the data: "train" to learn from, the others held out.
         input_kind: What a graph is fed at every step: "classes", "real" or "none".
         token: The word for one step of the stream.
-        loss: "cross_entropy" for classes, or "squared_error" for real values.
+        loss: "cross_entropy" for classes, "squared_error" or "pinball" for real values.
+        quantiles: For "pinball": target j is for the quantile j modulo their number.
         loss_steps: The steps that have a loss: "all"; "last", only the last step of each block; or
             "marked", only the steps with a target (the target of the other steps is -1 for classes,
             nan for real values).
@@ -99,6 +100,7 @@ class Task(ABC):
     input_kind: str = "classes"
     token: str = "step"
     loss: str = "cross_entropy"
+    quantiles: tuple[float, ...] | None = None
     loss_steps: str = "all"
     unit: str = "nats"
     readout: str = "linear"

@@ -21,7 +21,7 @@ from tf_rnn.tasks.features import CYCLES, Fit, input_columns, last_known, last_v
 from tf_rnn.tasks.references import LinearPredictor, season
 from tf_rnn.tasks.stream import Stream
 from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, numeric_columns, open_table, usual_step
-from tf_rnn.tasks.values import has_target
+from tf_rnn.tasks.values import has_target, mean_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,6 +88,8 @@ class Series(Task):
         series_id: The column that says which series a row belongs to, where there are several.
         horizon: The number of steps ahead to predict; all of them at every step, as one vector.
         calendar: What of the next row's date is an input: any of "hour", "weekday", "month".
+        quantiles: Quantiles to predict instead of the mean, such as [0.1, 0.5, 0.9]; the loss is then the
+            pinball loss, see `tf_rnn.graph.losses.Pinball`.
         difference: "on" to predict changes since the last row, and to read the last change instead of the
             last value; "off" for the values; "auto" for changes if the last value is a better forecast than
             the mean, for most targets of most series, in the training part.
@@ -140,6 +142,7 @@ class Series(Task):
         series_id: str | None = None,
         horizon: int = 1,
         calendar: str | Sequence[str] = (),
+        quantiles: Sequence[float] | None = None,
         difference: str = "auto",
         valid_fraction: float = VALID_FRACTION,
         test_fraction: float = TEST_FRACTION,
@@ -153,6 +156,9 @@ class Series(Task):
         self.calendar = tuple(
             require_choice("calendar", name, CYCLES) for name in _names("calendar", calendar)
         )
+        self.quantiles = None if quantiles is None else TASK_OPTIONS["quantiles"].check(list(quantiles))
+        if self.quantiles is not None:
+            self.loss, self.unit = "pinball", "scaled pinball loss"
         self.difference = require_choice("difference", difference, DIFFERENCES)
         self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
         self.test_fraction = require_fraction("test_fraction", test_fraction)
@@ -219,7 +225,7 @@ class Series(Task):
             for one in self.series
         ]
         self.input_size = len(self.input_names)
-        self.num_classes = len(self.columns.target) * self.horizon
+        self.num_classes = len(self.columns.target) * self.horizon * self._copies
         self.has_starts = len(self.series) > 1
         self._parts = {split: list(self._cut(split)) for split in (*self.splits, WHOLE)}
         if self._given is None:
@@ -298,6 +304,7 @@ class Series(Task):
         for part in self._parts[split]:
             own = self._targets[part.series][part.first : part.stop].copy()
             own[: part.counted - part.first] = np.nan
+            own = np.repeat(own, self._copies, axis=1)
             inputs.append(self._inputs[part.series][part.first : part.stop])
             targets.append(own)
         if not inputs:
@@ -338,10 +345,12 @@ class Series(Task):
     def _loss_of(self, period: int) -> float:
         """The loss on "valid" of repeating the last `period` values."""
         parts = self._parts["valid"]
-        return mean_loss(np.concatenate([self.errors(part, self.repeated(part, period)) for part in parts]))
+        errors = np.concatenate([self.repeated(part, period) - self.targets_of(part) for part in parts])
+        flat = errors.reshape(len(errors), -1)
+        return mean_loss(np.repeat(flat, self._copies, axis=1), self.quantiles)
 
     def repeated(self, part: Part, period: int) -> NDArray[np.float64]:
-        """The forecasts that repeat the last `period` values, at the rows of a part that count, scaled."""
+        """The forecasts that repeat the last `period` values, scaled, as `targets_of`."""
         rows = np.arange(part.counted, part.stop)[:, np.newaxis]
         ahead = np.arange(1, self.horizon + 1)
         places = np.maximum(rows + ahead - period * -(-ahead // period), 0)
@@ -349,11 +358,32 @@ class Series(Task):
         for name in self.columns.target:
             levels = self.fit.levels(one, name)[rows]
             guesses.append((last_known(one.numbers[name])[places] - levels) / self.fit.spread(one, name))
-        return np.concatenate(guesses, axis=1)
+        return np.stack(guesses, axis=1)
 
-    def errors(self, part: Part, guesses: NDArray[Any]) -> NDArray[np.float64]:
-        """Forecasts less targets at the rows of a part that count, scaled; nan where there is no target."""
-        return np.asarray(guesses - self._targets[part.series][part.counted : part.stop], np.float64)
+    @property
+    def _copies(self) -> int:
+        """How often each target stands among the targets: once for each quantile."""
+        return 1 if self.quantiles is None else len(self.quantiles)
+
+    @property
+    def middle(self) -> int:
+        """The number of the quantile that is closest to the median; 0 where the mean is predicted."""
+        return 0 if self.quantiles is None else int(np.argmin(np.abs(np.array(self.quantiles) - 0.5)))
+
+    def by_quantile(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """The outputs of a network, [rows, targets, horizon, quantiles]; one quantile where it is the mean.
+
+        Quantiles that cross are put in order.
+        """
+        split = outputs.reshape(len(outputs), len(self.columns.target), self.horizon, self._copies)
+        if self.quantiles is None:
+            return split
+        return np.sort(split, axis=3)[..., np.argsort(np.argsort(self.quantiles))]
+
+    def targets_of(self, part: Part) -> NDArray[np.float32]:
+        """The targets of the rows of a part that count, scaled, [rows, targets, horizon]; nan for none."""
+        own = self._targets[part.series][part.counted : part.stop]
+        return own.reshape(len(own), len(self.columns.target), self.horizon)
 
     def inputs_of(self, part: Part) -> NDArray[np.float32]:
         """The inputs of a part, those before the rows that count included, [rows, input_size]."""
@@ -362,8 +392,11 @@ class Series(Task):
     def reference(self, num_steps: int) -> float | None:
         """Returns the loss on "valid" of the best linear predictor that reads the last `num_steps` rows.
 
-        It is fitted to the split "train"; see `LinearPredictor`. None where that has too few rows for it.
+        It is fitted to the split "train"; see `LinearPredictor`. None where that has too few rows for it, and
+        for quantiles.
         """
+        if self.quantiles is not None:
+            return None
         if num_steps not in self._references:
             self._references[num_steps] = self._reference(num_steps)
         return self._references[num_steps]
@@ -429,6 +462,7 @@ class Series(Task):
             "series_id": self.columns.series_id,
             "horizon": self.horizon,
             "calendar": list(self.calendar),
+            "quantiles": None if self.quantiles is None else list(self.quantiles),
             "difference": self.difference,
             "valid_fraction": self.valid_fraction,
             "test_fraction": self.test_fraction,
@@ -462,12 +496,6 @@ class Series(Task):
             num_steps=tuple(width for width in WIDTHS if width <= longest),
             longest=longest,
         )
-
-
-def mean_loss(errors: NDArray[np.floating[Any]]) -> float:
-    """The mean over steps of the mean squared error of a step; what is nan does not count."""
-    known = errors[has_target(errors)]
-    return float(np.nanmean(np.square(known, dtype=np.float64), axis=1).mean()) if len(known) else 0.0
 
 
 def _names(option: str, names: str | Sequence[str]) -> tuple[str, ...]:

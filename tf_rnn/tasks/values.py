@@ -138,6 +138,23 @@ def has_target(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(targets).all(axis=1))
 
 
+def mean_loss(errors: NDArray[Any], quantiles: Sequence[float] | None = None) -> float:
+    """Returns the mean over steps of the mean loss of a step's values; what is nan does not count.
+
+    Args:
+        errors: Predictions less targets, `[steps, values]`.
+        quantiles: Those that value after value is for, in turns, with the pinball loss; None for the
+            squared error.
+    """
+    known = np.asarray(errors[has_target(errors)], np.float64)
+    if not len(known):
+        return 0.0
+    if quantiles is None:
+        return float(np.nanmean(known**2, axis=1).mean())
+    levels = np.resize(quantiles, known.shape[1])
+    return float(np.nanmean(np.maximum(-levels * known, (1 - levels) * known), axis=1).mean())
+
+
 def _first(bad: NDArray[np.bool_], lengths: Sequence[int] | None) -> str:
     """Returns where the first bad step is, of `[length]`, sequences of such lengths, or `[rows, length]`."""
     *row, step = np.argwhere(bad)[0]

@@ -153,7 +153,7 @@ def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
 
 def check_fit(graph: UnrolledGraph, task: Task) -> None:
     """Raises OptionError unless the graph takes the task's inputs and targets."""
-    for option in ("input_kind", "input_size", "num_classes", "loss", "readout"):
+    for option in ("input_kind", "input_size", "num_classes", "loss", "quantiles", "readout"):
         wanted, given = getattr(task, option), getattr(graph.options, option)
         if wanted != given and (wanted, given) != ("linear", "tied"):
             raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")

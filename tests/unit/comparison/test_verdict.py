@@ -127,7 +127,7 @@ def test_one_seed_is_said_to_be_one() -> None:
         (1 / 12, 0.75, 4),  # would just come level
         (1 / 8, 0.5, 4),  # the same, as half of the pace is left
         (3 / 32, 0.75, None),
-        (-1 / 8, 0.75, 4),  # rises
+        (-1 / 64, 0.75, 4),  # rises, from 0.48
     ],
 )
 def test_a_width_is_not_named_that_another_overtakes(pace: float, decay: float, named: int | None) -> None:
@@ -148,6 +148,17 @@ def test_a_width_is_not_named_whose_loss_was_clearly_lower(lowest: float, named:
     rises = made_up_summary(4, 0.5, curves=curves)
     found = verdict_of(rises, made_up_summary(8, WORSE))
     told = "num_steps 4 leads with 0.5000 nats after 9 tokens, but it had 0.4799 after 50.0% of that training"
+    assert (found.num_steps, told in found.sentence) == (named, named is None), found.sentence
+
+
+@pytest.mark.parametrize(("lowest", "now", "named"), [(0.4801, 0.6, 4), (0.4799, 0.6, None), (0.4, 0.41, 8)])
+def test_a_width_is_not_named_where_another_had_a_clearly_lower_loss(
+    lowest: float, now: float, named: int | None
+) -> None:
+    """Another that has risen, that is: one that is lower still is named itself."""
+    curve = [{"updates": 48, "valid_loss": lowest}, {"updates": 96, "valid_loss": now}]
+    found = verdict_of(made_up_summary(4, 0.5, seconds=1), made_up_summary(8, now, curves=[curve] * 3))
+    told = "but num_steps 8 had 0.4799 after 50.0% of that training, and losses rise"
     assert (found.num_steps, told in found.sentence) == (named, named is None), found.sentence
 
 
