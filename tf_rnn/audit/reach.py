@@ -65,7 +65,11 @@ class Reach:
         if self.problem:
             return self.problem
         starts, num_steps = starts_of(self.readings), len(self.readings)
+        if not starts:
+            return "no loss reaches any step: the gradient is 0 for the loss of every step"
         windows = fitting_windows(starts)
+        if windows and windows.width == 1 and not self.carried:
+            return "no step before is used: the state is reset at every step"
         if windows:
             style = windows.name
         else:
@@ -75,8 +79,11 @@ class Reach:
         parts = [f"{style}, {state}", lost_losses(starts, num_steps, windows)]
         if windows:
             parts.append(self._difference(windows.width, windows.stride))
-        elif self.asked and self.asked < num_steps:
-            parts.append(f"{self.asked} were asked for")
+        elif self.asked:
+            seen = self.asked < num_steps
+            parts.append(
+                f"{self.asked} were asked for" if seen else f"{self.asked} take more steps to be seen"
+            )
         return "; ".join(part for part in parts if part)
 
     def _reset(self, starts: dict[int, int]) -> str:

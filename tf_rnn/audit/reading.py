@@ -66,8 +66,12 @@ class Reading:
         if self.problem or self.steps is None:
             return self.problem or "the numbers cannot be read"
         state = CARRIED if self.carried else f"state reset before step {self.reset_before}"
+        first, last = self.shown
+        if first > 2 or last < self.loss_step:
+            reached = listed(_spans(self.steps)) or "none"
+            return f"of the steps shown, {first} to {last}, errors reach {reached}; {state}"
         if not is_run(self.steps):
-            return f"errors reach steps {listed(self.steps)}, with gaps; {state}"
+            return f"errors reach steps {listed(_spans(self.steps))}, with gaps; {state}"
         if not self.counts:
             return f"the loss of step {self.loss_step} reaches no step: it does not count; {state}"
         return self._named_by_asked(state) if self.asked else self._named(state)
@@ -127,6 +131,14 @@ class Reading:
     def _possible(self) -> tuple[int, ...]:
         """The first steps that cannot be told apart: step 1 adds nothing to the gradient."""
         return (1, 2) if self._start == 1 and not self.reset_before else (self._start,)
+
+
+def _spans(steps: list[int]) -> list[str]:
+    """Steps that follow each other, in words: `3`, `6 to 10`."""
+    firsts = [step for step in steps if step - 1 not in steps]
+    lasts = [step for step in steps if step + 1 not in steps]
+    pairs = zip(firsts, lasts, strict=True)
+    return [f"{first}" if first == last else f"{first} to {last}" for first, last in pairs]
 
 
 def start_of_block(step: int, width: int) -> int:

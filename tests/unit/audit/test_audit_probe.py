@@ -129,6 +129,9 @@ def test_a_loss_with_more_steps_than_digits_has_several_probes() -> None:
     assert [probe.span for probe in made] == [(2, 21), (22, 41), (42, 47)]
     for probe, share in zip(made, (2.0**22 - 4, 2.0**22 - 4, 4 + 8 + 16 + 32), strict=True):
         assert Loop(full)(probe) == (share, probe.output)
+    sentence = "of the steps shown, 22 to 41, errors reach 39 to 41; state carried"
+    probe = made[1]
+    assert probe.read(*Loop(partial(slide, width=7))(probe)).sentence == sentence
     assert len(probes(21)) == 21
 
 

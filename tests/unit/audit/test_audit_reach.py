@@ -37,13 +37,14 @@ def test_every_style_is_told_apart(style: str, dtype: str, *, fresh: bool) -> No
     """In float32, 23 steps take two probes for each of the last losses."""
     windows, sentence = STYLES[style]
     reach = measure_reach(Loop(windows, fresh=fresh), 23, dtype)
-    if style == "detached" and fresh:
-        sentence = "nothing flows back: detached at every step"
     is_full = style == "full"
     expected = reached(23, windows(23), fresh=fresh)
     np.testing.assert_array_equal(reach.matrix, expected)
     assert reach.carried == (not fresh or is_full)
-    assert reach.sentence == f"{sentence}, {STATES[fresh and not is_full]}{TAILS.get(style, '')}"
+    if style == "detached" and fresh:
+        assert reach.sentence == "no step before is used: the state is reset at every step"
+    else:
+        assert reach.sentence == f"{sentence}, {STATES[fresh and not is_full]}{TAILS.get(style, '')}"
 
 
 def last_only(num_steps: int, width: int) -> list[Span]:
@@ -80,6 +81,16 @@ MISTAKES: dict[str, tuple[Loop, dict[str, Any], str]] = {
         Loop(full),
         {"asked": 6},
         "not truncated within 12 steps, state carried; 6 were asked for",
+    ),
+    "too few steps": (
+        Loop(full),
+        {"asked": 12},
+        "not truncated within 12 steps, state carried; 12 take more steps to be seen",
+    ),
+    "another gradient": (
+        Loop(partial(blocks, width=4), scale=0.0),
+        {"asked": 4},
+        "no loss reaches any step: the gradient is 0 for the loss of every step",
     ),
     "k1 and k2 mixed up": (
         Loop(partial(every, stride=6, width=2)),
