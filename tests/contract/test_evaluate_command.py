@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,14 +88,14 @@ def test_the_options_reach_the_library(
         return Evaluation(1.0, 0.5, 3, {})
 
     monkeypatch.setattr(ModelEvaluator, "on", evaluate)
-    monkeypatch.setattr(ModelEvaluator, "task", lambda _, *data: data)
+    monkeypatch.setattr(ModelEvaluator, "task", lambda _, *data: SimpleNamespace(unit="nats", given=data))
     words = ["--split", "test", "--data", "a", "--num-steps", "7", "--batch-size", "3", "--context", "2"]
     words += ["--encoding", "cp1252"]
     succeeds(["evaluate", str(kept), *words], capsys)
     succeeds(["evaluate", str(kept)], capsys)
-    assert asked == [
-        ((("a", "cp1252"), "test"), {"num_steps": 7, "batch_size": 3, "context": 2}),
-        (((None, None), "valid"), {"num_steps": 50, "batch_size": 1, "context": None}),
+    assert [(task.given, *more, options) for (task, *more), options in asked] == [
+        (("a", "cp1252"), "test", {"num_steps": 7, "batch_size": 3, "context": 2}),
+        ((None, None), "valid", {"num_steps": 50, "batch_size": 1, "context": None}),
     ]
 
 

@@ -198,9 +198,9 @@ def test_quantiles_are_predicted_in_order_and_their_coverage_is_counted(tmp_path
     shares = [float((truths < each).mean()) for each in (high, low, middle)]
     found = coverage(model, task, "all")
     assert [(each["quantile"], each["below"]) for each in found] == list(zip(levels, shares, strict=True))
-    with pytest.raises(OptionError, match="^horizon must be at most 2, as trained, where quantiles are"):
+    with pytest.raises(OptionError, match=r"^horizon must be at most 2, as trained, where quantiles are"):
         model.forecast(3)
-    first = model.forecast(hold_back=1).records[0]
+    first = model.forecast(hold_back=2).records[0]
     expected_rows = {"load 0.9": high, "load 0.2": low, "load 0.5": middle}
     for name, values in expected_rows.items():
         assert first[name] == pytest.approx(values[-1, 0] * spread + mean, rel=1e-5), name

@@ -159,8 +159,8 @@ def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold
     if horizon > task.horizon and task.quantiles is not None:
         raise OptionError(
             "horizon",
-            f"must be at most {task.horizon}, as trained, where quantiles are predicted: fed back, they would "
-            f"be too narrow; got {horizon}",
+            f"must be at most {task.horizon}, as trained, where quantiles are predicted: fed back, they "
+            f"would be too narrow; got {horizon}",
         )
     if horizon > task.horizon and task.columns.inputs:
         raise OptionError(
