@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -130,7 +131,7 @@ def open_table(data: Any, encoding: str = UTF_8) -> Opened:
             f"must be {encoding} text, but {str(path)!r} {undecodable(error)}; name another with encoding"
         )
         raise OptionError("data", problem) from error
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise OptionError("data", f"must be a table, but {str(path)!r} is not: {first_line}") from error
     if frame.empty:
