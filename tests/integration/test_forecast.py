@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from command_helpers import assert_refused, succeeds
 from helpers import assert_close
 from model_helpers import keep_run, made_up_text
 
 import tf_rnn
 from tf_rnn.cells import VanillaCell
+from tf_rnn.inference import export
 from tf_rnn.inference.in_units import coverage, series_errors
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series, Text
@@ -145,6 +148,24 @@ def test_a_model_of_a_data_frame_reads_other_frames(tmp_path: Path) -> None:
     assert tf_rnn.load(folder).forecast(3, frame).records == expected
     with pytest.raises(OptionError, match="task must be given to load a model of a task of your own"):
         tf_rnn.load(folder).forecast(3)
+
+
+def test_an_export_says_in_which_units_it_reads_and_predicts(tmp_path: Path) -> None:
+    """By its README alone, the SavedModel gives the forecast."""
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="on")
+    export(model, tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    mean, spread = map(float, re.findall(r"^\| load \| (\S+) \| (\S+) \|$", text, re.MULTILINE)[0])
+    assert mean == 0
+    assert "value = prediction * spread + the last known value." in text
+    load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
+    step = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
+    state = {"state_0": tf.zeros([1, 5])}
+    for change in np.diff(load, prepend=load[0]) / spread:
+        result = step(input=tf.constant([[change]], tf.float32), **state)
+        state = {"state_0": result["state_0"]}
+    expected = model.forecast().records[0]["load"]
+    assert float(result["prediction"][0, 0]) * spread + load[-1] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,12 @@ def export(model: Model, out: str | os.PathLike[str]) -> Exported:
         if model.tokens is not None:
             write_json(folder / VOCABULARY, list(model.tokens))
         names = sorted(path.name for path in folder.iterdir())
-        text = readme(signature, has_keras=without_keras is None, has_vocabulary=model.tokens is not None)
+        text = readme(
+            signature,
+            model.config["task"],
+            has_keras=without_keras is None,
+            has_vocabulary=model.tokens is not None,
+        )
         write_text(folder / README, text)
     return Exported([Path(out) / name for name in (README, *names)], without_keras)
 

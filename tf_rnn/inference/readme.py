@@ -7,11 +7,12 @@ from typing import Any
 from tf_rnn.inference.saved_model import INPUT
 
 
-def readme(signature: dict[str, Any], *, has_keras: bool, has_vocabulary: bool) -> str:
+def readme(signature: dict[str, Any], task: dict[str, Any], *, has_keras: bool, has_vocabulary: bool) -> str:
     """Instructions for the files of an export.
 
     Args:
         signature: From `write_saved_model`.
+        task: The task in the run's configuration.
         has_keras: Whether there is a Keras model.
         has_vocabulary: Whether there is a vocabulary.
     """
@@ -20,7 +21,28 @@ def readme(signature: dict[str, Any], *, has_keras: bool, has_vocabulary: bool) 
         parts.append(KERAS_TEXT.format(shape=_sequence_shape(signature)))
     if has_vocabulary:
         parts.append(VOCABULARY_TEXT)
+    if "fit" in task:
+        parts.append(_units(task))
     return "\n".join([*parts, CONFIG_TEXT])
+
+
+def _units(task: dict[str, Any]) -> str:
+    """What inputs and predictions of a network of series are, and in which units."""
+    fit, options = task["fit"], task["options"]
+    name = next(iter(fit["scales"]))
+    scales = fit["scales"][""] | fit["scales"][name]
+    rows = [f"| {column} | {mean:.9g} | {spread:.9g} |" for column, (mean, spread) in scales.items()]
+    targets, quantiles = ", ".join(options["target"]), options["quantiles"]
+    return UNITS_TEXT.format(
+        inputs=", ".join(f"`{each}`" for each in task["input_names"]),
+        rows="\n".join(rows),
+        whose=f" (of the series {name}; those of all are in `config.json`)" if name else "",
+        targets=targets,
+        horizon=options["horizon"],
+        each=f", and of each step the quantiles {', '.join(map(str, quantiles))}" if quantiles else "",
+        level="the last known value" if fit["difference"] else "mean",
+        change=CHANGE_TEXT if fit["difference"] else "",
+    )
 
 
 def _example(signature: dict[str, Any]) -> str:
@@ -83,6 +105,23 @@ run that can be resumed.
 
 VOCABULARY_TEXT = """\
 `vocabulary.json` lists the tokens; the class index of a token is its position, counted from 0.
+"""
+
+UNITS_TEXT = """\
+The inputs of a step, in this order: {inputs}.
+Numbers are scaled, (value - mean) / spread{whose}:
+
+| column | mean | spread |
+|---|---|---|
+{rows}
+
+{change}A name with `+k` is the value k steps ahead; `missing` is 1 where the last value stands in for one
+that is missing. The predictions are those of {targets}, target by target, {horizon} steps ahead of
+each{each}: value = prediction * spread + {level}.
+"""
+
+CHANGE_TEXT = """\
+Targets are read as the change since the step before, by the spread.
 """
 
 CONFIG_TEXT = """\

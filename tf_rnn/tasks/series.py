@@ -474,7 +474,7 @@ class Series(Task):
 
     def kept(self) -> dict[str, Any]:
         """Returns what a model keeps of its training data, to read other data in the same way."""
-        return {"fit": self.fit.as_json()}
+        return {"fit": self.fit.as_json(), "input_names": list(self.input_names)}
 
     def _digest(self) -> str:
         digest = hashlib.sha256(json.dumps(self.input_names).encode())
