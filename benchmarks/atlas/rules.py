@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.atlas.tasks import LADDER
+from tf_rnn.tasks.references import partial_autocorrelations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from benchmarks.atlas.replay import Raced, Sweep
 
@@ -63,27 +62,6 @@ def _partial_autocorrelation(evidence: Evidence) -> float | None:
     partial = partial_autocorrelations(values, LADDER[-1])
     significant = np.flatnonzero(np.abs(partial) > ONE_PERCENT / math.sqrt(len(values)))
     return float(significant[-1] + 1) if len(significant) else 1
-
-
-def partial_autocorrelations(values: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
-    """The partial autocorrelations at the lags 1 to `longest`, by the recursion of Durbin and Levinson.
-
-    With r_k the autocorrelation at lag k, phi_{1,1} = r_1 and
-    phi_{k,k} = (r_k - sum_j phi_{k-1,j} r_{k-j}) / (1 - sum_j phi_{k-1,j} r_j),
-    phi_{k,j} = phi_{k-1,j} - phi_{k,k} phi_{k-1,k-j}.
-
-    Source: Durbin 1960, The fitting of time-series models.
-    """
-    centred = np.asarray(values, np.float64) - np.mean(values)
-    r = np.array([np.dot(centred[: len(centred) - k], centred[k:]) for k in range(longest + 1)])
-    r /= r[0]
-    phi = np.array([r[1]])
-    partial = [r[1]]
-    for k in range(2, longest + 1):
-        last = (r[k] - phi @ r[k - 1 : 0 : -1]) / (1 - phi @ r[1:k])
-        phi = np.append(phi - last * phi[::-1], last)
-        partial.append(last)
-    return np.array(partial)
 
 
 def _if_series(width: Callable[[int], int]) -> Callable[[Evidence], float | None]:

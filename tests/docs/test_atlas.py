@@ -11,7 +11,7 @@ from comparison_helpers import made_up_cost, made_up_curve
 from benchmarks.atlas import series, texts
 from benchmarks.atlas.replay import Sweep, settings
 from benchmarks.atlas.report import write_report
-from benchmarks.atlas.rules import RULES, partial_autocorrelations, rung
+from benchmarks.atlas.rules import RULES, rung
 from benchmarks.atlas.score import Outcome, Scored
 from benchmarks.atlas.store import (
     COST_COLUMNS,
@@ -115,17 +115,6 @@ def test_each_rule_on_a_task_that_is_no_series() -> None:
 @pytest.mark.parametrize(("width", "nearest"), [(0.5, 1), (4, 5), (3.8, 3), (6, 5), (42, 50), (500, 70)])
 def test_the_nearest_rung_by_ratio(width: float, nearest: int) -> None:
     assert rung(width) == nearest
-
-
-def test_partial_autocorrelations_equal_the_equations_of_yule_and_walker() -> None:
-    values = np.random.default_rng(0).standard_normal(97).cumsum()
-    centred = values - values.mean()
-    r = np.array([centred[: 97 - k] @ centred[k:] for k in range(6)]) / (centred @ centred)
-    last = [
-        np.linalg.solve(r[np.abs(np.subtract.outer(range(k), range(k)))], r[1 : k + 1])[-1]
-        for k in range(1, 6)
-    ]
-    np.testing.assert_allclose(partial_autocorrelations(values, 5), last, rtol=1e-9, atol=1e-12)
 
 
 def test_sweeps_come_back_from_their_tables(tmp_path: Path) -> None:

@@ -53,6 +53,25 @@ def autocorrelation(values: NDArray[np.float64], most: int) -> NDArray[np.float6
     return np.asarray(products / products[0]) if products[0] > 0 else np.eye(1, most + 1)[0]
 
 
+def partial_autocorrelations(values: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
+    """The partial autocorrelations at the lags 1 to `longest`, by the recursion of Durbin and Levinson.
+
+    With r_k the autocorrelation at lag k, phi_{1,1} = r_1 and
+    phi_{k,k} = (r_k - sum_j phi_{k-1,j} r_{k-j}) / (1 - sum_j phi_{k-1,j} r_j),
+    phi_{k,j} = phi_{k-1,j} - phi_{k,k} phi_{k-1,k-j}.
+
+    Source: Durbin 1960, The fitting of time-series models.
+    """
+    r = autocorrelation(values, longest)
+    phi = np.array([r[1]])
+    partial = [r[1]]
+    for k in range(2, longest + 1):
+        last = (r[k] - phi @ r[k - 1 : 0 : -1]) / (1 - phi @ r[1:k])
+        phi = np.append(phi - last * phi[::-1], last)
+        partial.append(last)
+    return np.array(partial)
+
+
 def lagged(
     inputs: NDArray[Any], starts: NDArray[np.bool_], lags: int, rows: NDArray[np.intp]
 ) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from tf_rnn.options.words import DIFFERENCES
 from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.features import CYCLES, Fit, input_columns, last_known, last_value_is_better, target_columns
-from tf_rnn.tasks.references import LinearPredictor, season
+from tf_rnn.tasks.references import LinearPredictor, partial_autocorrelations, season
 from tf_rnn.tasks.stream import Stream
 from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, numeric_columns, open_table, usual_step
 from tf_rnn.tasks.values import has_target, mean_loss
@@ -38,6 +39,8 @@ LEAD = 200
 DEFAULT_TARGET, DEFAULT_TIME = ("temperature",), "time"
 WIDTHS = (1, 2, 5, 10, 25, 50, 100)
 MOST_BATCH, SHORTEST_ROW = 20, 100
+# Lags whose partial autocorrelation is looked at, and shown; |r| beyond this by chance in one of 100 cases.
+MOST_LAGS, SHOWN_LAGS, ONE_PERCENT = 200, 8, 2.576
 # In seconds.
 UNITS_OF_TIME = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 MOST_TOKENS, EPOCHS = 1_000_000, 100
@@ -443,7 +446,22 @@ class Series(Task):
         gaps = sum(one.gaps for one in self.series)
         if gaps:
             found.append(f"{gaps} missing rows were filled in as missing values")
-        return [*found, *self._guess()]
+        return [*found, *self._marked_lags(), *self._guess()]
+
+    def _marked_lags(self) -> list[str]:
+        """A line with the lags at which the partial autocorrelation of the first target is clear."""
+        longest = max(self.series, key=len)
+        name = self.columns.target[0]
+        values = last_known(longest.numbers[name][: self._borders(longest)[0]])
+        values = np.diff(values) if self.fit.difference else values
+        partial = np.abs(partial_autocorrelations(values, min(MOST_LAGS, len(values) // 3)))
+        clear = np.flatnonzero(partial > ONE_PERCENT / math.sqrt(len(values)))
+        if not len(clear):
+            return ["partial autocorrelation: at no lag beyond chance"]
+        strongest = sorted(clear[np.argsort(-partial[clear])][:SHOWN_LAGS] + 1)
+        shown = " ".join(map(str, strongest))
+        more = "" if len(clear) <= SHOWN_LAGS else f", the strongest of {len(clear)} up to {clear[-1] + 1}"
+        return [f"partial autocorrelation of {name} beyond chance at the lags {shown}{more}"]
 
     def _guess(self) -> list[str]:
         """A line with the losses of linear predictors by the number of rows that they read."""

@@ -225,10 +225,10 @@ def test_other_data_are_read_as_the_training_data_were(tmp_path: Path) -> None:
     """Scale, columns of missing values and words are those that were kept."""
     first = made_frame(sky=["blue", "grey"] * (LENGTH // 2))
     first.loc[3, "load"] = np.nan
-    kept = Series(first, target="load", inputs="sky").kept()
+    fit = Series(first, target="load", inputs="sky").kept()["fit"]
     other = made_frame(sky="red") * 1
     other["load"] += 1000
-    task = Series(other, target="load", inputs="sky", **kept)
+    task = Series(other, target="load", inputs="sky", fit=fit)
     assert task.input_names == ("load", "sky=blue", "sky=grey", "load missing")
     known = first["load"].to_numpy()[:TRAIN]
     expected = (other["load"] - np.nanmean(known)) / np.nanstd(known)
