@@ -150,6 +150,15 @@ def test_a_model_of_a_data_frame_reads_other_frames(tmp_path: Path) -> None:
         tf_rnn.load(folder).forecast(3)
 
 
+def test_a_run_that_starts_from_another_reads_its_table_in_the_same_way(tmp_path: Path) -> None:
+    """Columns, scale and all: before its first update it is the trained model on the new table."""
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=2)
+    other = write_table(tmp_path / "b.csv", 150, load=np.random.default_rng(3).normal(50, 20, 150))
+    experiment = tf_rnn.Experiment("series", data=other, batch_size=3)
+    started = experiment.train(4, updates=1, start_from=tmp_path / "run", callbacks=(), threads=1)
+    assert started.curve[0].valid_loss == pytest.approx(model.evaluator("valid", other).loss, rel=1e-5)
+
+
 def test_an_export_says_in_which_units_it_reads_and_predicts(tmp_path: Path) -> None:
     """By its README alone, the SavedModel gives the forecast."""
     model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="on")

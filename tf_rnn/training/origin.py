@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tf_rnn.graph import UnrolledGraph
 
 OPTION = "start_from"
+# Options of a task that belong to one table, not to all that are read in the same way.
+OF_A_TABLE = ("data", "encoding", "valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
 class Origin(NamedTuple):
@@ -99,9 +101,16 @@ class Origin(NamedTuple):
         options["cell_options"] = of_cell
         if isinstance(given["task"], Task):
             return options
-        saved = self.config["task"]["options"]
+        task = self.config["task"]
+        saved = task["options"]
+        if "fit" in task:  # other tables are read as that of the run
+            saved = {name: value for name, value in saved.items() if value not in (None, [])}
+            saved |= {"fit": task["fit"]}
         if "data" in of_task:
-            saved = _among(kept, TASK_OPTIONS)
+            named = _among(kept, TASK_OPTIONS)
+            saved = (
+                {name: saved[name] for name in saved if name not in OF_A_TABLE} if "fit" in task else named
+            )
         if self.vocabulary is not None:
             saved = saved | {"vocabulary": list(self.vocabulary)}
         return options | {"task_options": {**saved, **of_task}}
