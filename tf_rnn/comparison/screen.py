@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from tf_rnn.comparison.settings import RunKey
+    from tf_rnn.tasks import Task
 
 
 class Screen:
@@ -54,6 +55,11 @@ class Screen:
     def say(self, line: str) -> None:
         """Prints a line."""
         print_log(self._console, line)
+
+    def say_data(self, task: Task) -> None:
+        """Shows what was read, if anything was."""
+        for line in task.lines():
+            self.say(line)
 
     def say_costs(self, widths: int) -> None:
         """Prints that costs are being measured."""
