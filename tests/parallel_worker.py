@@ -47,6 +47,9 @@ CASES = {
     "marked": Case(
         lambda: VanillaCell(3), {"loss_steps": "marked", "optimizer": "sgd", "learning_rate": 0.7}, True
     ),
+    "weighted, starting": Case(
+        lambda: GRUCell(3), {"target_weights": True, "starts": True, "optimizer": "sgd", "learning_rate": 0.7}
+    ),
 }
 
 
@@ -77,7 +80,10 @@ def stream(case: Case) -> Stream:
         targets[generator.random(shape) < 0.4] = -1
         targets[ROWS // 2 :, : 2 * STEPS] = -1
         targets[:, 3 * STEPS : 4 * STEPS] = -1
-    return Stream(generator.integers(7, size=shape), targets)
+    inputs, starts, weights = generator.integers(7, size=shape), None, None
+    if case.options.get("target_weights"):  # of a block the sum is below 1
+        starts, weights = generator.random(shape) < 0.2, 0.02 * generator.random(shape)
+    return Stream(inputs, targets, starts, weights)
 
 
 def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
@@ -105,10 +111,10 @@ def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
             zeros = tf.nest.map_structure(lambda part: np.zeros((ROWS, *part.shape[1:])), graph.zero_state())
             state = own_state(task, zeros)
             for start in range(0, STEPS * BLOCKS, STEPS):
-                block = slice(start, start + STEPS)
+                block = rows.steps(start, start + STEPS)
                 of_block, norm, state, _ = session.run(
                     [loss, graph.gradient_norm, graph.final_state, graph.train_step],
-                    graph.feed(rows.inputs[:, block], rows.targets[:, block], state),
+                    graph.feed(block.inputs, block.targets, state, block.starts, block.target_weights),
                 )
                 losses.append(float(of_block))
                 norms.append(float(norm))

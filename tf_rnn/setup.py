@@ -25,7 +25,7 @@ from tf_rnn.options.declared import (
     TRAINING_OPTIONS,
 )
 from tf_rnn.tasks import TASKS, Defaults, Task, make_task
-from tf_rnn.truncation import Truncation
+from tf_rnn.truncation import STYLES, Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -277,6 +277,7 @@ def check_setup(setup: Setup, task: Task, num_steps: Sequence[int]) -> None:
         TRAINING_OPTIONS["num_steps"].check(width)
     _check_cell(setup, task)
     Truncation(setup.style, setup.stride, setup.tolerance).check_widths(min(num_steps), task.loss_steps)
+    check_weights(setup.style, task)
     if setup.embedding_size is not None and task.input_kind != "classes":
         inputs = NOT_EMBEDDED[task.input_kind]
         raise OptionError("embedding_size", f"must be left out for the task {task.name}, {inputs}")
@@ -305,6 +306,13 @@ def _check_cell(setup: Setup, task: Task) -> None:
     for option, value in {**layers, **setup.cell_options}.items():
         if predicts:
             raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
+
+
+def check_weights(style: str, task: Task) -> None:
+    """Raises OptionError if a truncation scheme cannot weigh targets, and the task's have weights."""
+    if task.has_target_weights and STYLES[style].needs_all_losses:
+        fitting = " or ".join(name for name, kind in STYLES.items() if not kind.needs_all_losses)
+        raise OptionError("style", f"must be {fitting} where targets have weights, got {style!r}")
 
 
 def check_rows(style: str, task: Task, batch_size: int) -> None:

@@ -99,6 +99,7 @@ def measure_positions(
     stream = usable(task, task.checked_stream(split), split, graph.options.dtype)
     counted = has_loss(stream.targets, task.loss_steps)
     counted[: task.warm_up] = False
+    weights = counted * (1.0 if stream.target_weights is None else stream.target_weights)
     layout = lay_out(len(counted), graph.num_steps, longest, task.period, most)
     probe = graph.forward(num_steps=min(BLOCK, layout.row_length), batch_size=layout.at_a_time)
     run = probe.runner(session, probe.cached(stacked_losses), probe.final_state)
@@ -122,7 +123,7 @@ def measure_positions(
         layout.rows, layout.row_length
     )
     steps = layout.starts[:, np.newaxis] + np.arange(layout.positions)
-    return by_position(losses(layout.starts, layout.positions), carried[steps], counted[steps], layout.steps)
+    return by_position(losses(layout.starts, layout.positions), carried[steps], weights[steps], layout.steps)
 
 
 def lay_out(length: int, num_steps: int, longest: int, period: int, most: int) -> Layout:
@@ -149,20 +150,23 @@ def lay_out(length: int, num_steps: int, longest: int, period: int, most: int) -
     return Layout(rows, row_length, starts, positions, steps, at_a_time)
 
 
-def by_position(fresh: np.ndarray, carried: np.ndarray, counted: np.ndarray, steps: int) -> ByPosition:
+def by_position(fresh: np.ndarray, carried: np.ndarray, weights: np.ndarray, steps: int) -> ByPosition:
     """The means over starts.
+
+    With weights w, as many steps as (sum of w)^2 / sum of w^2 of one weight have the same standard error.
 
     Args:
         fresh: The losses after each start, [starts, positions].
         carried: Those of the same steps with the state carried.
-        counted: Which of the steps have a loss.
+        weights: How much the loss of each step counts; 0 for steps without one.
         steps: See `ByPosition`.
     """
-    number = counted.sum(axis=0)
+    sums = weights.sum(axis=0, dtype=np.float64)
+    number = sums**2 / np.maximum(np.square(weights, dtype=np.float64).sum(axis=0), np.finfo(float).tiny)
 
     def mean(losses: np.ndarray) -> np.ndarray:
-        total = np.where(counted, losses, 0).sum(axis=0)
-        return np.asarray(total / np.where(number > 1, number, np.nan))
+        total = np.where(weights > 0, weights * losses, 0).sum(axis=0)
+        return np.asarray(total / np.where(number > 1, sums, np.nan))
 
     def finite(values: np.ndarray) -> list[float | None]:
         return [float(value) if math.isfinite(value) else None for value in values]

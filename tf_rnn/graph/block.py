@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.feeding import checked_array, checked_state, require_range
+from tf_rnn.graph.feeding import checked_array, checked_state, require_range, require_weights
 from tf_rnn.graph.prepared import make_callable
 from tf_rnn.graph.starts import Starts
 from tf_rnn.options import OptionError
@@ -28,6 +28,7 @@ class Block:
         packed_targets: All targets, [batch_size, num_steps, ...].
         init_state: S_{-1}, in the structure of the cell's state.
         starts: Where sequences start; None in a graph without starts.
+        target_weights: How much each target counts, [batch_size, num_steps]; None in a graph without.
 
     Args:
         network: Encodes the inputs, takes the losses of the targets.
@@ -45,6 +46,10 @@ class Block:
             lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
         )
         self.starts = Starts(options) if options.starts else None
+        self.target_weights: Any = None
+        if options.target_weights:
+            ones = tf.ones([options.batch_size, options.num_steps], options.dtype)
+            self.target_weights = tf.placeholder_with_default(ones, ones.shape, name="target_weights")
 
     def zero_state(self) -> Any:
         """S_{-1} = 0 as NumPy arrays, in the structure of the state."""
@@ -52,7 +57,13 @@ class Block:
             lambda tensor: np.zeros(tensor.shape, self._options.dtype), self.init_state
         )
 
-    def feed(self, inputs: Any, targets: Any, state: Any, starts: Any = None) -> dict[Any, Any]:
+    @property
+    def _optional(self) -> dict[str, Any]:
+        """What may be fed by name, and need not be."""
+        found = {"starts": self.starts and self.starts.packed, "target_weights": self.target_weights}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+    def feed(self, inputs: Any, targets: Any, state: Any, **optional: Any) -> dict[Any, Any]:
         """The feed dictionary of arrays that fit; OptionError for those that do not."""
         options = self._options
         fed = {self.packed_targets: checked_array("targets", targets, self.packed_targets)}
@@ -64,34 +75,39 @@ class Block:
             fed[self._packed_inputs] = checked_array("inputs", inputs, self._packed_inputs)
             if options.input_kind == "classes":
                 require_range("inputs", fed[self._packed_inputs], options.input_size)
-        if starts is not None:
-            packed = self._packed_starts()
-            fed[packed] = checked_array("starts", starts, packed)
+        for name, value in optional.items():
+            if value is not None:
+                tensor = self._known(name)
+                fed[tensor] = checked_array(name, value, tensor)
+                if name == "target_weights":
+                    require_weights(name, fed[tensor])
         return fed | checked_state(state, self.init_state)
 
     def runner(self, session: Any, fetches: Sequence[Any], feeding: Sequence[Any]) -> Callable[..., Any]:
-        """A prepared run (inputs, targets, state, values of `feeding` ..., starts) -> values of `fetches`."""
+        """A prepared run (inputs, targets, state, values of `feeding`..., optional) -> values of fetches."""
         fed = [self.packed_targets, *tf.nest.flatten(self.init_state), *feeding]
-        nowhere: list[Any] = []
-        if self.starts:
-            fed.append(self.starts.packed)
-            nowhere.append(np.zeros(self.starts.packed.shape, bool))
+        defaults = {
+            name: np.full(tensor.shape, name == "target_weights", tensor.dtype.as_numpy_dtype)
+            for name, tensor in self._optional.items()
+        }
+        fed += self._optional.values()
         if self._options.input_size:
             fed.insert(0, self._packed_inputs)
         run = make_callable(session, fetches, fed)
 
-        def run_block(inputs: Any, targets: Any, state: Any, *values: Any, starts: Any = None) -> Any:
+        def run_block(inputs: Any, targets: Any, state: Any, *values: Any, **optional: Any) -> Any:
             given = [inputs] if self._options.input_size else []
-            flags = nowhere
-            if starts is not None:
-                self._packed_starts()
-                flags = [starts]
-            return run(*given, targets, *tf.nest.flatten(state), *values, *flags)
+            more = defaults
+            if optional:
+                more = defaults | {name: value for name, value in optional.items() if value is not None}
+                if len(more) > len(defaults):
+                    self._known(next(name for name in more if name not in defaults))
+            return run(*given, targets, *tf.nest.flatten(state), *values, *more.values())
 
         return run_block
 
-    def _packed_starts(self) -> Any:
-        """The tensor that starts are fed to; OptionError in a graph without them."""
-        if self.starts is None:
-            raise OptionError("starts", "must be left out, as the graph was made without starts=True")
-        return self.starts.packed
+    def _known(self, name: str) -> Any:
+        """The tensor that is fed by a name; OptionError in a graph without it."""
+        if name not in self._optional:
+            raise OptionError(name, f"must be left out, as the graph was made without {name}=True")
+        return self._optional[name]

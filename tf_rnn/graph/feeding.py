@@ -97,6 +97,13 @@ def require_range(name: str, array: np.ndarray, size: int, *, at_least: int = 0)
         raise OptionError(name, f"must hold classes from {at_least} to {size - 1}, got {outside}")
 
 
+def require_weights(name: str, array: np.ndarray) -> None:
+    """Raises OptionError unless all weights are finite and at least 0."""
+    wrong = array[~(np.isfinite(array) & (array >= 0))]
+    if wrong.size:
+        raise OptionError(name, f"must be finite and at least 0, got {wrong[0]}")
+
+
 def converted(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     """A value as an array of another dtype.
 

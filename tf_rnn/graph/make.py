@@ -54,6 +54,7 @@ def make_graph(
         init_scale=setup.init_scale,
         recompute=setup.recompute,
         starts=task.has_starts,
+        target_weights=task.has_target_weights,
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         clip_norm=setup.clip_norm,

@@ -2,7 +2,8 @@
 
     total_loss = sum over steps t and examples i of w_t L_{t,i}
 
-The weights are constant ("all", "last", the last k), counted ("marked": 1 / number of targets), or fed.
+The weights are constant ("all", "last", the last k), counted ("marked": 1 / number of targets), or fed: for
+each target, or for each step.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class LossWeights(Protocol):
 
     Attributes:
         first_step: The first step that counts; losses before it are not computed.
-        loss_count: The number of losses of which the weighted sum is the mean, where it depends on the
-            targets; else 1.
+        loss_count: The number of losses of which the weighted sum is the mean, or the sum of their weights,
+            where it depends on what is fed; else 1.
     """
 
     first_step: int
@@ -73,6 +74,44 @@ class UniformWeights:
     def weighted_sum(self, chunks: Sequence[ChunkLosses]) -> Any:
         """See `LossWeights.weighted_sum`."""
         return tf.add_n([tf.reduce_sum(chunk.rows) for chunk in chunks]) / self._divisor
+
+
+class TargetWeights:
+    """A weight v of each target, fed: w_{t,i} = v_{t,i} / d.
+
+        d = sum of the weights of targets that count, over steps and examples,   where reduction is "mean"
+        d = batch_size,                                                          where it is "sum"
+
+    Weights of 0 and 1 are the losses of "marked" targets.
+
+    Args:
+        options: Options of the graph.
+        head: Tells which targets are none; they have no weight.
+        targets: All targets of the graph, [batch_size, num_steps, ...].
+        weights: v, [batch_size, num_steps].
+    """
+
+    def __init__(self, options: GraphOptions, head: Head, targets: Any, weights: Any) -> None:
+        self.first_step = options.num_steps - options.num_loss_steps
+        self._batch_size = options.batch_size
+        self._by_step = tf.transpose(weights)
+        self.loss_count: Any = 1
+        self._divisor: Any = options.batch_size
+        if options.reduction == "mean":
+            counted = weights[:, self.first_step :]
+            if options.loss_steps == "marked":
+                rows = tf.reshape(targets, [options.rows, *targets.shape[2:]])
+                counted *= tf.reshape(tf.cast(head.loss.marks(rows), counted.dtype), counted.shape)
+            self.loss_count = tf.reduce_sum(counted)
+            self._divisor = tf.where(self.loss_count > 0, self.loss_count, tf.ones_like(self.loss_count))
+
+    def weighted_sum(self, chunks: Sequence[ChunkLosses]) -> Any:
+        """See `LossWeights.weighted_sum`."""
+        sums = []
+        for first, rows in chunks:
+            steps = int(rows.shape[0]) // self._batch_size
+            sums.append(tf.reduce_sum(rows * tf.reshape(self._by_step[first : first + steps], rows.shape)))
+        return tf.add_n(sums) / self._divisor
 
 
 class FedWeights:

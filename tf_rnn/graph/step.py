@@ -44,7 +44,7 @@ class StepGraph:
             batch_size=batch_size,
             input_size=input_size,
             num_classes=num_classes,
-            **(options | {"optimizer": None, "dropout": 0.0, "starts": False}),
+            **(options | {"optimizer": None, "dropout": 0.0, "starts": False, "target_weights": False}),
         )
         self.cell = cell
         self.tf_graph = home_graph(cell)

@@ -21,7 +21,7 @@ from tf_rnn.graph.gradients import (
     state_gradients,
 )
 from tf_rnn.graph.network import Network, Reading, home_graph
-from tf_rnn.graph.objective import FedWeights, LossWeights, Objective, UniformWeights
+from tf_rnn.graph.objective import FedWeights, LossWeights, Objective, TargetWeights, UniformWeights
 from tf_rnn.graph.recompute import recomputed_gradients
 from tf_rnn.graph.reweighting import Reweighting
 from tf_rnn.graph.session import open_session, step_operations
@@ -51,6 +51,8 @@ class UnrolledGraph:
         targets: n tensors Y_t, int32 [batch_size], or [batch_size, num_classes].
         starts: n tensors, bool [batch_size], to feed: in the rows where one is set a sequence starts at
             step t, from a state of zero; none is set if not fed. Empty unless the option `starts` is True.
+        target_weights: n tensors [batch_size], to feed: how much each target counts, from 0 on; 1 if not fed.
+            Empty unless the option `target_weights` is True.
         states: n states S_t, in the structure of the cell's state, [batch_size, state_size].
         predictions: n tensors P_t, [batch_size, num_classes].
         losses: n tensors L_t, [batch_size], in nats or squared units, whether or not they count.
@@ -104,6 +106,9 @@ class UnrolledGraph:
         dtype: "float32" or "float64".
         starts: Whether a row may hold several sequences end to end. Where `graph.starts` is set, the state
             before a step is zero, and no gradient crosses.
+        target_weights: Whether to feed how much each target counts: `total_loss` is then the sum of weight
+            times loss, divided by the sum of the weights of the targets that count ("mean"), or by the batch
+            size ("sum"). Weights of 0 and 1 are the same as marked targets.
         seed: Initial weights are a function of it, and so is, in each session, what is dropped where
             `dropout_seed` is not fed; None for random ones.
         reduce_gradients: A function of the list of gradients (tensors or `tf.IndexedSlices`, duplicate
@@ -145,6 +150,8 @@ class UnrolledGraph:
             raise OptionError(
                 "loss_steps", f"must be 'all' for a reweighted graph, got {self.options.loss_steps!r}"
             )
+        if reweighted and self.options.target_weights:
+            raise OptionError("target_weights", "must be False for a reweighted graph, got True")
         self._reduce_gradients = reduce_gradients
         self._cache: dict[Any, Any] = {}
         self._lock = threading.RLock()  # of all graphs on the same variables
@@ -168,7 +175,14 @@ class UnrolledGraph:
         self.dropout_seed = self._forward.dropout.seed
         self.states = self._forward.states
         self.final_state: Any = self.states[-1]
-        weights: LossWeights = UniformWeights(options, self.network.head, self._block.packed_targets)
+        packed_targets, of_targets = self._block.packed_targets, self._block.target_weights
+        self.target_weights: list[Any] = [] if of_targets is None else tf.unstack(of_targets, axis=1)
+        weights: LossWeights
+        if of_targets is None:
+            weights = UniformWeights(options, self.network.head, packed_targets)
+        else:
+            packed = tf.stack(self.target_weights, axis=1)  # of which single ones may be fed
+            weights = TargetWeights(options, self.network.head, packed_targets, packed)
         if self.reweighting:
             self.final_state = self.reweighting.last_state(self.states)
             weights = FedWeights(self.reweighting.loss_weights, options.batch_size)
@@ -232,7 +246,10 @@ class UnrolledGraph:
 
     @property
     def loss_count(self) -> Any:
-        """The number of losses that `total_loss` is the mean of if targets are marked, a scalar; else 1."""
+        """The number of losses that `total_loss` is the mean of, or the sum of their weights, a scalar.
+
+        1 unless targets are marked or have weights.
+        """
         return self._objective.loss_count
 
     @property
@@ -244,7 +261,9 @@ class UnrolledGraph:
         """S_{-1} = 0 as NumPy arrays [batch_size, state_size], in the structure of the state."""
         return self._block.zero_state()
 
-    def feed(self, inputs: Any, targets: Any, state: Any, starts: Any = None) -> dict[Any, Any]:
+    def feed(
+        self, inputs: Any, targets: Any, state: Any, starts: Any = None, target_weights: Any = None
+    ) -> dict[Any, Any]:
         """The feed dictionary of one block.
 
         Args:
@@ -255,21 +274,23 @@ class UnrolledGraph:
             state: A `final_state` that was fetched, or `zero_state()`.
             starts: Where sequences start: truth values, or zeros and ones, [batch_size, num_steps]; None
                 for nowhere.
+            target_weights: How much each target counts, finite and at least 0, [batch_size, num_steps]; None
+                for 1.
 
         Raises:
             OptionError: If a shape or the state's structure does not fit, naming both; if a class index
-                is not whole, or out of range where it is read; or if starts are given that the graph was
-                not made for.
+                is not whole, or out of range where it is read; or if starts or weights are not allowed, or
+                given to a graph that was not made for them.
         """
-        return self._block.feed(inputs, targets, state, starts)
+        return self._block.feed(inputs, targets, state, starts=starts, target_weights=target_weights)
 
     def runner(self, session: Any, *fetches: Any, feeding: Sequence[Any] = ()) -> Callable[..., Any]:
         """A function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.
 
         The fast way to run the same fetches many times; preparing takes longer than one run.
-        Arguments are as for `feed`, with `starts=` by name. Arrays of int32, or of the graph's dtype, are fed
-        as they are; others are converted and checked each time. TensorFlow finds class indices out of range.
-        The value of an operation is None.
+        Arguments are as for `feed`, with `starts=` and `target_weights=` by name. Arrays of int32, or of the
+        graph's dtype, are fed as they are; others are converted and checked each time. TensorFlow finds class
+        indices out of range. The value of an operation is None.
 
         Args:
             session: An open session of the graph.
@@ -280,7 +301,7 @@ class UnrolledGraph:
 
         Raises:
             OptionError: When called: if a shape does not fit, naming both, or a value is missing; or if
-                starts are given that the graph was not made for.
+                starts or weights are given that the graph was not made for.
         """
         more = [self.reweighting.flow, self.reweighting.loss_weights] if self.reweighting else []
         return self._block.runner(session, fetches, [*more, *feeding])

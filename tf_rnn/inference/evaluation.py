@@ -12,7 +12,14 @@ from tf_rnn.options import OptionError, require_whole
 from tf_rnn.tasks import TASKS, described_task
 from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.language import require_text
-from tf_rnn.training.evaluation import Evaluation, has_loss, require_counted, stacked_losses, usable
+from tf_rnn.training.evaluation import (
+    Evaluation,
+    counted_tokens,
+    mean_and_error,
+    stacked_losses,
+    usable,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     import os
@@ -121,13 +128,9 @@ class ModelEvaluator:
         stream = usable(task, task.checked_stream(split), split, self._graph.options.dtype)
         layout = lay_out(len(stream.targets), batch_size, num_steps, task.period, context)
         losses = self._losses(stream, layout, min(num_steps, layout.length))
-        counted = has_loss(stream.targets, task.loss_steps)
-        counted[: task.warm_up] = False
-        require_counted(counted, split)
+        counted = counted_tokens(task, stream, split)
         found = losses.ravel()[: len(counted)][counted]
-        with np.errstate(over="ignore", invalid="ignore"):  # after divergence
-            loss, spread = float(found.mean()), float(found.std())
-        return Evaluation(loss, spread / math.sqrt(len(found)), len(found), {})
+        return Evaluation(*mean_and_error(found, weights_of(stream, counted)), len(found), {})
 
     def task(self, data: str | os.PathLike[str] | None = None, encoding: str | None = None) -> Task:
         """The task that the model was trained on, or the same kind of task with other data.

@@ -323,6 +323,7 @@ GRAPH_OPTIONS = NETWORK_OPTIONS | by_name(
     Option(name="optimizer", rule=OrNone(Choice(OPTIMIZERS)), default="adagrad", help="the optimizer"),
     Option(name="dtype", rule=Choice(DTYPES), default="float32", help="type of weights and states"),
     Option(name="starts", rule=Flag(), default=False, help="whether sequences may start within a row"),
+    Option(name="target_weights", rule=Flag(), default=False, help="whether targets count as much as is fed"),
     Option(name="seed", rule=OrNone(Whole(at_least=0)), help="seed of the initial weights"),
 )
 

@@ -41,6 +41,7 @@ class GraphOptions:
     recompute: int | str | None = None
     dtype: str = "float32"
     starts: bool = False
+    target_weights: bool = False
     seed: int | None = None
 
     def __post_init__(self) -> None:

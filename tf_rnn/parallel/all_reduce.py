@@ -93,7 +93,7 @@ class AllReduce:
             self._error = error
             raise
         self.sums = tuple(sums[1:].tolist())
-        values /= max(sums[0], 1)
+        values /= sums[0] or 1
         split = np.split(values, ends[:-1])
         return [mean.reshape(part.shape) for mean, part in zip(split, parts, strict=True)]
 

@@ -92,6 +92,8 @@ class Task(ABC):
         period: The length of an example; 1 for a task that is not made of examples.
         has_starts: Whether the stream consists of sequences of any lengths and says where each starts
             (`Stream.starts`). The state is zero there, and no gradient crosses.
+        has_target_weights: Whether the stream says how much the loss of each step counts
+            (`Stream.target_weights`). Losses are then weighted means.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Task(ABC):
     max_lag: int | None = None
     period: int = 1
     has_starts: bool = False
+    has_target_weights: bool = False
 
     @abstractmethod
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:
@@ -124,7 +127,8 @@ class Task(ABC):
 
         Returns:
             Inputs `[length]` or `[length, input_size]`, and targets `[length]` or, real ones,
-            `[length, num_classes]`; `length` is a multiple of `period`. Starts `[length]` if `has_starts`.
+            `[length, num_classes]`; `length` is a multiple of `period`. Starts `[length]` if `has_starts`,
+            weights `[length]` if `has_target_weights`.
 
         Raises:
             OptionError: `split` is not a split, or `epoch` is not a whole number of at least 0.
@@ -223,6 +227,7 @@ class Task(ABC):
             input_size=None if self.input_kind == "classes" else self.input_size,
             target_size=None if self.loss == "cross_entropy" else self.num_classes,
             has_starts=self.has_starts,
+            has_target_weights=self.has_target_weights,
             source=f"split {split!r}",
         )
 

@@ -11,7 +11,7 @@ from tf_rnn.tasks.stream import Stream, starts_of
 from tf_rnn.tasks.values import as_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,7 +27,8 @@ def pack(sequences: Iterable[Stream | tuple[NDArray[Any], NDArray[Any]]]) -> Str
 
     Args:
         sequences: Inputs `[length(, input_size)]` and targets `[length(, num_classes)]` of each, as NumPy
-            arrays; at least one, with at least one step.
+            arrays; at least one, with at least one step. Those that are a `Stream` keep their own starts and
+            weights; the others have weights of 1 then.
 
     Returns:
         The arrays of all, one after another, and the starts `[length]`.
@@ -36,7 +37,8 @@ def pack(sequences: Iterable[Stream | tuple[NDArray[Any], NDArray[Any]]]) -> Str
         OptionError: There are no sequences; or one has no steps, not as many inputs as targets, or steps of
             another shape than those of the first.
     """
-    pairs = [tuple(sequence) for sequence in sequences]
+    given = list(sequences)
+    pairs = [tuple(sequence) for sequence in given]
     if not pairs:
         raise OptionError("sequences", "must be at least one, got none")
     for number, pair in enumerate(pairs):
@@ -54,7 +56,26 @@ def pack(sequences: Iterable[Stream | tuple[NDArray[Any], NDArray[Any]]]) -> Str
                     f"sequence {number}",
                 )
     inputs, targets = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
-    return Stream(inputs, targets, starts_of([len(targets) for _, targets in pairs]))
+    starts = starts_of([len(targets) for _, targets in pairs])
+    own_starts = _joined(given, "starts", np.zeros)
+    weights = _joined(given, "target_weights", np.ones)
+    return Stream(
+        inputs, targets, starts if own_starts is None else starts | own_starts.astype(bool), weights
+    )
+
+
+def _joined(given: list[Any], part: str, default: Callable[..., NDArray[Any]]) -> NDArray[Any] | None:
+    """Returns a part that only some of the sequences have, a default for the others; None if none has it."""
+    found = [getattr(sequence, part, None) for sequence in given]
+    if all(array is None for array in found):
+        return None
+    sizes = [len(next(iter(sequence))) for sequence in given]
+    return np.concatenate(
+        [
+            default(size, np.float32) if array is None else array
+            for size, array in zip(sizes, found, strict=True)
+        ]
+    )
 
 
 def has_lengths(values: Any) -> bool:

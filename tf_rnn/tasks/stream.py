@@ -29,19 +29,24 @@ class Stream:
             `targets[t]` is to be predicted at time `t`. A step without a target has -1 or nan.
         starts: bool `[length]`: where a sequence starts that has nothing to do with what comes before it,
             so that the state is zero there; None where the stream is one sequence.
+        target_weights: float32 `[length]`: how much the loss of each step counts, finite and at least 0; None
+            where all count alike.
     """
 
     inputs: NDArray[Any]
     targets: NDArray[Any]
     starts: NDArray[np.bool_] | None = None
+    target_weights: NDArray[np.floating[Any]] | None = None
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return iter((self.inputs, self.targets))
 
     def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Stream:
         """Returns the stream with the same change made to each of its arrays."""
-        starts = None if self.starts is None else change(self.starts)
-        return Stream(change(self.inputs), change(self.targets), starts)
+        starts, weights = (
+            None if array is None else change(array) for array in (self.starts, self.target_weights)
+        )
+        return Stream(change(self.inputs), change(self.targets), starts, weights)
 
     def at(self, times: NDArray[np.integer[Any]]) -> Stream:
         """Returns the tokens at some times of a stream that is not cut, arrays `[*times.shape, ...]`."""
@@ -79,6 +84,7 @@ def require_stream(
     input_size: int | None,
     target_size: int | None,
     has_starts: bool = False,
+    has_target_weights: bool = False,
     source: str = "the stream",
 ) -> Stream:
     """Returns what a task's `stream` returned, or raises OptionError unless it has the form it should have.
@@ -88,13 +94,20 @@ def require_stream(
         input_size: The number of real values per step, or None for class indices.
         target_size: The number of real targets per step, or None for class indices.
         has_starts: Whether it says where sequences start.
+        has_target_weights: Whether it says how much targets count.
         source: The name of the stream in the error message.
 
     Raises:
         OptionError: For `stream`, unless it is a `Stream` of NumPy arrays of one length, of the kinds
             and shapes that the sizes ask for. The values are not looked at.
     """
-    problem = _problem(stream, (input_size, target_size)) or _starts_problem(stream, has_starts)
+    problem = (
+        _problem(stream, (input_size, target_size))
+        or _more_problem("starts", stream.starts, len(stream.targets), "b", is_there=has_starts)
+        or _more_problem(
+            "target_weights", stream.target_weights, len(stream.targets), "f", is_there=has_target_weights
+        )
+    )
     if problem:
         raise OptionError("stream", f"must return {problem} ({source})")
     checked: Stream = stream
@@ -115,15 +128,16 @@ def _problem(stream: Any, sizes: tuple[int | None, int | None]) -> str | None:
     return None
 
 
-def _starts_problem(stream: Stream, has_starts: bool) -> str | None:
-    starts: Any = stream.starts
-    if not has_starts:
-        return None if starts is None else "starts only for a task whose has_starts is True"
-    if not isinstance(starts, np.ndarray) or starts.dtype.kind != "b":
-        got = f"dtype {starts.dtype}" if isinstance(starts, np.ndarray) else type(starts).__name__
-        return f"starts that are an array of bool for a task whose has_starts is True, got {got}"
-    if starts.shape != (len(stream.targets),):
-        return f"starts of shape {[len(stream.targets)]}, got {list(starts.shape)}"
+def _more_problem(part: str, array: Any, length: int, kind: str, *, is_there: bool) -> str | None:
+    """Returns what is wrong with a part that only some tasks have."""
+    if not is_there:
+        return None if array is None else f"{part} only for a task whose has_{part} is True"
+    if not isinstance(array, np.ndarray) or array.dtype.kind != kind:
+        wanted = {"b": "bool", "f": "floating-point numbers"}[kind]
+        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        return f"{part} that are an array of {wanted} for a task whose has_{part} is True, got {got}"
+    if array.shape != (length,):
+        return f"{part} of shape {[length]}, got {list(array.shape)}"
     return None
 
 

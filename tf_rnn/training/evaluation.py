@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
     """The performance of a model on a split of a task.
 
     Attributes:
-        loss: Mean over all tokens, in nats (or squared units).
+        loss: Mean over all tokens, in nats (or squared units); weighted, where targets have weights.
         standard_error: Standard error of that mean, as if tokens were independent.
         tokens: Number of tokens counted: all of the split that have a loss.
         dependency_scores: For each lag that the task knows, the predicted effect / the true effect.
@@ -69,9 +69,8 @@ class Evaluator:
         row_length = math.ceil(length / num_rows / task.period) * task.period
         rows = lay_rows(length, num_rows, row_length, stream.starts)
         num_steps = graph.num_steps if self._resets else min(CARRIED_STEPS, rows.shape[1])
-        counted = has_loss(stream.targets, task.loss_steps)
-        counted[: task.warm_up] = False
-        require_counted(counted, split)
+        counted = counted_tokens(task, stream, split)
+        self._weights = weights_of(stream, counted)
         self._counted = np.append(counted, False)[rows]
         self._graph = graph.forward(num_steps=num_steps, batch_size=num_rows)
         self._blocks = _blocks(stream.at(np.minimum(rows, length - 1)), num_steps)
@@ -84,14 +83,8 @@ class Evaluator:
         """Evaluates the present values of the variables."""
         losses, predictions = self._run(session)
         counted = losses[self._counted]
-        with np.errstate(over="ignore", invalid="ignore"):  # after divergence
-            loss, spread = float(counted.mean()), float(counted.std())
-        return Evaluation(
-            loss=loss,
-            standard_error=spread / math.sqrt(len(counted)),
-            tokens=len(counted),
-            dependency_scores=self._scores(predictions),
-        )
+        loss, error = mean_and_error(counted, self._weights)
+        return Evaluation(loss, error, len(counted), self._scores(predictions))
 
     def _runner(self, session: Any) -> Callable[..., Any]:
         """Prepared once per session, as training evaluates many times in the same one."""
@@ -136,6 +129,42 @@ def stacked_predictions(graph: UnrolledGraph) -> Any:
 def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
     """Booleans [length], true for the tokens that have a loss."""
     return has_target(targets) if loss_steps == "marked" else np.ones(len(targets), bool)
+
+
+def counted_tokens(task: Task, stream: Stream, split: str) -> np.ndarray:
+    """Booleans [length], true for the tokens of a split that count: those with a loss, after the warm-up.
+
+    Raises:
+        OptionError: If there are none.
+    """
+    counted = has_loss(stream.targets, task.loss_steps)
+    if stream.target_weights is not None:
+        counted &= stream.target_weights > 0
+    counted[: task.warm_up] = False
+    require_counted(counted, split)
+    return counted
+
+
+def weights_of(stream: Stream, counted: np.ndarray) -> np.ndarray | None:
+    """The weights of the tokens that count, in their order; None where all count alike."""
+    weights = stream.target_weights
+    return None if weights is None else np.asarray(weights[counted], np.float64)
+
+
+def mean_and_error(losses: np.ndarray, weights: np.ndarray | None) -> tuple[float, float]:
+    """The mean of losses l, and its standard error as if they were independent.
+
+        mean = sum of w l / sum of w,   error^2 = sum of w^2 (l - mean)^2 / (sum of w)^2
+
+    Args:
+        losses: [tokens].
+        weights: w, likewise; None for 1.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # after divergence
+        if weights is None:
+            return float(losses.mean()), float(losses.std()) / math.sqrt(len(losses))
+        mean = np.average(losses, weights=weights)
+        return float(mean), float(np.linalg.norm(weights * (losses - mean)) / weights.sum())
 
 
 def lay_rows(length: int, num_rows: int, row_length: int, starts: np.ndarray | None) -> np.ndarray:
@@ -193,7 +222,12 @@ def usable(task: Task, stream: Stream, split: str, dtype: str) -> Stream:
         targets = _classes("targets", targets, task.num_classes, split, may_be_none=is_marked)
     else:
         targets = _reals("targets", targets, dtype, split, may_be_nan=is_marked)
-    return dataclasses.replace(stream, inputs=inputs, targets=targets)
+    weights = stream.target_weights
+    if weights is not None:
+        weights = _reals("target_weights", weights[..., np.newaxis], dtype, split, may_be_nan=False)[..., 0]
+        if weights.min() < 0:
+            raise OptionError("target_weights", f"of split {split!r} must be at least 0, got {weights.min()}")
+    return dataclasses.replace(stream, inputs=inputs, targets=targets, target_weights=weights)
 
 
 def _classes(name: str, values: np.ndarray, size: int, split: str, *, may_be_none: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ from tf_rnn.files import as_json_number
 from tf_rnn.graph.describe import describe
 from tf_rnn.options import STATES, OptionError, require_block, require_choice, require_whole, shown
 from tf_rnn.options.declared import TRAINING_OPTIONS
-from tf_rnn.setup import check_rows
+from tf_rnn.setup import check_rows, check_weights
 from tf_rnn.tasks import TASKS
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import usable
@@ -138,6 +138,7 @@ def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
         raise OptionError("graph", "must have an optimizer to be trained, got optimizer=None")
     check_fit(graph, task)
     plan.truncation.check(graph)
+    check_weights(plan.truncation.style, task)
     if plan.schedule_width:
         require_block(plan.truncation.style)
         if max(plan.schedule_width) != graph.num_steps:
@@ -157,11 +158,14 @@ def check_fit(graph: UnrolledGraph, task: Task) -> None:
         wanted, given = getattr(task, option), getattr(graph.options, option)
         if wanted != given and (wanted, given) != ("linear", "tied"):
             raise OptionError(option, f"must be {wanted!r} for the task {task.name}, the graph has {given!r}")
-    if task.has_starts and not graph.options.starts:
-        raise OptionError(
-            "starts",
-            f"must be True for the task {task.name}, whose sequences start within rows; the graph has False",
-        )
+    for option, whose in (
+        ("starts", "sequences start within rows"),
+        ("target_weights", "targets have weights"),
+    ):
+        if getattr(task, f"has_{option}") and not getattr(graph.options, option):
+            raise OptionError(
+                option, f"must be True for the task {task.name}, whose {whose}; the graph has False"
+            )
     if task.loss_steps == "marked" != graph.options.loss_steps:
         raise OptionError(
             "loss_steps",

@@ -41,6 +41,17 @@ def test_the_example_of_the_docstring() -> None:
     assert again.starts.tolist() == [True, False, False, True, False, False]
 
 
+def test_streams_keep_their_own_starts_and_weights() -> None:
+    inputs = np.arange(3)
+    weights = np.array([0.5, 2, 0], np.float32)
+    stream = pack([(inputs, inputs), Stream(inputs, inputs, np.array([False, False, True]), weights)])
+    assert stream.starts is not None
+    assert stream.target_weights is not None
+    assert stream.starts.tolist() == [True, False, False, True, False, True]
+    assert stream.target_weights.tolist() == [1, 1, 1, 0.5, 2, 0]
+    assert pack([(inputs, inputs)]).target_weights is None
+
+
 @pytest.mark.parametrize(
     ("pairs", "problem"),
     [
