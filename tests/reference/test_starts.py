@@ -62,10 +62,10 @@ ONES = np.ones(STEPS)
     ("cell", "options"),
     [
         ("tanh", {}),
-        ("gru", {"recompute": 3}),
+        pytest.param("gru", {"recompute": 3}, marks=pytest.mark.slow),
         ("lstm", {"recompute": "sqrt"}),
         ("stacked", {"recompute": 2}),
-        ("stacked", {"input_kind": "real"}),
+        pytest.param("stacked", {"input_kind": "real"}, marks=pytest.mark.slow),
         ("third-party", {"input_kind": "real"}),
     ],
 )

@@ -46,8 +46,7 @@ def flow_and_weights(window: Window) -> tuple[Any, Any]:
     return np.ones(options.num_steps), counted / (options.num_loss_steps * BATCH)
 
 
-@pytest.mark.parametrize("state", ["carry", "reset"])
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(("style", "state"), [*((style, "carry") for style in STYLES), ("block", "reset")])
 def test_windows_of_every_style_are_their_sequences_one_by_one(style: str, state: str) -> None:
     """Loss, norm of the gradient and next state of each window of an epoch."""
     graph = graph_of(GRUCell(6))
@@ -117,10 +116,9 @@ def single_steps(graph: UnrolledGraph, session: Any, task: Any, split: str = "va
     return np.array(losses)
 
 
-@pytest.mark.parametrize("num_steps", [1, 4, 7])
-@pytest.mark.parametrize("minimum", [1000, 11, 3])
+@pytest.mark.parametrize(("num_steps", "minimum"), [(1, 11), (4, 1000), (7, 11), (4, 3)])
 def test_an_evaluation_is_a_loop_of_single_steps_at_any_width_and_in_any_number_of_rows(
-    monkeypatch: pytest.MonkeyPatch, minimum: int, num_steps: int
+    monkeypatch: pytest.MonkeyPatch, num_steps: int, minimum: int
 ) -> None:
     """Rows begin where sequences do, so that it makes no difference how many there are."""
     monkeypatch.setattr(evaluation, "MINIMUM_ROW_LENGTH", minimum)
