@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tf_rnn.graph import unroll as unroll
     from tf_rnn.inference import Model as Model
     from tf_rnn.inference import Stepper as Stepper
+    from tf_rnn.inference import from_torch as from_torch
     from tf_rnn.inference import load as load
     from tf_rnn.options import OptionError as OptionError
     from tf_rnn.setup import Setup as Setup
@@ -49,6 +50,7 @@ _NAMES = {
     "Stepper": "inference",
     "Truncation": "training",
     "UnrolledGraph": "graph",
+    "from_torch": "inference",
     "load": "inference",
     "resume": "experiment",
     "train": "training",
@@ -70,6 +72,7 @@ __all__ = [
     "audit",
     "cells",
     "comparison",
+    "from_torch",
     "graph",
     "inference",
     "load",

@@ -8,6 +8,7 @@ from tf_rnn.inference.keras_import import import_keras
 from tf_rnn.inference.load import Model, load
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
+from tf_rnn.inference.torch_import import from_torch
 
 __all__ = [
     "Forecast",
@@ -15,6 +16,7 @@ __all__ = [
     "ModelEvaluator",
     "Stepper",
     "export",
+    "from_torch",
     "import_keras",
     "load",
     "sample",
