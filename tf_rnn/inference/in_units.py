@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.inference.load import Model
     from tf_rnn.tasks import Series
-    from tf_rnn.tasks.series import Part
+    from tf_rnn.tasks.tabular import Part
 
 
 def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]]:

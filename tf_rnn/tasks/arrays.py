@@ -20,7 +20,7 @@ from tf_rnn.options import (
 )
 from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.sequences import has_lengths, read_lists
-from tf_rnn.tasks.values import Kind, as_numbers, has_target, read_sequences
+from tf_rnn.tasks.values import Kind, as_numbers, frequency_loss, has_target, read_sequences
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -146,9 +146,8 @@ class Arrays(Task):
         )
         if self.loss == "squared_error":
             return {"mean": float(np.nanmean((valid - np.nanmean(train, axis=0, dtype=np.float64)) ** 2))}
-        counts = np.bincount(train, minlength=self.num_classes) + 1.0
-        losses = -np.log(counts / counts.sum())
-        return {"uniform": math.log(self.num_classes), "frequencies": float(losses[valid].mean())}
+        frequencies = frequency_loss(train, valid, self.num_classes)
+        return {"uniform": math.log(self.num_classes), "frequencies": frequencies}
 
     def options(self) -> dict[str, Any]:
         """Returns what identifies the task, ready for JSON: shapes and SHA-256 instead of the arrays."""

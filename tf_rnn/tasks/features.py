@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.options import OptionError, shown
-from tf_rnn.tasks.tables import usual_step
+from tf_rnn.tasks.tables import MOST_NAMED, usual_step
+from tf_rnn.tasks.values import NO_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,9 @@ class Fit:
 
     Attributes:
         scales: Mean and standard deviation of the numbers by series and column; under "" what is the same
-            for all series.
+            for all series, which also serves those that the training part lacks.
         gappy: The columns with missing values, each with an input that says where.
-        categories: The words of a column, each an input of 0 or 1.
+        categories: The words of a column, each an input of 0 or 1; of the column of labels, each a class.
         difference: Whether targets are changes since the last row: the scale of a target has no mean then,
             and the standard deviation is that of the changes from row to row.
     """
@@ -56,7 +57,13 @@ class Fit:
 
     @classmethod
     def of(
-        cls, series: Sequence[Measured], columns: Columns, borders: Sequence[int], *, difference: bool
+        cls,
+        series: Sequence[Measured],
+        columns: Columns,
+        borders: Sequence[int],
+        *,
+        difference: bool = False,
+        whole: bool = False,
     ) -> Fit:
         """Fits the training part of a table.
 
@@ -65,15 +72,18 @@ class Fit:
             columns: Which columns are what.
             borders: The number of training rows of each series.
             difference: Whether targets are changes.
+            whole: Whether splits are made of whole series, so that one scale serves all of them.
 
         Raises:
             OptionError: For `target`, if one is constant in the training part, or missing there.
         """
         parts = list(zip(series, borders, strict=True))
-        measured = [*columns.target, *(name for name in columns.inputs if name in series[0].numbers)]
+        observed = [name for name in columns.inputs if name in series[0].numbers]
+        measured = [*columns.target, *observed]
         scales = {
             each.name: {name: _scale(name, [each.numbers[name][:border]], each.name) for name in measured}
             for each, border in parts
+            if not whole
         }
         for name in columns.target:
             _refuse_constant(name, [each[name] for each in scales.values()])
@@ -82,8 +92,9 @@ class Fit:
                 for own, values in changes.items():
                     scales[own][name] = 0.0, _scale(name, [values], own)[1]
         ahead = [name for name in (*columns.known, *columns.static) if name in series[0].numbers]
+        pooled = ahead if columns.label is None else [*ahead, *observed]
         shared = {
-            name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in ahead
+            name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in pooled
         }
         scales[""] = scales.get("", {}) | shared
         gappy = [
@@ -92,7 +103,7 @@ class Fit:
             if any(np.isnan(each.numbers[name][:border]).any() for each, border in parts)
         ]
         categories = {
-            name: tuple(sorted({word for each in series for word in each.words[name] if word is not None}))
+            name: _in_order({word for each in series for word in each.words[name] if word is not None})
             for name in series[0].words
         }
         return cls(scales, tuple(gappy), categories, difference)
@@ -126,8 +137,11 @@ class Fit:
             raise OptionError("fit", f"must be what a run has kept, got {shown(value)}") from error
 
     def scale(self, series: Measured, column: str) -> tuple[float, float]:
-        """Mean and standard deviation of a column in a series; a series that is new has its own."""
-        known = self.scales.get(series.name, {}) | self.scales[""]
+        """Mean and standard deviation of a column in a series.
+
+        A series that is new has its own where there is none for all.
+        """
+        known = self.scales[""] | self.scales.get(series.name, {})
         if column in known:
             return known[column]
         values = series.numbers[column]
@@ -142,6 +156,14 @@ class Fit:
     def spread(self, series: Measured, target: str) -> float:
         """The unit of a scaled target."""
         return self.scale(series, target)[1] or 1.0
+
+
+def _in_order(words: set[str]) -> tuple[str, ...]:
+    """Words in the order of the alphabet; whole numbers in that of their size."""
+    try:
+        return tuple(sorted(words, key=lambda word: (int(word), word)))
+    except ValueError:
+        return tuple(sorted(words))
 
 
 def _scale(name: str, parts: Sequence[NDArray[np.float64]], series: str = "") -> tuple[float, float]:
@@ -197,7 +219,7 @@ def input_columns(
         target, inputs      scaled values at t, carried forward where missing; 1 where they are missing;
                             of a target the change since t - 1, where targets are changes
         known               values at t + 1 ... t + horizon, scaled
-        calendar            sine and cosine of the hour, weekday or month at t + 1
+        calendar            sine and cosine of the hour, weekday or month at t + 1; at t where horizon is 0
         static              scaled, or 0 and 1 for words
 
     At the end of the series, the last known values are repeated.
@@ -214,7 +236,7 @@ def input_columns(
         found[f"{name} missing"] = np.isnan(series.numbers[name]).astype(float)
     for name in columns.known:
         found |= _known(series, name, fit, horizon)
-    found |= calendar_columns(series.times, calendar)
+    found |= calendar_columns(series.times, calendar, ahead=min(horizon, 1))
     for name in columns.static:
         found |= _observed(series, name, fit)
     return found
@@ -259,8 +281,15 @@ def next_times(times: NDArray[Any], count: int = 1) -> NDArray[Any]:
     return np.asarray(times[-1] + np.arange(1, count + 1) * step)
 
 
-def calendar_columns(times: NDArray[Any] | None, calendar: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Sine and cosine of the parts of cycles that have passed at the row after each.
+def calendar_columns(
+    times: NDArray[Any] | None, calendar: Sequence[str], ahead: int
+) -> dict[str, NDArray[np.float64]]:
+    """Sine and cosine of the parts of cycles that have passed at each row, or at the row after it.
+
+    Args:
+        times: The times of the rows; None where they are not known.
+        calendar: Names of cycles.
+        ahead: 0 for the time of the row itself, 1 for that of the next one.
 
     Raises:
         OptionError: For `calendar`, if times are not dates.
@@ -269,12 +298,26 @@ def calendar_columns(times: NDArray[Any] | None, calendar: Sequence[str]) -> dic
         return {}
     if times is None or times.dtype.kind != "M":
         raise OptionError("calendar", "must be left out unless time is a column of dates")
-    ahead = np.concatenate([times[1:], next_times(times)])
+    shown = np.concatenate([times[1:], next_times(times)]) if ahead else times
     found: dict[str, NDArray[np.float64]] = {}
     for name in calendar:
-        angles = 2 * np.pi * CYCLES[name](ahead)
+        angles = 2 * np.pi * CYCLES[name](shown)
         found |= {f"{name} sine": np.sin(angles), f"{name} cosine": np.cos(angles)}
     return found
+
+
+def class_targets(words: NDArray[np.object_], labels: Sequence[str]) -> NDArray[np.int32]:
+    """The classes of labels by their places among those that are known, int32 [length]; -1 for none.
+
+    Raises:
+        OptionError: For `label`, if one is not known.
+    """
+    places = {None: NO_CLASS} | {label: place for place, label in enumerate(labels)}
+    for word in words:
+        if word not in places:
+            known = ", ".join(labels[:MOST_NAMED]) + (", ..." if len(labels) > MOST_NAMED else "")
+            raise OptionError("label", f"must be one of those of the training data, {known}; got {word!r}")
+    return np.array([places[word] for word in words], np.int32)
 
 
 def target_columns(series: Measured, columns: Columns, fit: Fit, horizon: int) -> NDArray[np.float64]:

@@ -26,6 +26,10 @@ SEPARATORS = ",;\t|"
 MOST_NAMED = 12
 # More distinct words than this are names, not categories.
 MOST_CATEGORIES = 50
+# More distinct labels than this are a slip of the hand.
+MOST_LABELS = 1000
+# Whole numbers up to this are exact.
+MOST_EXACT = 2**53
 # Whole numbers in this range are dates.
 YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
 # The share of equal steps in time from which a longer one is a gap.
@@ -43,19 +47,21 @@ class Columns:
         static: The same in all rows of a series.
         time: When a row was measured; None where there is no such column.
         series_id: Which series a row belongs to; None for a single series.
+        label: The class of each row, to be predicted; None where targets are numbers.
     """
 
-    target: tuple[str, ...]
-    inputs: tuple[str, ...]
-    known: tuple[str, ...]
-    static: tuple[str, ...]
-    time: str | None
-    series_id: str | None
+    target: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    time: str | None = None
+    series_id: str | None = None
+    label: str | None = None
 
     def by_option(self) -> dict[str, tuple[str, ...]]:
         """The columns of each option."""
         found = dataclasses.asdict(self)
-        single = {name: (found[name],) if found[name] else () for name in ("time", "series_id")}
+        single = {name: (found[name],) if found[name] else () for name in ("time", "series_id", "label")}
         return found | single
 
     @property
@@ -72,7 +78,7 @@ class Measured:
         name: What the column of names calls it; "" where there is none.
         times: When each row was measured, datetime64 or numbers; None where that is not known.
         numbers: Values by column, float64 [length]; nan where missing.
-        words: Values by column, objects [length]; None where missing.
+        words: Values by column, labels among them, objects [length]; None where missing.
         gaps: Rows that were filled in.
     """
 
@@ -83,7 +89,7 @@ class Measured:
     gaps: int
 
     def __len__(self) -> int:
-        return len(next(iter(self.numbers.values())))
+        return len(next(iter((self.numbers | self.words).values())))
 
 
 class Opened(NamedTuple):
@@ -200,6 +206,8 @@ def cut_table(
                 numbers[name] = _as_numbers(option, column, origin)
             else:
                 words[name] = _as_words(option, column)
+    if columns.label is not None:
+        words[columns.label] = _as_labels(frame[columns.label], origin)
     times = None if columns.time is None else _as_times(frame[columns.time], origin)
     groups = _groups(frame, columns.series_id)
     return [_series(name, rows, times, numbers, words, origin) for name, rows in groups]
@@ -274,6 +282,35 @@ def _as_words(option: str, column: Any) -> NDArray[np.object_]:
         )
     words: NDArray[np.object_] = column.map(str, na_action="ignore").to_numpy(object, na_value=None)
     return words
+
+
+def _as_labels(column: Any, origin: str) -> NDArray[np.object_]:
+    """Words, or whole numbers as words: "2", also where the column holds 2.0; None where one is missing."""
+    if column.dtype.kind in "mM":
+        raise OptionError("label", f"must be a column of words or whole numbers, {column.name!r} holds times")
+    if column.isna().all():
+        raise OptionError("label", f"must be a column with labels, but all of {column.name!r} is missing")
+    if column.nunique() > MOST_LABELS:
+        problem = f"{column.name!r} of {origin} has {column.nunique()}"
+        raise OptionError("label", f"must be a column of at most {MOST_LABELS} different labels, {problem}")
+    if column.dtype.kind in "iuf":
+        column = _whole_numbers(column, origin)
+    words: NDArray[np.object_] = column.map(str, na_action="ignore").to_numpy(object, na_value=None)
+    return words
+
+
+def _whole_numbers(column: Any, origin: str) -> Any:
+    """A column of whole numbers as Python's own, None where one is missing."""
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):  # of infinite ones
+        wrong = np.flatnonzero(known & ~((np.abs(values) <= MOST_EXACT) & (values % 1 == 0)))
+    if len(wrong):
+        row = wrong[0]
+        problem = f"but {column.name!r} has {values[row]} in {_line(row, origin)}"
+        raise OptionError("label", f"must be a column of words or whole numbers, {problem}")
+    whole = [int(value) if there else None for value, there in zip(values, known, strict=True)]
+    return type(column)(whole, dtype=object)
 
 
 def _as_times(column: Any, origin: str) -> NDArray[Any]:

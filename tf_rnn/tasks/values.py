@@ -138,6 +138,25 @@ def has_target(targets: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(targets).all(axis=1))
 
 
+def is_marked(targets: NDArray[Any]) -> bool:
+    """Returns whether a target is missing, or a part of one."""
+    return bool((targets == NO_CLASS if targets.ndim == 1 else np.isnan(targets)).any())
+
+
+def frequency_loss(train: NDArray[Any], valid: NDArray[Any], num_classes: int) -> float:
+    """Returns the mean cross-entropy, in nats, of the frequencies of classes, one added to each count.
+
+        mean over valid classes c of -ln((count(c) + 1) / (m + C))
+
+    Args:
+        train: The m classes that are counted, without -1.
+        valid: The classes that are predicted, without -1.
+        num_classes: C.
+    """
+    counts = np.bincount(train, minlength=num_classes) + 1.0
+    return float(-np.log(counts / counts.sum())[valid].mean())
+
+
 def mean_loss(errors: NDArray[Any], quantiles: Sequence[float] | None = None) -> float:
     """Returns the mean over steps of the mean loss of a step's values; what is nan does not count.
 

@@ -12,7 +12,7 @@ from helpers import assert_close
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series
-from tf_rnn.tasks.series import LEAD
+from tf_rnn.tasks.tabular import LEAD
 
 if TYPE_CHECKING:
     from pathlib import Path

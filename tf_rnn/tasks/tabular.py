@@ -1,0 +1,357 @@
+"""What tasks that are made of a table have in common: its series, their inputs, and the splits."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole, shown
+from tf_rnn.options.declared import TASK_OPTIONS
+from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.features import CYCLES, Fit, input_columns
+from tf_rnn.tasks.stream import Stream
+from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, open_table, usual_step
+from tf_rnn.tasks.values import has_target, is_marked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tf_rnn.tasks.tables import Opened
+
+VALID_FRACTION = TEST_FRACTION = 0.15
+WHOLE = "all"
+# Steps before a held-out part that are read first, so that the state has settled; they do not count.
+LEAD = 200
+# The column of times of the measurements at Kennedy Airport.
+DEFAULT_TIME = "time"
+WIDTHS = (1, 2, 5, 10, 25, 50, 100)
+MOST_BATCH, SHORTEST_ROW = 20, 100
+# In seconds.
+UNITS_OF_TIME = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+MOST_TOKENS, EPOCHS = 1_000_000, 100
+
+
+class Part(NamedTuple):
+    """The rows of one series that a split is made of.
+
+    Attributes:
+        series: The number of the series.
+        first: The first row that is read.
+        counted: The first row that counts.
+        stop: The row after the last one.
+    """
+
+    series: int
+    first: int
+    counted: int
+    stop: int
+
+
+class Tabular(Task):
+    """The rows of a table, in order of time, with inputs that are real values.
+
+    Each series is cut in time into the splits "train", "valid" and "test". Held-out splits begin with up to
+    200 rows of what came before, so that the state has settled; these do not count.
+
+    The constructor of a subclass calls `_open`, finds out which columns are what, and calls `_build`.
+
+    Attributes:
+        of_frame: The name of a task whose table is a data frame, which cannot be read again.
+        horizon: The steps ahead of the last target of a row; 0 where it is that of the row itself.
+        columns: Which columns are what.
+        series: The series, as they were measured.
+        fit: Scales and words.
+        input_names: What the inputs of a step are.
+        sha256: The SHA-256 of inputs and targets, in hexadecimal.
+    """
+
+    defaults = Defaults(
+        batch_size=MOST_BATCH,
+        optimizer="adam",
+        learning_rate=0.002,
+        tokens=MOST_TOKENS,
+        cell="lstm",
+        state_size=16,
+        clip_norm=5.0,
+        num_steps=WIDTHS,
+        longest=WIDTHS[-1],
+    )
+    splits = ("train", "valid", "test")
+    input_kind = "real"
+
+    of_frame: ClassVar[str]
+    horizon: int
+    calendar: tuple[str, ...]
+    columns: Columns
+    series: list[Measured]
+    fit: Fit
+
+    def _open(
+        self,
+        data: Any,
+        *,
+        calendar: str | Sequence[str],
+        valid_fraction: float,
+        test_fraction: float,
+        valid_from: str | None,
+        test_from: str | None,
+        encoding: str,
+    ) -> Opened:
+        """Reads the table, once the options that need none have been checked."""
+        cycles = column_names("calendar", calendar)
+        self.calendar = tuple(require_choice("calendar", name, CYCLES) for name in cycles)
+        self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
+        self.test_fraction = require_fraction("test_fraction", test_fraction)
+        if self.valid_fraction + self.test_fraction >= 1:
+            problem = f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}"
+            raise OptionError("test_fraction", problem)
+        self.valid_from, self.test_from = valid_from, test_from
+        self.encoding = TASK_OPTIONS["encoding"].check(encoding)
+        opened = open_table(data, self.encoding)
+        self.data = _as_text(data)
+        if not (data is None or isinstance(data, str | os.PathLike)):
+            self.name = self.of_frame
+        self._stamps, self._origin = opened.stamps, opened.origin
+        return opened
+
+    def _build(self, opened: Opened, columns: Columns, fit: Any) -> None:
+        """Makes the inputs and targets of all rows, and finds out which of them belong to which split."""
+        self.columns, self._given = columns, fit
+        given = None if fit is None else Fit.from_json(fit)
+        words = None if given is None else tuple(given.categories)
+        self.series = cut_table(opened.frame, columns, opened.origin, words)
+        self._borders = self._find_borders()
+        self.fit = given or self._fitted()
+        of_series = [
+            input_columns(one, self.columns, self.fit, self.horizon, self.calendar) for one in self.series
+        ]
+        self.input_names = tuple(of_series[0])
+        self.input_size = len(self.input_names)
+        self._inputs = [np.stack(list(one.values()), axis=1).astype(np.float32) for one in of_series]
+        self._targets = [self._targets_of(one) for one in self.series]
+        self.has_starts = len(self.series) > 1
+        self._parts = {split: list(self._cut(split)) for split in (*self.splits, WHOLE)}
+        if given is None:
+            for split in self.splits:
+                self._require_targets(split)
+        held = (self._counted_targets(part) for split in self.splits for part in self._parts[split])
+        self.loss_steps = "marked" if any(map(is_marked, held)) else "all"
+        self._streams: dict[str, Stream] = {}
+        self.sha256 = self._digest()
+
+    @abstractmethod
+    def _fitted(self) -> Fit:
+        """Scales and words of the training part."""
+
+    @abstractmethod
+    def _targets_of(self, one: Measured) -> NDArray[Any]:
+        """The targets of all rows of a series."""
+
+    @abstractmethod
+    def _counted_targets(self, part: Part) -> NDArray[Any]:
+        """The targets of a part as a network gets them, none of the rows that do not count."""
+
+    def _find_borders(self) -> list[tuple[int, int, int]]:
+        """Where the parts of each series end."""
+        begins = self._begins()
+        return [self._borders_of(one, begins) for one in self.series]
+
+    def _begins(self) -> NDArray[Any] | None:
+        """The first times of the held-out parts; None where fractions say how long these are."""
+        given = {"valid_from": self.valid_from, "test_from": self.test_from}
+        if not any(given.values()):
+            return None
+        for option, time in given.items():
+            if time is None:
+                raise OptionError(
+                    option, "must be given where the other held-out part begins at a time, got None"
+                )
+            if self.columns.time is None:
+                raise OptionError(option, f"must be left out unless time is given, got {shown(time)}")
+            fraction = option.replace("from", "fraction")
+            if getattr(self, fraction) != VALID_FRACTION:
+                raise OptionError(fraction, f"must be left out where {option} is given")
+        times = [as_time(option, time, self.series[0]) for option, time in given.items()]
+        if not times[0] < times[1]:
+            raise OptionError(
+                "test_from", f"must be later than valid_from, {self.valid_from}, got {self.test_from}"
+            )
+        return np.array(times)
+
+    def _borders_of(self, one: Measured, begins: NDArray[Any] | None) -> tuple[int, int, int]:
+        length = len(one)
+        if begins is not None:
+            valid, test = np.searchsorted(one.times, begins).tolist()  # type: ignore[arg-type]
+            return valid, test, length
+        held_out = self._held_out(length)
+        return length - sum(held_out), length - held_out[1], length
+
+    def _held_out(self, length: int) -> tuple[int, int]:
+        """How much of a length is in the splits "valid" and "test"."""
+        return round(length * self.valid_fraction), round(length * self.test_fraction)
+
+    def _cut(self, split: str) -> Iterator[Part]:
+        """The rows of a split: all targets of a row that counts lie in it."""
+        for number, one in enumerate(self.series):
+            borders = (0, *self._borders[number])
+            place = self.splits.index(split) if split != WHOLE else 0
+            begin, end = (0, len(one)) if split == WHOLE else borders[place : place + 2]
+            counted = max(begin - min(self.horizon, 1), 0)
+            stop = end - self.horizon
+            if stop > counted:
+                yield Part(number, max(0, counted - LEAD), counted, stop)
+
+    def _require_targets(self, split: str) -> None:
+        if any(
+            has_target(self._targets[part.series][part.counted : part.stop]).any()
+            for part in self._parts[split]
+        ):
+            return
+        ahead = f" with a horizon of {self.horizon}" if self.horizon > 1 else ""
+        raise OptionError(
+            "data",
+            f"must leave at least one step with a target for each split, but the {self._size()} of "
+            f"{self._origin} leave none for {split!r}{ahead} (valid_fraction {self.valid_fraction}, "
+            f"test_fraction {self.test_fraction})",
+        )
+
+    def _size(self) -> str:
+        """How much there is to be split."""
+        return f"{max(map(len, self.series))} rows"
+
+    def parts(self, split: str) -> list[Part]:
+        """The rows that a split is made of, in the order of its stream."""
+        return self._parts[require_choice("split", split, (*self.splits, WHOLE))]
+
+    def length(self, split: str = "train") -> int:
+        """Returns the number of steps of a split, those before it included; or of "all"."""
+        return sum(part.stop - part.first for part in self.parts(split))
+
+    def stream(self, split: str = "train", epoch: int = 0) -> Stream:
+        """Returns the steps of a split, series by series, the same in every epoch; the arrays are read-only.
+
+        The split "all" is every series from its first row to its last.
+        """
+        require_whole("epoch", epoch, at_least=0)
+        parts = self.parts(split)
+        if not parts:
+            raise OptionError("data", f"must have rows for the split {split!r}, {self._origin} has too few")
+        if split not in self._streams:
+            inputs = np.concatenate([self.inputs_of(part) for part in parts])
+            targets = np.concatenate([self._counted_targets(part) for part in parts])
+            stream = Stream(inputs, targets, self.series_starts(split) if self.has_starts else None)
+            for array in stream:
+                array.flags.writeable = False
+            self._streams[split] = stream
+        return self._streams[split]
+
+    def series_starts(self, split: str) -> NDArray[np.bool_]:
+        """Which steps of a split's stream are the first of a series, [length]."""
+        starts = np.zeros(self.length(split), bool)
+        lengths = [part.stop - part.first for part in self.parts(split)]
+        starts[np.cumsum([0, *lengths[:-1]])] = True
+        return starts
+
+    def inputs_of(self, part: Part) -> NDArray[np.float32]:
+        """The inputs of a part, those before the rows that count included, [rows, input_size]."""
+        return self._inputs[part.series][part.first : part.stop]
+
+    def is_current(self) -> bool:
+        """Returns whether the file is unchanged since it was read."""
+        return self._stamps is not None and all(stamp.is_current() for stamp in self._stamps)
+
+    def kept(self) -> dict[str, Any]:
+        """Returns what a model keeps of its training data, to read other data in the same way."""
+        return {"fit": self.fit.as_json(), "input_names": list(self.input_names)}
+
+    def _options_of_table(self) -> dict[str, Any]:
+        """The options that all tables have."""
+        return {
+            "valid_fraction": self.valid_fraction,
+            "test_fraction": self.test_fraction,
+            "valid_from": self.valid_from,
+            "test_from": self.test_from,
+            "encoding": self.encoding,
+            "fit": self._given,
+        }
+
+    def _gaps(self) -> list[str]:
+        """A line about the rows that were missing."""
+        gaps = sum(one.gaps for one in self.series)
+        return [f"{gaps} missing rows were filled in as missing values"] if gaps else []
+
+    def _all_names(self) -> tuple[str, ...]:
+        """The names that inputs and targets have."""
+        return self.input_names
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(json.dumps(self._all_names()).encode())
+        for one, inputs, targets, borders in zip(
+            self.series, self._inputs, self._targets, self._borders, strict=True
+        ):
+            digest.update(f"{one.name} {inputs.shape} {targets.shape} {borders}".encode())
+            digest.update(inputs.tobytes())
+            digest.update(targets.tobytes())
+        return digest.hexdigest()
+
+    def _suitable(self) -> Defaults:
+        """Returns training settings that suit the size of the data."""
+        length, held_out = self.length("train"), self.length("valid")
+        batch_size = min(MOST_BATCH, max(1, min(length, held_out) // SHORTEST_ROW))
+        longest = min(WIDTHS[-1], length // batch_size, held_out // batch_size)
+        return dataclasses.replace(
+            type(self).defaults,
+            batch_size=batch_size,
+            tokens=max(length, min(EPOCHS * length, MOST_TOKENS)),
+            num_steps=tuple(width for width in WIDTHS if width <= longest),
+            longest=longest,
+        )
+
+
+def column_names(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
+    """Names as a tuple; one name alone is a tuple, too."""
+    found = (given,) if isinstance(given, str) else given
+    if not isinstance(found, tuple | list) or not all(isinstance(name, str) and name for name in found):
+        raise OptionError(option, f"must be names of columns, got {shown(given)}")
+    return tuple(found)
+
+
+def column_name(option: str, given: str | None) -> str | None:
+    """The name of a single column, or None."""
+    return None if given is None else column_names(option, given)[0]
+
+
+def column_of_times(time: Any, opened: Opened, data: Any) -> str | None:
+    """The column that is given, that of the built-in table, or the only one of dates; None for none."""
+    if time is not None:
+        return column_name("time", time)
+    if data is None:
+        return DEFAULT_TIME
+    dates = [str(name) for name in opened.frame.columns if opened.frame[name].dtype.kind == "M"]
+    return dates[0] if len(dates) == 1 else None
+
+
+def _as_text(data: Any) -> str | None:
+    return str(Path(data).absolute()) if isinstance(data, str | os.PathLike) else None
+
+
+def step_words(one: Measured) -> str:
+    """The usual step of a series for people to read: " of 1 hour"; "" where there is none."""
+    step = None if one.times is None else usual_step(one.times)
+    if step is None:
+        return ""
+    if not isinstance(step, np.timedelta64):
+        return f" of {step:g}"
+    seconds = step / np.timedelta64(1, "s")
+    length, name = next((unit for unit in UNITS_OF_TIME if seconds >= unit[0]), UNITS_OF_TIME[-1])
+    count = seconds / length
+    return f" of {count:g} {name}{'' if count == 1 else 's'}"
