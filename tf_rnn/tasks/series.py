@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_TARGET = ("temperature",)
 # Lags whose partial autocorrelation is looked at, and shown; |r| beyond this by chance in one of 100 cases.
 MOST_LAGS, SHOWN_LAGS, ONE_PERCENT = 200, 8, 2.576
+LEAST_ROWS = 30
 
 
 class Series(Tabular):
@@ -291,6 +292,8 @@ class Series(Tabular):
         name = self.columns.target[0]
         values = last_known(self.series[number].numbers[name][: self._borders[number][0]])
         values = np.diff(values) if self.fit.difference else values
+        if len(values) < LEAST_ROWS:
+            return []
         partial = np.abs(partial_autocorrelations(values, min(MOST_LAGS, len(values) // 3)))
         clear = np.flatnonzero(partial > ONE_PERCENT / math.sqrt(len(values)))
         if not len(clear):
