@@ -19,7 +19,7 @@ from tf_rnn.options import (
     shown,
 )
 from tf_rnn.tasks.base import Defaults, Task
-from tf_rnn.tasks.sequences import has_lengths, read_lists
+from tf_rnn.tasks.sequences import has_lengths, read_lists, with_weights
 from tf_rnn.tasks.values import Kind, as_numbers, frequency_loss, has_target, read_sequences
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Arrays(Task):
         valid_targets: The targets of the split "valid".
         valid_fraction: The fraction of steps (of sequences, where there are several) held out at the end,
             above 0 and below 1; rounded to whole ones.
+        target_weights: How much the loss of each step counts, finite and at least 0, in the shapes of the
+            targets without the axis of values; None where all count alike.
+        valid_target_weights: Those of `valid_targets`.
         loss: "cross_entropy" or "squared_error"; None for the one that suits the targets. With
             "squared_error" whole numbers are values, too.
         input_size: The number of input classes; None for the largest one that occurs, plus 1.
@@ -86,6 +89,8 @@ class Arrays(Task):
         valid_inputs: ArrayLike | None = None,
         valid_targets: ArrayLike | None = None,
         valid_fraction: float = VALID_FRACTION,
+        target_weights: ArrayLike | None = None,
+        valid_target_weights: ArrayLike | None = None,
         loss: str | None = None,
         input_size: int | None = None,
         num_classes: int | None = None,
@@ -112,12 +117,22 @@ class Arrays(Task):
             Kind(self.loss == "squared_error", _size("num_classes", num_classes), marked=True),
         )
         stream, self.period = read_sequences(train, kinds, lengths)
+        self.has_target_weights = target_weights is not None
+        if target_weights is not None:
+            stream = with_weights(stream, self.period, "target_weights", target_weights)
         if valid_inputs is None and valid_targets is None:
+            if valid_target_weights is not None:
+                raise OptionError("valid_target_weights", "must be left out where valid_inputs is")
             self._streams = self._hold_out(stream, require_fraction("valid_fraction", valid_fraction))
         else:
             _refuse_fraction(valid_fraction)
             valid = {"valid_inputs": valid_inputs, "valid_targets": valid_targets}
-            self._streams = {"train": stream, "valid": self._held_out(valid, kinds)}
+            held_out = self._held_out(valid, kinds)
+            if (valid_target_weights is None) == self.has_target_weights:
+                raise OptionError("valid_target_weights", "must be given with target_weights, and only then")
+            if valid_target_weights is not None:
+                held_out = with_weights(held_out, self.period, "valid_target_weights", valid_target_weights)
+            self._streams = {"train": stream, "valid": held_out}
         self.input_size = self._number("input_size", 0, kinds[0])
         self.num_classes = self._number("num_classes", 1, kinds[1])
         self._find_marks()
@@ -139,15 +154,23 @@ class Arrays(Task):
 
         For C classes "uniform" gives each 1 / C, ln C nats, and "frequencies" gives class c its share of
         the m training targets with one added to each count, (count(c) + 1) / (m + C). For real values,
-        "mean" predicts the mean of the training targets.
+        "mean" predicts the mean of the training targets. Weights of targets count here, too.
         """
-        train, valid = (
-            stream.targets[has_target(stream.targets)] for stream in map(self.stream, self.splits)
-        )
+        (train, train_weights), (valid, valid_weights) = map(self._counted, self.splits)
         if self.loss == "squared_error":
-            return {"mean": float(np.nanmean((valid - np.nanmean(train, axis=0, dtype=np.float64)) ** 2))}
-        frequencies = frequency_loss(train, valid, self.num_classes)
+            known = ~np.isnan(train)
+            counts = known if train_weights is None else known * train_weights[:, np.newaxis]
+            mean = np.sum(np.where(known, train, 0) * counts, axis=0, dtype=np.float64) / counts.sum(axis=0)
+            errors = np.nanmean((valid - mean) ** 2, axis=1)
+            return {"mean": float(np.average(errors, weights=valid_weights))}
+        frequencies = frequency_loss(train, valid, self.num_classes, train_weights, valid_weights)
         return {"uniform": math.log(self.num_classes), "frequencies": frequencies}
+
+    def _counted(self, split: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Returns the targets of a split that count, and their weights, if they have any."""
+        stream = self._streams[split]
+        counted, weights = _counts(stream), stream.target_weights
+        return stream.targets[counted], None if weights is None else weights[counted].astype(np.float64)
 
     def options(self) -> dict[str, Any]:
         """Returns what identifies the task, ready for JSON: shapes and SHA-256 instead of the arrays."""
@@ -198,8 +221,8 @@ class Arrays(Task):
     def _find_marks(self) -> None:
         """Sets `loss_steps`, or raises OptionError if a split has no target."""
         marks = {split: has_target(stream.targets) for split, stream in self._streams.items()}
-        for split, mark in marks.items():
-            if not mark.any():
+        for split, stream in self._streams.items():
+            if not _counts(stream).any():
                 raise OptionError("targets", f"must have at least one target in split {split!r}, got none")
         self.loss_steps = "all" if all(mark.all() for mark in marks.values()) else "marked"
 
@@ -219,7 +242,8 @@ class Arrays(Task):
     def _digest(self) -> str:
         digest = hashlib.sha256(str(self.period).encode())
         for stream in self._streams.values():
-            for array in stream if stream.starts is None else (*stream, stream.starts):
+            parts = (*stream, stream.starts, stream.target_weights)
+            for array in (part for part in parts if part is not None):
                 digest.update(f"{array.shape} {array.dtype.str}".encode())
                 digest.update(array.tobytes())
         return digest.hexdigest()
@@ -240,6 +264,12 @@ class Arrays(Task):
             num_steps=tuple(width for width in WIDTHS if width <= longest),
             longest=longest,
         )
+
+
+def _counts(stream: Stream) -> NDArray[np.bool_]:
+    """Returns which steps have a target whose weight is not 0."""
+    counted, weights = has_target(stream.targets), stream.target_weights
+    return counted if weights is None else counted & (weights > 0)
 
 
 def _loss(loss: str | None, targets: NDArray[Any]) -> str:

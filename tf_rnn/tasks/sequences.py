@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,3 +141,36 @@ def _read_list(option: str, values: Any, axes: int | None) -> list[NDArray[Any]]
                 option, f"must have steps of one shape, got {shapes[0]} and {shapes[1]} in sequence {number}"
             )
     return parts
+
+
+def with_weights(stream: Stream, period: int, option: str, values: Any) -> Stream:
+    """Returns a stream whose targets have weights.
+
+    Args:
+        stream: From `read_sequences`.
+        period: The length of its examples.
+        option: Where the weights were given.
+        values: A weight for each step, as the targets were given: `[length]`, `[rows, length]` or a list.
+
+    Raises:
+        OptionError: If they are not as many, or one is not finite or below 0.
+    """
+    length = len(stream.targets)
+    if stream.starts is None:
+        parts = [as_numbers(option, values)]
+        fits = parts[0].shape in ((length,), (length // period, period))
+    else:
+        parts = _read_list(option, values, axes=1)
+        borders = [*np.flatnonzero(stream.starts), length]
+        fits = [part.shape for part in parts] == [(size,) for size in np.diff(borders)]
+    if not fits:
+        raise OptionError(
+            option, "must be a weight for each step of the targets, in arrays of the same shapes"
+        )
+    with np.errstate(over="ignore"):
+        weights = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+    bad = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if bad.size:
+        raise OptionError(option, f"must be finite and at least 0, got {bad[0]}")
+    weights.flags.writeable = False
+    return dataclasses.replace(stream, target_weights=weights)

@@ -143,7 +143,13 @@ def is_marked(targets: NDArray[Any]) -> bool:
     return bool((targets == NO_CLASS if targets.ndim == 1 else np.isnan(targets)).any())
 
 
-def frequency_loss(train: NDArray[Any], valid: NDArray[Any], num_classes: int) -> float:
+def frequency_loss(
+    train: NDArray[Any],
+    valid: NDArray[Any],
+    num_classes: int,
+    train_weights: NDArray[Any] | None = None,
+    valid_weights: NDArray[Any] | None = None,
+) -> float:
     """Returns the mean cross-entropy, in nats, of the frequencies of classes, one added to each count.
 
         mean over valid classes c of -ln((count(c) + 1) / (m + C))
@@ -152,9 +158,11 @@ def frequency_loss(train: NDArray[Any], valid: NDArray[Any], num_classes: int) -
         train: The m classes that are counted, without -1.
         valid: The classes that are predicted, without -1.
         num_classes: C.
+        train_weights: How much each of the first counts; None for 1.
+        valid_weights: How much each of the others counts; None for 1.
     """
-    counts = np.bincount(train, minlength=num_classes) + 1.0
-    return float(-np.log(counts / counts.sum())[valid].mean())
+    counts = np.bincount(train, train_weights, minlength=num_classes) + 1.0
+    return float(np.average(-np.log(counts / counts.sum())[valid], weights=valid_weights))
 
 
 def mean_loss(errors: NDArray[Any], quantiles: Sequence[float] | None = None) -> float:

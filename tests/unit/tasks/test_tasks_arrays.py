@@ -101,6 +101,37 @@ def test_baselines_by_hand() -> None:
     assert reals.baselines() == {"mean": ((4 - 2) ** 2 + 0 + 0 + (4 - 6) ** 2) / 4}
 
 
+@pytest.mark.parametrize("borders", [[], [2, 4], [1, 4]], ids=["one", "rows", "lists"])
+def test_targets_may_have_weights(borders: list[int]) -> None:
+    """In the shapes of the targets, and cut like them; baselines are those of repeated tokens."""
+    weights, targets = np.array([2, 0, 3, 1, 1, 2], np.float32), np.array([0, 1, 1, 0, 1, 1])
+    given, classes, reals = (
+        np.split(array, borders) if borders else array for array in (weights, targets, targets / 2)
+    )
+    held_out = borders[-1] if borders else 4
+    splits = slice(held_out), slice(held_out, None)
+    repeated = [np.repeat(targets[own], weights[own].astype(int)) for own in splits]
+    for wanted, scale in ((classes, 1), (reals, 0.5)):
+        task = Arrays(classes, wanted, target_weights=given, valid_fraction=1 / 3)
+        assert task.has_target_weights
+        for split, own in zip(task.splits, splits, strict=True):
+            found: Any = task.checked_stream(split).target_weights
+            np.testing.assert_array_equal(found, weights[own], strict=True)
+        train, valid = (part if scale == 1 else part * scale for part in repeated)
+        again = Arrays(repeated[0], train, valid_inputs=repeated[1], valid_targets=valid)
+        assert task.baselines() == pytest.approx(again.baselines(), rel=1e-14)
+        plain = Arrays(classes, wanted, valid_fraction=1 / 3)
+        assert not plain.has_target_weights
+        assert plain.sha256 != task.sha256
+
+
+def test_weights_of_other_held_out_targets() -> None:
+    own: dict[str, Any] = {"valid_inputs": [1, 0], "valid_targets": [1, 0], "valid_target_weights": [0, 0.5]}
+    task = Arrays([[1, 1], [0]], [[1, 1], [0]], target_weights=[[1, 2], [3]], **own)
+    found: Any = task.checked_stream("valid").target_weights
+    assert found.tolist() == [0, 0.5]
+
+
 def test_data_are_known_by_their_sha256_and_survive_a_change_of_the_array() -> None:
     values = CLASSES.copy()
     task, again = Arrays(values, values), Arrays(CLASSES, CLASSES)
@@ -200,10 +231,39 @@ HELD_OUT: list[tuple[Any, Any, Any, Any, str]] = [
     (REALS, CLASSES, [[1.5]], [1], "valid_inputs must have 2 values per step, got 1"),
     (ROWS, ROWS, [[1, 2]], [[1, 2]], "valid_inputs must be sequences of 5 steps, as inputs, got 2"),
 ]
+EACH = "target_weights must be a weight for each step of the targets, in arrays of the same shapes"
+WITH = "valid_target_weights must be given with target_weights, and only then"
+HELD: dict[str, Any] = {"valid_inputs": [1], "valid_targets": [1]}
+WEIGHTS: list[tuple[Any, Any, dict[str, Any], str]] = [
+    (CLASSES, CLASSES, {"target_weights": np.ones(19)}, EACH),
+    (ROWS, ROWS, {"target_weights": np.ones((5, 4))}, EACH),
+    ([[1, 2], [3]], [[1, 2], [3]], {"target_weights": [[1], [2, 3]]}, EACH),
+    (
+        CLASSES,
+        CLASSES,
+        {"target_weights": -np.ones(20)},
+        "target_weights must be finite and at least 0, got -1.0",
+    ),
+    (
+        CLASSES,
+        CLASSES,
+        {"target_weights": np.r_[np.ones(18), 0, 0]},
+        "targets must have at least one target in split 'valid', got none",
+    ),
+    (CLASSES, CLASSES, {"target_weights": np.ones(20), **HELD}, WITH),
+    (CLASSES, CLASSES, {"valid_target_weights": [1], **HELD}, WITH),
+    (
+        CLASSES,
+        CLASSES,
+        {"valid_target_weights": [1]},
+        "valid_target_weights must be left out where valid_inputs is",
+    ),
+]
 BOTH = "valid_fraction must be left out where valid_inputs is given, got 0.3"
 REFUSED = [
     *((inputs, targets, {}, message) for inputs, targets, message in VALUES),
     *OPTIONS,
+    *WEIGHTS,
     *((x, y, {"valid_inputs": a, "valid_targets": b}, message) for x, y, a, b, message in HELD_OUT),
     (CLASSES, CLASSES, {"valid_inputs": [1], "valid_targets": [1], "valid_fraction": 0.3}, BOTH),
 ]
