@@ -28,11 +28,12 @@ TAKEN = {
 # Wider pictures do not fit a terminal.
 WIDEST_PICTURE = 100
 HOW_TO_RUN = (
-    "Run your loop once for each row of inputs, one input and one unit a step: recurrent weight 1, input "
-    "weight 1, no bias, identity activation, no clipping, state 0 at the start. The loss is sum(weights * "
-    "outputs), or the squared error of targets. Keep dL/dw of the recurrent weight, and the output of step "
-    "loss_step (from 1). Then:"
+    "Run your loop once for each row of inputs, one input and one unit a step: recurrent weight 1, input weight "
+    "1, no bias, {activation}, no clipping, state 0 at the start, numbers of the type {dtype}. The loss is "
+    "sum(weights * outputs), or the squared error of targets. Keep dL/dw of the recurrent weight, and the output "
+    "of step loss_step (from 1). Then:"
 )
+IDENTITY, OR_RELU = "identity activation", "identity activation (or ReLU: no state is negative)"
 HOW_TO_SAVE = (
     "    probe = dict(numpy.load({name!r}))\n"
     '    numpy.savez("result.npz", gradient=gradients, output=outputs, **probe)\n'
@@ -66,7 +67,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         flags = [option.flag for option in AUDIT_ACTIONS.values()]
         raise OptionError("write", f"must be given, or one of {', '.join(flags[1:])}")
     (action,) = actions
-    for name in given.keys() - {action, *TAKEN[action]}:
+    for name in sorted(given.keys() - {action, *TAKEN[action]}):
         (takes,) = (AUDIT_ACTIONS[other].flag for other, taken in TAKEN.items() if name in taken)
         raise OptionError(name, f"must be left out unless {takes} is given")
     ACTIONS[action](given[action], **chosen(given, TAKEN[action]))
@@ -76,7 +77,9 @@ def _write(path: Path, num_steps: int = AUDIT_OPTIONS["num_steps"].default, dtyp
     arrays = tf_rnn.audit.probe_arrays(num_steps, dtype)
     tf_rnn.audit.write_archive("write", path, arrays)
     print_written([path])
-    print_line(f"{len(arrays['inputs'])} runs. {HOW_TO_RUN}")
+    runs = len(arrays["inputs"])
+    activation = OR_RELU if runs == num_steps else IDENTITY
+    print_line(f"{runs} runs. {HOW_TO_RUN.format(activation=activation, dtype=dtype)}")
     print_line(HOW_TO_SAVE.format(name=str(path)))
 
 
