@@ -39,7 +39,8 @@ CASES = {
     ),
     "tied, recomputed": Case(
         lambda: GRUCell(5),
-        {"embedding_size": 5, "readout": "tied", "recompute": 2, "optimizer": "adam", "reduction": "sum"},
+        {"embedding_size": 5, "readout": "tied", "recompute": 2, "optimizer": "adam", "reduction": "sum"}
+        | {"weight_decay": 0.3},
     ),
     "real": Case(
         lambda: VanillaCell(3), {"input_kind": "real", "loss": "squared_error", "optimizer": "momentum"}

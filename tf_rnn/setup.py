@@ -44,6 +44,8 @@ GENERAL = Defaults(
     state_size=64,
     clip_norm=5.0,
 )
+# Options that an identity has only where they are used: folders of results from before them stay valid.
+ONLY_WHERE_USED = ("weight_decay",)
 # What the options are called in a line for people.
 TITLES = {"clip_norm": "gradient norm at most"}
 
@@ -66,6 +68,8 @@ class Setup:
         optimizer: A name in `tf_rnn.graph.optimizers.OPTIMIZERS`.
         learning_rate: The optimizer's learning rate.
         clip_norm: Upper limit of the gradient's norm; None to switch clipping off.
+        weight_decay: Fraction of each weight matrix, times the learning rate, that every training step takes
+            off; see `UnrolledGraph`.
         reduction: "mean" or "sum" of the per-step losses of a block.
         embedding_size: Size of a learnt input embedding; None for one-hot inputs.
         tied: Whether embedding and output layer share their weights.
@@ -90,6 +94,7 @@ class Setup:
     optimizer: str = SUITS_TASK
     learning_rate: float = SUITS_TASK
     clip_norm: float | None = SUITS_TASK
+    weight_decay: float = NETWORK_OPTIONS["weight_decay"].default
     reduction: str = NETWORK_OPTIONS["reduction"].default
     embedding_size: int | None = SUITS_TASK
     tied: bool = NETWORK_OPTIONS["tied"].default
@@ -209,6 +214,9 @@ def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
         task: The setup's task.
     """
     identity = {field.name: getattr(setup, field.name) for field in dataclasses.fields(setup)}
+    for name in ONLY_WHERE_USED:
+        if identity[name] == NETWORK_OPTIONS[name].default:
+            del identity[name]
     identity |= {"task": task.name, "task_options": task.options()}
     data, lengths = getattr(task, "sha256", None), getattr(task, "lengths", ())
     identity |= {"data_sha256": data} if data else {}

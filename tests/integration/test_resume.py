@@ -95,7 +95,10 @@ DROPOUT = {"dropout": 0.3}
 CASES = {
     "block": Case(lambda: cells.LSTMCell(3), graph={"optimizer": "adam", "clip_norm": 0.1} | DROPOUT),
     "sliding": Case(
-        lambda: cells.GRUCell(3), 6, {"optimizer": "adagrad"}, truncation("sliding", stride=2) | RESET | STEP
+        lambda: cells.GRUCell(3),
+        6,
+        {"optimizer": "adagrad", "weight_decay": 0.5},
+        truncation("sliding", stride=2) | RESET | STEP,
     ),
     "random": Case(
         lambda: cells.VanillaCell(5),

@@ -1,4 +1,4 @@
-"""One training step: clipping, updates of embeddings, learning rates, against NumPy."""
+"""One training step: clipping, updates of embeddings, learning rates, weight decay, against NumPy."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.gradients import true_gradients
+from tf_rnn.graph.naming import weight_names
 from tf_rnn.graph.optimizers import OPTIMIZERS, SPARSE_EXACT
 
 
@@ -123,6 +124,56 @@ def test_the_learning_rate_can_be_fed() -> None:
     with graph.session() as session:
         rates = session.run([graph.learning_rate, other.learning_rate], {graph.learning_rate: 0.75})
         assert rates == [0.75, 0.25], "each width has a rate of its own"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "cell"),
+    [
+        ("sgd", VanillaCell),
+        ("adam", GRUCell),
+        pytest.param("momentum", LSTMCell, marks=pytest.mark.slow),
+        pytest.param("adagrad", VanillaCell, marks=pytest.mark.slow),
+        pytest.param("rmsprop", GRUCell, marks=pytest.mark.slow),
+    ],
+)
+def test_matrices_decay_by_the_fed_rate_beside_the_step(optimizer: str, cell: Any) -> None:
+    """All rows of a table of 520, of which a step looks up six; neither biases nor what Adam averages."""
+    decaying = ("embedding/E", "layer_0/W", "readout/U")
+    generator = np.random.default_rng(83)
+    options: dict[str, Any] = {"embedding_size": 3, "dtype": "float64", "optimizer": optimizer}
+    options |= {"clip_norm": 0.01, "weight_decay": 0.7}
+    graph = UnrolledGraph(cell(4), 3, 2, 520, 5, **options)
+    names = weight_names(graph)
+    with graph.session() as session:
+        values = random_values(generator, list(names.values()))
+        assign(session, list(names.values()), values)
+        reference = Optimizer(optimizer, 0.0, values)
+        for rate in (0.5, 0.125, 0.25):
+            fed = graph.feed(*random_block(generator, graph), graph.zero_state())
+            gradients = session.run([tf.convert_to_tensor(pair.gradient) for pair in graph.gradients], fed)
+            before, reference.learning_rate = reference.values, rate
+            reference.values = [*before]
+            reference.update([gradient * 0.01 / whole_norm(gradients) for gradient in gradients])
+            for place, name in enumerate(names):
+                if name in decaying:
+                    reference.values[place] = reference.values[place] - rate * 0.7 * before[place]
+            session.run(graph.train_step, fed | {graph.learning_rate: rate})
+            found = dict(zip(names, session.run(list(names.values())), strict=True))
+            for name, expected in zip(names, reference.values, strict=True):
+                assert_close(found[name], expected, 1e-12, f"{optimizer}, rate {rate}: {name}")
+
+
+def test_no_decay_is_no_operation() -> None:
+    def operations(**options: Any) -> tuple[str, list[str]]:
+        graph = UnrolledGraph(LSTMCell(4), 3, 2, 7, 5, embedding_size=3, optimizer="adam", **options)
+        return graph.train_step.name, [op.name for op in graph.tf_graph.get_operations()]
+
+    (step, none), (decaying_step, some) = operations(weight_decay=0), operations(weight_decay=0.1)
+    assert (step, decaying_step) == ("lstm/Adam", "width_3/weight_decay_1/group_deps")
+    added = {*some} - {*none}
+    assert {*none} < {*some}, {*none} - {*some}
+    assert not any("decay" in name for name in none)
+    assert all("decay" in name or name.startswith("lstm/Adam/ReadVariableOp") for name in added), added
 
 
 def test_without_an_optimizer_there_is_nothing_to_train() -> None:

@@ -58,6 +58,7 @@ def make_graph(
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         clip_norm=setup.clip_norm,
+        weight_decay=setup.weight_decay,
         seed=seed,
         reduce_gradients=reduce_gradients,
     )
@@ -86,7 +87,7 @@ def remake_graph(
     Raises:
         OptionError: If an option is not allowed.
     """
-    names = ("reduction", "dropout", "recompute", "optimizer", "learning_rate", "clip_norm")
+    names = ("reduction", "dropout", "recompute", "optimizer", "learning_rate", "clip_norm", "weight_decay")
     return described_graph(
         description,
         reduce_gradients,

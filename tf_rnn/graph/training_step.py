@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.gradients import GradientAndVariable, true_gradients
 from tf_rnn.graph.optimizers import shared_optimizer
+from tf_rnn.graph.weight_decay import with_weight_decay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,11 @@ def make_training_step(
     scope: str,
     reduce_gradients: Callable[[list[Any]], list[Any]] | None,
 ) -> TrainingStep:
-    """Sums duplicate rows, reduces, measures, clips and applies gradients, in this order.
+    """Sums duplicate rows, reduces, measures, clips and applies gradients, in this order; weights decay.
 
     Args:
         pairs: Gradients as they were found.
-        options: Optimizer, rate and limit.
+        options: Optimizer, rate, limit and decay.
         scope: The network's scope, which optimizers are shared by.
         reduce_gradients: See `UnrolledGraph`.
     """
@@ -53,6 +54,13 @@ def make_training_step(
     if options.clip_norm is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm, use_norm=norm)
     optimizer = shared_optimizer(name, scope)
-    with tf.name_scope(f"{scope}/"):  # names of slots must not depend on the width
-        operation = optimizer.apply(list(zip(gradients, variables, strict=True)), learning_rate)
+
+    def apply() -> Any:
+        with tf.name_scope(f"{scope}/"):  # names of slots must not depend on the width
+            return optimizer.apply(list(zip(gradients, variables, strict=True)), learning_rate)
+
+    if options.weight_decay:
+        operation = with_weight_decay(apply, variables, learning_rate, options.weight_decay, norm)
+    else:
+        operation = apply()
     return TrainingStep(learning_rate, pairs, norm, operation)

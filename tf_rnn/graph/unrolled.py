@@ -94,6 +94,14 @@ class UnrolledGraph:
         learning_rate: The optimizer's rate.
         clip_norm: Upper limit on the norm of the gradient (Pascanu et al. 2013). It is the norm of the
             true gradient: that of an embedding looked up twice is the sum of both.
+        weight_decay: How fast weights decay beside the optimizer's step u, with every optimizer:
+
+                W <- W - u(dL/dW) - learning_rate * weight_decay * W
+
+            for W before the step and the learning rate that is fed. All matrices decay (the embedding, all
+            its rows at each step, the cell's weights, the readout), biases do not. Neither the norm nor the
+            optimizer's averages see it (Loshchilov & Hutter 2019, algorithm 2, where lambda stands for
+            learning_rate * weight_decay at the full rate).
         dropout: The share of elements dropped, independently at every step, from embedded inputs, from
             each layer's outputs that the next layer reads, and from those that the readout reads; the
             rest is divided by 1 - dropout. The state that a layer carries to the next step is never

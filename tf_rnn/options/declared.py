@@ -250,6 +250,13 @@ NETWORK_OPTIONS = by_name(
         help="upper limit of the gradient's norm, or off",
     ),
     Option(
+        name="weight_decay",
+        rule=Number(at_least=0),
+        default=0.0,
+        may_change=True,
+        help="fraction of each weight matrix, times the learning rate, that every training step takes off",
+    ),
+    Option(
         name="reduction",
         rule=Choice(REDUCTIONS),
         default="mean",
@@ -309,7 +316,7 @@ NETWORK_OPTIONS = by_name(
 
 SETUP_OPTIONS = {"task": TASK} | TASK_OPTIONS | NETWORK_OPTIONS | CELL_OPTIONS
 # What a graph's dtype has to hold: a larger number would be inf.
-HELD_BY_DTYPE = ("learning_rate", "clip_norm", "init_scale", "forget_bias", "recurrent_gain")
+HELD_BY_DTYPE = ("learning_rate", "clip_norm", "weight_decay", "init_scale", "forget_bias", "recurrent_gain")
 
 # The options of `UnrolledGraph` that have no part in a setup, since the task decides them.
 GRAPH_OPTIONS = NETWORK_OPTIONS | by_name(

@@ -36,6 +36,7 @@ class GraphOptions:
     optimizer: str | None = "adagrad"
     learning_rate: float = 0.1
     clip_norm: float | None = None
+    weight_decay: float = 0.0
     dropout: float = 0.0
     init_scale: float | None = None
     recompute: int | str | None = None
