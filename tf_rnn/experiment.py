@@ -29,7 +29,7 @@ from tf_rnn.options.declared import (
     WORKER_OPTIONS,
 )
 from tf_rnn.setup import Setup, check_setup, setup_identity
-from tf_rnn.tasks import Defaults, Series, Task
+from tf_rnn.tasks import TABLES, Defaults, Task
 from tf_rnn.tasks.language import whole_path
 from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
 
@@ -69,7 +69,7 @@ class Experiment:
         self.setup = Setup.of(task=task, **options)
         self._data = whole_path(self.setup.task_options.get("data"))
         # The size of the table decides.
-        if self.setup.task == Series.name and "batch_size" not in options:
+        if self.setup.task in TABLES and "batch_size" not in options:
             self.setup = dataclasses.replace(self.setup, batch_size=self.task.defaults.batch_size)
 
     @functools.cached_property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
+from tf_rnn.console import visible
 from tf_rnn.files import plain, require_run
 from tf_rnn.inference.in_units import coverage, series_errors
 from tf_rnn.options.declared import EVALUATE_OPTIONS
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tf_rnn.cli.parser import Parser
+    from tf_rnn.inference import Model
+    from tf_rnn.tasks import Task
     from tf_rnn.training import Evaluation
 
 NAME = "evaluate"
@@ -52,13 +55,28 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     }
     task = model.evaluator.task(given.get("data"), given.get("encoding"))
     evaluation = model.evaluator.on(task, split, **how)
-    unknown = task.unknown_share(split) if isinstance(task, tf_rnn.tasks.Language) else None
-    show = _as_json if "json" in given else _as_line
-    print(show(split, evaluation, task.unit, unknown))
+    record, words_beside = _beside(model, task, split, how)
+    if "json" in given:
+        print(_as_json(split, evaluation, task.unit, record))
+    else:
+        print(_as_line(split, evaluation, task.unit) + words_beside)
     if isinstance(task, tf_rnn.tasks.Series) and "json" not in given:
         print_table(_as_table("In the units of the targets", series_errors(model, task, split)))
         if task.quantiles is not None:
             print_table(_as_table("Share of targets below each quantile", coverage(model, task, split)))
+
+
+def _beside(model: Model, task: Task, split: str, how: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """What is measured beside the loss, as a record and in words."""
+    if isinstance(task, tf_rnn.tasks.Language):
+        unknown = task.unknown_share(split)
+        if unknown is not None:
+            return {"unknown": unknown}, f", {unknown:.1%} of them {UNKNOWN}"
+    if isinstance(task, tf_rnn.tasks.Labels):
+        accuracy, (label, share) = model.evaluator.accuracy(task, split, **how), task.most_frequent(split)
+        record = {"accuracy": accuracy, "most_frequent": label, "accuracy_of_most_frequent": share}
+        return record, f", accuracy {accuracy:.1%} (always {visible(label)}: {share:.1%})"
+    return {}, ""
 
 
 def _as_table(title: str, records: list[dict[str, Any]]) -> Table:
@@ -71,17 +89,13 @@ def _as_table(title: str, records: list[dict[str, Any]]) -> Table:
     return Table.of_columns(title, columns)
 
 
-def _as_json(split: str, evaluation: Evaluation, unit: str, unknown: float | None) -> str:
+def _as_json(split: str, evaluation: Evaluation, unit: str, more: dict[str, Any]) -> str:
     entropy = {"perplexity": perplexity(evaluation.loss), "bits": evaluation.loss / math.log(2)}
     values = entropy if unit == "nats" else dict.fromkeys(entropy)
-    record = {"split": split, "loss": evaluation.loss, **values, "tokens": evaluation.tokens}
-    record |= {} if unknown is None else {"unknown": unknown}
+    record = {"split": split, "loss": evaluation.loss, **values, "tokens": evaluation.tokens, **more}
     return json.dumps(plain(record), allow_nan=False)
 
 
-def _as_line(split: str, evaluation: Evaluation, unit: str, unknown: float | None) -> str:
-    share = "" if unknown is None else f", {unknown:.1%} of them {UNKNOWN}"
-    return (
-        f"{split}: {loss_words(evaluation.loss, unit)} ± {evaluation.standard_error:.2g} {unit}, "
-        f"{evaluation.tokens:,} tokens{share}"
-    )
+def _as_line(split: str, evaluation: Evaluation, unit: str) -> str:
+    loss = f"{loss_words(evaluation.loss, unit)} ± {evaluation.standard_error:.2g} {unit}"
+    return f"{split}: {loss}, {evaluation.tokens:,} tokens"

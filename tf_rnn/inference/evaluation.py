@@ -9,13 +9,14 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError, require_whole
-from tf_rnn.tasks import TASKS, described_task
+from tf_rnn.tasks import TASKS, Labels, Series, described_task
 from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.language import require_text
 from tf_rnn.training.evaluation import (
     Evaluation,
     counted_tokens,
     mean_and_error,
+    stacked_hits,
     stacked_losses,
     usable,
     weights_of,
@@ -35,7 +36,7 @@ CONTEXTS_AT_A_TIME = 100
 FRACTIONS = ("valid_fraction", "test_fraction")
 KEPT = ("fit",)
 # What a task of a data frame, which cannot be read again, is for other data.
-OF_OTHER_DATA = {"dataframe": "series"}
+OF_OTHER_DATA = {kind.of_frame: kind.name for kind in (Series, Labels)}
 
 
 class Layout(NamedTuple):
@@ -125,12 +126,52 @@ class ModelEvaluator:
         context: int | None = None,
     ) -> Evaluation:
         """Measures the loss on a task that `task` returned; see `__call__`."""
+        found, weights = self._counted(stacked_losses, task, split, num_steps, batch_size, context)
+        return Evaluation(*mean_and_error(found, weights), len(found), {})
+
+    def accuracy(
+        self,
+        task: Task,
+        split: str = "valid",
+        *,
+        num_steps: int = NUM_STEPS,
+        batch_size: int = 1,
+        context: int | None = None,
+    ) -> float:
+        """The share of targets that are the class with the largest prediction; see `on`.
+
+        Raises:
+            OptionError: Also for a task whose targets are no classes.
+        """
+        if task.loss != "cross_entropy":
+            raise OptionError("task", f"must have targets that are classes, got {task.name}")
+        hits, weights = self._counted(stacked_hits, task, split, num_steps, batch_size, context)
+        return float(np.average(hits, weights=weights))
+
+    def _counted(
+        self,
+        measure: Callable[[UnrolledGraph], Any],
+        task: Task,
+        split: str,
+        num_steps: int,
+        batch_size: int,
+        context: int | None,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What a graph measures at each step, of all tokens that count, in order, and their weights, if any.
+
+        Args:
+            measure: Makes what is fetched, [batch_size, num_steps].
+            task: See `on`, as the rest.
+            split: The split.
+            num_steps: The width.
+            batch_size: Rows.
+            context: Steps between two resets.
+        """
         stream = usable(task, task.checked_stream(split), split, self._graph.options.dtype)
         layout = lay_out(len(stream.targets), batch_size, num_steps, task.period, context)
-        losses = self._losses(stream, layout, min(num_steps, layout.length))
+        found = self._measured(measure, stream, layout, min(num_steps, layout.length))
         counted = counted_tokens(task, stream, split)
-        found = losses.ravel()[: len(counted)][counted]
-        return Evaluation(*mean_and_error(found, weights_of(stream, counted)), len(found), {})
+        return np.asarray(found.ravel()[: len(counted)][counted]), weights_of(stream, counted)
 
     def task(self, data: str | os.PathLike[str] | None = None, encoding: str | None = None) -> Task:
         """The task that the model was trained on, or the same kind of task with other data.
@@ -181,13 +222,15 @@ class ModelEvaluator:
         options = {name: value for name, value in options.items() if name not in FRACTIONS}
         return described_task(self._description | {"options": options}, **changes)
 
-    def _losses(self, stream: Stream, layout: Layout, num_steps: int) -> np.ndarray:
-        """The loss of each token, [rows, length]."""
+    def _measured(
+        self, measure: Callable[[UnrolledGraph], Any], stream: Stream, layout: Layout, num_steps: int
+    ) -> np.ndarray:
+        """What a graph measures of each token, [rows, length]."""
         graph = self._graph.forward(num_steps=num_steps, batch_size=layout.at_a_time)
         with self._open_session(graph) as session:
-            run = graph.runner(session, graph.cached(stacked_losses), graph.final_state)
+            run = graph.runner(session, graph.cached(measure), graph.final_state)
             groups = [
-                _group_losses(run, graph.zero_state(), stream, layout, first, num_steps)
+                _group_of(run, graph.zero_state(), stream, layout, first, num_steps)
                 for first in range(0, layout.rows, layout.at_a_time)
             ]
         return np.concatenate(groups)[: layout.rows]
@@ -214,10 +257,10 @@ def lay_out(length: int, batch_size: int, num_steps: int, period: int, context: 
     return Layout(rows, row_length, blocks * width if rows > 1 else 0, rows)
 
 
-def _group_losses(
+def _group_of(
     run: Callable[..., Any], state: Any, stream: Stream, layout: Layout, first: int, num_steps: int
 ) -> np.ndarray:
-    """The losses of the rows that are read in parallel with row `first`, [at_a_time, length]."""
+    """What is measured of the rows that are read in parallel with row `first`, [at_a_time, length]."""
     starts = np.arange(first, first + layout.at_a_time)[:, np.newaxis] * layout.length
     last = len(stream.targets) - 1
     parts = []
@@ -226,8 +269,8 @@ def _group_losses(
             state = _without_first(state)
         tokens = np.clip(starts + np.arange(step, step + num_steps), 0, last)
         block = stream.at(tokens)
-        losses, state = run(block.inputs, block.targets, state, starts=block.starts)
-        parts.append(losses)
+        found, state = run(block.inputs, block.targets, state, starts=block.starts)
+        parts.append(found)
     return np.concatenate(parts, axis=1, dtype=np.float64)[:, layout.lead : layout.lead + layout.length]
 
 

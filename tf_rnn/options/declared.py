@@ -34,6 +34,7 @@ from tf_rnn.options.words import (
     DIFFERENCES,
     DTYPES,
     INPUT_KINDS,
+    LABEL_AT,
     LARGEST_PROBE,
     LARGEST_SIZE,
     LARGEST_WIDTH,
@@ -74,7 +75,9 @@ START_FROM = Option(
 TASK = Option(name="task", rule=Choice(TASKS), default="echo", help="what is learnt")
 _LANGUAGE = ("task", ("text", "words"))
 _SERIES = ("task", ("series",))
-_FROM_FILES = ("task", ("text", "words", "series"))
+_LABELS = ("task", ("labels",))
+_TABLES = ("task", ("series", "labels"))
+_FROM_FILES = ("task", ("text", "words", "series", "labels"))
 TASK_OPTIONS = by_name(
     Option(
         name="lags", rule=ListOf(Whole()), only=("task", ("echo",)), help="lags of the echoes (default 3 8)"
@@ -118,8 +121,8 @@ TASK_OPTIONS = by_name(
         only=_FROM_FILES,
         may_change=True,
         help="of text: a file; a directory with train.txt, valid.txt and test.txt; or shakespeare or "
-        "ptb, which are downloaded (default: the documentation that ships with Python). Of series: a table, "
-        "CSV or Parquet (default: hourly measurements at Kennedy Airport)",
+        "ptb, which are downloaded (default: the documentation that ships with Python). Of series and "
+        "labels: a table, CSV or Parquet (default: hourly measurements at Kennedy Airport)",
     ),
     Option(
         name="encoding",
@@ -132,13 +135,13 @@ TASK_OPTIONS = by_name(
         name="valid_fraction",
         rule=FRACTION,
         only=_FROM_FILES,
-        help="fraction of the file used for validation (default 0.05; series 0.15)",
+        help="fraction of the file used for validation (default 0.05; tables 0.15)",
     ),
     Option(
         name="test_fraction",
         rule=FRACTION,
         only=_FROM_FILES,
-        help="fraction of the file used for testing (default 0.05; series 0.15)",
+        help="fraction of the file used for testing (default 0.05; tables 0.15)",
     ),
     Option(
         name="document_separator",
@@ -156,32 +159,50 @@ TASK_OPTIONS = by_name(
     Option(
         name="valid_from",
         rule=OrNone(Text()),
-        only=_SERIES,
+        only=_TABLES,
         help="first date of the validation part, instead of a fraction",
     ),
-    Option(name="test_from", rule=OrNone(Text()), only=_SERIES, help="first date of the test part"),
+    Option(name="test_from", rule=OrNone(Text()), only=_TABLES, help="first date of the test part"),
     Option(
         name="target",
         rule=Names(),
         only=_SERIES,
         help="columns to predict (default: the only column of numbers)",
     ),
-    Option(name="inputs", rule=Names(), only=_SERIES, help="further columns, observed up to now"),
+    Option(
+        name="inputs",
+        rule=Names(),
+        only=_TABLES,
+        help="further columns, observed up to now; of labels: all that are observed",
+    ),
     Option(
         name="known", rule=Names(), only=_SERIES, help="columns known ahead, such as a holiday or a price"
     ),
-    Option(name="static", rule=Names(), only=_SERIES, help="columns that never change within a series"),
+    Option(name="static", rule=Names(), only=_TABLES, help="columns that never change within a series"),
     Option(
         name="time",
         rule=OrNone(Text()),
-        only=_SERIES,
+        only=_TABLES,
         help="column of dates or numbers, increasing; missing rows are filled in",
     ),
     Option(
         name="series_id",
         rule=OrNone(Text()),
-        only=_SERIES,
+        only=_TABLES,
         help="column that says which series a row belongs to, where there are several",
+    ),
+    Option(
+        name="label",
+        rule=OrNone(Text()),
+        only=_LABELS,
+        help="column of words or whole numbers, the class of each row",
+    ),
+    Option(
+        name="label_at",
+        rule=Choice(LABEL_AT),
+        only=_LABELS,
+        help="every: name the class of every row; end: that of the last row of each series, and split the "
+        "data by series (default every)",
     ),
     Option(name="horizon", rule=Whole(), only=_SERIES, help="steps ahead to predict at once (default 1)"),
     Option(
@@ -193,8 +214,8 @@ TASK_OPTIONS = by_name(
     Option(
         name="calendar",
         rule=ListOf(Choice(CALENDAR)),
-        only=_SERIES,
-        help="read the next row's hour, weekday or month, as sine and cosine",
+        only=_TABLES,
+        help="read the next row's hour, weekday or month, as sine and cosine; of labels: the row's own",
     ),
     Option(
         name="difference",

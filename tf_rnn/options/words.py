@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words", "series")
+TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words", "series", "labels")
 CELLS = ("vanilla", "gru", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error", "pinball")
@@ -27,6 +27,7 @@ SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
 CHECKPOINTS_TO_USE = ("best", "last")
 DIFFERENCES = ("auto", "on", "off")
+LABEL_AT = ("every", "end")
 CALENDAR = ("hour", "weekday", "month")
 REFERENCES = ("widest", "infinite")
 SPLITS = ("train", "valid", "test", "all")

@@ -12,11 +12,13 @@ from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
 from tf_rnn.tasks.echo import Echo
 from tf_rnn.tasks.influence import Influence
+from tf_rnn.tasks.labels import Labels
 from tf_rnn.tasks.language import Language
 from tf_rnn.tasks.memory import Memory
 from tf_rnn.tasks.sequences import pack
 from tf_rnn.tasks.series import Series
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
+from tf_rnn.tasks.tabular import Tabular
 from tf_rnn.tasks.text import Text
 from tf_rnn.tasks.vocabulary import Vocabulary
 from tf_rnn.tasks.words import Words
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SPLITS",
+    "TABLES",
     "TASKS",
     "Adding",
     "Arrays",
@@ -33,6 +36,7 @@ __all__ = [
     "Defaults",
     "Echo",
     "Influence",
+    "Labels",
     "Language",
     "Memory",
     "Series",
@@ -58,7 +62,11 @@ TASKS: dict[str, type[Task]] = {
     "text": Text,
     "words": Words,
     "series": Series,
+    "labels": Labels,
 }
+
+# Tasks whose defaults depend on the size of a table.
+TABLES = tuple(name for name, kind in TASKS.items() if issubclass(kind, Tabular))
 
 
 def make_task(name: str, **options: Any) -> Task:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.options import OptionError, shown
-from tf_rnn.tasks.tables import MOST_NAMED, usual_step
+from tf_rnn.tasks.tables import listed, usual_step
 from tf_rnn.tasks.values import NO_CLASS
 
 if TYPE_CHECKING:
@@ -298,10 +298,10 @@ def calendar_columns(
         return {}
     if times is None or times.dtype.kind != "M":
         raise OptionError("calendar", "must be left out unless time is a column of dates")
-    shown = np.concatenate([times[1:], next_times(times)]) if ahead else times
+    at = np.concatenate([times[1:], next_times(times)]) if ahead else times
     found: dict[str, NDArray[np.float64]] = {}
     for name in calendar:
-        angles = 2 * np.pi * CYCLES[name](shown)
+        angles = 2 * np.pi * CYCLES[name](at)
         found |= {f"{name} sine": np.sin(angles), f"{name} cosine": np.cos(angles)}
     return found
 
@@ -315,8 +315,9 @@ def class_targets(words: NDArray[np.object_], labels: Sequence[str]) -> NDArray[
     places = {None: NO_CLASS} | {label: place for place, label in enumerate(labels)}
     for word in words:
         if word not in places:
-            known = ", ".join(labels[:MOST_NAMED]) + (", ..." if len(labels) > MOST_NAMED else "")
-            raise OptionError("label", f"must be one of those of the training data, {known}; got {word!r}")
+            raise OptionError(
+                "label", f"must be one of those that were trained on, {listed(labels)}; got {word!r}"
+            )
     return np.array([places[word] for word in words], np.int32)
 
 

@@ -220,7 +220,7 @@ def _require_columns(frame: Any, columns: Columns, origin: str) -> None:
         for name in names:
             if name not in known:
                 raise OptionError(
-                    option, f"must be columns of {origin}, got {name!r}; it has {_listed(known)}"
+                    option, f"must be columns of {origin}, got {name!r}; it has {listed(known)}"
                 )
             if name in seen:
                 also = "twice" if seen[name] == option else f"as {seen[name]}, too"
@@ -230,7 +230,8 @@ def _require_columns(frame: Any, columns: Columns, origin: str) -> None:
             seen[name] = option
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, the first of them where there are many."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
 

@@ -126,6 +126,12 @@ def stacked_predictions(graph: UnrolledGraph) -> Any:
     return tf.stack(graph.predictions, axis=1)
 
 
+def stacked_hits(graph: UnrolledGraph) -> Any:
+    """Whether the class with the largest prediction is the target, at all steps, [batch_size, num_steps]."""
+    named = tf.argmax(stacked_predictions(graph), axis=2, output_type=tf.int32)
+    return tf.equal(named, tf.stack(graph.targets, axis=1))
+
+
 def has_loss(targets: np.ndarray, loss_steps: str) -> np.ndarray:
     """Booleans [length], true for the tokens that have a loss."""
     return has_target(targets) if loss_steps == "marked" else np.ones(len(targets), bool)

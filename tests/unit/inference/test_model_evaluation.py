@@ -20,6 +20,7 @@ from tf_rnn.inference import ModelEvaluator, load
 from tf_rnn.inference.evaluation import LEAD, lay_out
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Adding, Copy, Echo, Influence, Memory, Stream, Text, Words
+from tf_rnn.training.evaluation import stacked_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +169,7 @@ def test_parallel_rows_have_a_lead_but_the_first(mindful: Trained, batch_size: i
         losses = mindful.naive.losses(Stream(stream.inputs[piece], stream.targets[piece]))
         rows.append(losses[start - early :])
     assert len(rows) == layout.rows > 1
-    found = evaluator._losses(stream, layout, min(num_steps, layout.length))
+    found = evaluator._measured(stacked_losses, stream, layout, min(num_steps, layout.length))
     np.testing.assert_allclose(found[0], whole[: layout.length], rtol=0, atol=1e-12)
     expected = np.concatenate(rows)
     assert np.abs(expected - whole).max() > 1e-3, "the lead makes no difference"

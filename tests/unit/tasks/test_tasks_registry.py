@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 # From files: they have a third split, and all of their data in a row.
-READ = {"text", "words", "series"}
+READ = {"text", "words", "series", "labels"}
 
 
 def test_names_are_those_of_the_classes() -> None:
