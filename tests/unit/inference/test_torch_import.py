@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import re
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import pytorch_reference
 from helpers import chessboard
 from model_helpers import made_up_text
 
@@ -136,26 +136,17 @@ def test_a_relu_is_said(tmp_path: Path) -> None:
     np.testing.assert_allclose(predictions(tmp_path / "run", VALUES), expected, atol=1e-5)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
-@pytest.mark.parametrize("kind", GATES)
+@pytest.mark.parametrize("kind", pytorch_reference.KINDS)
 def test_predictions_are_those_of_pytorch(kind: str, tmp_path: Path) -> None:
-    torch: Any = importlib.import_module("torch")
-    torch.manual_seed(3)
-
-    class Network(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn = getattr(torch.nn, kind)(INPUTS, UNITS, num_layers=2, dropout=0.5)
-            self.head = torch.nn.Linear(UNITS, TARGETS)
-
-        def forward(self, x: Any) -> Any:
-            return self.head(self.rnn(x)[0])
-
-    network = Network().eval()
-    tf_rnn.from_torch(network.state_dict(), VALUES, tmp_path / "run")
-    inputs = torch.tensor(VALUES.stream("train").inputs, dtype=torch.float32)
-    expected = network(inputs[:, None])[:, 0].detach().numpy()
-    np.testing.assert_allclose(predictions(tmp_path / "run", VALUES), expected, atol=1e-6)
+    """Stored ones: see `pytorch_reference`."""
+    with np.load(pytorch_reference.FILE) as stored:
+        start = f"{kind}/weights/"
+        weights = {name.removeprefix(start): stored[name] for name in stored.files if name.startswith(start)}
+        inputs, expected = stored["inputs"], stored[f"{kind}/predictions"]
+    targets = np.zeros((2 * len(inputs), pytorch_reference.TARGETS))
+    task = Arrays(np.concatenate([inputs, inputs]), targets, valid_fraction=0.5)
+    tf_rnn.from_torch(weights, task, tmp_path / "run")
+    np.testing.assert_allclose(predictions(tmp_path / "run", task), expected, atol=1e-6)
 
 
 def test_a_text_model_is_evaluated_sampled_measured_and_trained_further(tmp_path: Path) -> None:
