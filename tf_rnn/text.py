@@ -1,4 +1,4 @@
-"""Numbers for people to read: losses, perplexities."""
+"""Numbers for people to read: losses, perplexities, counts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ def loss_text(loss: float, unit: str = "nats") -> str:
     A ten-thousandth of a nat is nothing; squared errors may be as small as they like.
     """
     smallest = 0.0 if unit == "nats" else 1e-3
-    return f"{loss:.4f}" if loss == 0 or smallest <= abs(loss) < 1e4 else f"{loss:.2g}"
+    return f"{loss:z.4f}" if loss == 0 or smallest <= abs(loss) < 1e4 else f"{loss:.2g}"
 
 
 def loss_words(loss: float, unit: str = "nats") -> str:
     """A loss with what else it means: `4.612 (100.7 ppl, 6.65 bits)`; without where it is no entropy."""
     if unit != "nats":
         return loss_text(loss, unit)
-    return f"{loss:.3f} ({_perplexity_text(perplexity(loss))} ppl, {loss / math.log(2):.2f} bits)"
+    return f"{loss:z.3f} ({_perplexity_text(perplexity(loss))} ppl, {loss / math.log(2):z.2f} bits)"
 
 
 def perplexity(loss: float) -> float:
@@ -31,3 +31,8 @@ def perplexity(loss: float) -> float:
 
 def _perplexity_text(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= value < 1e9 else f"{value:.4g}"
+
+
+def counted(number: float, noun: str, form: str = "") -> str:
+    """A number of things: `1 step`, `2 steps`."""
+    return f"{number:{form}} {noun}" + ("s" if number != 1 else "")

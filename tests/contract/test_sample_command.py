@@ -72,6 +72,14 @@ def test_at_the_edges(kept: Path, model: Model, capsys: pytest.CaptureFixture[st
         assert succeeds(["sample", str(kept), *words], capsys)[0] == expected + "\n", zero
 
 
+def test_a_text_that_does_not_come_up_is_named(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the prime holds does not count."""
+    words = ["sample", str(kept), "--prime", "dcbadcba", "--length", "3", "--seed", "1", "--until"]
+    assert succeeds([*words, "dcbadcba"], capsys)[1] == ["--until 'dcbadcba' did not come up in 3 tokens"]
+    shown, _ = succeeds(words[:-1], capsys)
+    assert succeeds([*words, shown[8]], capsys) == (shown[:9] + "\n", [])
+
+
 def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "text.txt"
     path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")

@@ -13,6 +13,7 @@ from tf_rnn.files import require_run
 from tf_rnn.options import OptionError
 from tf_rnn.options.declared import SAMPLE_OPTIONS
 from tf_rnn.tasks.vocabulary import UNKNOWN
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,9 +48,11 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     options = {name: option.default for name, option in SAMPLE_OPTIONS.items()}
     if unknown := model.vocabulary.unknown(given.get("prime", "")):
         say(f"not in the vocabulary, read as {UNKNOWN}: {', '.join(unknown)}")
-    is_terminal = sys.stdout.isatty()
+    options |= chosen(given, SAMPLE_OPTIONS)
+    is_terminal, pieces = sys.stdout.isatty(), []
     try:
-        for piece in model.sample(**(options | chosen(given, SAMPLE_OPTIONS))):
+        for piece in model.sample(**options):
+            pieces.append(piece)
             sys.stdout.write(visible(piece, keep="\n\t") if is_terminal else piece)
             sys.stdout.flush()
     except OptionError as error:
@@ -59,3 +62,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
             "folder", "must hold a model with finite predictions, got nan; its weights have diverged"
         ) from error
     sys.stdout.write("\n")
+    sys.stdout.flush()
+    known = sum(1 for _ in model.vocabulary.continued(options["prime"], ()))
+    if options["until"] is not None and options["until"] not in "".join(pieces[known:]):
+        say(f"--until {options['until']!r} did not come up in {counted(options['length'], 'token')}")
