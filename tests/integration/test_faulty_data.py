@@ -11,6 +11,7 @@ import pytest
 
 from tf_rnn.analysis.lags import measure_lags
 from tf_rnn.cells import VanillaCell
+from tf_rnn.experiment import Experiment
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.inference import load
 from tf_rnn.options import OptionError
@@ -186,6 +187,16 @@ def test_an_evaluator_and_a_loaded_model_name_the_fault(tmp_path: Path) -> None:
             load(tmp_path / "run", task=task).evaluator()
         with graph.session() as session, pytest.raises(OptionError, match=message):
             measure_lags(graph, session, task, 3)
+
+
+def test_a_comparison_names_the_fault_before_anything_is_written(tmp_path: Path) -> None:
+    experiment = Experiment(Own(put(0, np.nan), "valid"), cell="vanilla", state_size=3, batch_size=3)
+    verbs: list[Any] = [experiment.compare, experiment.recommend]
+    for verb in verbs:
+        message = rf"^inputs of split 'valid' must be finite, got nan at step {FAULTY}$"
+        with pytest.raises(OptionError, match=message):
+            verb([2], workers=1, out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fault_of_a_later_epoch_is_found_when_it_begins() -> None:

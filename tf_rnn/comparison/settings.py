@@ -12,6 +12,8 @@ from tf_rnn.options import STATES, OptionError, require_number_of, shown
 from tf_rnn.options.declared import COMPARE_OPTIONS
 from tf_rnn.setup import Setup, check_setup, setup_identity
 from tf_rnn.tasks.constant import constant_loss
+from tf_rnn.text import counted
+from tf_rnn.training.plan import require_usable
 
 if TYPE_CHECKING:
     from tf_rnn.tasks import Task
@@ -106,7 +108,7 @@ class Comparison:
     @property
     def budget_words(self) -> str:
         """The budget of a run for people to read: `5,000,000 tokens`."""
-        return f"{self.amount:,.10g} {self.budget}"
+        return counted(self.amount, self.budget.removesuffix("s"), ",.10g")
 
     def question(self, task: Task) -> Question:
         """What the comparison asks of its runs."""
@@ -134,6 +136,7 @@ class Comparison:
     def check(self, task: Task) -> None:
         """Raises OptionError unless the setup suits the task, and its data are long enough for all widths."""
         check_setup(self.setup, task, self.num_steps)
+        require_usable(task)
 
     def identity(self, task: Task) -> dict[str, Any]:
         """What two comparisons must share for their runs to be in one table, ready for JSON.

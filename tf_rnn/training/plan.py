@@ -12,7 +12,7 @@ from tf_rnn.graph.describe import describe
 from tf_rnn.options import STATES, OptionError, require_block, require_choice, require_whole, shown
 from tf_rnn.options.declared import TRAINING_OPTIONS
 from tf_rnn.setup import check_rows, check_weights
-from tf_rnn.tasks import TASKS
+from tf_rnn.tasks import SPLITS, TASKS
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import usable
 from tf_rnn.training.schedules import Schedule
@@ -148,8 +148,14 @@ def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:
             )
     task.blocks(graph.batch_size, graph.num_steps)
     check_rows(plan.truncation.style, task, graph.batch_size)
-    if type(task) not in TASKS.values():  # the data of the package's own tasks are known to be usable
-        usable(task, task.rows(graph.batch_size), "train", graph.options.dtype)
+    require_usable(task, graph.options.dtype)
+
+
+def require_usable(task: Task, dtype: str = "float32") -> None:
+    """Raises OptionError for data of a user's own task that no graph can take; ours are usable."""
+    if type(task) not in TASKS.values():
+        for split in SPLITS:
+            usable(task, task.checked_stream(split), split, dtype)
 
 
 def check_fit(graph: UnrolledGraph, task: Task) -> None:
