@@ -369,7 +369,7 @@ PATIENCE = Option(
     name="patience",
     rule=OrNone(Whole()),
     may_change=True,
-    help="stop early after N epochs without improvement on validation data",
+    help="stop early after N evaluations without improvement on validation data",
 )
 TRAINING_OPTIONS = by_name(
     Option(
