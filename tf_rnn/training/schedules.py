@@ -6,13 +6,12 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tf_rnn.options import SCHEDULES_OVER_BUDGET, require_schedule
+from tf_rnn.options import require_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WAIT = {"step": 4, "plateau": 1}
-OVER_BUDGET = SCHEDULES_OVER_BUDGET
 
 
 class Moment(NamedTuple):

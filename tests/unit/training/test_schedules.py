@@ -14,10 +14,10 @@ from model_helpers import train_epoch
 
 from tf_rnn import cells, options
 from tf_rnn.graph import UnrolledGraph
-from tf_rnn.options import OptionError
+from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError
 from tf_rnn.tasks import Echo
 from tf_rnn.training import Callback, Evaluator, Schedule, StreamPosition, Truncation, train
-from tf_rnn.training.schedules import OVER_BUDGET, SCHEDULES, WAIT, Moment
+from tf_rnn.training.schedules import SCHEDULES, WAIT, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def moment(epoch: int = 1, fraction: float = 0.0, losses: Sequence[float] = ()) 
 def test_the_words_that_are_allowed_are_those_that_have_a_meaning() -> None:
     assert tuple(SCHEDULES) == options.SCHEDULES
     assert set(WAIT) < set(SCHEDULES)
-    assert set(OVER_BUDGET) < set(SCHEDULES)
+    assert set(SCHEDULES_OVER_BUDGET) < set(SCHEDULES)
     for name in SCHEDULES:
         assert Schedule(name).factor(moment(epoch=1, fraction=0.0)) == 1, name
     for epoch, fraction in itertools.product((1, 13, 99), (0.0, 0.5, 1.0)):
