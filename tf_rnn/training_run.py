@@ -198,7 +198,7 @@ class PreparedRun:
 
             separator = getattr(self.task, "document_separator", None)
             place = self.folder / SUMMARIES / "samples"
-            called.append(Narrator(graph, self.task.vocabulary, place, separator))
+            called.append(Narrator(graph, self.task.vocabulary, place, separator, self.updates))
         with graph.session(threads) as session:
             result = train(
                 graph, self.task, **self.options, **more, session=session, callbacks=called, worker=worker

@@ -14,6 +14,7 @@ import pytest
 from command_helpers import (
     assert_refused,
     captured,
+    files,
     run_main,
     succeeds,
 )
@@ -172,15 +173,20 @@ def assert_same_weights(folder: Path, other: Path) -> None:
 
 
 def test_a_finished_run_says_so_each_time(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = metrics(copy)
+    """Nothing changes, but that lines of metrics are repaired which a kill has cut off."""
+    before, there = metrics(copy), files(copy)
     for words in ([], [], ["--epochs", "1"]):
         _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
-        epochs = int(words[-1]) if words else 2
+        epochs = "1 epoch" if words else "2 epochs"
         assert lines[2:] == [
-            f"nothing left to do: already trained for {epochs} epochs; raise --epochs to continue",
+            f"nothing left to do: already trained for {epochs}; raise --epochs to continue",
             f"saved in {copy}: lowest validation loss {before[-1]['valid_loss']:.4f} after epoch 2 (step 34)",
             f"to sample from it: python -m tf_rnn sample {copy}",
         ]
+        assert files(copy) == there
+    for damaged in ("", there["metrics.jsonl"].decode()[:-9], "[]\n"):
+        (copy / "metrics.jsonl").write_text(damaged, encoding="utf-8")
+        succeeds(["train", "--resume", str(copy)], capsys)
         assert metrics(copy) == before
 
 
@@ -196,7 +202,7 @@ def test_a_run_that_patience_has_ended_says_so(
     assert f"lowest validation loss {min(losses):.4f} after epoch {len(losses) - 1} " in lines[-2], lines
     assert min(losses) > 2.5 > math.log(6)
     _, lines = succeeds(["train", "--resume", str(tmp_path / "out")], capsys)
-    assert lines[2] == ("nothing left to do: no improvement for 1 evaluations; raise --patience to continue")
+    assert lines[2] == ("nothing left to do: no improvement for 1 evaluation; raise --patience to continue")
 
 
 def test_a_schedule_over_the_whole_budget_keeps_it(

@@ -31,6 +31,7 @@ class Narrator(Callback):
         vocabulary: The task's vocabulary.
         folder: Folder of the event files.
         document_separator: See `sample`.
+        updates: Training steps so far, of a run that is resumed.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Narrator(Callback):
         vocabulary: Vocabulary,
         folder: Path,
         document_separator: str | None = None,
+        updates: int = 0,
     ) -> None:
         self._step = StepGraph.of(graph)
-        self._vocabulary, self._folder, self._separator = vocabulary, folder, document_separator
+        self._vocabulary, self._folder = vocabulary, folder
+        self._separator, self._updates = document_separator, updates
 
     def __enter__(self) -> Self:
         self._writer = EventWriter(self._folder)
@@ -57,7 +60,7 @@ class Narrator(Callback):
 
     def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         """Samples a text, which is a function of the weights and the number of updates."""
-        if not point.updates:
+        if point.updates == self._updates:  # there is nothing new to say
             return
         stepper = Stepper(self._step, session)
         pieces = sample(

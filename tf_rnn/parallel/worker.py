@@ -121,7 +121,9 @@ class AbsentFolder:
 
     save_is_due = False
 
-    def save(self, state: TrainingState, weights: set[str], curve: list[CurvePoint]) -> None:
+    def save(
+        self, state: TrainingState, weights: set[str], curve: list[CurvePoint], *, is_over: bool = False
+    ) -> None:
         """Saves nothing.
 
         Raises:

@@ -162,8 +162,8 @@ def train(
         if worker.is_chief:
             watchers += [ProgressLine()] if called is None else called
         if folder is not None:
-            evaluations = len(start.history.curve)
-            board = TensorBoard(folder.path / SUMMARIES, graph, task, evaluations)
+            done = len(start.history.curve), start.history.updates
+            board = TensorBoard(folder.path / SUMMARIES, graph, task, *done)
             watchers += [InPlace(folder), board]
         if saver is not None:
             stack.enter_context(interrupts)
@@ -268,7 +268,8 @@ def run_loop(
             with watch.paused():
                 variables, flat = read_variables(graph, session), tf.nest.flatten(worker.all_rows(carried))
                 now = {"variables": variables, "carried": flat, "position": position, "history": history}
-                saver.save(dataclasses.replace(start, **now), set(weight_names(graph)), monitor.curve)
+                state_now = dataclasses.replace(start, **now)
+                saver.save(state_now, set(weight_names(graph)), monitor.curve, is_over=over)
         if votes.stop:
             raise SavedInterrupt
         if over:

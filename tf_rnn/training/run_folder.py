@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tf_rnn.training.state import CurvePoint, TrainingState
+    from tf_rnn.training.state import CurvePoint, History, TrainingState
 
 METRICS = "metrics.jsonl"
 
@@ -56,7 +56,9 @@ class Saver(Protocol):
     def save_is_due(self) -> bool:
         """Whether the last checkpoint is some time ago."""
 
-    def save(self, state: TrainingState, weights: set[str], curve: list[CurvePoint]) -> None:
+    def save(
+        self, state: TrainingState, weights: set[str], curve: list[CurvePoint], *, is_over: bool = False
+    ) -> None:
         """Saves the run; see `RunFolder.save`."""
 
 
@@ -99,13 +101,16 @@ class RunFolder:
         """Whether the last checkpoint is some time ago."""
         return time.monotonic() >= self._next_save
 
-    def save(self, state: TrainingState, weights: set[str], curve: list[CurvePoint]) -> None:
-        """Writes a checkpoint and the metrics.
+    def save(
+        self, state: TrainingState, weights: set[str], curve: list[CurvePoint], *, is_over: bool = False
+    ) -> None:
+        """Writes a checkpoint and the metrics, unless a run that is over has both already.
 
         Args:
             state: The run.
             weights: Which of its variables are weights.
             curve: The learning curve so far.
+            is_over: Whether the run ends.
 
         Raises:
             OptionError: For `out`, if they cannot be written; what was saved before is unchanged then.
@@ -114,6 +119,9 @@ class RunFolder:
         history = state.history
         require_finite_weights(state, weights)
         self.require_in_place()
+        lines = records(curve, self._unit)
+        if is_over and self._has(history, lines):
+            return
         began = time.monotonic()
         number = self._checkpoints.next_number
         if len(curve) > 1 and curve[-1].updates == history.updates:
@@ -121,10 +129,24 @@ class RunFolder:
             if self._best is None or loss < self._best.valid_loss:
                 self._best = Best(number, loss)
         self._checkpoints.write(number, dataclasses.replace(state, best=self._best))
-        lines = [json.dumps(line, allow_nan=False) + "\n" for line in records(curve, self._unit)]
-        write_text(self.path / METRICS, "".join(lines))
+        write_text(self.path / METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(self.save_seconds, took / self.save_share)
+
+    def _has(self, history: History, lines: list[dict[str, Any]]) -> bool:
+        """Whether the run got no further than where it was resumed, and all of its metrics are there.
+
+        They are written after the checkpoint, so that a process may have been killed in between. The last
+        evaluation may have been made anew, at another second.
+        """
+        if self.start is None or self.start.state.history.updates != history.updates:
+            return False
+        try:
+            text = (self.path / METRICS).read_text(encoding="utf-8")
+            found = [json.loads(line) | {"seconds": 0} for line in text.splitlines()]
+            return found == [line | {"seconds": 0} for line in lines]
+        except (OSError, ValueError, TypeError):
+            return False
 
     def require_in_place(self) -> None:
         """Raises OptionError for `out` if the folder was moved or deleted."""

@@ -46,7 +46,7 @@ class _LastState:
     save_is_due = False
     state: TrainingState
 
-    def save(self, state: TrainingState, *_: Any) -> None:
+    def save(self, state: TrainingState, *_: Any, **__: Any) -> None:
         self.state = state
 
 

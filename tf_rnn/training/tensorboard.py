@@ -41,14 +41,18 @@ class TensorBoard(Callback):
         graph: The graph whose gradients are measured.
         task: The task whose data they are measured on.
         evaluations: Number of earlier evaluations, of a run that is resumed.
+        updates: Training steps after which it is resumed; an evaluation there is no news.
 
     Raises:
         OptionError: For `out`, if a file cannot be written.
     """
 
-    def __init__(self, folder: Path, graph: UnrolledGraph, task: Task, evaluations: int = 0) -> None:
+    def __init__(
+        self, folder: Path, graph: UnrolledGraph, task: Task, evaluations: int = 0, updates: int = 0
+    ) -> None:
         self._folder, self._graph, self._task = folder, graph, task
         self._evaluations = evaluations
+        self._known = updates if evaluations else -1
         self._probe: GradientProbe | None = None
         self._is_entropy = task.unit == "nats"
 
@@ -75,6 +79,8 @@ class TensorBoard(Callback):
 
     def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         """Writes the validation loss, and now and then the gradient by lag."""
+        if point.updates == self._known:
+            return
         self._write(self._losses("valid", point.valid_loss), point.updates)
         self._evaluations += 1
         if self._evaluations & (self._evaluations - 1) == 0:
@@ -100,23 +106,27 @@ class TensorBoard(Callback):
 class EventWriter:
     """Writes a TensorFlow event file.
 
-    Unlike TensorFlow's own writer it is synchronous, so that write errors reach the caller.
+    Unlike TensorFlow's own writer it is synchronous, so that write errors reach the caller. The file is made
+    when there is something to write.
 
     Args:
         folder: Folder of the file.
         flush_seconds: Seconds after which what was added is in the file at the latest.
 
     Raises:
-        OptionError: For `out`, here and in every method, if the file cannot be written.
+        OptionError: For `out`, in every method, if the file cannot be written.
     """
 
     def __init__(self, folder: Path, flush_seconds: float = 10.0) -> None:
-        self._flush_seconds = flush_seconds
+        self._folder, self._flush_seconds = folder, flush_seconds
+        self._file: Any = None
+
+    def _open(self) -> None:
         # As TensorFlow names them: in the order of time, and all different.
         place = (f"{time.time():.0f}", socket.gethostname(), str(os.getpid()), str(next(NUMBERS)))
         with _writing():
-            tf.io.gfile.makedirs(str(folder))
-            self._file = tf.io.TFRecordWriter(str(folder / ".".join(["events.out.tfevents", *place])))
+            tf.io.gfile.makedirs(str(self._folder))
+            self._file = tf.io.TFRecordWriter(str(self._folder / ".".join(["events.out.tfevents", *place])))
         self._write(file_version="brain.Event:2")
         self._flushed = time.monotonic()
 
@@ -124,6 +134,8 @@ class EventWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._file is None:
+            return
         if kind is None:
             with _writing():
                 self._file.close()
@@ -133,14 +145,17 @@ class EventWriter:
 
     def add(self, summary: Any, step: int) -> None:
         """Adds a summary."""
+        if self._file is None:
+            self._open()
         self._write(summary=summary, step=step)
         if time.monotonic() >= self._flushed + self._flush_seconds:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was added to the file."""
-        with _writing():
-            self._file.flush()
+        if self._file is not None:
+            with _writing():
+                self._file.flush()
         self._flushed = time.monotonic()
 
     def _write(self, **fields: Any) -> None:

@@ -233,12 +233,12 @@ def test_what_is_written_can_soon_be_seen(tmp_path: Path, monkeypatch: pytest.Mo
 def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OptionError, match=r"^out could not be written: .*file"):
-        EventWriter(tmp_path / "file" / "summaries")
+        EventWriter(tmp_path / "file" / "summaries").add(tf.Summary(), 0)
 
 
 def test_what_has_gone_wrong_before_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = EventWriter(tmp_path)
-    monkeypatch.setattr(writer, "_file", None)  # which cannot be closed
+    monkeypatch.setattr(writer, "_file", object())  # which cannot be closed
     with pytest.raises(KeyboardInterrupt), writer:
         raise KeyboardInterrupt
     with pytest.raises(OptionError, match=r"^out could not be written: "), writer:
