@@ -29,7 +29,7 @@ APART = {
     "lock": {"options", "files", "console"},
     "reporting": {"options", "files", "lock", "text", "console"},
     # TensorFlow only for downloads; a fresh interpreter does not load it, see below.
-    "tasks": {"options", "_tensorflow"},
+    "tasks": {"options", "text", "_tensorflow"},
     # For loops of any framework, in NumPy alone.
     "audit": {"options", "run_config", "files", "tasks"},
     "setup": {"options", "tasks", "truncation", "console"},

@@ -129,7 +129,7 @@ def test_the_table_shows_the_mean_only_where_it_is_clear() -> None:
     assert lag_table(clear).rows[3][5] == f"{clear.mean_bias[2]:.1%}"
     few = of_batches(4)  # 3 positions
     assert len(lag_table(few).header) == 5
-    assert mean_sentence(few) == "3 positions in the data are too few to measure the mean gradient."
+    assert mean_sentence(few) == "The data have too few positions, 3, to measure the mean gradient."
 
 
 def test_of_many_weights_a_sample_counts(monkeypatch: pytest.MonkeyPatch) -> None:

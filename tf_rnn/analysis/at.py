@@ -12,7 +12,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.console import visible
 from tf_rnn.options import LARGEST_WIDTH, OptionError
 from tf_rnn.tasks import Language
-from tf_rnn.text import loss_text
+from tf_rnn.text import counted, loss_text
 from tf_rnn.training.evaluation import has_loss, usable
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class InputGradients:
         if not total:
             return f"{start}: no input has a gradient."
         lag = int(np.argmax(self.norms))
-        steps = "this step" if lag == 0 else f"{lag} step{'s' if lag > 1 else ''} back"
+        steps = "this step" if lag == 0 else f"{counted(lag, 'step')} back"
         found = f"{start}: the largest gradient is that of the input of {steps} ({self.inputs[lag]!r})"
         if len(self.norms) <= self.num_steps:
             return f"{found}."

@@ -9,6 +9,7 @@ from tf_rnn.analysis.bias import CLEAR, LOST, needed_block, needed_width
 from tf_rnn.files import plain
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table, number
 from tf_rnn.reporting.page import bullets, command_code
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +47,7 @@ most."""
 def describe(name: str, analysis: LagAnalysis) -> str:
     """What happens to the gradient, as a sentence without its full stop."""
     if math.isnan(analysis.decay):
-        return f"{name}: no decay can be fitted, as fewer than 2 of {len(analysis.lags)} lags have a gradient"
+        return f"{name}: no decay can be fitted, as fewer than 2 lags have a gradient"
     changes = {
         "vanishes": f"halves every {analysis.half_life:.1f} steps",
         "explodes": f"doubles every {-analysis.half_life:.1f} steps",
@@ -55,7 +56,7 @@ def describe(name: str, analysis: LagAnalysis) -> str:
     bound = "" if analysis.bound is None else f" (bound {analysis.bound:.3f})"
     return (
         f"{name}: the gradient {analysis.trend}; its norm {changes[analysis.trend]} over "
-        f"{len(analysis.lags)} steps, a factor of {analysis.decay:.3f} per step{bound}"
+        f"{counted(len(analysis.lags), 'step')}, a factor of {analysis.decay:.3f} per step{bound}"
     )
 
 
@@ -65,7 +66,7 @@ def reference_sentence(name: str, analysis: LagAnalysis) -> str:
         return ""
     exponent, steps = "", len(analysis.lags)
     if analysis.lyapunov is not None:
-        exponent = f"Lyapunov exponent {analysis.lyapunov:.4f} ± {analysis.lyapunov_error:.4f} per step"
+        exponent = f"Lyapunov exponent {analysis.lyapunov:z.4f} ± {analysis.lyapunov_error:.4f} per step"
     if analysis.grows:
         return f"{name}: no width suffices: gradients grow without bound ({exponent})"
     if not math.isfinite(analysis.relative_bias[-1]):
@@ -82,14 +83,15 @@ def reference_sentence(name: str, analysis: LagAnalysis) -> str:
         )
     sentence = (
         f"{name}: to keep {1 - LOST:.0%} of the gradient over the whole past takes "
-        f"{_at_least(followed, steps)} steps followed back, or blocks of {_at_least(blocks, steps)} steps; "
-        f"truncation after {steps} steps loses {analysis.relative_bias[-1]:.2%} of it ({how})"
+        f"{_at_least(followed, steps)} followed back, or blocks of {_at_least(blocks, steps)}; "
+        f"truncation after {counted(steps, 'step')} loses {analysis.relative_bias[-1]:.2%} of it ({how})"
     )
     return "; ".join(filter(None, (sentence, exponent)))
 
 
 def _at_least(needed: int | None, steps: int) -> str:
-    return f"more than {steps}" if needed is None else f"about {needed}" if needed > steps else f"{needed}"
+    word = "more than " if needed is None else "about " if needed > steps else ""
+    return word + counted(steps if needed is None else needed, "step")
 
 
 def lag_table(analysis: LagAnalysis) -> Table:
@@ -104,7 +106,7 @@ def lag_table(analysis: LagAnalysis) -> Table:
                 number(analysis.cosine[lag - 1], ".3f"),
             ]
         of_mean = [analysis.mean_bias, analysis.mean_block_bias] if analysis.mean_is_clear else []
-        cells += [f"{bias[lag - 1]:.1%}" if lag else "–" for bias in of_mean]
+        cells += [f"{bias[lag - 1]:z.1%}" if lag else "–" for bias in of_mean]
         rows.append([str(lag), f"{analysis.gradient_norm[lag]:.3g}", *cells])
     header = (*HEADER, *HEADER_OF_MEAN) if analysis.mean_is_clear else HEADER
     return Table("Where the gradient goes", header, rows)
@@ -115,10 +117,10 @@ def mean_sentence(analysis: LagAnalysis) -> str:
     if analysis.mean_is_clear or not math.isfinite(analysis.relative_bias[-1]):
         return ""
     if math.isnan(analysis.mean_signal):
-        return f"{analysis.positions} positions in the data are too few to measure the mean gradient."
+        return f"The data have too few positions, {analysis.positions}, to measure the mean gradient."
     return (
         "What is lost of the mean gradient is not shown: the mean gradient is lost in its noise (its square "
-        f"is {analysis.mean_signal:.1f} standard errors, {CLEAR:g} would be clear)."
+        f"is {analysis.mean_signal:z.1f} standard errors, {CLEAR:g} would be clear)."
     )
 
 

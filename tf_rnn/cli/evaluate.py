@@ -15,7 +15,7 @@ from tf_rnn.options.declared import EVALUATE_OPTIONS
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.terminal import print_table
 from tf_rnn.tasks.vocabulary import UNKNOWN
-from tf_rnn.text import loss_words, perplexity
+from tf_rnn.text import counted, loss_words, perplexity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,4 +98,4 @@ def _as_json(split: str, evaluation: Evaluation, unit: str, more: dict[str, Any]
 
 def _as_line(split: str, evaluation: Evaluation, unit: str) -> str:
     loss = f"{loss_words(evaluation.loss, unit)} ± {evaluation.standard_error:.2g} {unit}"
-    return f"{split}: {loss}, {evaluation.tokens:,} tokens"
+    return f"{split}: {loss}, {counted(evaluation.tokens, 'token', ',')}"

@@ -26,7 +26,7 @@ from tf_rnn.options.presets import PRESETS, preset_options
 from tf_rnn.options.rules import Choice, Path
 from tf_rnn.parallel.parent_watch import watch_parent
 from tf_rnn.run_config import RUN_OPTIONS
-from tf_rnn.text import loss_text, loss_words
+from tf_rnn.text import counted, loss_text, loss_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,8 +161,9 @@ def nothing_left(prepared: PreparedRun, trained: Run) -> str:
     waited = len(losses) - 1 - losses.index(min(losses))
     patience = prepared.options["patience"]
     if patience is not None and waited >= patience:
-        return f"nothing left to do: no improvement for {waited} evaluations; raise --patience to continue"
+        vain = counted(waited, "evaluation")
+        return f"nothing left to do: no improvement for {vain}; raise --patience to continue"
     option = next(name for name in LENGTH_OPTIONS if name in prepared.options)
-    amount = f"{prepared.options[option]:,.10g} {option}"
+    amount = counted(prepared.options[option], option.removesuffix("s"), ",.10g")
     done = f"nothing left to do: already trained for {amount}"
     return done if prepared.is_over else f"{done}; raise --{option} to continue"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.curves import FALLING, lowest_point
 from tf_rnn.comparison.ranking import CLEARLY, MARGIN, mean_difference
-from tf_rnn.text import loss_text
+from tf_rnn.text import counted, loss_text
 
 if TYPE_CHECKING:
     from tf_rnn.comparison.ranking import Question, Ranking
@@ -42,10 +42,10 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
         why = "the held-out data are too few to tell whether anything was learnt"
         remedy = f"hold out more data, or {question.longer}"
     return (
-        f"Cannot tell which width to use: {why}. The best loss is "
-        f"{loss_text(best.loss, best.unit)} {best.unit}, at num_steps {best.num_steps} after "
-        f"{best.updates:,.0f} updates; a constant prediction has {loss_text(nothing, best.unit)}, and "
-        f"differences up to {loss_text(CLEARLY * ranking.noise, best.unit)} may be chance. To tell, {remedy}."
+        f"Cannot tell which width to use: {why}. The best loss is {loss_text(best.loss, best.unit)} "
+        f"{best.unit}, at num_steps {best.num_steps} after {counted(best.updates, 'update', ',.0f')}; a "
+        f"constant prediction has {loss_text(nothing, best.unit)}, and differences up to "
+        f"{loss_text(CLEARLY * ranking.noise, best.unit)} may be chance. To tell, {remedy}."
     )
 
 
@@ -76,9 +76,9 @@ def _rival_is_falling(chosen: Summary, ranking: Ranking, question: Question) -> 
             f"Cannot tell yet which width to use: num_steps {chosen.num_steps} leads with "
             f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but "
             f"num_steps {rival.num_steps}, now at {loss_text(rival.loss, rival.unit)} after "
-            f"{rival.updates:,.0f} updates, still falls by {loss_text(reading.pace, rival.unit)} with each "
-            f"doubling of the training and would overtake it. To tell, {question.longer}, or give several "
-            "values of --learning-rate."
+            f"{counted(rival.updates, 'update', ',.0f')}, still falls by "
+            f"{loss_text(reading.pace, rival.unit)} with each doubling of the training and would overtake "
+            f"it. To tell, {question.longer}, or give several values of --learning-rate."
         )
     return None
 

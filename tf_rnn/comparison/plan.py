@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.tables import planned_table
 from tf_rnn.comparison.worker import EVALUATED_AT
+from tf_rnn.text import counted
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ class Plan:
     def sentence(self) -> str:
         """How many runs there are, and how long they take, in words."""
         if not self.runs:
-            return f"nothing to train: all {self.finished} runs are finished"
-        workers = f"with {self.workers} worker{'s' if self.workers > 1 else ''}"
-        runs = f"{self.runs} run{'s' if self.runs > 1 else ''}"
+            done = "the only run is" if self.finished == 1 else f"all {self.finished} runs are"
+            return f"nothing to train: {done} finished"
+        workers, runs = f"with {counted(self.workers, 'worker')}", counted(self.runs, "run")
         if self.is_race:
             stopped = "all are then trained to the end" if self.verifies else "most are stopped much earlier"
             longest = f"at most {clock(self.seconds)} {workers}, unless wider widths join"

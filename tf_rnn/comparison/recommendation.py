@@ -112,10 +112,9 @@ class Recommendation:
     @property
     def price_sentence(self) -> str:
         """What the race took, in words."""
-        return (
-            f"The race took {self.share:.0%} of the training of a comparison of all "
-            f"{len(self.standings)} widths."
-        )
+        number = len(self.standings)
+        widths = f"all {number} widths" if number > 1 else "this width"
+        return f"The race took {self.share:.0%} of the training of a comparison of {widths}."
 
     @functools.cached_property
     def widths(self) -> FourWidths | None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from tf_rnn.console import log_console, print_log, visible
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -63,7 +64,7 @@ class Screen:
 
     def say_costs(self, widths: int) -> None:
         """Prints that costs are being measured."""
-        self.say(f"measuring the cost of {widths} width{'s' if widths > 1 else ''}, one at a time")
+        self.say(f"measuring the cost of {counted(widths, 'width')}, one at a time")
 
     def start_runs(self, total: int, done: int) -> None:
         """Prints how many of all runs are finished already, and starts counting."""

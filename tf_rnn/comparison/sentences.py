@@ -79,7 +79,7 @@ def _more(ratio: float) -> str:
 def _certainty(agreement: int, seeds: int) -> str:
     if seeds == 1:
         return "This is one seed only: train several to see how certain it is"
-    return f"{agreement} of {seeds} seeds agree"
+    return f"{agreement} of {seeds} seeds agree{'s' if agreement == 1 else ''}"
 
 
 def _condition(question: Question) -> str:
@@ -140,7 +140,8 @@ def _unfinished(summary: Summary) -> str:
 
 def signed_loss(difference: float, unit: str) -> str:
     """A difference of losses with its sign; see `loss_text`."""
-    return f"{'+' if difference >= 0 else ''}{loss_text(difference, unit)}"
+    text = loss_text(difference, unit)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def megabytes(number: float) -> str:

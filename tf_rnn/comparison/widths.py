@@ -11,11 +11,10 @@ import numpy as np
 from tf_rnn.analysis.bias import LOST, needed_width
 from tf_rnn.analysis.positions import ByPosition
 from tf_rnn.comparison.ranking import MARGIN
-from tf_rnn.comparison.sentences import signed_loss
 from tf_rnn.comparison.settings import RunKey
 from tf_rnn.reporting import Heading, Table
 from tf_rnn.tasks.constant import constant_loss
-from tf_rnn.text import loss_text
+from tf_rnn.text import counted, loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -218,7 +217,7 @@ def gradient_width(
     bias = gradient["block_bias" if in_blocks else "relative_bias"]
     if None in bias:
         raise NotMeasuredError("there is no gradient")
-    meaning = f"to keep {1 - LOST:.0%} of the gradient over {len(bias)} steps"
+    meaning = f"to keep {1 - LOST:.0%} of the gradient over {counted(len(bias), 'step')}"
     meaning += ", in blocks" if in_blocks else ", for every error"
     half_life = gradient["half_life"]
     if half_life is not None and half_life > 0:
@@ -295,8 +294,11 @@ def lasting_width(
         raise NotMeasuredError("too few held-out steps have a loss there, or it is not finite")
     at = measured[-1]
     worse, error = found.carried[at] - found.fresh[at], 2 * found.errors[at]
-    loss = f"{signed_loss(worse, unit)} {unit}" if math.isfinite(worse) else "not finite"
-    meaning = f"after {found.steps} steps without a reset the loss is {loss} against {at + 1} steps after one"
+    loss = "is not finite"
+    if math.isfinite(worse):
+        more = f"{loss_text(abs(worse), unit)} {unit} {'higher' if worse > 0 else 'lower'}"
+        loss = f"is {more} than {counted(at + 1, 'step')} after one"
+    meaning = f"after {counted(found.steps, 'step')} without a reset the loss {loss}"
     if worse + error <= margin:
         return found.steps, f"at least {found.steps}", meaning
     if worse - error <= margin:

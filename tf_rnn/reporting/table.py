@@ -95,5 +95,5 @@ def _cells(row: Sequence[Any]) -> list[str]:
 
 
 def number(value: float | None, form: str) -> str:
-    """Formats a number; a dash for None and for what is not finite."""
-    return MISSING if value is None or not math.isfinite(value) else format(value, form)
+    """Formats a number, zero without a sign; a dash for None and for what is not finite."""
+    return MISSING if value is None or not math.isfinite(value) else format(value, f"z{form}")

@@ -16,6 +16,7 @@ from tf_rnn.tasks.base import Task
 from tf_rnn.tasks.corpus import UTF_8, exists, read_corpus
 from tf_rnn.tasks.downloads import DOWNLOADS
 from tf_rnn.tasks.stream import Stream
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     import os
@@ -192,7 +193,7 @@ class Language(Task):
     def summary(self) -> str:
         """Returns one line with the number of tokens of text in each split, and of distinct tokens."""
         sizes = " / ".join(f"{len(tokens):,} {split}" for split, tokens in self._tokens.items())
-        return f"{self.name}: {sizes} tokens, {len(self.vocabulary):,} types"
+        return f"{self.name}: {sizes} tokens, {counted(len(self.vocabulary), 'type', ',')}"
 
     def lines(self) -> list[str]:
         """Returns the summary, and a line about everything that is read as something else."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.options import OptionError, require_whole
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -158,12 +159,13 @@ def require_row_length(length: int, batch_size: int, *, period: int = 1, source:
     examples = length // period
     if not examples:
         what = "token" if period == 1 else f"example of {period} steps"
-        raise OptionError("task", f"must have at least one {what} in {source}, got {length} tokens")
+        got = counted(length, "token")
+        raise OptionError("task", f"must have at least one {what} in {source}, got {got}")
     if batch_size > examples:
-        what = "tokens" if period == 1 else f"examples of {period} steps"
+        what = counted(examples, "token" if period == 1 else "example")
+        what += "" if period == 1 else f" of {period} steps"
         raise OptionError(
-            "batch_size",
-            f"must be at most {examples} for the {examples} {what} of {source}, got {batch_size}",
+            "batch_size", f"must be at most {examples} for the {what} of {source}, got {batch_size}"
         )
     return examples // batch_size * period
 
@@ -184,8 +186,8 @@ def require_width(
         remedy = f"; it fits with a batch_size of at most {rows}" if rows else ""
         raise OptionError(
             "num_steps",
-            f"must be at most {row_length} (the {length} tokens of {source} cut into {batch_size} "
-            f"rows{whole}), got {num_steps}{remedy}",
+            f"must be at most {row_length} (the {counted(length, 'token')} of {source} cut into "
+            f"{counted(batch_size, 'row')}{whole}), got {num_steps}{remedy}",
         )
     return num_steps
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_rnn.options import LARGEST_SIZE, OptionError, shown
 from tf_rnn.tasks.stream import Stream, starts_of
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,9 @@ def read_sequences(
     )  # of time: the sequences, if there are several, and their steps
     steps = inputs.shape[:axes]
     if targets.shape[:axes] != steps:
-        wanted = f"{steps[0]} steps" if axes == 1 else f"{steps[0]} sequences of {steps[1]} steps"
+        wanted = counted(steps[0], "step")
+        if axes == 2:
+            wanted = f"{counted(steps[0], 'sequence')} of {counted(steps[1], 'step')}"
         got = len(targets) if axes == 1 else f"shape {list(targets.shape)}"
         raise OptionError(targets_name, f"must have {wanted}, as {inputs_name}, got {got}")
     if targets.ndim > axes + kinds[1].real:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from tf_rnn.options import OptionError, shown
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -135,7 +136,7 @@ class CharacterVocabulary(Vocabulary):
         indices = self._class_by_code_point[_code_points(text)]
         unknown = np.flatnonzero(indices < 0)
         if len(unknown) > 0:
-            allowed = f"must hold only the {len(self)} characters of the vocabulary"
+            allowed = f"must hold only the {counted(len(self), 'character')} of the vocabulary"
             raise OptionError("text", f"{allowed}, got {_named_at(text, unknown)}")
         return indices
 

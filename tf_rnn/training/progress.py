@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from tf_rnn.console import log_console, print_log, visible
-from tf_rnn.text import loss_text, loss_words
+from tf_rnn.text import counted, loss_text, loss_words
 from tf_rnn.training.callbacks import Callback, count_text
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class ProgressLine(Callback):
             return
         unit = self._last.unit
         self._print(
-            f"{count_text('epoch', point.epoch, self._last.epochs)} · {point.updates} updates so far · "
+            f"{count_text('epoch', point.epoch, self._last.epochs)} · "
+            f"{counted(point.updates, 'update')} so far · "
             f"loss {loss_text(point.train_loss, unit)} · "
             f"validation {loss_words(point.valid_loss, unit)} · {clock(point.seconds)}"
         )

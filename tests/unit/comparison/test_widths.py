@@ -156,7 +156,7 @@ def test_how_long_it_stays_good(excess: list[float], reset: int | None, error: f
 def test_the_remedy_is_named_with_its_loss_where_it_was_trained() -> None:
     bad, good = mean([0.5, 0.25, -0.25], loss=0.75), mean([0.5, 0.0, 0.0], loss=0.25)
     assert lasting_width(bad, 3, 3, MARGIN, "nats", good)[2] == (
-        "after 60 steps without a reset the loss is +0.2500 nats against 3 steps after one, a sign of "
+        "after 60 steps without a reset the loss is 0.2500 nats higher than 3 steps after one, a sign of "
         "unexplored states (Buitrago & Gu 2025); train with the state carried, which has 0.2500 there "
         "instead of 0.7500"
     )
@@ -166,7 +166,7 @@ def test_a_loss_that_is_not_finite_in_the_end_is_no_good_loss() -> None:
     lost = mean([0.5, 0.25, 0.0])._replace(carried=np.full(3, np.nan), errors=np.full(3, np.nan))
     _, shown, meaning = lasting_width(lost, 3, 3, MARGIN, "nats", None)
     assert shown == "3, not 60"
-    assert "the loss is not finite against 3 steps" in meaning
+    assert "without a reset the loss is not finite" in meaning
 
 
 @pytest.mark.parametrize(

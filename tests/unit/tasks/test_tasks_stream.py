@@ -275,7 +275,7 @@ EXAMPLES = "the 17 tokens of split 'train' cut into 2 rows of whole examples"
         ),
         (
             lambda: cut_blocks(Counting(7).stream(), 1, 8),
-            "num_steps must be at most 7 (the 7 tokens of the stream cut into 1 rows), got 8",
+            "num_steps must be at most 7 (the 7 tokens of the stream cut into 1 row), got 8",
         ),
         (
             lambda: Counting(17, period=5).rows(4),
