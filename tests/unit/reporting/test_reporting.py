@@ -8,10 +8,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tf_rnn.comparison.sentences import signed_loss
 from tf_rnn.reporting import Code, Heading, Image, Page, Table, number
 from tf_rnn.reporting.page import bullets, command_code
 from tf_rnn.reporting.style import wrapped
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
+from tf_rnn.text import counted, loss_text
 
 if TYPE_CHECKING:
     import pytest
@@ -85,3 +87,15 @@ def test_titles_are_broken_after_commas() -> None:
     lines = wrapped(words).splitlines()
     assert [len(line) for line in lines] == [77, 77, 23], "a title without commas breaks between words"
     assert " ".join(lines) == words
+
+
+def test_numbers_for_people() -> None:
+    """A zero has no sign, whichever number it was rounded from; one thing is no plural."""
+    assert [loss_text(loss) for loss in (-0.00004, -0.0, -0.00006)] == ["0.0000", "0.0000", "-0.0001"]
+    assert [signed_loss(loss, "nats") for loss in (-0.00004, 0.25, -0.25)] == [
+        "+0.0000",
+        "+0.2500",
+        "-0.2500",
+    ]
+    assert [number(value, ".2f") for value in (-0.004, -0.04, None)] == ["0.00", "-0.04", "–"]
+    assert [counted(count, "step", ",") for count in (0, 1, 1000)] == ["0 steps", "1 step", "1,000 steps"]
