@@ -71,9 +71,8 @@ def read_sequences(
     most = (3 if kinds[0].real else 2) - (lengths is not None)
     if inputs.ndim > most:
         raise OptionError(inputs_name, f"must have at most {most} axes, got shape {list(inputs.shape)}")
-    axes = (
-        2 if inputs.ndim == most and lengths is None else 1
-    )  # of time: the sequences, if there are several, and their steps
+    # Of time: the sequences, if there are several, and their steps.
+    axes = 2 if inputs.ndim == most and lengths is None else 1
     steps = inputs.shape[:axes]
     if targets.shape[:axes] != steps:
         wanted = counted(steps[0], "step")
