@@ -125,6 +125,7 @@ class Experiment:
         schedule: str = "constant",
         decay: float = TRAINING_OPTIONS["decay"].default,
         decay_after: int | None = None,
+        warm_up_updates: int = TRAINING_OPTIONS["warm_up_updates"].default,
         patience: int | None = None,
         seed: int = 0,
         start_from: str | os.PathLike[str] | Origin | None = None,
@@ -145,6 +146,7 @@ class Experiment:
             schedule: Schedule of the learning rate, see `tf_rnn.Schedule`.
             decay: Its factor.
             decay_after: Epochs before it sets in.
+            warm_up_updates: Training steps over which the learning rate rises linearly to the schedule's.
             patience: Stop early after so many evaluations without improvement; None for never.
             seed: For weights, dropout and data order.
             start_from: The folder of a trained run, to begin with the weights of its best checkpoint. The
@@ -172,10 +174,11 @@ class Experiment:
             "schedule": schedule,
             "decay": decay,
             "decay_after": decay_after,
+            "warm_up_updates": warm_up_updates,
             "seed": seed,
         }
         training = _checked(TRAINING_OPTIONS, given) | {"patience": PATIENCE.check(patience)}
-        require_schedule(schedule, decay, decay_after)
+        require_schedule(schedule, decay, decay_after, warm_up_updates)
         check_setup(setup, task, [*(widths or ()), training["num_steps"]])
         identity = setup_identity(setup, task) | training | amount
         identity |= {"start_from": origin.record} if origin else {}

@@ -51,12 +51,15 @@ TRAINING = {name: TRAINING_OPTIONS[name] for name in ("state", "evaluations", "s
 TRAINING |= {"patience": PATIENCE, "seed": SEED}
 TRUNCATION = {name: NETWORK_OPTIONS[name] for name in ("style", "stride", "tolerance")} | {"seed": SEED}
 RECORDS = ("budget", "truncation", "schedule")
+# The options of a schedule beside its name, and those of them that the first runs lack.
+SCHEDULE = ("decay", "decay_after", "warm_up_updates")
+SCHEDULE_LATER = ("warm_up_updates",)
 # What of a network its weights determine, or what determined its first ones.
 NETWORK = ("task", "cell", "state_size", "num_layers", "embedding_size", "tied", "init_scale", *CELL_OPTIONS)
 
 
 def require_run_config(config: Any) -> dict[str, Any]:
-    """Returns a run's configuration, with all options of the graph.
+    """Returns a run's configuration, with all options of graph and schedule, later ones at their defaults.
 
     Raises:
         OptionError: Naming the part that is wrong.
@@ -64,10 +67,12 @@ def require_run_config(config: Any) -> dict[str, Any]:
     _require_keys("config", config, ("cell", "graph", "task", "training"))
     _require_layers(config["cell"])
     _require_task(config["task"])
-    _require_training(config["training"])
+    training = _with_later_options(config["training"])
+    _require_training(training)
     if "start_from" in config:
         _require_exactly("start_from", config["start_from"], {"folder", "checkpoint", "sha256"})
-    return {**config, "graph": dataclasses.asdict(_graph_options(config["graph"]))}
+    graph = dataclasses.asdict(_graph_options(config["graph"]))
+    return {**config, "graph": graph, "training": training}
 
 
 def _require_keys(name: str, value: Any, keys: Collection[str]) -> None:
@@ -97,6 +102,14 @@ def _require_task(task: Any) -> None:
         raise OptionError("task", f"must have a name and a dictionary of options, got {shown(task)}")
 
 
+def _with_later_options(training: Any) -> Any:
+    """The part "training" with the options that a run of an earlier version does not have."""
+    if not isinstance(training, dict) or not isinstance(training.get("schedule"), dict):
+        return training
+    later = {name: TRAINING_OPTIONS[name].default for name in SCHEDULE_LATER}
+    return {**training, "schedule": {**later, **training["schedule"]}}
+
+
 def _require_training(training: Any) -> None:
     _require_keys("training", training, (*RECORDS, *TRAINING))
     budget, truncation, schedule = (training[name] for name in RECORDS)
@@ -105,8 +118,8 @@ def _require_training(training: Any) -> None:
     _require_exactly("truncation", truncation, set(TRUNCATION))
     for name, option in TRUNCATION.items():
         option.check(truncation[name])
-    _require_exactly("schedule", schedule, {"name", "decay", "decay_after"})
-    require_schedule(schedule["name"], schedule["decay"], schedule["decay_after"])
+    _require_exactly("schedule", schedule, {"name", *SCHEDULE})
+    require_schedule(schedule["name"], **{name: schedule[name] for name in SCHEDULE})
     for name, option in TRAINING.items():
         option.check(training[name])
 
@@ -137,8 +150,7 @@ def options_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
         **training["truncation"],
         "state": training["state"],
         "schedule": schedule["name"],
-        "decay": schedule["decay"],
-        "decay_after": schedule["decay_after"],
+        **{name: schedule[name] for name in SCHEDULE},
         "evaluations": training["evaluations"],
         "schedule_width": training["schedule_width"],
         "seed": training["seed"],

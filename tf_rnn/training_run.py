@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_there, read_config
 from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError
 from tf_rnn.options.declared import LENGTH_OPTIONS
-from tf_rnn.run_config import RUN_OPTIONS, changed_graph, changed_task, require_resumable
+from tf_rnn.run_config import RUN_OPTIONS, SCHEDULE, changed_graph, changed_task, require_resumable
 from tf_rnn.tasks import TASKS, Language, described_task
 from tf_rnn.tasks.language import require_text
 
@@ -161,7 +161,7 @@ class PreparedRun:
             graph = remake_graph(origin.config, setup, *how) if origin else make_graph(setup, *how)
             return graph, {
                 "truncation": Truncation(setup.style, setup.stride, setup.tolerance, seed),
-                "schedule": Schedule(*(training[name] for name in ("schedule", "decay", "decay_after"))),
+                "schedule": Schedule(training["schedule"], **{name: training[name] for name in SCHEDULE}),
             }
 
         names = ("state", "evaluations", "schedule_width", "patience", "seed")

@@ -86,14 +86,15 @@ def truncation(style: str, **options: Any) -> dict[str, Any]:
 
 
 STEP = {"schedule": Schedule("step", decay=0.5, decay_after=1)}
-PLATEAU = {"schedule": Schedule("plateau", decay=0.3)}
+PLATEAU = {"schedule": Schedule("plateau", decay=0.3, warm_up_updates=4)}
+WARM_UP = {"schedule": Schedule(warm_up_updates=4)}
 COSINE = {"schedule": Schedule("cosine")}
 RESET = {"state": "reset"}
 DROPOUT = {"dropout": 0.3}
 
 # Stopped by a smaller budget: every optimizer, cell, style and state.
 CASES = {
-    "block": Case(lambda: cells.LSTMCell(3), graph={"optimizer": "adam", "clip_norm": 0.1} | DROPOUT),
+    "block": Case(lambda: cells.LSTMCell(3), 9, {"optimizer": "adam", "clip_norm": 0.1} | DROPOUT, WARM_UP),
     "sliding": Case(
         lambda: cells.GRUCell(3),
         6,
@@ -691,7 +692,7 @@ def test_the_configuration_says_all_that_the_run_was_made_of(kept: Path) -> None
         "state": "carry",
         "evaluations": 2,
         "truncation": {"style": "sliding", "stride": 1, "tolerance": 0.1, "seed": 0},
-        "schedule": {"name": "step", "decay": 0.5, "decay_after": 2},
+        "schedule": {"name": "step", "decay": 0.5, "decay_after": 2, "warm_up_updates": 0},
         "schedule_width": None,
         "patience": None,
         "seed": 0,

@@ -97,7 +97,7 @@ def test_char_rnn_is_karpathy_s() -> None:
     options = settled("--preset", "char-rnn")
     assert (options["num_steps"], options["epochs"]) == (50, 50)
     schedule = Schedule(options["schedule"], options["decay"], options["decay_after"])
-    factors = [schedule.factor(Moment(epoch, 0.0, [])) for epoch in (1, 10, 11, 12, 50)]
+    factors = [schedule.factor(Moment(epoch, 0.0, [], 0)) for epoch in (1, 10, 11, 12, 50)]
     assert factors == [1, 1, 0.97, 0.97**2, 0.97**40]
 
 
@@ -183,7 +183,7 @@ def test_a_run_of_the_small_network_of_the_paper(
         "state": "carry",
         "evaluations": None,
         "truncation": {"style": "block", "stride": 1, "tolerance": 0.1, "seed": 0},
-        "schedule": {"name": "step", "decay": 0.5, "decay_after": 4},
+        "schedule": {"name": "step", "decay": 0.5, "decay_after": 4, "warm_up_updates": 0},
         "schedule_width": None,
         "patience": None,
         "seed": 0,

@@ -37,6 +37,7 @@ def test_what_a_run_writes_is_one_and_options_of_later_versions_are_filled_in(co
     assert require_run_config(config) == config
     older = copy.deepcopy(config)
     del older["graph"]["recompute"], older["graph"]["dropout"]
+    del older["training"]["schedule"]["warm_up_updates"]
     assert require_run_config(older) == config
 
 
@@ -53,7 +54,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "training budget kind": ("days", "budget must be one of tokens, updates, seconds, "),
     "training budget amount": ("9", "updates must be a number above 0, got '9'"),
     "training truncation": ([], "truncation must have the keys seed, stride, style, "),
-    "training schedule": (None, "schedule must have the keys decay, decay_after, name, "),
+    "training schedule": (None, "schedule must have the keys decay, decay_after, name, warm_up_updates, "),
+    "training schedule warm_up_updates": (-1, "warm_up_updates must be a whole number of at least 0, got -1"),
     "training schedule decay": (2, "decay must be a number above 0 and below 1, got 2"),
     "training patience": (0, "patience must be a whole number of at least 1, got 0"),
 }

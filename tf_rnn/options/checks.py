@@ -49,9 +49,10 @@ def require_number_of(option: str, value: float, dtype: str) -> None:
         raise OptionError(option, f"must be a number that {dtype} has, got {shown(value)}")
 
 
-def require_schedule(name: str, decay: float, decay_after: int | None) -> None:
+def require_schedule(name: str, decay: float, decay_after: int | None, warm_up_updates: int) -> None:
     """Raises OptionError unless these make a learning rate's schedule; see `tf_rnn.training.Schedule`."""
-    for option, value in {"schedule": name, "decay": decay, "decay_after": decay_after}.items():
+    values = {"schedule": name, "decay": decay, "decay_after": decay_after}
+    for option, value in {**values, "warm_up_updates": warm_up_updates}.items():
         TRAINING_OPTIONS[option].check(value)
     if decay_after is not None and name not in SCHEDULES_THAT_WAIT:
         raise OptionError(

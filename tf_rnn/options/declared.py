@@ -403,6 +403,12 @@ TRAINING_OPTIONS = by_name(
         help="step: epochs at the full rate (default 4); plateau: epochs to wait (default 1)",
     ),
     Option(
+        name="warm_up_updates",
+        rule=Whole(at_least=0),
+        default=0,
+        help="training steps over which the learning rate rises linearly to that of the schedule",
+    ),
+    Option(
         name="evaluations",
         rule=OrNone(Whole()),
         help="evaluations on validation data, evenly spread (default: one after each epoch)",

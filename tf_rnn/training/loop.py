@@ -347,5 +347,5 @@ def _begin_with(
 
 def _feeds(graph: UnrolledGraph, plan: Plan) -> tuple[str, ...]:
     """The tensors that each step is given."""
-    rate = ("learning_rate",) if plan.schedule.name != "constant" else ()
+    rate = () if plan.schedule.is_constant else ("learning_rate",)
     return (*rate, "dropout_seed") if graph.options.dropout else rate

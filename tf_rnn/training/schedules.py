@@ -21,11 +21,13 @@ class Moment(NamedTuple):
         epoch: Number of the epoch, from 1.
         fraction: The part of the budget that is used, 0 to 1.
         valid_losses: The validation losses so far, in order.
+        updates: Number of training steps so far.
     """
 
     epoch: int
     fraction: float
     valid_losses: Sequence[float]
+    updates: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +40,14 @@ class Schedule:
         plateau     decay ** (number of times that the validation loss did not improve for decay_after
                     evaluations in a row)
 
+    times min(1, (updates + 1) / warm_up_updates) where there is a warm-up, a line from near 0 at the first
+    update to 1. Epochs and budget are counted from the first update on.
+
     Attributes:
         name: One of these.
         decay: The factor, above 0 and below 1.
         decay_after: "step": epochs at the full rate; "plateau": evaluations to wait. None for 4 and 1.
+        warm_up_updates: Training steps until the factor is that of the schedule; 0 for no warm-up.
 
     Raises:
         OptionError: If an option is not allowed, or has no effect on the schedule.
@@ -50,10 +56,16 @@ class Schedule:
     name: str = "constant"
     decay: float = 0.5
     decay_after: int | None = None
+    warm_up_updates: int = 0
 
     def __post_init__(self) -> None:
-        require_schedule(self.name, self.decay, self.decay_after)
+        require_schedule(self.name, self.decay, self.decay_after, self.warm_up_updates)
         object.__setattr__(self, "decay", float(self.decay))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the factor is 1 at every moment."""
+        return self.name == "constant" and self.warm_up_updates <= 1
 
     @property
     def wait(self) -> int:
@@ -62,7 +74,8 @@ class Schedule:
 
     def factor(self, moment: Moment) -> float:
         """The factor at a moment."""
-        return SCHEDULES[self.name](self, moment)
+        scheduled = SCHEDULES[self.name](self, moment)
+        return scheduled * min(1.0, (moment.updates + 1) / max(1, self.warm_up_updates))
 
 
 def constant(schedule: Schedule, moment: Moment) -> float:  # noqa: ARG001

@@ -112,9 +112,10 @@ class Stopwatch:
         Args:
             rate: The graph's rate, to which the schedule applies.
         """
-        if self._plan.schedule.name == "constant":
+        if self._plan.schedule.is_constant:
             return rate
-        moment = Moment(self._history.epochs + 1, self.fraction, self._history.valid_losses)
+        done = self._history
+        moment = Moment(done.epochs + 1, self.fraction, done.valid_losses, done.updates)
         return rate * self._plan.schedule.factor(moment)
 
     # --- evaluations -------------------------------------------------------------------------------

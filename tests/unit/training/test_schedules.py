@@ -30,8 +30,8 @@ BLOCKS = 3
 RATE = 2.0
 
 
-def moment(epoch: int = 1, fraction: float = 0.0, losses: Sequence[float] = ()) -> Moment:
-    return Moment(epoch, fraction, losses)
+def moment(epoch: int = 1, fraction: float = 0.0, losses: Sequence[float] = (), updates: int = 0) -> Moment:
+    return Moment(epoch, fraction, losses, updates)
 
 
 # --- formulas ------------------------------------------------------------------------------------
@@ -82,6 +82,17 @@ def test_plateau_by_brute_force(losses: list[float], wait: int | None) -> None:
     assert found == expected, f"{found}, not {expected}"
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_warm_up_is_a_line_to_every_schedule(name: str) -> None:
+    """From above 0 at the first update to exactly the schedule at the last one of the warm-up."""
+    at: dict[str, Any] = {"epoch": 7, "fraction": 0.25, "losses": [1.0, 2.0]}
+    plain, warm = (Schedule(name, warm_up_updates=updates).factor for updates in (0, 5))
+    full = plain(moment(**at))
+    factors = [warm(moment(**at, updates=updates)) for updates in range(7)]
+    assert factors == [full * (1 / 5), full * (2 / 5), full * (3 / 5), full * (4 / 5), full, full, full]
+    assert Schedule(name, warm_up_updates=1).factor(moment(**at)) == full
+
+
 @pytest.mark.parametrize("name", ["constant", "cosine"])
 def test_only_what_waits_can_be_told_for_how_long(name: str) -> None:
     message = f"decay_after must be left out unless schedule is step or plateau, got {name!r}"
@@ -121,6 +132,7 @@ def trained(schedule: Schedule, epochs: int, **options: Any) -> tuple[dict[str, 
 
 def by_hand(schedule: Schedule, epochs: int) -> tuple[list[Any], list[float]]:
     """The loop of the notes with the rate fed, its moment taken from the loop's own counters."""
+    unwarmed = Schedule(schedule.name, schedule.decay, schedule.decay_after)
     graph = make_graph()
     evaluator = Evaluator(graph, TASK)
     losses: list[float] = []
@@ -130,7 +142,8 @@ def by_hand(schedule: Schedule, epochs: int) -> tuple[list[Any], list[float]]:
             state = graph.zero_state()
             for inputs, targets in TASK.blocks(3, 4, epoch=epoch):
                 fraction = len(rates) / (epochs * BLOCKS)
-                rates.append(RATE * schedule.factor(Moment(epoch + 1, fraction, losses)))
+                warmth = min(1, (len(rates) + 1) / (schedule.warm_up_updates or 1))
+                rates.append(RATE * unwarmed.factor(moment(epoch + 1, fraction, losses)) * warmth)
                 feed = graph.feed(inputs, targets, state) | {graph.learning_rate: rates[-1]}
                 state, _ = session.run([graph.final_state, graph.train_step], feed)
             losses.append(evaluator(session).loss)
@@ -144,15 +157,17 @@ def by_hand(schedule: Schedule, epochs: int) -> tuple[list[Any], list[float]]:
         Schedule("step", decay=0.25, decay_after=1),
         Schedule("cosine"),
         Schedule("plateau", decay=0.1),
+        Schedule(warm_up_updates=5),
+        Schedule("plateau", decay=0.5, warm_up_updates=4),
     ],
-    ids=lambda schedule: schedule.name,
+    ids=lambda schedule: f"{schedule.name}, {schedule.warm_up_updates}",
 )
 def test_the_rate_that_is_applied_and_told_is_that_of_the_schedule(schedule: Schedule) -> None:
     weights, told = trained(schedule, 3)
     expected, rates = by_hand(schedule, 3)
     assert told == rates
     assert_close(list(weights.values()), expected, 0, schedule.name)
-    if schedule.name != "constant":
+    if not schedule.is_constant:
         assert len(set(rates)) > 1, f"all rates are {rates[0]}: the test would not notice anything"
 
 
