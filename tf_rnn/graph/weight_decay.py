@@ -22,7 +22,7 @@ def with_weight_decay(
         variables: Those that are trained. The matrices among them decay, all with two axes or more; biases
             and single parameters do not.
         learning_rate: Scalar tensor.
-        decay: The share at a learning rate of 1.
+        decay: The share that is taken off at a learning rate of 1.
         after: What the step is computed from. No weight is read before it, so that the copies of all
             weights that are to be subtracted do not exist beside what the backward pass needs.
 

@@ -108,8 +108,8 @@ def train(
         seed: Seed for dropout.
         out: A new folder for the run: configuration, metrics, checkpoints.
         resume: The folder of a run to resume. The graph's width, batch size, learning rate, gradient
-            clipping and recomputation may differ from before (with another batch size the epoch begins
-            again); everything else must be the same. See also `tf_rnn.resume`.
+            clipping, weight decay and recomputation may differ from before (with another batch size the epoch
+            begins again); everything else must be the same. See also `tf_rnn.resume`.
         start_from: The folder of a trained run of the same network: a new run begins with the weights of its
             best checkpoint.
         session: An open session of the graph, whose variables keep their values before and after; None
