@@ -32,6 +32,8 @@ MOST_LABELS = 1000
 MOST_EXACT = 2**53
 # Whole numbers in this range are dates.
 YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
+# The options that name a single column.
+SINGLE = ("time", "series_id", "label")
 # The share of equal steps in time from which a longer one is a gap.
 REGULAR = 0.9
 
@@ -61,7 +63,7 @@ class Columns:
     def by_option(self) -> dict[str, tuple[str, ...]]:
         """The columns of each option."""
         found = dataclasses.asdict(self)
-        single = {name: (found[name],) if found[name] else () for name in ("time", "series_id", "label")}
+        single = {name: (found[name],) if found[name] else () for name in SINGLE}
         return found | single
 
     @property
@@ -217,11 +219,10 @@ def _require_columns(frame: Any, columns: Columns, origin: str) -> None:
     known = [str(name) for name in frame.columns]
     seen: dict[str, str] = {}
     for option, names in columns.by_option().items():
+        what = "a column" if option in SINGLE else "columns"
         for name in names:
             if name not in known:
-                raise OptionError(
-                    option, f"must be columns of {origin}, got {name!r}; it has {listed(known)}"
-                )
+                raise OptionError(option, f"must be {what} of {origin}, got {name!r}; it has {listed(known)}")
             if name in seen:
                 also = "twice" if seen[name] == option else f"as {seen[name]}, too"
                 raise OptionError(option, f"must be given once for each column, got {name!r} {also}")

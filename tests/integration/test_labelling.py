@@ -1,0 +1,89 @@
+"""What a trained network names: its accuracy beside its loss, on the run's data and on others."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_helpers import assert_refused, succeeds
+from model_helpers import NaiveNetwork, keep_run
+
+import tf_rnn
+from tf_rnn.cells import VanillaCell
+from tf_rnn.options import OptionError
+from tf_rnn.tasks import Labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPTIONS: dict[str, Any] = {"label": "word", "inputs": ["x", "y"], "series_id": "who"}
+
+
+def made_frame(seed: int = 0) -> pd.DataFrame:
+    """Series of 2 to 6 rows, one in three rows without a label."""
+    generator = np.random.default_rng(seed)
+    who = np.repeat(np.arange(60), generator.integers(2, 7, 60))
+    words = generator.choice(["no", "yes", "well"], len(who)).astype(object)
+    words[generator.random(len(who)) < 0.3] = None
+    columns = {name: generator.normal(3, 2, len(who)) for name in "xy"}
+    return pd.DataFrame({"who": who, **columns, "word": words})
+
+
+def counted_by_hand(model: tf_rnn.inference.Model, task: Labels, split: str) -> tuple[float, float, float]:
+    """Loss, accuracy, and the share of the most frequent label: series by series, row by row, in NumPy."""
+    network, losses, named, true = NaiveNetwork(model), list[float](), list[int](), list[int]()
+    stream = task.stream(split)
+    assert stream.starts is not None
+    state = network.zero_state()
+    for x, target, is_first in zip(stream.inputs, stream.targets, stream.starts, strict=True):
+        logits, state = network.step(x, network.zero_state() if is_first else state)
+        if target >= 0:
+            losses.append(math.log(np.exp(logits[0] - logits[0, target]).sum()))
+            named.append(int(logits[0].argmax()))
+            true.append(int(target))
+    share = max(true.count(place) for place in range(3)) / len(true)
+    return float(np.mean(losses)), float(np.mean(np.equal(named, true))), share
+
+
+@pytest.mark.parametrize("label_at", ["every", "end"])
+def test_evaluate_prints_the_accuracy_beside_the_loss(
+    label_at: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_frame().to_csv(tmp_path / "a.csv", index=False)
+    made_frame(1).to_csv(tmp_path / "b.csv", index=False)
+    task = Labels(tmp_path / "a.csv", **OPTIONS, label_at=label_at)
+    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
+    model = tf_rnn.load(folder)
+    other = Labels(tmp_path / "b.csv", **OPTIONS, label_at=label_at, **task.kept())
+    read_again = ["--split", "test"], ["--data", str(tmp_path / "b.csv")]
+    for words, read, split in zip(read_again, (task, other), ("test", "all"), strict=True):
+        loss, accuracy, share = counted_by_hand(model, read, split)
+        shown, _ = succeeds(["evaluate", f"{folder}", *words], capsys)
+        most = read.most_frequent(split)[0]
+        expected = f"accuracy {accuracy:.1%} (always {most}: {share:.1%})\n"
+        assert shown.endswith(f" tokens, {expected}"), f"{shown!r}, not {expected!r}"
+        record = json.loads(succeeds(["evaluate", f"{folder}", *words, "--json"], capsys)[0])
+        assert record["loss"] == pytest.approx(loss, rel=1e-5), f"{record}, not {loss}"
+        found = record["accuracy"], record["most_frequent"], record["accuracy_of_most_frequent"]
+        assert found == (pytest.approx(accuracy), most, pytest.approx(share)), f"{record}"
+
+
+def test_a_model_of_labels_forecasts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And one of a data frame reads other data frames, with its own labels."""
+    task = Labels(made_frame(), **OPTIONS)
+    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
+    other = made_frame(1)
+    expected = Labels(other, **OPTIONS, **task.kept())
+    found = tf_rnn.load(folder).evaluator.task(other)  # type: ignore[arg-type]
+    assert isinstance(found, Labels)
+    assert found.sha256 == expected.sha256
+    with pytest.raises(OptionError, match=r"got 'perhaps'$"):
+        tf_rnn.load(folder).evaluator.task(other.replace("well", "perhaps"))
+    made_frame().to_csv(tmp_path / "a.csv", index=False)
+    message = "DIR must hold a model of series, got one of the task labels"
+    words = ["forecast", f"{folder}", "--data", f"{tmp_path}/a.csv", "--out", f"{tmp_path}/x.csv"]
+    assert_refused(words, message, capsys)
