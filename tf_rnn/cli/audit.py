@@ -30,8 +30,8 @@ WIDEST_PICTURE = 100
 HOW_TO_RUN = (
     "Run your loop once for each row of inputs, one input and one unit a step: recurrent weight 1, input "
     "weight 1, no bias, {activation}, no clipping, state 0 at the start, numbers of the type {dtype}. The "
-    "loss is sum(weights * outputs), or the squared error of targets. Keep dL/dw of the recurrent weight, and "
-    "the output of step loss_step (from 1). Then:"
+    "loss is sum(weights * outputs), or the squared error of targets. Keep dL/dw of the recurrent weight, "
+    "and the output of step loss_step (from 1). Then:"
 )
 IDENTITY, OR_RELU = "identity activation", "identity activation (or ReLU: no state is negative)"
 HOW_TO_SAVE = (
