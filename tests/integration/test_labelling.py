@@ -78,7 +78,7 @@ def test_a_model_of_labels_forecasts_nothing(tmp_path: Path, capsys: pytest.Capt
     folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
     other = made_frame(1)
     expected = Labels(other, **OPTIONS, **task.kept())
-    found = tf_rnn.load(folder).evaluator.task(other)  # type: ignore[arg-type]
+    found = tf_rnn.load(folder).evaluator.task(other)
     assert isinstance(found, Labels)
     assert found.sha256 == expected.sha256
     with pytest.raises(OptionError, match=r"got 'perhaps'$"):

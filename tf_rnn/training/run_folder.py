@@ -137,9 +137,11 @@ class RunFolder:
         """Whether the run got no further than where it was resumed, and all of its metrics are there.
 
         They are written after the checkpoint, so that a process may have been killed in between. The last
-        evaluation may have been made anew, at another second.
+        evaluation may have been made anew, at another second. A damaged checkpoint that is newer has to go.
         """
         if self.start is None or self.start.state.history.updates != history.updates:
+            return False
+        if self.start.number + 1 != self._checkpoints.next_number:
             return False
         try:
             text = (self.path / METRICS).read_text(encoding="utf-8")
