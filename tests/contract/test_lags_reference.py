@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 TINY = ["lags", "--state-size", "3", "--batch-size", "20", "--num-steps", "4", "--tokens", "2000"]
 SENTENCE = (
-    r"(un)?trained: to keep 90% of the gradient over the whole past takes (more than )?\d+ steps "
-    r"followed back, or blocks of ((more than|about) )?\d+ steps; truncation after 4 "
+    r"(un)?trained: to keep 90% of the gradient over the whole past takes (more than )?\d+ steps? "
+    r"followed back, or blocks of ((more than|about) )?\d+ steps?; truncation after 4 "
     r"steps loses \d+\.\d\d% of it \({how}\); Lyapunov exponent -?\d+\.\d{4} ± \d\.\d{4} per step\."
 )
 ALONG = r"what is older estimated along 50 random directions, its square ± 20%"

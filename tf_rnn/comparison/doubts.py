@@ -61,7 +61,7 @@ def _is_past_its_best(chosen: Summary, ranking: Ranking, question: Question) -> 
         f"Cannot tell which width to use: num_steps {chosen.num_steps} leads with "
         f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but {which} had "
         f"{loss_text(lowest, chosen.unit)} after {fraction:.1%} of that training, and losses rise. "
-        "To tell, train for less, or with a lower --learning-rate."
+        "To tell, train for less, or with a lower learning rate."
     )
 
 
@@ -78,7 +78,7 @@ def _rival_is_falling(chosen: Summary, ranking: Ranking, question: Question) -> 
             f"num_steps {rival.num_steps}, now at {loss_text(rival.loss, rival.unit)} after "
             f"{counted(rival.updates, 'update', ',.0f')}, still falls by "
             f"{loss_text(reading.pace, rival.unit)} with each doubling of the training and would overtake "
-            f"it. To tell, {question.longer}, or give several values of --learning-rate."
+            f"it. To tell, {question.longer}, or give several learning rates."
         )
     return None
 
@@ -93,7 +93,7 @@ def _dropped_would_overtake(chosen: Summary, ranking: Ranking, question: Questio
                 f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but "
                 f"num_steps {summary.num_steps}, dropped at {loss_text(summary.loss, summary.unit)} after "
                 f"{summary.fraction:.0%} of that training, would overtake it with twice as much. To tell, "
-                f"{question.longer}, or give several values of --learning-rate."
+                f"{question.longer}, or give several learning rates."
             )
     return None
 
@@ -108,8 +108,8 @@ def _all_are_falling(chosen: Summary, ranking: Ranking, question: Question) -> s
         f"Cannot tell yet which width to use: num_steps {chosen.num_steps} leads with "
         f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but its loss still "
         f"falls by {loss_text(reading.pace, chosen.unit)} with each doubling of the training, and wider "
-        f"graphs had fewer updates so far. To tell, {question.longer}, or give several values of "
-        "--learning-rate."
+        f"graphs had fewer updates so far. To tell, {question.longer}, or give several "
+        "learning rates."
     )
 
 
@@ -118,7 +118,7 @@ def _seeds_disagree(chosen: Summary, ranking: Ranking) -> str | None:
     if difference <= 2 * MARGIN * ranking.scale:
         return None
     best = ranking.best
-    remedy = "train more --seeds"
+    remedy = "train more seeds"
     if best.resolution > best.spread_error:
         remedy = "hold out more data"
     return (

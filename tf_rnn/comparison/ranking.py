@@ -53,7 +53,7 @@ class Question(NamedTuple):
     knowing_nothing: float
     learning_rates: tuple[float, ...]
     widths: tuple[int, ...]
-    longer: str = "train longer with a larger --amount"
+    longer: str = "train longer with a larger amount"
     lowest: float = 0.0
     rivals: tuple[Rival, ...] = ()
     contenders: dict[str, float] = {}  # noqa: RUF012 -- of a named tuple, and not changed

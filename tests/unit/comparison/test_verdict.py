@@ -97,7 +97,7 @@ def test_seeds_that_disagree_at_the_best_width_leave_it_open() -> None:
     assert (found.num_steps, found.loss, found.noise, found.rows) == (None, 0.5, 0.25, [])
     assert found.sentence == (
         "Cannot tell which width to use: num_steps 8 has the lowest loss, 0.5000 nats, and num_steps 4, "
-        "which is cheaper, 0.6250, but differences up to 0.2500 may be chance. To tell, train more --seeds."
+        "which is cheaper, 0.6250, but differences up to 0.2500 may be chance. To tell, train more seeds."
     )
 
 
