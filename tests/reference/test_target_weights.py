@@ -109,7 +109,8 @@ def test_weights_are_1_where_none_are_fed_and_only_their_ratios_matter() -> None
     assert_close(found[1], found[0], 1e-13, "none fed")
     assert_close(found[3], found[2], 1e-13, "seven times the weights")
     run = weighted
-    run.more = run.graph.feed(run.inputs, run.targets, run.state, target_weights=np.zeros_like(WEIGHTS))
+    nothing = np.zeros_like(WEIGHTS).tolist()
+    run.more = run.graph.feed(run.inputs, run.targets, run.state, target_weights=nothing)
     assert run.fetch([run.graph.total_loss, run.graph.gradient_norm]) == [0, 0]
     run.more = {tensor: WEIGHTS[:, t] for t, tensor in enumerate(run.graph.target_weights)}
     assert_close(run.fetch(run.graph.total_loss), found[2][0], 1e-13, "fed step by step")

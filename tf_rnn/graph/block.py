@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Block:
-    """Placeholders of inputs, targets, state and starts; see `UnrolledGraph.feed`.
+    """Placeholders of inputs, targets, state, starts and weights; see `UnrolledGraph.feed`.
 
     Attributes:
         inputs: n tensors X_t.
@@ -50,6 +50,8 @@ class Block:
         if options.target_weights:
             ones = tf.ones([options.batch_size, options.num_steps], options.dtype)
             self.target_weights = tf.placeholder_with_default(ones, ones.shape, name="target_weights")
+        optional = {"starts": self.starts and self.starts.packed, "target_weights": self.target_weights}
+        self._optional = {name: tensor for name, tensor in optional.items() if tensor is not None}
 
     def zero_state(self) -> Any:
         """S_{-1} = 0 as NumPy arrays, in the structure of the state."""
@@ -57,13 +59,7 @@ class Block:
             lambda tensor: np.zeros(tensor.shape, self._options.dtype), self.init_state
         )
 
-    @property
-    def _optional(self) -> dict[str, Any]:
-        """What may be fed by name, and need not be."""
-        found = {"starts": self.starts and self.starts.packed, "target_weights": self.target_weights}
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
-
-    def feed(self, inputs: Any, targets: Any, state: Any, **optional: Any) -> dict[Any, Any]:
+    def feed(self, inputs: Any, targets: Any, state: Any, starts: Any, target_weights: Any) -> dict[Any, Any]:
         """The feed dictionary of arrays that fit; OptionError for those that do not."""
         options = self._options
         fed = {self.packed_targets: checked_array("targets", targets, self.packed_targets)}
@@ -75,12 +71,11 @@ class Block:
             fed[self._packed_inputs] = checked_array("inputs", inputs, self._packed_inputs)
             if options.input_kind == "classes":
                 require_range("inputs", fed[self._packed_inputs], options.input_size)
-        for name, value in optional.items():
-            if value is not None:
-                tensor = self._known(name)
-                fed[tensor] = checked_array(name, value, tensor)
-                if name == "target_weights":
-                    require_weights(name, fed[tensor])
+        for name, value in self._given(starts, target_weights).items():
+            tensor = self._optional[name]
+            fed[tensor] = checked_array(name, value, tensor)
+            if name == "target_weights":
+                require_weights(name, fed[tensor])
         return fed | checked_state(state, self.init_state)
 
     def runner(self, session: Any, fetches: Sequence[Any], feeding: Sequence[Any]) -> Callable[..., Any]:
@@ -95,19 +90,25 @@ class Block:
             fed.insert(0, self._packed_inputs)
         run = make_callable(session, fetches, fed)
 
-        def run_block(inputs: Any, targets: Any, state: Any, *values: Any, **optional: Any) -> Any:
+        def run_block(
+            inputs: Any,
+            targets: Any,
+            state: Any,
+            *values: Any,
+            starts: Any = None,
+            target_weights: Any = None,
+        ) -> Any:
             given = [inputs] if self._options.input_size else []
-            more = defaults
-            if optional:
-                more = defaults | {name: value for name, value in optional.items() if value is not None}
-                if len(more) > len(defaults):
-                    self._known(next(name for name in more if name not in defaults))
+            more = defaults | self._given(starts, target_weights)
             return run(*given, targets, *tf.nest.flatten(state), *values, *more.values())
 
         return run_block
 
-    def _known(self, name: str) -> Any:
-        """The tensor that is fed by a name; OptionError in a graph without it."""
-        if name not in self._optional:
-            raise OptionError(name, f"must be left out, as the graph was made without {name}=True")
-        return self._optional[name]
+    def _given(self, starts: Any, target_weights: Any) -> dict[str, Any]:
+        """What is given of what need not be, by name; OptionError in a graph without it."""
+        given = {"starts": starts, "target_weights": target_weights}
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in given:
+            if name not in self._optional:
+                raise OptionError(name, f"must be left out, as the graph was made without {name}=True")
+        return given

@@ -290,7 +290,7 @@ class UnrolledGraph:
                 is not whole, or out of range where it is read; or if starts or weights are not allowed, or
                 given to a graph that was not made for them.
         """
-        return self._block.feed(inputs, targets, state, starts=starts, target_weights=target_weights)
+        return self._block.feed(inputs, targets, state, starts, target_weights)
 
     def runner(self, session: Any, *fetches: Any, feeding: Sequence[Any] = ()) -> Callable[..., Any]:
         """A function (inputs, targets, state) -> values of `fetches`: `session.run`, prepared.

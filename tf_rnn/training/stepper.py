@@ -57,8 +57,7 @@ class Stepper:
         run = self._prepared.get((id(window.graph), id(window.next_state))) or self._prepare(window)
         block = rows.steps(window.start, window.start + window.graph.num_steps)
         values = [block.inputs, block.targets, state, *window.more, *(fed[name] for name in self._feeds)]
-        more = {"starts": block.starts, "target_weights": block.target_weights}
-        loss, norm, next_state, _ = run(*values, **more)
+        loss, norm, next_state, _ = run(*values, starts=block.starts, target_weights=block.target_weights)
         return Step(float(loss) * window.loss_scale, float(norm), next_state)
 
     def _prepare(self, window: Window) -> Callable[..., Any]:
