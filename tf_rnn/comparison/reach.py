@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_rnn.tasks.values import has_target
 from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -38,5 +39,5 @@ def _positions(task: Task, identity: dict[str, Any], width: int) -> np.ndarray |
     truncation = Truncation(identity.get("style", "block"), identity.get("stride", 1))
     positions = truncation.error_positions(width, task.loss_steps)
     if positions is not None and task.loss_steps == "marked":
-        return np.flatnonzero(task.stream("valid").targets >= 0) % width
+        return np.flatnonzero(has_target(task.stream("valid").targets)) % width
     return positions
