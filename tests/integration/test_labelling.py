@@ -58,7 +58,7 @@ def test_evaluate_prints_the_accuracy_beside_the_loss(
     task = Labels(tmp_path / "a.csv", **OPTIONS, label_at=label_at)
     folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
     model = tf_rnn.load(folder)
-    other = Labels(tmp_path / "b.csv", **OPTIONS, label_at=label_at, **task.kept())
+    other = Labels(tmp_path / "b.csv", **OPTIONS, label_at=label_at, fit=task.kept()["fit"])
     read_again = ["--split", "test"], ["--data", str(tmp_path / "b.csv")]
     for words, read, split in zip(read_again, (task, other), ("test", "all"), strict=True):
         loss, accuracy, share = counted_by_hand(model, read, split)
@@ -77,7 +77,7 @@ def test_a_model_of_labels_forecasts_nothing(tmp_path: Path, capsys: pytest.Capt
     task = Labels(made_frame(), **OPTIONS)
     folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
     other = made_frame(1)
-    expected = Labels(other, **OPTIONS, **task.kept())
+    expected = Labels(other, **OPTIONS, fit=task.kept()["fit"])
     found = tf_rnn.load(folder).evaluator.task(other)
     assert isinstance(found, Labels)
     assert found.sha256 == expected.sha256

@@ -136,7 +136,7 @@ def test_series_with_labels_everywhere_have_their_own_scale() -> None:
     for number, part in enumerate(parts):
         own = slice(20 * number, 20 * number + 20)
         assert_close(inputs[own], (speed[own] - part.mean()) / part.std(), 1e-6, "own scale")
-    other = Labels(frame.assign(who="c"), **options, **task.kept()).stream("all").inputs[:, 0]
+    other = Labels(frame.assign(who="c"), **options, fit=task.kept()["fit"]).stream("all").inputs[:, 0]
     joined = np.concatenate(parts)
     assert_close(other, (speed - joined.mean()) / joined.std(), 1e-6, "scale of all")
 
@@ -147,7 +147,7 @@ def test_other_data_have_the_labels_that_were_trained_on(tmp_path: Path) -> None
     task = Labels(tmp_path / "a.csv", label="activity", inputs="speed")
     again = Labels(**task.options())
     assert (again.sha256, again.options()) == (task.sha256, task.options())
-    options: dict[str, Any] = {"label": "activity", "inputs": "speed", **task.kept()}
+    options: dict[str, Any] = {"label": "activity", "inputs": "speed", "fit": task.kept()["fit"]}
     other = Labels(made_frame(activity=["walk", None] * 20), **options)
     assert (other.labels, other.num_classes) == (("rest", "run", "walk"), 3)
     assert list(other.stream("all").targets) == [2, -1] * 20
