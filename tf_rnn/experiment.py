@@ -68,9 +68,14 @@ class Experiment:
         self._given: dict[str, Any] = {"task": task, **options}
         self.setup = Setup.of(task=task, **options)
         self._data = whole_path(self.setup.task_options.get("data"))
-        # The size of the table decides.
-        if self.setup.task in TABLES and "batch_size" not in options:
-            self.setup = dataclasses.replace(self.setup, batch_size=self.task.defaults.batch_size)
+        if self.setup.task in TABLES:
+            self.setup = self._sized(self.setup, self.task)
+
+    def _sized(self, setup: Setup, task: Task) -> Setup:
+        """A setup with the batch size that the size of a table suggests, unless one was given."""
+        if setup.task not in TABLES or "batch_size" in self._given:
+            return setup
+        return dataclasses.replace(setup, batch_size=task.defaults.batch_size)
 
     @functools.cached_property
     def task(self) -> Task:
@@ -198,7 +203,7 @@ class Experiment:
         origin = find_origin(start_from)
         setup = Setup.of(**origin.options(self._given))
         task = self._made(setup)
-        return setup, task, find_origin(origin, task)
+        return self._sized(setup, task), task, find_origin(origin, task)
 
     def compare(
         self,

@@ -18,6 +18,7 @@ from tf_rnn.graph.lags import mean_gradient_norms
 from tf_rnn.options import LARGEST_WIDTH, OptionError, require_choice
 from tf_rnn.options.words import REFERENCES
 from tf_rnn.setup import check_setup
+from tf_rnn.tasks.values import has_target
 from tf_rnn.training.evaluation import usable
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def measure_lags(
     Every block of `num_steps` steps gives one position: its last step's loss, followed back over the
     block. The state is carried from block to block; where the task consists of examples, every
     position is an example's last step, and the state starts at zero; with the reference "infinite" at the
-    start of the example, else at that of the block. No gradient crosses the start of a sequence.
+    start of the example, else at that of the block. No gradient crosses the start of a sequence. Last steps
+    without a target do not count.
 
     Args:
         graph: Holds the variables; a forward graph is made from it.
@@ -166,9 +168,12 @@ def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: 
             state = past.start(lead)
         norms, lags, d_start, final_state = run(window.inputs, window.targets, state, starts=window.starts)
         _require_finite(norms, positions + 1)
-        norm_sum += norms
-        lost.add(past.parts(lags, d_start) if past else Parts.of_lags(lags))
-        positions += 1
+        rows = len(window.targets)
+        with_target = rows if task.loss_steps == "all" else int(has_target(window.targets[:, -1]).sum())
+        if with_target:  # rows without one have no gradient
+            norm_sum += norms * rows / with_target
+            lost.add(past.parts(lags, d_start) if past else Parts.of_lags(lags))
+            positions += 1
         if task.period == 1:
             if past:
                 past.advance(window, state)

@@ -61,9 +61,9 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     else:
         print(_as_line(split, evaluation, task.unit) + words_beside)
     if isinstance(task, tf_rnn.tasks.Series) and "json" not in given:
-        print_table(_as_table("In the units of the targets", series_errors(model, task, split)))
+        print_table(_as_table("In the units of the targets", record["errors"]))
         if task.quantiles is not None:
-            print_table(_as_table("Share of targets below each quantile", coverage(model, task, split)))
+            print_table(_as_table("Share of targets below each quantile", record["coverage"]))
 
 
 def _beside(model: Model, task: Task, split: str, how: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -76,6 +76,8 @@ def _beside(model: Model, task: Task, split: str, how: dict[str, Any]) -> tuple[
         accuracy, (label, share) = model.evaluator.accuracy(task, split, **how), task.most_frequent(split)
         record = {"accuracy": accuracy, "most_frequent": label, "accuracy_of_most_frequent": share}
         return record, f", accuracy {accuracy:.1%} (always {visible(label)}: {share:.1%})"
+    if isinstance(task, tf_rnn.tasks.Series):
+        return {"errors": series_errors(model, task, split), "coverage": coverage(model, task, split)}, ""
     return {}, ""
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DRAWN_PER_STEP, DRAWN_AT_LEAST = 4, 48
 # Series that are drawn at most.
 MOST_DRAWN = 6
+# Forecasts of fewer steps have a dot for each.
+FEW = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,14 +212,23 @@ def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back
 
 def _require_known(task: Series, one: Measured, origin: int, horizon: int) -> None:
     """Raises OptionError unless a table has what is known ahead for all steps of a forecast."""
-    there = len(one) - 1 - origin
-    if task.columns.known and there < horizon:
+    ahead = slice(origin + 1, origin + 1 + horizon)
+    given = [~_is_missing(one, name)[ahead] for name in task.columns.known]
+    there = int(np.logical_and.reduce(given).cumprod().sum()) if given else horizon
+    if there < horizon:
         named = f" for the series {one.name!r}" if one.name else ""
         raise OptionError(
             "data",
             f"must have {horizon} rows with {', '.join(task.columns.known)}{named} after the last known "
-            f"target, which may be empty there; it has {there}",
+            f"target, which may be empty there; it has {there} without a gap",
         )
+
+
+def _is_missing(one: Measured, name: str) -> NDArray[np.bool_]:
+    """Which values of a column are missing."""
+    if name in one.words:
+        return np.array([word is None for word in one.words[name]])
+    return np.isnan(one.numbers[name])
 
 
 def _without_future(task: Series, one: Measured, origin: int, horizon: int) -> Measured:
@@ -253,9 +264,13 @@ def _draw(axes: Any, one: SeriesForecast, name: str, quantiles: tuple[float, ...
     first = max(0, one.origin + 1 - max(DRAWN_AT_LEAST, DRAWN_PER_STEP * horizon))
     times = np.arange(len(one.series)) if one.series.times is None else one.series.times
     past = one.series.numbers[name][first : one.origin + 1]
-    axes.plot(times[first : one.origin + 1], past, color="0.35", linewidth=1.2, label="measured")
+    dot = {"marker": "."} if horizon < FEW else {}
+    look = {"color": "0.35", "linewidth": 1.2, "label": "measured"}
+    axes.plot(times[first : one.origin + 1], past, **look, **({"marker": "."} if len(past) == 1 else {}))
     if not np.isnan(one.truths[name]).all():
-        axes.plot(one.times, one.truths[name], color="0.35", linestyle=":", linewidth=1.6, label="what came")
+        axes.plot(
+            one.times, one.truths[name], color="0.35", linestyle=":", linewidth=1.6, label="what came", **dot
+        )
     found, middle = one.values[name], 0
     if quantiles is not None:
         order = np.argsort(quantiles)
@@ -263,7 +278,9 @@ def _draw(axes: Any, one: SeriesForecast, name: str, quantiles: tuple[float, ...
         label = f"quantiles {quantiles[lowest]:g} to {quantiles[highest]:g}"
         band = {"color": "C0", "alpha": 0.2, "linewidth": 0, "label": label}
         axes.fill_between(one.times, found[:, lowest], found[:, highest], **band)
+        if horizon == 1:
+            axes.vlines(one.times, found[:, lowest], found[:, highest], color="C0", alpha=0.4, linewidth=4)
     label = "forecast" if quantiles is None else f"quantile {quantiles[middle]:g}"
-    axes.plot(one.times, found[:, middle], color="C0", marker="." if horizon < 30 else "", label=label)
+    axes.plot(one.times, found[:, middle], color="C0", label=label, **dot)
     axes.set_ylabel(literal(f"{name}, {one.series.name}" if one.series.name else name))
     axes.tick_params(axis="x", labelrotation=20)

@@ -21,7 +21,7 @@ def readme(signature: dict[str, Any], task: dict[str, Any], *, has_keras: bool, 
         parts.append(KERAS_TEXT.format(shape=_sequence_shape(signature)))
     if has_vocabulary:
         parts.append(VOCABULARY_TEXT)
-    if "fit" in task:
+    if "fit" in task and "target" in task["options"]:
         parts.append(_units(task))
     return "\n".join([*parts, CONFIG_TEXT])
 

@@ -183,7 +183,8 @@ TASK_OPTIONS = by_name(
         name="time",
         rule=OrNone(Text()),
         only=_TABLES,
-        help="column of dates or numbers, increasing; missing rows are filled in",
+        help="column of dates (UTC where they have a zone) or numbers, increasing; missing rows are filled in "
+        "where steps are equal",
     ),
     Option(
         name="series_id",
@@ -204,7 +205,12 @@ TASK_OPTIONS = by_name(
         help="every: name the class of every row; end: that of the last row of each series, and split the "
         "data by series (default every)",
     ),
-    Option(name="horizon", rule=Whole(), only=_SERIES, help="steps ahead to predict at once (default 1)"),
+    Option(
+        name="horizon",
+        rule=Whole(at_most=LARGEST_WIDTH),
+        only=_SERIES,
+        help="steps ahead to predict at once (default 1)",
+    ),
     Option(
         name="quantiles",
         rule=ListOf(FRACTION),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.options import OptionError, shown
-from tf_rnn.tasks.tables import listed, usual_step
+from tf_rnn.tasks.tables import calendar_times, listed, usual_step
 from tf_rnn.tasks.values import NO_CLASS
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def _part_of_year(times: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray((times - starts) / (ends - starts))
 
 
+# A standard deviation that is smaller, relative to the mean, is rounding.
+SMALLEST_SPREAD = 1e-15
 # By the words of the option `calendar`.
 CYCLES = {
     "hour": lambda times: ((times - MONDAY) / DAY) % 1,
@@ -80,23 +82,28 @@ class Fit:
         parts = list(zip(series, borders, strict=True))
         observed = [name for name in columns.inputs if name in series[0].numbers]
         measured = [*columns.target, *observed]
+        ahead = [name for name in (*columns.known, *columns.static) if name in series[0].numbers]
+        shared = {
+            name: _scale(name, [each.numbers[name][:border] for each, border in parts])
+            for name in (*measured, *ahead)
+        }
         scales = {
-            each.name: {name: _scale(name, [each.numbers[name][:border]], each.name) for name in measured}
+            each.name: {
+                name: _scale(name, [each.numbers[name][:border]])
+                for name in measured
+                if not whole and _varies(each.numbers[name][:border])
+            }
             for each, border in parts
-            if not whole
         }
         for name in columns.target:
-            _refuse_constant(name, [each[name] for each in scales.values()])
+            _refuse_constant(name, shared[name])
             if difference:
                 changes = {each.name: np.diff(each.numbers[name][:border]) for each, border in parts}
-                for own, values in changes.items():
-                    scales[own][name] = 0.0, _scale(name, [values], own)[1]
-        ahead = [name for name in (*columns.known, *columns.static) if name in series[0].numbers]
-        pooled = ahead if columns.label is None else [*ahead, *observed]
-        shared = {
-            name: _scale(name, [each.numbers[name][:border] for each, border in parts]) for name in pooled
-        }
-        scales[""] = scales.get("", {}) | shared
+                shared[name] = 0.0, _scale(name, list(changes.values()))[1]
+                for own, scale in scales.items():
+                    if name in scale:
+                        scale[name] = 0.0, _scale(name, [changes[own]])[1]
+        scales[""] = shared
         gappy = [
             name
             for name in measured
@@ -137,15 +144,8 @@ class Fit:
             raise OptionError("fit", f"must be what a run has kept, got {shown(value)}") from error
 
     def scale(self, series: Measured, column: str) -> tuple[float, float]:
-        """Mean and standard deviation of a column in a series.
-
-        A series that is new has its own where there is none for all.
-        """
-        known = self.scales[""] | self.scales.get(series.name, {})
-        if column in known:
-            return known[column]
-        values = series.numbers[column]
-        return (0.0, _scale(column, [np.diff(values)])[1]) if self.difference else _scale(column, [values])
+        """Mean and standard deviation of a column in a series; for one that is new, that of all series."""
+        return (self.scales[""] | self.scales.get(series.name, {}))[column]
 
     def levels(self, series: Measured, target: str) -> NDArray[np.float64]:
         """What the targets of each row are measured from, [length]: the mean, or the row's own value."""
@@ -166,22 +166,27 @@ def _in_order(words: set[str]) -> tuple[str, ...]:
         return tuple(sorted(words))
 
 
-def _scale(name: str, parts: Sequence[NDArray[np.float64]], series: str = "") -> tuple[float, float]:
+def _scale(name: str, parts: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """Mean and standard deviation of what is known; the latter is 0 for a constant."""
     values = np.concatenate(parts)
     known = values[~np.isnan(values)]
     if not len(known):
-        of_series = f" of the series {series!r}" if series else ""
-        raise OptionError("data", f"must have values of {name!r} in the training part{of_series}, got none")
+        raise OptionError("data", f"must have values of {name!r} in the training part, got none")
     mean, spread = float(known.mean()), float(known.std())
-    return mean, spread if spread > 1e-12 * abs(mean) else 0.0
+    return mean, spread if spread > SMALLEST_SPREAD * abs(mean) else 0.0
 
 
-def _refuse_constant(name: str, scales: Sequence[tuple[float, float]]) -> None:
-    if not any(spread for _, spread in scales):
+def _refuse_constant(name: str, scale: tuple[float, float]) -> None:
+    if not scale[1]:
         raise OptionError(
-            "target", f"must vary in the training part, but {name!r} is always {scales[0][0]:g} there"
+            "target", f"must vary in the training part, but {name!r} is always {scale[0]:g} there"
         )
+
+
+def _varies(values: NDArray[np.float64]) -> bool:
+    """Whether changes from row to row are known, and differ from 0."""
+    changes = np.diff(values)
+    return bool((np.abs(changes[~np.isnan(changes)]) > 0).any())
 
 
 def scaled(values: NDArray[np.float64], scale: tuple[float, float]) -> NDArray[np.float64]:
@@ -205,6 +210,8 @@ def last_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def last_value_is_better(values: NDArray[np.float64], horizon: int) -> bool:
     """Whether the last value is a better forecast than the mean, over all steps ahead up to a horizon."""
+    if not _varies(values):
+        return False
     level, errors = last_known(values), list[float]()
     for ahead in range(1, min(horizon, len(values) - 1) + 1):
         errors.append(float(np.nanmean((values[ahead:] - level[:-ahead]) ** 2)))
@@ -274,8 +281,12 @@ def _known(series: Measured, name: str, fit: Fit, horizon: int) -> dict[str, NDA
 
 
 def next_times(times: NDArray[Any], count: int = 1) -> NDArray[Any]:
-    """The times after the last one, at the usual step, or that of the last two where there is none."""
+    """The times after the last one: by the calendar, or at the usual step, or that of the last two."""
     step = usual_step(times)
+    if times.dtype.kind == "M" and (step is None or step > DAY):
+        by_calendar: NDArray[Any] | None = calendar_times(times, count)
+        if by_calendar is not None:
+            return by_calendar
     if step is None:
         step = times[-1] - times[-2] if len(times) > 1 else times[-1] - times[-1]
     return np.asarray(times[-1] + np.arange(1, count + 1) * step)

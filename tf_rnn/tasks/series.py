@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.options import OptionError, require_choice, require_whole
+from tf_rnn.options import OptionError, require_choice
 from tf_rnn.options.declared import TASK_OPTIONS
 from tf_rnn.options.words import DIFFERENCES
 from tf_rnn.tasks.corpus import UTF_8
@@ -67,7 +67,8 @@ class Series(Tabular):
         known: Columns that are known ahead (a holiday, a price): all values from the next row to `horizon`
             rows ahead are inputs.
         static: Columns that are the same in all rows of a series.
-        time: The column of dates or numbers that says when a row was measured. It must increase.
+        time: The column of dates or numbers that says when a row was measured. It must increase; dates with
+            a time zone are read as UTC.
         series_id: The column that says which series a row belongs to, where there are several.
         horizon: The number of steps ahead to predict; all of them at every step, as one vector.
         calendar: What of the next row's date is an input: any of "hour", "weekday", "month".
@@ -123,7 +124,7 @@ class Series(Tabular):
         fit: Any = None,
         defaults: Defaults | None = None,
     ) -> None:
-        self.horizon = require_whole("horizon", horizon)
+        self.horizon = TASK_OPTIONS["horizon"].check(horizon)
         self.quantiles = None if quantiles is None else TASK_OPTIONS["quantiles"].check(list(quantiles))
         if self.quantiles is not None:
             self.loss, self.unit = "pinball", "scaled pinball loss"

@@ -34,6 +34,12 @@ MOST_EXACT = 2**53
 YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
 # The options that name a single column.
 SINGLE = ("time", "series_id", "label")
+# Times from which a calendar is told.
+RECENT = 60
+# Larger numbers have no square.
+LARGEST_NUMBER = 1e100
+# A date that may be read in two ways, 01/02/2010.
+TWO_WAYS = r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b"
 # The share of equal steps in time from which a longer one is a gap.
 REGULAR = 0.9
 
@@ -153,7 +159,10 @@ def _with_time_of_index(frame: Any, pd: Any) -> Any:
         raise OptionError("data", "must hold rows, but the data frame has none")
     if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
         index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
-        return frame.set_axis(index).rename_axis(frame.index.name or "time").reset_index()
+        name = frame.index.name or "time"
+        if name in frame.columns:
+            return frame.reset_index(drop=True)
+        return frame.set_axis(index).rename_axis(name).reset_index()
     return frame
 
 
@@ -181,7 +190,13 @@ def _read_csv(path: Path, pd: Any, encoding: str) -> Any:
 
 def numeric_columns(frame: Any) -> list[str]:
     """The names of a data frame's columns that hold numbers."""
-    return [str(name) for name in frame.columns if frame[name].dtype.kind in "iuf"]
+    return [name for name in single_columns(frame) if frame[name].dtype.kind in "iuf"]
+
+
+def single_columns(frame: Any) -> list[str]:
+    """The names of a data frame's columns that occur once."""
+    names = [str(name) for name in frame.columns]
+    return [name for name in names if names.count(name) == 1]
 
 
 def cut_table(
@@ -212,7 +227,20 @@ def cut_table(
         words[columns.label] = _as_labels(frame[columns.label], origin)
     times = None if columns.time is None else _as_times(frame[columns.time], origin)
     groups = _groups(frame, columns.series_id)
-    return [_series(name, rows, times, numbers, words, origin) for name, rows in groups]
+    found = [_series(name, rows, times, numbers, words, origin) for name, rows in groups]
+    for one in found:
+        _require_static(one, columns.static)
+    return found
+
+
+def _require_static(one: Measured, static: Sequence[str]) -> None:
+    """Raises OptionError if a column that should never change does."""
+    for name in static:
+        values = one.words[name] if name in one.words else one.numbers[name]
+        known = {value for value in values.tolist() if value is not None and value == value}  # noqa: PLR0124
+        if len(known) > 1:
+            within = f" within the series {one.name!r}" if one.name else ""
+            raise OptionError("static", f"must be columns that never change, but {name!r} does{within}")
 
 
 def _require_columns(frame: Any, columns: Columns, origin: str) -> None:
@@ -250,20 +278,25 @@ def _as_numbers(option: str, column: Any, origin: str) -> NDArray[np.float64]:
     """A column as float64, nan where a value is missing."""
     import pandas as pd  # noqa: PLC0415
 
-    if column.dtype.kind in "mM":
-        raise OptionError(option, f"must be columns of numbers, but {column.name!r} of {origin} holds times")
-    coerced = pd.to_numeric(column, errors="coerce")
+    if column.dtype.kind in "mMc":
+        what = "complex numbers" if column.dtype.kind == "c" else "times"
+        raise OptionError(option, f"must be columns of numbers, but {column.name!r} of {origin} holds {what}")
+    try:
+        coerced = pd.to_numeric(column, errors="coerce")
+    except (TypeError, OverflowError) as error:  # lists in cells, integers of hundreds of digits
+        problem = f"must be columns of numbers, but {column.name!r} of {origin} holds something else"
+        raise OptionError(option, problem) from error
     values: NDArray[np.float64] = coerced.to_numpy(np.float64, na_value=np.nan)
     wrong = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
     if len(wrong):
         row = wrong[0]
         problem = f"but {column.name!r} has {column.iloc[row]!r} in {_line(row, origin)}"
         raise OptionError(option, f"must be columns of numbers, {problem}")
-    infinite = np.flatnonzero(np.isinf(values))
+    infinite = np.flatnonzero(np.abs(values) > LARGEST_NUMBER)
     if len(infinite):
         row = infinite[0]
-        problem = f"but {column.name!r} has {values[row]} in {_line(row, origin)}"
-        raise OptionError(option, f"must be columns of finite numbers, {problem}")
+        problem = f"but {column.name!r} has {values[row]:g} in {_line(row, origin)}"
+        raise OptionError(option, f"must be columns of finite numbers, up to {LARGEST_NUMBER:g}, {problem}")
     if np.isnan(values).all():
         raise OptionError(option, f"must be columns with values, but all of {column.name!r} is missing")
     return values
@@ -326,6 +359,12 @@ def _as_times(column: Any, origin: str) -> NDArray[Any]:
         times = column.to_numpy(np.float64, na_value=np.nan)
         missing = np.flatnonzero(~np.isfinite(times))
     else:
+        is_text = column.dtype.kind not in "mM"
+        unclear = np.flatnonzero(is_text & column.astype(str).str.match(TWO_WAYS).to_numpy(bool))
+        if len(unclear):
+            row = unclear[0]
+            problem = f"got {str(column.iloc[row])!r} in {_line(row, origin)}, which may be two"
+            raise OptionError("time", f"must be dates such as 2013-07-04 18:00, {problem}")
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is no date at all
             parsed = pd.to_datetime(column, errors="coerce", utc=True)
         missing = np.flatnonzero(parsed.isna())
@@ -346,9 +385,12 @@ def as_time(option: str, value: Any, series: Measured) -> Any:
     try:
         if series.times is not None and series.times.dtype.kind == "f":
             return float(value)
-        return pd.Timestamp(value).to_datetime64()
-    except (TypeError, ValueError) as error:
-        raise OptionError(option, f"must be a time as in the column of times, got {shown(value)}") from error
+        time = pd.Timestamp(value)
+    except (TypeError, ValueError):
+        time = pd.NaT
+    if time is pd.NaT:
+        raise OptionError(option, f"must be a time as in the column of times, got {shown(value)}")
+    return (time.tz_convert(None) if time.tz is not None else time).to_datetime64()
 
 
 def _groups(frame: Any, series_id: str | None) -> list[tuple[str, NDArray[np.intp]]]:
@@ -415,6 +457,20 @@ def usual_step(times: NDArray[Any]) -> Any:
     steps, counts = np.unique(np.diff(times), return_counts=True)
     usual = steps[counts.argmax()]
     return usual if counts.max() >= REGULAR * counts.sum() else None
+
+
+def calendar_times(times: NDArray[Any], count: int) -> NDArray[Any] | None:
+    """The next times of months, quarters, years or business days; None where times follow no calendar."""
+    import pandas as pd  # noqa: PLC0415
+
+    recent = times[-RECENT:]
+    if len(recent) < 3:
+        return None
+    with warnings.catch_warnings(action="ignore"):  # that the frequency will be of another type
+        frequency = pd.infer_freq(pd.DatetimeIndex(recent))
+    if frequency is None:
+        return None
+    return np.asarray(pd.date_range(recent[-1], periods=count + 1, freq=frequency)[1:], "datetime64[ns]")
 
 
 def _without_gaps(times: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:

@@ -17,7 +17,7 @@ from tf_rnn.options.declared import TASK_OPTIONS
 from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.features import CYCLES, Fit, input_columns
 from tf_rnn.tasks.stream import Stream
-from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, open_table, usual_step
+from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, open_table, single_columns, usual_step
 from tf_rnn.tasks.values import has_target, is_marked
 
 if TYPE_CHECKING:
@@ -220,9 +220,14 @@ class Tabular(Task):
         raise OptionError(
             "data",
             f"must leave at least one step with a target for each split, but the {self._size()} of "
-            f"{self._origin} leave none for {split!r}{ahead} (valid_fraction {self.valid_fraction}, "
-            f"test_fraction {self.test_fraction})",
+            f"{self._origin} leave none for {split!r}{ahead} ({self._cut_words()})",
         )
+
+    def _cut_words(self) -> str:
+        """How the table is cut, by its options."""
+        if self.valid_from is not None:
+            return f"valid_from {self.valid_from}, test_from {self.test_from}"
+        return f"valid_fraction {self.valid_fraction}, test_fraction {self.test_fraction}"
 
     def _size(self) -> str:
         """How much there is to be split."""
@@ -336,7 +341,7 @@ def column_of_times(time: Any, opened: Opened, data: Any) -> str | None:
         return column_name("time", time)
     if data is None:
         return DEFAULT_TIME
-    dates = [str(name) for name in opened.frame.columns if opened.frame[name].dtype.kind == "M"]
+    dates = [name for name in single_columns(opened.frame) if opened.frame[name].dtype.kind == "M"]
     return dates[0] if len(dates) == 1 else None
 
 

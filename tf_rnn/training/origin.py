@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OPTION = "start_from"
 # Options of a task that belong to one table, not to all that are read in the same way.
+NETWORK_OF_A_TABLE = ("target", "inputs", "known", "static", "calendar", "horizon", "quantiles", "difference")
 OF_A_TABLE = ("data", "encoding", "valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
@@ -106,6 +107,10 @@ class Origin(NamedTuple):
         if "fit" in task:  # other tables are read as that of the run
             saved = {name: value for name, value in saved.items() if value not in (None, [])}
             saved |= {"fit": task["fit"]}
+            for name in NETWORK_OF_A_TABLE:
+                if name in of_task and _plain(of_task[name]) != _plain(task["options"].get(name)):
+                    wanted = f"{task['options'].get(name)!r}, as in the run in {self._where}"
+                    raise OptionError(name, f"must be {wanted}, or left out; got {of_task[name]!r}")
         if "data" in of_task:
             named = _among(kept, TASK_OPTIONS)
             saved = (
@@ -131,6 +136,11 @@ class Origin(NamedTuple):
     @property
     def _where(self) -> str:
         return repr(str(self.folder))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; one name alone as a list."""
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, tuple) else value
 
 
 def _among(given: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:

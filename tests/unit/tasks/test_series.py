@@ -12,6 +12,7 @@ from helpers import assert_close
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series
+from tf_rnn.tasks.features import next_times
 from tf_rnn.tasks.tabular import LEAD
 
 if TYPE_CHECKING:
@@ -352,3 +353,71 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None
     found = str(caught.value)
     assert message in found, f"{found!r} does not say {message!r}"
     assert "\n" not in found
+
+
+def test_a_series_that_opens_late_has_the_scale_of_all() -> None:
+    """One without a row in the training part, and one that is new in other data."""
+    times = [
+        *pd.date_range("2024-01-01", periods=30, freq="D"),
+        *pd.date_range("2024-01-25", periods=10, freq="D"),
+    ]
+    frame = made_frame(day=times, who=["a"] * 30 + ["late"] * 10)
+    options: dict[str, Any] = {"target": "load", "time": "day", "series_id": "who", "difference": "off"}
+    task = Series(frame, **options, valid_from="2024-01-22", test_from="2024-01-28")
+    train = frame["load"][:21]
+    assert set(task.fit.scales) >= {"a", ""}
+    assert task.fit.scale(task.series[1], "load") == pytest.approx((train.mean(), train.std(ddof=0)))
+    new = frame.drop(columns="day").assign(who="new")
+    other = Series(new, target="load", series_id="who", fit=task.kept()["fit"])
+    assert other.fit.scale(other.series[0], "load") == task.fit.scales[""]["load"]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "expected"),
+    [
+        ("MS", ["2013-02-01", "2013-03-01"]),
+        ("ME", ["2013-02-28", "2013-03-31"]),
+        ("B", ["2010-02-23", "2010-02-24"]),
+        ("D", ["2010-02-07", "2010-02-08"]),
+    ],
+)
+def test_times_to_come_follow_the_calendar(frequency: str, expected: list[str]) -> None:
+    """37 months from January 2010, or 37 days from 1 January, a Friday, with weekends or without."""
+    times = pd.date_range("2010-01-01", periods=37, freq=frequency)
+    found = next_times(times.to_numpy("datetime64[ns]"), 2)
+    assert [str(time)[:10] for time in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"load": 1e200}, {"target": "load"}, "up to 1e+100, but 'load' has 1e+200 in row 0"),
+        ({"load": [[1]] * LENGTH}, {"target": "load"}, "but 'load' has [1] in row 0"),
+        ({"load": 1j}, {"target": "load"}, "holds complex numbers"),
+        (
+            {"t": ["01/02/2024"] * LENGTH},
+            {"target": "load", "time": "t"},
+            "got '01/02/2024' in row 0 of",
+        ),
+        ({"kind": ["a", "b"] * 20}, {"target": "load", "static": "kind"}, "never change, but 'kind' does"),
+        (
+            {"t": pd.date_range("2024-01-01", periods=LENGTH)},
+            {"target": "load", "time": "t", "valid_from": "NaT", "test_from": "2024-02-01"},
+            "valid_from must be a time as in the column of times, got 'NaT'",
+        ),
+        ({}, {"target": "load", "horizon": 10**8}, "must be a whole number of at most 10000"),
+    ],
+)
+def test_more_that_is_refused(changes: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        Series(made_frame(**changes), **options)
+    assert message in str(caught.value), str(caught.value)
+
+
+def test_odd_data_frames() -> None:
+    """Columns that occur twice, and an index whose name is taken, are no harm where they are not used."""
+    frame = made_frame(x=1.0)
+    frame.columns = ["load", "x", "x"]
+    assert Series(frame, target="load").columns.target == ("load",)
+    indexed = made_frame(time=range(LENGTH)).set_axis(pd.date_range("2024-01-01", periods=LENGTH))
+    assert Series(indexed, target="load").columns.time is None
