@@ -178,6 +178,8 @@ def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: 
             if past:
                 past.advance(window, state)
             state = final_state
+    if not positions:
+        raise OptionError("num_steps", f"must be another: no block of {graph.num_steps} steps ends at a target")
     return _analysis(
         norm_sum / positions, lost, _bound(graph, session), positions, past.directions if past else 0
     )
@@ -211,7 +213,17 @@ def check_lags(setup: Setup, task: Task, num_steps: int, reference: str = "wides
 
 
 def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[tuple[Stream, Stream]]:
-    """The steps of examples before a position's window, and the window."""
+    """The steps of examples before a position's window, and the window.
+
+    Where targets are marked, and there are no examples, the last window ends with the rows: the first steps of
+    a held-out part may have no target.
+    """
+    if task.loss_steps == "marked" and task.period == 1:
+        rows = task.rows(graph.batch_size, split)
+        length = rows.targets.shape[1]
+        for start in range(length % graph.num_steps, length, graph.num_steps):
+            yield rows.steps(0, 0), rows.steps(start, start + graph.num_steps)
+        return
     whole = _whole_examples(task, graph.num_steps)
     for rows in task.blocks(graph.batch_size, whole, split):
         lead = whole - graph.num_steps

@@ -183,8 +183,8 @@ TASK_OPTIONS = by_name(
         name="time",
         rule=OrNone(Text()),
         only=_TABLES,
-        help="column of dates (UTC where they have a zone) or numbers, increasing; missing rows are filled in "
-        "where steps are equal",
+        help="column of dates (UTC where they have a zone) or numbers, increasing; missing rows of equal "
+        "steps are filled in",
     ),
     Option(
         name="series_id",
