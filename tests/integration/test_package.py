@@ -58,7 +58,7 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert wheel.name == f"tf_rnn-{PROJECT['version']}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    sources = (path for path in (ROOT / "tf_rnn").rglob("*") if path.suffix in (".py", ".typed"))
+    sources = (path for path in (ROOT / "tf_rnn").rglob("*") if path.suffix in (".py", ".typed", ".gz"))
     assert names == {str(path.relative_to(ROOT)) for path in sources}
 
 

@@ -179,7 +179,8 @@ def _measured(graph: UnrolledGraph, session: Any, task: Task, split: str, past: 
                 past.advance(window, state)
             state = final_state
     if not positions:
-        raise OptionError("num_steps", f"must be another: no block of {graph.num_steps} steps ends at a target")
+        problem = f"must be another: no block of {graph.num_steps} steps ends at a target"
+        raise OptionError("num_steps", problem)
     return _analysis(
         norm_sum / positions, lost, _bound(graph, session), positions, past.directions if past else 0
     )
@@ -215,8 +216,8 @@ def check_lags(setup: Setup, task: Task, num_steps: int, reference: str = "wides
 def _positions(graph: UnrolledGraph, task: Task, split: str) -> Iterator[tuple[Stream, Stream]]:
     """The steps of examples before a position's window, and the window.
 
-    Where targets are marked, and there are no examples, the last window ends with the rows: the first steps of
-    a held-out part may have no target.
+    Where targets are marked, and there are no examples, the last window ends with the rows: the first steps
+    of a held-out part may have no target.
     """
     if task.loss_steps == "marked" and task.period == 1:
         rows = task.rows(graph.batch_size, split)

@@ -130,6 +130,8 @@ class Tabular(Task):
         words = None if given is None else tuple(given.categories)
         self.series = cut_table(opened.frame, columns, opened.origin, words)
         self._borders = self._find_borders()
+        if self.horizon >= max(map(len, self.series)):  # what would be made for nothing is large
+            raise self._no_targets("train")
         self.fit = given or self._fitted()
         of_series = [
             input_columns(one, self.columns, self.fit, self.horizon, self.calendar) for one in self.series
@@ -216,8 +218,12 @@ class Tabular(Task):
             for part in self._parts[split]
         ):
             return
+        raise self._no_targets(split)
+
+    def _no_targets(self, split: str) -> OptionError:
+        """The refusal of a table that leaves a split without a target."""
         ahead = f" with a horizon of {self.horizon}" if self.horizon > 1 else ""
-        raise OptionError(
+        return OptionError(
             "data",
             f"must leave at least one step with a target for each split, but the {self._size()} of "
             f"{self._origin} leave none for {split!r}{ahead} ({self._cut_words()})",
