@@ -101,7 +101,7 @@ def test_the_parts_of_a_notebook(path: Path) -> None:
 
 def test_the_readme_lists_every_notebook() -> None:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert len(NOTEBOOKS) == 7
+    assert len(NOTEBOOKS) == 8
     assert [path.name for path in NOTEBOOKS if f"]({path.name})" not in text] == []
 
 

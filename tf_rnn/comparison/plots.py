@@ -87,7 +87,7 @@ def _draw_baselines(axes: Any, task: Task, losses: Sequence[float]) -> None:
     if far:
         above = "\n".join(f"{name}, {loss:.4f}" for name, loss in far.items())
         axes.annotate(
-            literal(f"above:\n{above}"), (1.01, 1), xycoords="axes fraction", **look | {"va": "top"}
+            literal(f"above:\n{above}"), (1.01, 1.02), xycoords="axes fraction", **look | {"va": "bottom"}
         )
 
 
