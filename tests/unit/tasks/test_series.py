@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from helpers import assert_close
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series
 from tf_rnn.tasks.features import next_times
+from tf_rnn.tasks.tables import KENNEDY_AIRPORT, KENNEDY_AIRPORT_SHA256
 from tf_rnn.tasks.tabular import LEAD
 
 if TYPE_CHECKING:
@@ -421,3 +423,10 @@ def test_odd_data_frames() -> None:
     assert Series(frame, target="load").columns.target == ("load",)
     indexed = made_frame(time=range(LENGTH)).set_axis(pd.date_range("2024-01-01", periods=LENGTH))
     assert Series(indexed, target="load").columns.time is None
+
+
+def test_the_measurements_that_come_with_the_package_are_those_described() -> None:
+    with gzip.open(KENNEDY_AIRPORT) as file:
+        assert hashlib.sha256(file.read()).hexdigest() == KENNEDY_AIRPORT_SHA256
+    task = Series()
+    assert (task.columns.target, len(task.series[0]), task.series[0].gaps) == (("temperature",), 8730, 0)
