@@ -106,8 +106,9 @@ def _with_later_options(training: Any) -> Any:
     """The part "training" with the options that a run of an earlier version does not have."""
     if not isinstance(training, dict) or not isinstance(training.get("schedule"), dict):
         return training
-    later = {name: TRAINING_OPTIONS[name].default for name in SCHEDULE_LATER}
-    return {**training, "schedule": {**later, **training["schedule"]}}
+    schedule = training["schedule"]
+    later = {name: TRAINING_OPTIONS[name].default for name in SCHEDULE_LATER if name not in schedule}
+    return {**training, "schedule": {**schedule, **later}}
 
 
 def _require_training(training: Any) -> None:
