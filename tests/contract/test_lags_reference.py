@@ -27,7 +27,7 @@ ALONG = r"what is older estimated along 50 random directions, its square ± 20%"
     [
         ([], "exact", 0),
         (["--cell", "gru", "--num-layers", "2"], "exact", 0),
-        (["--cell", "lstm", "--state-size", "48"], ALONG, 50),
+        pytest.param(["--cell", "lstm", "--state-size", "48"], ALONG, 50, marks=pytest.mark.slow),
     ],
 )
 def test_it_says_how_much_of_the_whole_past_is_needed(

@@ -185,6 +185,7 @@ def test_an_interrupted_race_resumes(
         assert curves[key][:common] == expected[key][:common], key.title
 
 
+@pytest.mark.slow
 def test_verify_trains_all_widths_in_the_same_folder(
     copy: Path, place: Path, found: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

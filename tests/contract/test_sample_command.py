@@ -92,6 +92,7 @@ def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 # --- to a pipe -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_new_process_writes_the_same_until_nobody_reads(kept: Path, model: Model) -> None:
     """What a seed gives, as soon as it is drawn, and in ASCII; `| head` is no error."""
     words = ["sample", str(kept), "--length", "1000000000", "--seed", "3"]

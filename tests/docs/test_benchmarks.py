@@ -211,6 +211,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONFIGURATIONS, "T", TINY)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fakes")
 def test_the_command_ranks_peers_and_tells_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

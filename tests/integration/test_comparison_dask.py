@@ -198,6 +198,7 @@ class OtherVersion:
         return getattr, (on_dask, "fingerprint")
 
 
+@pytest.mark.slow
 def test_workers_need_not_have_the_module_of_a_task(
     two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_cluster_without_the_package_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_work_that_kills_its_workers_is_given_up_and_the_rest_is_done(tmp_path: Path) -> None:
     with (
         cluster(tmp_path, "one", "two", "three", allowed_failures=1) as made,

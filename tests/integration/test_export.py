@@ -302,6 +302,7 @@ for folder in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_readme_runs_without_the_package(tmp_path: Path) -> None:
     """Four steps of zeros for three examples, by the SavedModel and, where there is one, by Keras."""
     kinds: dict[str, Any] = {"none": {"input_size": 0, "input_kind": "none"}, "embedded": KINDS["embedded"]}

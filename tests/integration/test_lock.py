@@ -193,6 +193,7 @@ def test_a_command_does_not_write_where_another_one_does(
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_run_under_way_is_read_but_not_written_by_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,7 +87,7 @@ def run(words: Sequence[str], stderr: int, stdout: int | None = None) -> int:
     return done.returncode
 
 
-@pytest.mark.parametrize("log", ["no reader", "full disk"])
+@pytest.mark.parametrize("log", [pytest.param("no reader", marks=pytest.mark.slow), "full disk"])
 def test_training_ends_as_it_would_without_a_log(log: str, tmp_path: Path) -> None:
     """Also the exit status, which the interpreter changes if it cannot flush a stream at its end.
 

@@ -157,6 +157,7 @@ def test_after_a_worker_was_killed_all_resume_from_the_last_checkpoint(
     assert_same_run(out, "text")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_saved_and_resumed_by_one_process(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with Launched("--", "train", *CASES["text"], "--out", str(out)) as launched:

@@ -52,6 +52,7 @@ class Louder(Echo):
 SETUP = Setup(task=Louder(), state_size=3, batch_size=7)
 
 
+@pytest.mark.slow
 def test_a_script_compares_a_task_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "louder.py").write_text(OWN_TASK, encoding="utf-8")
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")

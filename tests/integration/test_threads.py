@@ -115,6 +115,7 @@ class Threads(Callback):
         self.seen.add(threading.get_ident())
 
 
+@pytest.mark.slow
 def test_runs_in_several_threads_are_those_of_one_thread() -> None:
     """Each on a graph of its own; callbacks are called by the thread that trains."""
 

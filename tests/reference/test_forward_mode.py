@@ -133,7 +133,13 @@ def test_real_time_recurrent_learning_is_full_backpropagation(name: str, options
 
 
 @pytest.mark.parametrize(
-    ("name", "starts"), [("gru", False), ("lstm", False), ("stacked", False), ("stacked", True)]
+    ("name", "starts"),
+    [
+        ("gru", False),
+        ("lstm", False),
+        pytest.param("stacked", False, marks=pytest.mark.slow),
+        ("stacked", True),
+    ],
 )
 def test_windows_of_several_steps_give_the_same(name: str, starts: bool) -> None:
     walk = Walk(graph_of(CASES[name].make(), 4, starts=starts), 3, Influence)

@@ -112,6 +112,7 @@ def test_training_steps_are_the_same_up_to_rounding() -> None:
     assert_close(weights[1], weights[0], 1e-10, "weights")
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_segment_not_with_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 steps in segments of 10: 10 states and, of two segments, 20 steps in place of 100."""
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 20)

@@ -218,6 +218,7 @@ def test_a_name_means_the_download_and_a_path_the_path(
         assert Text(**task.options()).sha256 == here
 
 
+@pytest.mark.slow
 def test_in_an_interpreter_of_its_own(site: Path, tmp_path: Path) -> None:
     """With nothing replaced but the addresses: where the cache is, and what is printed."""
     there, nowhere = (site / "ptb.train.txt").as_uri(), "http://127.0.0.1:1/ptb.train.txt"
