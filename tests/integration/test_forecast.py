@@ -39,7 +39,7 @@ def write_table(path: Path, length: int = LENGTH, **columns: Any) -> Path:
 
 def kept_model(folder: Path, data: Path, **options: Any) -> tf_rnn.inference.Model:
     task = Series(data, target="load", time="time", **options)
-    return tf_rnn.load(keep_run(folder, task, VanillaCell(5)))
+    return tf_rnn.load(keep_run(folder, task, VanillaCell(5), starts=task.has_starts))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,26 @@ def test_what_is_known_ahead_is_read_ahead(tmp_path: Path) -> None:
     assert shown[LENGTH - 3] != shown[None] != shown[LENGTH - 2]
 
 
+def test_a_gap_in_what_is_known_ahead_is_refused(tmp_path: Path) -> None:
+    frame = pd.read_csv(write_table(tmp_path / "a.csv", price=np.arange(LENGTH) % 7.0))
+    model = kept_model(tmp_path / "run", tmp_path / "a.csv", horizon=3, known=["price"])
+    frame.loc[LENGTH - 4 :, "load"] = np.nan
+    frame.loc[LENGTH - 2, "price"] = np.nan
+    with pytest.raises(OptionError, match="it has 2 without a gap"):
+        model.forecast(data=frame)
+
+
+def test_a_new_series_knows_nothing_of_what_is_held_back(tmp_path: Path) -> None:
+    """Its scale is that of all series, not its own."""
+    who = ["a"] * 65 + ["b"] * 65
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv", who=who), series_id="who")
+    frame = pd.read_csv(tmp_path / "a.csv")[:65].assign(who="new")
+    changed = frame.copy()
+    changed.loc[60:, "load"] *= 50
+    before, after = (model.forecast(data=each, hold_back=5).records for each in (frame, changed))
+    assert [record["load"] for record in after] == [record["load"] for record in before]
+
+
 def test_observed_columns_end_where_the_table_ends(tmp_path: Path) -> None:
     wind = np.random.default_rng(6).normal(0, 1, LENGTH)
     model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv", wind=wind), inputs="wind")
@@ -157,6 +177,8 @@ def test_a_run_that_starts_from_another_reads_its_table_in_the_same_way(tmp_path
     experiment = tf_rnn.Experiment("series", data=other, batch_size=3)
     started = experiment.train(4, updates=1, start_from=tmp_path / "run", callbacks=(), threads=1)
     assert started.curve[0].valid_loss == pytest.approx(model.evaluator("valid", other).loss, rel=1e-5)
+    with pytest.raises(OptionError, match=r"^horizon must be 2, as in the run in .*, or left out; got 3$"):
+        tf_rnn.Experiment("series", data=other, horizon=3).train(4, start_from=tmp_path / "run")
 
 
 def test_an_export_says_in_which_units_it_reads_and_predicts(tmp_path: Path) -> None:

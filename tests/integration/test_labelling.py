@@ -87,3 +87,12 @@ def test_a_model_of_labels_forecasts_nothing(tmp_path: Path, capsys: pytest.Capt
     message = "DIR must hold a model of series, got one of the task labels"
     words = ["forecast", f"{folder}", "--data", f"{tmp_path}/a.csv", "--out", f"{tmp_path}/x.csv"]
     assert_refused(words, message, capsys)
+
+
+def test_a_model_of_labels_is_exported(tmp_path: Path) -> None:
+    """It has scales as one of series has, and no targets whose units could be told."""
+    task = Labels(made_frame(), **OPTIONS)
+    model = tf_rnn.load(keep_run(tmp_path / "run", task, VanillaCell(5), starts=True))
+    found = tf_rnn.inference.export(model, tmp_path / "out")
+    assert {path.name for path in found.files} >= {"README.md", "saved_model", "config.json"}
+    assert "value = prediction" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
