@@ -232,7 +232,7 @@ def input_columns(
     At the end of the series, the last known values are repeated.
 
     Raises:
-        OptionError: For `calendar`, if times are not dates; for `known`, if a value ahead is missing.
+        OptionError: For `calendar`, if times are not dates.
     """
     found: dict[str, NDArray[np.float64]] = {}
     for name in columns.target:
