@@ -141,6 +141,18 @@ SEARCHES: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.parametrize("damage", ["a link", "a pipe", "overwritten"])
+def test_metrics_that_have_no_end_are_written_anew(furnished: Path, damage: str) -> None:
+    """What the device gives is never read to its end, nor is a pipe that nobody writes to."""
+    with copied(furnished) as place:
+        path = place / KEPT / "metrics.jsonl"
+        DAMAGES[damage](path, b"[" * 100_000, 0)
+        resumed = assert_well_ended(["train", "--resume", KEPT, "--epochs", "2"], place, [OUT, KEPT])
+        assert resumed.status == 0, resumed
+        epochs = [json.loads(line)["epoch"] for line in path.read_text(encoding="utf-8").splitlines()]
+        assert epochs == [1], epochs  # a little work ends in the first epoch
+
+
 @pytest.mark.parametrize("case", SEARCHES)
 def test_any_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
     lines, spoil, names = SEARCHES[case]

@@ -24,6 +24,7 @@ from tf_rnn.files import (
     CHECKPOINTS,
     CONFIG,
     as_path,
+    is_own_file,
     read_config,
     require_new,
     require_no_links,
@@ -143,11 +144,14 @@ class RunFolder:
             return False
         if self.start.number + 1 != self._checkpoints.next_number:
             return False
+        path = self.path / METRICS
+        if not is_own_file(path):  # a link may lead to what has no end, a pipe be one that nobody writes to
+            return False
         try:
-            text = (self.path / METRICS).read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
             found = [json.loads(line) | {"seconds": 0} for line in text.splitlines()]
             return found == [line | {"seconds": 0} for line in lines]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return False
 
     def require_in_place(self) -> None:
