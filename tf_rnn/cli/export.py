@@ -8,7 +8,7 @@ import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.cli.parser import written
 from tf_rnn.files import require_empty, require_run
-from tf_rnn.options.declared import OUT
+from tf_rnn.options.declared import ONNX, OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from tf_rnn.cli.parser import Parser
 
 NAME = "export"
-HELP = "write a trained model for use without this package: SavedModel, Keras"
+HELP = "write a trained model for use without this package: SavedModel, Keras, ONNX"
 
 
 def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
     add_model(parser)
     parser.add_positional(OUT.but(help="folder to write it to, new or empty"), "OUT")
+    parser.add_declared("format", [ONNX])
 
 
 def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
@@ -38,7 +39,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     require_run(given["folder"])
     require_empty(given["out"])
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
-    done = tf_rnn.inference.export(model, given["out"])
+    done = tf_rnn.inference.export(model, given["out"], onnx=given.get("onnx", False))
     if done.without_keras:
         print(f"no Keras model: {done.without_keras}")
     print(written(done.files))

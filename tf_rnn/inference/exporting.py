@@ -4,6 +4,7 @@
     signature.json      names, shapes and dtypes of its inputs and outputs
     model.keras         the equivalent Keras model, from whole sequences to the predictions of all steps
     model.weights.h5    the weights of that model alone
+    model.onnx          on request, the equivalent ONNX model; see `onnx_model`
     config.json         the configuration of the run
     vocabulary.json     for a language model: the tokens in the order of their classes
     README.md           instructions
@@ -31,6 +32,7 @@ from tf_rnn.files import (
     write_text,
 )
 from tf_rnn.inference.keras_model import keras_model, no_equivalent, outside_of_graphs
+from tf_rnn.inference.onnx_model import onnx_model
 from tf_rnn.inference.readme import readme
 from tf_rnn.inference.saved_model import write_saved_model
 from tf_rnn.lock import locked
@@ -48,6 +50,7 @@ SAVED_MODEL, README = "saved_model", "README.md"
 # Makes a temporary folder one of ours.
 MARK = "temporary folder of tf_rnn"
 KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY = "model.keras", "model.weights.h5", "vocabulary.json"
+ONNX_MODEL = "model.onnx"
 
 
 class Exported(NamedTuple):
@@ -62,26 +65,30 @@ class Exported(NamedTuple):
     without_keras: str | None
 
 
-def export(model: Model, out: str | os.PathLike[str]) -> Exported:
+def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> Exported:
     """Writes a trained model for use without this package.
 
     Args:
         model: A model from `load`.
         out: A new or empty folder; it is written completely or not at all.
+        onnx: Whether to write an ONNX model as well, for which the package `onnx` must be installed.
 
     Returns:
         The files.
 
     Raises:
         OptionError: For `out`, if it is not empty or cannot be written; for `model`, if it has a third-party
-            cell.
+            cell; for `onnx`, if the package is not installed or the network has no equivalent in ONNX.
     """
+    in_onnx = onnx_model(model.description, model.weights).SerializeToString() if onnx else None
     without_keras = no_equivalent(model.description)
     with new_folder(out) as folder:
         signature = write_saved_model(model.description, model.weights, folder / SAVED_MODEL)
         write_json(folder / SIGNATURE, signature)
         if without_keras is None:
             _write_keras(model.description, model.weights, folder)
+        if in_onnx is not None:
+            (folder / ONNX_MODEL).write_bytes(in_onnx)
         write_json(folder / CONFIG, model.config)
         if model.tokens is not None:
             write_json(folder / VOCABULARY, list(model.tokens))
@@ -90,6 +97,7 @@ def export(model: Model, out: str | os.PathLike[str]) -> Exported:
             signature,
             model.config["task"],
             has_keras=without_keras is None,
+            has_onnx=onnx,
             has_vocabulary=model.tokens is not None,
         )
         write_text(folder / README, text)

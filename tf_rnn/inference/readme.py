@@ -7,18 +7,28 @@ from typing import Any
 from tf_rnn.inference.saved_model import INPUT
 
 
-def readme(signature: dict[str, Any], task: dict[str, Any], *, has_keras: bool, has_vocabulary: bool) -> str:
+def readme(
+    signature: dict[str, Any],
+    task: dict[str, Any],
+    *,
+    has_keras: bool,
+    has_onnx: bool,
+    has_vocabulary: bool,
+) -> str:
     """Instructions for the files of an export.
 
     Args:
         signature: From `write_saved_model`.
         task: The task in the run's configuration.
         has_keras: Whether there is a Keras model.
+        has_onnx: Whether there is an ONNX model.
         has_vocabulary: Whether there is a vocabulary.
     """
     parts = [SAVED_MODEL_TEXT.format(example=_example(signature))]
     if has_keras:
         parts.append(KERAS_TEXT.format(shape=_sequence_shape(signature)))
+    if has_onnx:
+        parts.append(_onnx_text(signature))
     if has_vocabulary:
         parts.append(VOCABULARY_TEXT)
     if "fit" in task and "target" in task["options"]:
@@ -56,6 +66,15 @@ def _example(signature: dict[str, Any]) -> str:
 def _zeros(array: dict[str, Any]) -> str:
     shape = ", ".join(str(size or "batch_size") for size in array["shape"])
     return f'tf.zeros([{shape}], "{array["dtype"]}")'
+
+
+def _onnx_text(signature: dict[str, Any]) -> str:
+    """A program that runs the ONNX model, two steps after another."""
+    inputs = dict(signature["inputs"])
+    shape = ", ".join(map(str, ["batch_size", 1, *inputs.pop(INPUT)["shape"][1:]]))
+    kind = "float32" if len(signature["inputs"][INPUT]["shape"]) > 1 else "int64"
+    sizes = ", ".join(f'"{name}": {array["shape"][1]}' for name, array in inputs.items())
+    return ONNX_TEXT.format(shape=shape, kind=kind, sizes=sizes)
 
 
 def _sequence_shape(signature: dict[str, Any]) -> str:
@@ -101,6 +120,25 @@ model = tf.keras.models.load_model("model.keras")
 
 After further training, save it under the same name; `python -m tf_rnn import` turns this folder back into a
 run that can be resumed.
+"""
+
+ONNX_TEXT = """\
+`model.onnx` is the same network for ONNX runtimes, in single precision: any number of steps at once, with the
+state in and out.
+
+```python
+import numpy as np
+import onnxruntime
+
+batch_size, sizes = 3, {{{sizes}}}
+session = onnxruntime.InferenceSession("model.onnx")
+state = {{name: np.zeros([batch_size, size], np.float32) for name, size in sizes.items()}}
+for _ in range(4):
+    values = np.zeros([{shape}], np.{kind})
+    prediction, *next_state = session.run(None, {{"input": values, **state}})
+    state = dict(zip(state, next_state))
+    print(prediction[:, -1])
+```
 """
 
 VOCABULARY_TEXT = """\

@@ -608,6 +608,12 @@ DRY_RUN = Option(
 # --- the commands that use a trained model ------------------------------------------------------------
 
 FOLDER = Option(name="folder", rule=Path(), help="folder of a training run")
+ONNX = Option(
+    name="onnx",
+    rule=Flag(),
+    default=False,
+    help="also write model.onnx, for ONNX runtimes; needs the package onnx",
+)
 CHECKPOINT = Option(
     name="checkpoint",
     rule=WordOrWhole(CHECKPOINTS_TO_USE, "the number of a checkpoint", "{best,last,N}"),
