@@ -11,6 +11,7 @@ from tf_rnn.training.result import TrainingResult
 from tf_rnn.training.schedules import Schedule
 from tf_rnn.training.session_loop import Update, session_loop
 from tf_rnn.training.state import CurvePoint, History, StreamPosition, TrainingState
+from tf_rnn.training.tracker import Tracker
 from tf_rnn.training.worker import Worker
 from tf_rnn.truncation import Truncation
 
@@ -28,6 +29,7 @@ __all__ = [
     "SavedInterrupt",
     "Schedule",
     "StreamPosition",
+    "Tracker",
     "TrainingResult",
     "TrainingState",
     "Truncation",

@@ -145,6 +145,11 @@ class CallbackList(Callback):
             callback.on_evaluation(point, session)
 
 
+def figures(progress: Progress) -> dict[str, float]:
+    """What is drawn over updates beside losses."""
+    return {name: getattr(progress, name) for name in ("gradient_norm", "learning_rate", "tokens_per_second")}
+
+
 def count_text(name: str, number: int, total: int | None) -> str:
     """`epoch 3/13`, or `epoch 3` if the total is not known."""
     return f"{name} {number}" if total is None else f"{name} {number}/{total}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError
 from tf_rnn.text import perplexity
-from tf_rnn.training.callbacks import Callback
+from tf_rnn.training.callbacks import Callback, figures
 from tf_rnn.training.probe import GradientProbe
 
 if TYPE_CHECKING:
@@ -70,12 +70,7 @@ class TensorBoard(Callback):
 
     def on_progress(self, progress: Progress) -> None:
         """Writes the training loss, the gradient's norm, the learning rate and the speed."""
-        values = {
-            "gradient_norm": progress.gradient_norm,
-            "learning_rate": progress.learning_rate,
-            "tokens_per_second": progress.tokens_per_second,
-        }
-        self._write(self._losses("train", progress.loss) | values, progress.updates)
+        self._write(self._losses("train", progress.loss) | figures(progress), progress.updates)
 
     def on_evaluation(self, point: CurvePoint, session: Any) -> None:
         """Writes the validation loss, and now and then the gradient by lag."""
