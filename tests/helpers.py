@@ -10,7 +10,7 @@ import pytest
 import references as ref
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.cells import GRUCell, GRUResetBeforeCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.session import session_config
 
@@ -32,6 +32,7 @@ CASES = {
     "tanh": Case(lambda: VanillaCell(7), ref.tanh_step),
     "relu": Case(lambda: VanillaCell(7, activation="relu"), ref.relu_step),
     "gru": Case(lambda: GRUCell(6), ref.gru_step),
+    "gru_reset_before": Case(lambda: GRUResetBeforeCell(6), ref.gru_reset_before_step),
     "lstm": Case(lambda: LSTMCell(4), ref.lstm_step),
     "stacked": Case(
         lambda: StackedCell([LSTMCell(4), VanillaCell(7, activation="relu"), GRUCell(3)]),

@@ -96,7 +96,12 @@ def weights_by_name(graph: UnrolledGraph, values: list[NDArray[Any]]) -> dict[st
     return {name: by_variable[variable.op.name] for name, variable in weight_names(graph).items()}
 
 
-STEPS: dict[str, ref.Step] = {"gru": ref.gru_step, "lstm": ref.lstm_step, "vanilla": ref.tanh_step}
+STEPS: dict[str, ref.Step] = {
+    "gru": ref.gru_step,
+    "gru_reset_before": ref.gru_reset_before_step,
+    "lstm": ref.lstm_step,
+    "vanilla": ref.tanh_step,
+}
 
 
 class NaiveNetwork:

@@ -53,6 +53,19 @@ def gru_step(
     return new, new
 
 
+def gru_reset_before_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    W, b = values
+    (U_r, U_z, U_n), (W_r, W_z, W_n) = (columns(W[: inputs.shape[1]], 3), columns(W[inputs.shape[1] :], 3))
+    b_r, b_z, b_n = columns(b, 3)
+    reset = sigmoid(inputs @ U_r + state @ W_r + b_r)
+    keep = sigmoid(inputs @ U_z + state @ W_z + b_z)
+    candidate = np.tanh(inputs @ U_n + b_n + (reset * state) @ W_n)
+    new = keep * state + (1 - keep) * candidate
+    return new, new
+
+
 def lstm_step(
     values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: Any
 ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]]]:

@@ -444,9 +444,10 @@ def test_third_party_cells_are_refused_before_anything_is_written(tmp_path: Path
 
 
 def test_the_order_of_gates_is_its_own_inverse() -> None:
-    """LSTM: i f o g to i f c o; GRU: r z n to z r h."""
+    """LSTM: i f o g to i f c o; both GRUs: r z n to z r h."""
     orders = {name: layer.gate_order for name, layer in KERAS_LAYERS.items()}
-    assert orders == {"vanilla": (0,), "gru": (1, 0, 2), "lstm": (0, 1, 3, 2)}
+    gru = (1, 0, 2)
+    assert orders == {"vanilla": (0,), "gru": gru, "gru_reset_before": gru, "lstm": (0, 1, 3, 2)}
     gates = np.array([[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6]])
     reordered = reorder_gates(gates, (1, 0, 2))
     assert reordered.tolist() == [[2, 2, 1, 1, 3, 3], [5, 5, 4, 4, 6, 6]]

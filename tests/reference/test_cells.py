@@ -28,6 +28,7 @@ from tf_rnn.cells import (
     CELLS,
     Cell,
     GRUCell,
+    GRUResetBeforeCell,
     InfluenceCell,
     LSTMCell,
     LSTMState,
@@ -182,6 +183,10 @@ def as_ours(name: str, weights: list[Any]) -> list[Any]:
         order = [0, 1, 3, 2]
         gates, biases = np.split(W, 4, axis=1), np.split(bias, 4)
         return [np.concatenate([part[i] for i in order], axis=-1) for part in (gates, biases)]
+    if name == "gru_reset_before":
+        return [
+            np.concatenate([np.split(part, 3, axis=-1)[i] for i in (1, 0, 2)], axis=-1) for part in (W, bias)
+        ]
     if name == "gru":
         gates = np.split(W, 3, axis=1)
         (z, r, h), (_z, _r, _h) = np.split(bias[0], 3), np.split(bias[1], 3)
@@ -193,7 +198,7 @@ def as_ours(name: str, weights: list[Any]) -> list[Any]:
     return [W, bias]
 
 
-@pytest.mark.parametrize("name", ["tanh", "relu", "gru", "lstm"])
+@pytest.mark.parametrize("name", ["tanh", "relu", "gru", "gru_reset_before", "lstm"])
 def test_a_keras_layer_with_the_same_weights_gives_the_same(name: str) -> None:
     layers = importlib.import_module("keras").layers
     generator = np.random.default_rng(37)
@@ -204,6 +209,7 @@ def test_a_keras_layer_with_the_same_weights_gives_the_same(name: str) -> None:
         "tanh": lambda: layers.SimpleRNN(7, **options),
         "relu": lambda: layers.SimpleRNN(7, activation="relu", **options),
         "gru": lambda: layers.GRU(6, reset_after=True, **options),
+        "gru_reset_before": lambda: layers.GRU(6, reset_after=False, **options),
         "lstm": lambda: layers.LSTM(4, **options),
     }[name]()
     layer.build((batch_size, num_steps, input_size))
@@ -221,7 +227,7 @@ def test_a_keras_layer_with_the_same_weights_gives_the_same(name: str) -> None:
     assert_close(found, expected, 1e-10, name)
 
 
-@pytest.mark.parametrize(("name", "built"), [*zip([*CASES, "stacked"], [True, False] * 3, strict=True)])
+@pytest.mark.parametrize(("name", "built"), [*zip([*CASES, "stacked"], itertools.cycle([True, False]))])
 def test_tensorflows_own_unrolling_gives_the_same(name: str, built: bool) -> None:
     """With a cell that is built and a state, or with neither."""
     generator = np.random.default_rng(43)
@@ -307,7 +313,7 @@ def test_every_layer_and_gate_has_a_seed_of_its_own(init_scale: float | None) ->
         assert np.abs(a - b).min() > 0
 
 
-MAKERS = pytest.mark.parametrize("make", [VanillaCell, GRUCell, LSTMCell])
+MAKERS = pytest.mark.parametrize("make", [VanillaCell, GRUCell, GRUResetBeforeCell, LSTMCell])
 
 
 @MAKERS
@@ -422,13 +428,16 @@ TWICE = "cells must be different objects, got the same cell twice"
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_cell("rnn", 5), "cell must be one of vanilla, gru, lstm, influence; got 'rnn'"),
+        (
+            lambda: make_cell("rnn", 5),
+            "cell must be one of vanilla, gru, gru_reset_before, lstm, influence; got 'rnn'",
+        ),
         (lambda: make_cell("gru", 5, 0), "num_layers must be a whole number of at least 1, got 0"),
         (lambda: make_cell("gru", 5, forget_bias=1.0), "forget_bias must be left out unless cell is lstm"),
         (lambda: make_cell("gru", 5, width=3), "width must be left out as no cell has it"),
         (
             lambda: make_cell("influence", 5, recurrent_gain=1.5),
-            "recurrent_gain must be left out unless cell is vanilla or gru or lstm",
+            "recurrent_gain must be left out unless cell is vanilla or gru or gru_reset_before or lstm",
         ),
         (lambda: InfluenceCell(5, 6), "num_positive must be a whole number of at most 5, got 6"),
         (lambda: VanillaCell(0), "state_size must be a whole number of at least 1, got 0"),

@@ -118,6 +118,7 @@ class Walk:
         ("tanh", {}),
         ("gru", {"embedding_size": 3}),
         ("lstm", {"input_kind": "real"}),
+        ("gru_reset_before", {"input_kind": "real"}),
         ("stacked", {}),
         ("tanh", {"input_kind": "none", "input_size": 0}),
         ("lstm", {"starts": True}),

@@ -118,7 +118,8 @@ def test_how_many_steps_a_chunk_has(num_steps: int, batch_size: int, expected: l
 
 
 @pytest.mark.parametrize(
-    ("cell", "num_steps", "batch_size"), [("tanh", 4, 3), ("gru", 1, 3), ("lstm", 4, 1), ("stacked", 1, 1)]
+    ("cell", "num_steps", "batch_size"),
+    [("tanh", 4, 3), ("gru", 1, 3), ("gru_reset_before", 4, 3), ("lstm", 4, 1), ("stacked", 1, 1)],
 )
 def test_values_and_gradients_in_one_chunk(cell: str, num_steps: int, batch_size: int) -> None:
     run = make_run(CASES[cell].make(), num_steps, batch_size, input_size=5, input_kind="real")

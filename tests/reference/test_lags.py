@@ -311,6 +311,11 @@ def test_contributions_of_chunks(monkeypatch: pytest.MonkeyPatch, num_steps: int
     check_contributions(graph)
 
 
+@pytest.mark.parametrize("kind", ["one-hot", "real"])
+def test_contributions_of_two_products_a_step(kind: str) -> None:
+    check_contributions(new_graph(CASES["gru_reset_before"].make(), **KINDS[kind]))
+
+
 def test_contributions_of_a_foreign_cell() -> None:
     """The slots of an optimizer beside it are no part of it."""
     with tf.Graph().as_default():

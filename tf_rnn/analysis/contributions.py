@@ -82,14 +82,12 @@ class Flow(NamedTuple):
     Attributes:
         inputs: X_t, [batch_size, input_size].
         projected: dL/d(X_t W_x + b), [batch_size, columns].
-        before: H_{t-1}, [batch_size, state_size].
-        recurrent: dL/d(H_{t-1} W_s), [batch_size, columns].
+        recurrent: See `Cell.recurrent_factors`, [batch_size, ...]; as a rule H_{t-1} and dL/d(H_{t-1} W_s).
     """
 
     inputs: Any
     projected: Any
-    before: Any
-    recurrent: Any
+    recurrent: list[tuple[Any, Any]]
 
 
 def flows(graph: UnrolledGraph, tops: Any, upstream: Any = None) -> list[list[Flow]]:
@@ -106,12 +104,14 @@ def flows(graph: UnrolledGraph, tops: Any, upstream: Any = None) -> list[list[Fl
     flat = tf.gradients(tops, tf.nest.flatten(wanted), upstream, unconnected_gradients=zero)
     found = tf.nest.pack_sequence_as(wanted, flat)
     inputs, by_layer = graph.cell_inputs, []
-    for layer, layer_tapes in enumerate(tapes):
+    for layer, (cell, layer_tapes) in enumerate(zip(graph.cell.layers, tapes, strict=True)):
         steps: list[Flow] = []
         for tape, (of_projected, of_recurrents) in zip(layer_tapes, found[layer], strict=True):
             of_steps = tf.split(of_projected, len(tape.before), axis=0)
-            for before, of_step, of_recurrent in zip(tape.before, of_steps, of_recurrents, strict=True):
-                steps.append(Flow(inputs[layer][len(steps)], of_step, before, of_recurrent))
+            parts = zip(tape.before, tape.residuals, of_steps, of_recurrents, strict=True)
+            for before, residual, of_step, of_recurrent in parts:
+                factors = cell.recurrent_factors(before, [residual], of_step, of_recurrent)
+                steps.append(Flow(inputs[layer][len(steps)], of_step, factors))
         by_layer.append(steps)
     return by_layer
 
@@ -123,14 +123,9 @@ def _layered(graph: UnrolledGraph) -> list[Any]:
 
 
 def _of_step(flow: Flow) -> Any:
-    return tf.concat(
-        [_outer(flow.inputs, flow.projected), _outer(flow.before, flow.recurrent)],
-        axis=0,
-    )
-
-
-def _outer(rows: Any, gradients: Any) -> Any:
-    return tf.reshape(tf.matmul(rows, gradients, transpose_a=True), [-1])
+    of_inputs = tf.matmul(flow.inputs, flow.projected, transpose_a=True)
+    of_state = [tf.matmul(left, right, transpose_a=True) for left, right in flow.recurrent]
+    return tf.reshape(tf.concat([of_inputs, tf.concat(of_state, axis=1)], axis=0), [-1])
 
 
 def _third_party(graph: UnrolledGraph) -> list[Any]:

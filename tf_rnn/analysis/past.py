@@ -223,10 +223,10 @@ def _backward_of_state(graph: UnrolledGraph) -> tuple[list[Any], Any, Any]:
     d_starts = tf.gradients(ends, starts, seeds, unconnected_gradients="zero")
     rows, d_weights = graph.batch_size, []
     for steps in flows(graph, ends, seeds):
-        inputs, projected, before, recurrent = (tf.stack(parts, axis=1) for parts in zip(*steps, strict=True))
-        for vectors, gradients in ((inputs, projected), (before, recurrent)):
-            product = tf.matmul(vectors, gradients, transpose_a=True)
-            d_weights.append(tf.reshape(product, [rows, product.shape[1] * product.shape[2]]))
+        inputs, projected, recurrent = tf.nest.map_structure(lambda *parts: tf.stack(parts, axis=1), *steps)
+        for pairs in ([(inputs, projected)], recurrent):
+            products = [tf.matmul(left, right, transpose_a=True) for left, right in pairs]
+            d_weights.append(tf.reshape(tf.concat(products, axis=2), [rows, -1]))
     return seeds, tf.concat(d_starts, axis=1), tf.concat(d_weights, axis=1)
 
 

@@ -312,6 +312,21 @@ class Cell(abc.ABC):
         """
         return ()
 
+    def recurrent_factors(
+        self, before: Any, residuals: Sequence[Any], projected: Any, recurrent: Any
+    ) -> list[tuple[Any, Any]]:
+        """Factors of dL/dW_s over some steps: its columns are left^T right for each pair, side by side.
+
+        Only a cell that multiplies something else than H_{t-1} by rows of W_s has others than these.
+
+        Args:
+            before: H_{t-1} of the steps, [rows, state_size].
+            residuals: Those of `combine`, for each step.
+            projected: dL/d(projected), [rows, num_gates * state_size].
+            recurrent: dL/d(recurrent), likewise.
+        """
+        return [(before, recurrent)]
+
     def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """One step: ([batch_size, input_size], S_{t-1}) -> (output [batch_size, state_size], S_t)."""
         self.build(int(inputs.shape[-1]), inputs.dtype)

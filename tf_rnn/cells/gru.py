@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
-from tf_rnn.cells.concat import join_columns, over_rows, split_columns
+from tf_rnn.cells.concat import join_columns, join_rows, over_rows, split_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,3 +114,81 @@ def _local_derivatives(residuals: _Residuals) -> _LocalDerivatives:
         reset,
         keep,
     )
+
+
+class _ResetBeforeResiduals(NamedTuple):
+    """What the derivative of a step needs, in the symbols of `GRUResetBeforeCell`."""
+
+    kernel: Any  # W_sn
+    before: Any  # S_{t-1}
+    reset: Any  # r
+    keep: Any  # z
+    candidate: Any  # n
+
+
+class GRUResetBeforeCell(Cell):
+    """Gated recurrent unit, the reset gate applied before the recurrent product.
+
+        (r || z) = sigmoid of the first two thirds of (X_t || S_{t-1}) W + b
+        n   = tanh(X_t W_xn + (r * S_{t-1}) W_sn + b_n)
+        S_t = z * S_{t-1} + (1 - z) * n;   the output is S_t
+
+    with W_xn, W_sn, b_n the last third of the columns of W and b: Keras' `reset_after=False`. The second
+    product has to wait for the first, so that a step takes longer than that of `GRUCell`.
+
+    Variables: W [input_size + state_size, 3 * state_size], b [3 * state_size].
+
+    Args:
+        state_size: Number of units d, at least 1.
+        recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
+        recurrent_gain: The factor of the rows that multiply the state.
+
+    Raises:
+        OptionError: If an option is not allowed.
+
+    Source: Cho et al. 2014 (arXiv:1406.1078v3), eq. 5-8.
+    """
+
+    name = "gru_reset_before"
+    num_gates = 3
+
+    def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
+        """Gates, candidate and state; see `Cell.combine`."""
+        d = self._units
+        projected_gates, projected_candidate = split_columns(projected, [2 * d, d])
+        recurrent_gates, _ = split_columns(recurrent, [2 * d, d])
+        reset, keep = split_columns(tf.sigmoid(projected_gates + recurrent_gates), [d, d])
+        kernel = weights.recurrent_kernel[:, 2 * d :]
+        candidate = tf.tanh(projected_candidate + tf.matmul(reset * state, kernel))
+        residuals = _ResetBeforeResiduals(kernel, state, reset, keep, candidate)
+        return candidate + keep * (state - candidate), residuals
+
+    def backward(self, local_derivatives: _ResetBeforeResiduals, upstream: Any) -> StepGradient:
+        """The derivative of a step; see `Cell.backward`.
+
+        With n = tanh(a_n), r = sigmoid(a_r), z = sigmoid(a_z), q = r * S_{t-1}:
+
+            dL/da_n = tanh'(a_n) (1 - z) dL/dS_t,   dL/dq = dL/da_n W_sn^T
+            dL/da_z = sigmoid'(a_z) (S_{t-1} - n) dL/dS_t
+            dL/da_r = sigmoid'(a_r) S_{t-1} dL/dq
+        """
+        kernel, before, reset, keep, n = local_derivatives
+        candidate = tf.raw_ops.TanhGrad(y=n, dy=(1 - keep) * upstream)
+        product = tf.matmul(candidate, kernel, transpose_b=True)
+        gates = [
+            tf.raw_ops.SigmoidGrad(y=reset, dy=before * product),
+            tf.raw_ops.SigmoidGrad(y=keep, dy=(before - n) * upstream),
+        ]
+        return StepGradient(
+            join_columns([*gates, candidate]),
+            join_columns([*gates, tf.zeros_like(candidate)]),
+            keep * upstream + reset * product,
+        )
+
+    def recurrent_factors(
+        self, before: Any, residuals: Sequence[Any], projected: Any, recurrent: Any
+    ) -> list[tuple[Any, Any]]:
+        """H_{t-1} for the gates, r * H_{t-1} for the candidate; see `Cell.recurrent_factors`."""
+        gates = 2 * self._units
+        after_reset = join_rows([step.reset * step.before for step in residuals])
+        return [(before, recurrent[:, :gates]), (after_reset, projected[:, gates:])]

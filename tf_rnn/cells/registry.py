@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.cells.gru import GRUCell
+from tf_rnn.cells.gru import GRUCell, GRUResetBeforeCell
 from tf_rnn.cells.influence import InfluenceCell
 from tf_rnn.cells.lstm import LSTMCell
 from tf_rnn.cells.stacked import StackedCell
@@ -15,7 +15,9 @@ from tf_rnn.options import MOST, OptionError, require_choice, require_whole, sho
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CELLS: dict[str, Any] = {cell.name: cell for cell in (VanillaCell, GRUCell, LSTMCell, InfluenceCell)}
+CELLS: dict[str, Any] = {
+    cell.name: cell for cell in (VanillaCell, GRUCell, GRUResetBeforeCell, LSTMCell, InfluenceCell)
+}
 
 
 def make_cell(name: str, state_size: int, num_layers: int = 1, **options: Any) -> Any:

@@ -6,14 +6,16 @@ import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells.concat import join_rows
+from tf_rnn.cells.concat import join_columns, join_rows
 from tf_rnn.graph.optimizers import SPARSE_EXACT
 from tf_rnn.graph.through_time import back_through_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tf_rnn.cells import Cell
     from tf_rnn.graph.network import Network, Reading
+    from tf_rnn.graph.through_time import LayerGradient
     from tf_rnn.graph.unroll import ChunkTape, Unrolled
 
 
@@ -86,7 +88,7 @@ def layered_gradients(
         back = back_through_time(layer, weights, tapes, d_outputs, d_states[number], on_state_gradient)
         tops = [tape.projected for tape in tapes]
         (d_kernel, d_bias, *d_embedding), d_outputs = _flow_down(tops, back.projected, read, below)
-        d_kernels = join_rows([d_kernel, _recurrent_kernel_gradient(tapes, back.recurrents)])
+        d_kernels = join_rows([d_kernel, _recurrent_kernel_gradient(layer, tapes, back)])
         d_biases = back.biases or layer.other_bias_gradients(back.recurrents)
         d_layers[:0] = [d_kernels, d_bias, *d_biases]
         states.insert(0, back.state)
@@ -182,12 +184,13 @@ def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
     return read_out + looked_up
 
 
-def _recurrent_kernel_gradient(tapes: list[ChunkTape], recurrents: list[Any]) -> Any:
-    products = [
-        tf.matmul(join_rows(tape.before), after, transpose_a=True)
-        for tape, after in zip(tapes, recurrents, strict=True)
-    ]
-    return tf.add_n(products)
+def _recurrent_kernel_gradient(layer: Cell, tapes: list[ChunkTape], back: LayerGradient) -> Any:
+    sums = []
+    for tape, projected, recurrent in zip(tapes, back.projected, back.recurrents, strict=True):
+        factors = layer.recurrent_factors(join_rows(tape.before), tape.residuals, projected, recurrent)
+        products = [tf.matmul(left, right, transpose_a=True) for left, right in factors]
+        sums.append(products[0] if len(products) == 1 else join_columns(products))
+    return tf.add_n(sums)
 
 
 def true_gradients(pairs: list[GradientAndVariable], optimizer: str) -> list[GradientAndVariable]:

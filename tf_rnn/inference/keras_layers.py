@@ -8,7 +8,7 @@ are blocks of columns, in a different order:
 
 Both conversions swap the same two gates. Keras' GRU (`reset_after=True`) has two biases, [2, 3 state_size]:
 one is added to the product with the inputs, one to the product with the state. For r and z only their sum
-matters:
+matters (`reset_after=False`, our `gru_reset_before`, has one bias alone):
 
     ours -> Keras    (b; (0 || 0 || b_n)),   with the gates of b reordered
     Keras -> ours    b_r = input_r + recurrent_r,  b_z likewise,  b_n' = input_h,  b_n = recurrent_h
@@ -96,6 +96,13 @@ KERAS_LAYERS = {
         lambda bias: {"b_s": bias},
     ),
     "gru": KerasLayer("GRU", GRU_ORDER, lambda _: {"reset_after": True}, _to_gru_bias, _from_gru_bias),
+    "gru_reset_before": KerasLayer(
+        "GRU",
+        GRU_ORDER,
+        lambda _: {"reset_after": False},
+        lambda ours: reorder_gates(ours["b"], GRU_ORDER),
+        lambda bias: {"b": reorder_gates(bias, GRU_ORDER)},
+    ),
     "lstm": KerasLayer(
         "LSTM",
         LSTM_ORDER,

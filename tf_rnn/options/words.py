@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words", "series", "labels")
-CELLS = ("vanilla", "gru", "lstm", "influence")
+CELLS = ("vanilla", "gru", "gru_reset_before", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error", "pinball")
 LOSS_STEPS = ("all", "last", "marked")

@@ -46,6 +46,7 @@ class Counter:
 EVERY_OPTION: dict[str, dict[str, Any]] = {
     "vanilla": {"state_size": 3, "activation": "relu", "recurrent_init": "identity", "recurrent_gain": 1.5},
     "gru": {"state_size": 5, "recurrent_init": "glorot", "recurrent_gain": 0.25},
+    "gru_reset_before": {"state_size": 6, "recurrent_init": "glorot", "recurrent_gain": 0.75},
     "lstm": {"state_size": 4, "forget_bias": -2.5, "recurrent_init": "identity", "recurrent_gain": 0.5},
     "influence": {"state_size": 7, "num_positive": 0, "start": -0.25},
 }
