@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tf_rnn.graph import unroll as unroll
     from tf_rnn.inference import Model as Model
     from tf_rnn.inference import Stepper as Stepper
+    from tf_rnn.inference import from_keras as from_keras
     from tf_rnn.inference import from_torch as from_torch
     from tf_rnn.inference import load as load
     from tf_rnn.options import OptionError as OptionError
@@ -50,6 +51,7 @@ _NAMES = {
     "Stepper": "inference",
     "Truncation": "training",
     "UnrolledGraph": "graph",
+    "from_keras": "inference",
     "from_torch": "inference",
     "load": "inference",
     "resume": "experiment",
@@ -72,6 +74,7 @@ __all__ = [
     "audit",
     "cells",
     "comparison",
+    "from_keras",
     "from_torch",
     "graph",
     "inference",

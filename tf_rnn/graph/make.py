@@ -23,6 +23,7 @@ def make_graph(
     seed: int,
     workers: int = 1,
     reduce_gradients: Callable[..., list[Any]] | None = None,
+    cell: Any = None,
 ) -> UnrolledGraph:
     """Makes a graph on a new cell, in a `tf.Graph` of its own.
 
@@ -33,12 +34,13 @@ def make_graph(
         seed: The seed of the initial weights.
         workers: Number of processes that share the rows of a batch equally; the graph is that of one.
         reduce_gradients: See `UnrolledGraph`.
+        cell: Another cell than that of the setup; None for that.
 
     Raises:
         OptionError: If an option is not allowed.
     """
     return UnrolledGraph(
-        make_cell(setup.cell, setup.state_size, setup.num_layers, **setup.cell_options),
+        cell or make_cell(setup.cell, setup.state_size, setup.num_layers, **setup.cell_options),
         num_steps,
         setup.batch_size // workers,
         task.input_size,

@@ -4,6 +4,7 @@ from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.exporting import export
 from tf_rnn.inference.forecasting import Forecast
 from tf_rnn.inference.in_units import series_errors
+from tf_rnn.inference.keras_foreign import from_keras
 from tf_rnn.inference.keras_import import import_keras
 from tf_rnn.inference.load import Model, load
 from tf_rnn.inference.sampling import sample
@@ -16,6 +17,7 @@ __all__ = [
     "ModelEvaluator",
     "Stepper",
     "export",
+    "from_keras",
     "from_torch",
     "import_keras",
     "load",

@@ -14,10 +14,11 @@ Source: the documentation of torch.nn.RNN, GRU and LSTM.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_rnn.inference.foreign import ForeignNetwork
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -35,38 +36,25 @@ CELLS = {1: "vanilla", 3: "gru", 4: "lstm"}
 READOUT, EMBEDDING = "readout", "embedding"
 
 
-class TorchNetwork(NamedTuple):
-    """A network and its weights.
-
-    Attributes:
-        cell: A name in `tf_rnn.cells.CELLS`.
-        state_size: Units of each layer.
-        num_layers: The number of layers.
-        embedding_size: Size of the embedding; None if there is none.
-        weights: By the names of `tf_rnn.graph.naming.weight_names`.
-    """
-
-    cell: str
-    state_size: int
-    num_layers: int
-    embedding_size: int | None
-    weights: dict[str, np.ndarray]
-
-
-def network_of(arrays: Arrays, task: Task, names: Mapping[str, str | None]) -> TorchNetwork:
+def network_of(
+    arrays: Arrays, task: Task, names: Mapping[str, str | None], activation: str = "tanh"
+) -> ForeignNetwork:
     """The network that has these weights.
 
     Args:
         arrays: The state dict.
         task: What it is trained on, which determines the sizes of inputs and predictions.
         names: The names of the modules of "embedding" and "readout"; None for one that is found by its shape.
+        activation: That of `nn.RNN`; "tanh" for others.
 
     Raises:
         OptionError: For `weights`, if it is another network; for `embedding` or `readout`, if there is no
-            module of this name, or several may be meant.
+            module of this name, or several may be meant; for `activation`.
     """
     layers, others = _layers(arrays)
     cell, state_size, input_size = _sizes(layers)
+    if cell != "vanilla" and activation != "tanh":
+        raise OptionError("activation", f"must be left out for nn.{cell.upper()}, got {activation!r}")
     modules = _modules(others)
     found = _named(modules, names)
     shapes = {EMBEDDING: (task.input_size, input_size), READOUT: (task.num_classes, state_size)}
@@ -89,7 +77,9 @@ def network_of(arrays: Arrays, task: Task, names: Mapping[str, str | None]) -> T
     for number, parts in enumerate(layers):
         weights |= {f"layer_{number}/{name}": value for name, value in CONVERTERS[cell](parts).items()}
     weights |= _readout(modules, found, shapes[READOUT])
-    return TorchNetwork(cell, state_size, len(layers), None if embedding is None else input_size, weights)
+    described = {"cell": cell, "state_size": state_size}
+    described |= {"activation": activation} if cell == "vanilla" else {}
+    return ForeignNetwork([described] * len(layers), None if embedding is None else input_size, weights)
 
 
 # --- the recurrent module --------------------------------------------------------------------------------
