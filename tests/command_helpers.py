@@ -16,7 +16,7 @@ import pytest
 from tf_rnn.__main__ import main
 from tf_rnn.analysis import cost
 from tf_rnn.comparison import Workers, comparing, scheduler
-from tf_rnn.tasks import Adding, Copy, Echo, Memory
+from tf_rnn.tasks import Adding, Autoregression, Copy, Echo, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,7 +127,7 @@ class Here(Executor):
 @contextlib.contextmanager
 def little_data() -> Iterator[None]:
     """Tasks that are given no length have little data, so that evaluations take no time."""
-    kinds: list[Any] = [Adding, Copy, Echo, Memory]
+    kinds: list[Any] = [Adding, Autoregression, Copy, Echo, Memory]
     with pytest.MonkeyPatch.context() as patch:
         for kind in kinds:
             defaults = kind.__init__.__defaults__

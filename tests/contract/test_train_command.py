@@ -21,7 +21,7 @@ from command_helpers import (
 from model_helpers import checkpoints, made_up_text, metrics
 
 from tf_rnn.inference import load
-from tf_rnn.tasks import TASKS, Adding, Influence
+from tf_rnn.tasks import TASKS, Adding, Autoregression, Influence
 from tf_rnn.text import loss_text
 from tf_rnn.training import History
 
@@ -119,6 +119,12 @@ def test_without_a_folder_it_goes_to_one_named_after_the_options(
 
 OTHER_TASKS: dict[str, tuple[Any, tuple[Any, ...], list[str], str]] = {
     "adding": (Adding, (6, 0, 240, 60), ["--batch-size", "3"], "baselines: predicting 1 0.1667"),
+    "autoregression": (
+        Autoregression,
+        ((2,), (0.5,), 0, 100, 10),
+        ["--batch-size", "3"],
+        "baselines: predicting 0 1.0000, the last 2 numbers 0.7500",
+    ),
     "influence": (Influence, (60, 210), [], "baselines: theta 0 1.0000"),
 }
 

@@ -73,6 +73,7 @@ START_FROM = Option(
 )
 
 TASK = Option(name="task", rule=Choice(TASKS), default="echo", help="what is learnt")
+_WITH_LAGS = ("task", ("echo", "autoregression"))
 _LANGUAGE = ("task", ("text", "words"))
 _SERIES = ("task", ("series",))
 _LABELS = ("task", ("labels",))
@@ -80,13 +81,16 @@ _TABLES = ("task", ("series", "labels"))
 _FROM_FILES = ("task", ("text", "words", "series", "labels"))
 TASK_OPTIONS = by_name(
     Option(
-        name="lags", rule=ListOf(Whole()), only=("task", ("echo",)), help="lags of the echoes (default 3 8)"
+        name="lags",
+        rule=ListOf(Whole()),
+        only=_WITH_LAGS,
+        help="steps back to what a target depends on (default 3 8)",
     ),
     Option(
         name="effects",
         rule=ListOf(Number()),
-        only=("task", ("echo",)),
-        help="effect of each lag on the probability (default 0.5 -0.25)",
+        only=_WITH_LAGS,
+        help="effect of each lag on the probability (default 0.5 -0.25) or on the number (default 0.4 0.5)",
     ),
     Option(
         name="lag",

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import math
 
-TASKS = ("echo", "memory", "copy", "adding", "influence", "text", "words", "series", "labels")
+TASKS = (
+    "echo",
+    "autoregression",
+    "memory",
+    "copy",
+    "adding",
+    "influence",
+    "text",
+    "words",
+    "series",
+    "labels",
+)
 CELLS = ("vanilla", "gru", "gru_reset_before", "lstm", "influence")
 INPUT_KINDS = ("classes", "real", "none")
 LOSSES = ("cross_entropy", "squared_error", "pinball")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.options import OptionError, require_choice, shown
 from tf_rnn.tasks.adding import Adding
 from tf_rnn.tasks.arrays import Arrays
+from tf_rnn.tasks.autoregression import Autoregression
 from tf_rnn.tasks.base import SPLITS, Defaults, Task
 from tf_rnn.tasks.copy import Copy
 from tf_rnn.tasks.echo import Echo
@@ -32,6 +33,7 @@ __all__ = [
     "TASKS",
     "Adding",
     "Arrays",
+    "Autoregression",
     "Copy",
     "Defaults",
     "Echo",
@@ -55,6 +57,7 @@ __all__ = [
 
 TASKS: dict[str, type[Task]] = {
     "echo": Echo,
+    "autoregression": Autoregression,
     "memory": Memory,
     "copy": Copy,
     "adding": Adding,

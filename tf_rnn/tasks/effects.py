@@ -22,9 +22,9 @@ MAX_LAGS = 12  # expected losses enumerate 2**lags combinations of bits
 ROUNDING = 1e-9  # tolerance for sums of effects that were computed
 
 
-def require_lags(lags: Any) -> tuple[int, ...]:
+def require_lags(lags: Any, longest: int = LONGEST_LAG) -> tuple[int, ...]:
     """Returns the lags, or raises OptionError unless they are 1 to 12 distinct whole numbers above 0."""
-    values = tuple(require_whole("lags", lag, at_most=LONGEST_LAG) for lag in _require_sequence("lags", lags))
+    values = tuple(require_whole("lags", lag, at_most=longest) for lag in _require_sequence("lags", lags))
     if not 1 <= len(values) <= MAX_LAGS:
         raise OptionError("lags", f"must be from 1 to {MAX_LAGS} numbers, got {len(values)}")
     if len(set(values)) < len(values):
@@ -37,11 +37,7 @@ def require_effects(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
 
     No effect may be 0 (no dependency), and no combination of bits may give a probability outside [0, 1].
     """
-    values = tuple(_require_effect(effect) for effect in _require_sequence("effects", effects))
-    if len(values) != len(lags):
-        raise OptionError(
-            "effects", f"must be as many as lags, {len(lags)}, got {len(values)}: {list(values)}"
-        )
+    values = require_numbers(effects, lags)
     lowest = 0.5 + math.fsum(effect for effect in values if effect < 0)
     highest = 0.5 + math.fsum(effect for effect in values if effect > 0)
     if lowest < -ROUNDING or highest > 1 + ROUNDING:
@@ -49,6 +45,16 @@ def require_effects(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
             "effects",
             "must keep the probability 0.5 + (any sum of them) in [0, 1], "
             f"got {list(values)}, which give from {lowest:.4g} to {highest:.4g}",
+        )
+    return values
+
+
+def require_numbers(effects: Any, lags: Sequence[int]) -> tuple[float, ...]:
+    """Returns the effects, or raises OptionError unless there is one for each lag, and none is 0."""
+    values = tuple(_require_effect(effect) for effect in _require_sequence("effects", effects))
+    if len(values) != len(lags):
+        raise OptionError(
+            "effects", f"must be as many as lags, {len(lags)}, got {len(values)}: {list(values)}"
         )
     return values
 

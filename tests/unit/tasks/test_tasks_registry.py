@@ -17,7 +17,18 @@ from hypothesis import strategies as st
 
 from tf_rnn.options import INPUT_KINDS, LOSS_STEPS, LOSSES, OptionError
 from tf_rnn.setup import Setup, check_setup
-from tf_rnn.tasks import TASKS, Adding, Copy, Echo, Influence, Memory, Task, described_task, make_task
+from tf_rnn.tasks import (
+    TASKS,
+    Adding,
+    Autoregression,
+    Copy,
+    Echo,
+    Influence,
+    Memory,
+    Task,
+    described_task,
+    make_task,
+)
 from tf_rnn.tasks.generated import Generated
 
 if TYPE_CHECKING:
@@ -45,7 +56,7 @@ def test_options_make_an_equal_task_and_can_be_written(name: str, data: st.DataO
     )
     given = {option: data.draw(numbers) for option in inspect.signature(TASKS[name]).parameters}
     lengths: dict[str, Any] = {"length": data.draw(st.integers(300, 400)), "valid_length": np.int32(300)}
-    if name == "echo":
+    if name in ("echo", "autoregression"):
         of_kind = data.draw(st.sampled_from([float, np.float32, Fraction]))
         given |= {"lags": np.array([given["lags"], 1]), "effects": (of_kind(0.25), of_kind(-0.5))}
     task = make_task(name, **given | lengths)
@@ -72,6 +83,7 @@ def test_fractions_of_a_text_can_be_written(name: str) -> None:
     ("task", "period", "max_lag", "lags", "sizes"),
     [
         (Adding(span=9), 9, 8, (), (2, 1)),
+        (Autoregression(lags=(8, 3)), 1, 7, (), (1, 1)),
         (Copy(delay=4, num_symbols=7, num_recalled=3), 10, 7, (), (9, 8)),
         (Echo(lags=(8, 3)), 1, 8, (8, 3), (2, 2)),
         (Influence(), 1, None, (), (0, 1)),
