@@ -70,6 +70,19 @@ def test_a_forecast_is_the_network_run_step_by_step(
     assert [record["step"] for record in found] == list(range(1, len(found) + 1))
 
 
+def test_dates_are_those_of_the_zone_of_the_table(tmp_path: Path) -> None:
+    """Berlin, in the night to 31 March 2024: 02:00 is left out."""
+    times = pd.date_range("2024-03-25 17:00", periods=LENGTH, freq="h", tz="Europe/Berlin")
+    data = write_table(tmp_path / "a.csv", time=times)
+    records = kept_model(tmp_path / "run", data, horizon=3).forecast(hold_back=2).records
+    ends = ["01:00:00+01:00", "03:00:00+02:00", "04:00:00+02:00"]
+    table = pd.read_csv(data)["time"].to_list()[-2:]
+    assert table == [f"2024-03-31 {end}" for end in ends[:2]]
+    for record, end in zip(records, ends, strict=True):
+        assert pd.Timestamp(record["time"]) == pd.Timestamp(f"2024-03-31 {end}")
+    assert records[0]["time"] == "2024-03-31 02:00:00+02:00", "the offset of the last row of the file"
+
+
 def test_what_is_held_back_is_not_known(tmp_path: Path) -> None:
     """The last rows may be anything, missing too; they stand beside the forecast."""
     model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=3)

@@ -14,7 +14,6 @@ from tf_rnn.reporting import Table
 from tf_rnn.reporting.style import literal, make_figure
 from tf_rnn.tasks import Series
 from tf_rnn.tasks.features import input_columns, next_times
-from tf_rnn.tasks.tables import shown_time
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +75,7 @@ class Forecast:
         for one in self.forecasts:
             for step, time in enumerate(one.times):
                 record: dict[str, Any] = {} if self.series_id is None else {self.series_id: one.series.name}
-                record |= {self.time: shown_time(time), "step": step + 1}
+                record |= {self.time: one.series.clock.shown(time), "step": step + 1}
                 for name, values in one.values.items():
                     titles = [name] if self.quantiles is None else [f"{name} {q:g}" for q in self.quantiles]
                     record |= dict(zip(titles, map(float, values[step]), strict=True))
@@ -263,13 +262,14 @@ def _draw(axes: Any, one: SeriesForecast, name: str, quantiles: tuple[float, ...
     horizon = len(one.times)
     first = max(0, one.origin + 1 - max(DRAWN_AT_LEAST, DRAWN_PER_STEP * horizon))
     times = np.arange(len(one.series)) if one.series.times is None else one.series.times
+    times, ahead = (one.series.clock.local(each) for each in (times, one.times))
     past = one.series.numbers[name][first : one.origin + 1]
     dot = {"marker": "."} if horizon < FEW else {}
     look = {"color": "0.35", "linewidth": 1.2, "label": "measured"}
     axes.plot(times[first : one.origin + 1], past, **look, **({"marker": "."} if len(past) == 1 else {}))
     if not np.isnan(one.truths[name]).all():
         axes.plot(
-            one.times, one.truths[name], color="0.35", linestyle=":", linewidth=1.6, label="what came", **dot
+            ahead, one.truths[name], color="0.35", linestyle=":", linewidth=1.6, label="what came", **dot
         )
     found, middle = one.values[name], 0
     if quantiles is not None:
@@ -277,10 +277,10 @@ def _draw(axes: Any, one: SeriesForecast, name: str, quantiles: tuple[float, ...
         lowest, middle, highest = order[0], int(np.argmin(np.abs(np.array(quantiles) - 0.5))), order[-1]
         label = f"quantiles {quantiles[lowest]:g} to {quantiles[highest]:g}"
         band = {"color": "C0", "alpha": 0.2, "linewidth": 0, "label": label}
-        axes.fill_between(one.times, found[:, lowest], found[:, highest], **band)
+        axes.fill_between(ahead, found[:, lowest], found[:, highest], **band)
         if horizon == 1:
-            axes.vlines(one.times, found[:, lowest], found[:, highest], color="C0", alpha=0.4, linewidth=4)
+            axes.vlines(ahead, found[:, lowest], found[:, highest], color="C0", alpha=0.4, linewidth=4)
     label = "forecast" if quantiles is None else f"quantile {quantiles[middle]:g}"
-    axes.plot(one.times, found[:, middle], color="C0", label=label, **dot)
+    axes.plot(ahead, found[:, middle], color="C0", label=label, **dot)
     axes.set_ylabel(literal(f"{name}, {one.series.name}" if one.series.name else name))
     axes.tick_params(axis="x", labelrotation=20)

@@ -187,7 +187,7 @@ TASK_OPTIONS = by_name(
         name="time",
         rule=OrNone(Text()),
         only=_TABLES,
-        help="column of dates (UTC where they have a zone) or numbers, increasing; missing rows of equal "
+        help="column of dates, with or without a zone, or of numbers, increasing; missing rows of equal "
         "steps are filled in",
     ),
     Option(

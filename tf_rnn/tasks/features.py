@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.options import OptionError, shown
-from tf_rnn.tasks.tables import calendar_times, listed, usual_step
+from tf_rnn.tasks.tables import listed
+from tf_rnn.tasks.times import DAY, calendar_times, usual_step
 from tf_rnn.tasks.values import NO_CLASS
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tf_rnn.tasks.tables import Columns, Measured
 
 # The cycles of the calendar: the part of each that has passed at a time.
-DAY, WEEK = np.timedelta64(1, "D"), np.timedelta64(7, "D")
+WEEK = np.timedelta64(7, "D")
 MONDAY = np.datetime64("1970-01-05", "ns")
 
 
@@ -243,7 +244,7 @@ def input_columns(
         found[f"{name} missing"] = np.isnan(series.numbers[name]).astype(float)
     for name in columns.known:
         found |= _known(series, name, fit, horizon)
-    found |= calendar_columns(series.times, calendar, ahead=min(horizon, 1))
+    found |= calendar_columns(series, calendar, ahead=min(horizon, 1))
     for name in columns.static:
         found |= _observed(series, name, fit)
     return found
@@ -292,13 +293,11 @@ def next_times(times: NDArray[Any], count: int = 1) -> NDArray[Any]:
     return np.asarray(times[-1] + np.arange(1, count + 1) * step)
 
 
-def calendar_columns(
-    times: NDArray[Any] | None, calendar: Sequence[str], ahead: int
-) -> dict[str, NDArray[np.float64]]:
-    """Sine and cosine of the parts of cycles that have passed at each row, or at the row after it.
+def calendar_columns(series: Measured, calendar: Sequence[str], ahead: int) -> dict[str, NDArray[np.float64]]:
+    """Sine and cosine of the parts of cycles that have passed at each row, or the next, by local time.
 
     Args:
-        times: The times of the rows; None where they are not known.
+        series: What was measured.
         calendar: Names of cycles.
         ahead: 0 for the time of the row itself, 1 for that of the next one.
 
@@ -307,9 +306,10 @@ def calendar_columns(
     """
     if not calendar:
         return {}
+    times = series.times
     if times is None or times.dtype.kind != "M":
         raise OptionError("calendar", "must be left out unless time is a column of dates")
-    at = np.concatenate([times[1:], next_times(times)]) if ahead else times
+    at = series.clock.local(np.concatenate([times[1:], next_times(times)]) if ahead else times)
     found: dict[str, NDArray[np.float64]] = {}
     for name in calendar:
         angles = 2 * np.pi * CYCLES[name](at)

@@ -67,8 +67,8 @@ class Series(Tabular):
         known: Columns that are known ahead (a holiday, a price): all values from the next row to `horizon`
             rows ahead are inputs.
         static: Columns that are the same in all rows of a series.
-        time: The column of dates or numbers that says when a row was measured. It must increase; dates with
-            a time zone are read as UTC.
+        time: The column of dates or numbers that says when a row was measured. It must increase. Dates may
+            have a time zone; it is that of the calendar and of forecasts.
         series_id: The column that says which series a row belongs to, where there are several.
         horizon: The number of steps ahead to predict; all of them at every step, as one vector.
         calendar: What of the next row's date is an input: any of "hour", "weekday", "month".

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import warnings
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 
 from tf_rnn.options import OptionError, shown
 from tf_rnn.tasks.corpus import UTF_8, Stamp, stamp_of, undecodable
+from tf_rnn.tasks.times import UTC, Clock, line_of, read_times, without_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,18 +37,10 @@ MOST_CATEGORIES = 50
 MOST_LABELS = 1000
 # Whole numbers up to this are exact.
 MOST_EXACT = 2**53
-# Whole numbers in this range are dates.
-YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
 # The options that name a single column.
 SINGLE = ("time", "series_id", "label")
-# Times from which a calendar is told.
-RECENT = 60
 # Larger numbers have no square.
 LARGEST_NUMBER = 1e100
-# A date that may be read in two ways, 01/02/2010.
-TWO_WAYS = r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b"
-# The share of equal steps in time from which a longer one is a gap.
-REGULAR = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +87,7 @@ class Measured:
         numbers: Values by column, float64 [length]; nan where missing.
         words: Values by column, labels among them, objects [length]; None where missing.
         gaps: Rows that were filled in.
+        clock: How the times were read.
     """
 
     name: str
@@ -102,6 +95,7 @@ class Measured:
     numbers: dict[str, NDArray[np.float64]]
     words: dict[str, NDArray[np.object_]]
     gaps: int
+    clock: Clock = UTC
 
     def __len__(self) -> int:
         return len(next(iter((self.numbers | self.words).values())))
@@ -232,9 +226,9 @@ def cut_table(
                 words[name] = _as_words(option, column)
     if columns.label is not None:
         words[columns.label] = _as_labels(frame[columns.label], origin)
-    times = None if columns.time is None else _as_times(frame[columns.time], origin)
+    times, clock = (None, UTC) if columns.time is None else read_times(frame[columns.time], origin)
     groups = _groups(frame, columns.series_id)
-    found = [_series(name, rows, times, numbers, words, origin) for name, rows in groups]
+    found = [_series(name, rows, times, clock, numbers, words, origin) for name, rows in groups]
     for one in found:
         _require_static(one, columns.static)
     return found
@@ -297,21 +291,16 @@ def _as_numbers(option: str, column: Any, origin: str) -> NDArray[np.float64]:
     wrong = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
     if len(wrong):
         row = wrong[0]
-        problem = f"but {column.name!r} has {column.iloc[row]!r} in {_line(row, origin)}"
+        problem = f"but {column.name!r} has {column.iloc[row]!r} in {line_of(row, origin)}"
         raise OptionError(option, f"must be columns of numbers, {problem}")
     infinite = np.flatnonzero(np.abs(values) > LARGEST_NUMBER)
     if len(infinite):
         row = infinite[0]
-        problem = f"but {column.name!r} has {values[row]:g} in {_line(row, origin)}"
+        problem = f"but {column.name!r} has {values[row]:g} in {line_of(row, origin)}"
         raise OptionError(option, f"must be columns of finite numbers, up to {LARGEST_NUMBER:g}, {problem}")
     if np.isnan(values).all():
         raise OptionError(option, f"must be columns with values, but all of {column.name!r} is missing")
     return values
-
-
-def _line(row: int, origin: str) -> str:
-    """Where a row is: files have a line of names first."""
-    return f"row {row} of {origin}" if origin == "the data frame" else f"line {row + 2} of {origin}"
 
 
 def _as_words(option: str, column: Any) -> NDArray[np.object_]:
@@ -349,55 +338,10 @@ def _whole_numbers(column: Any, origin: str) -> Any:
         wrong = np.flatnonzero(known & ~((np.abs(values) <= MOST_EXACT) & (values % 1 == 0)))
     if len(wrong):
         row = wrong[0]
-        problem = f"but {column.name!r} has {values[row]} in {_line(row, origin)}"
+        problem = f"but {column.name!r} has {values[row]} in {line_of(row, origin)}"
         raise OptionError("label", f"must be a column of words or whole numbers, {problem}")
     whole = [int(value) if there else None for value, there in zip(values, known, strict=True)]
     return type(column)(whole, dtype=object)
-
-
-def _as_times(column: Any, origin: str) -> NDArray[Any]:
-    """Times as datetime64 in UTC, or as the numbers that they are given as."""
-    import pandas as pd  # noqa: PLC0415
-
-    times: NDArray[Any]
-    if column.dtype.kind in "iu" and column.between(*YEAR_MONTH_DAY).all():
-        column = column.astype(str)  # 20130704
-    if column.dtype.kind in "iuf":
-        times = column.to_numpy(np.float64, na_value=np.nan)
-        missing = np.flatnonzero(~np.isfinite(times))
-    else:
-        is_text = column.dtype.kind not in "mM"
-        unclear = np.flatnonzero(is_text & column.astype(str).str.match(TWO_WAYS).to_numpy(bool))
-        if len(unclear):
-            row = unclear[0]
-            problem = f"got {str(column.iloc[row])!r} in {_line(row, origin)}, which may be two"
-            raise OptionError("time", f"must be dates such as 2013-07-04 18:00, {problem}")
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is no date at all
-            parsed = pd.to_datetime(column, errors="coerce", utc=True)
-        missing = np.flatnonzero(parsed.isna())
-        times = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]")
-    if len(missing):
-        row = missing[0]
-        got = "nothing" if pd.isna(column.iloc[row]) else repr(str(column.iloc[row]))
-        raise OptionError(
-            "time", f"must be a date such as 2013-07-04 18:00, or a number, got {got} in {_line(row, origin)}"
-        )
-    return times
-
-
-def as_time(option: str, value: Any, series: Measured) -> Any:
-    """A time as it stands among those of a series, or an OptionError."""
-    import pandas as pd  # noqa: PLC0415
-
-    try:
-        if series.times is not None and series.times.dtype.kind == "f":
-            return float(value)
-        time = pd.Timestamp(value)
-    except (TypeError, ValueError):
-        time = pd.NaT
-    if time is pd.NaT:
-        raise OptionError(option, f"must be a time as in the column of times, got {shown(value)}")
-    return (time.tz_convert(None) if time.tz is not None else time).to_datetime64()
 
 
 def _groups(frame: Any, series_id: str | None) -> list[tuple[str, NDArray[np.intp]]]:
@@ -418,6 +362,7 @@ def _series(
     name: str,
     rows: NDArray[np.intp],
     times: NDArray[Any] | None,
+    clock: Clock,
     numbers: dict[str, NDArray[np.float64]],
     words: dict[str, NDArray[np.object_]],
     origin: str,
@@ -427,73 +372,29 @@ def _series(
     if times is None:
         return Measured(name, None, own, own_words, 0)
     own_times = times[rows]
-    _require_increasing(own_times, rows, name, origin)
-    places, filled = _without_gaps(own_times)
+    _require_increasing(own_times, clock, rows, name, origin)
+    places, filled = without_gaps(own_times)
     gaps = len(filled) - len(own_times)
     if gaps:
         own = {column: _spread(values, places, len(filled), np.nan) for column, values in own.items()}
         own_words = {column: _spread(each, places, len(filled), None) for column, each in own_words.items()}
-    return Measured(name, filled, own, own_words, gaps)
+    return Measured(name, filled, own, own_words, gaps, clock)
 
 
-def _require_increasing(times: NDArray[Any], rows: NDArray[np.intp], name: str, origin: str) -> None:
+def _require_increasing(
+    times: NDArray[Any], clock: Clock, rows: NDArray[np.intp], name: str, origin: str
+) -> None:
     wrong = np.flatnonzero(times[1:] <= times[:-1])
     if not len(wrong):
         return
     at = wrong[0]
     within = f" within the series {name!r}" if name else ""
-    how = "again" if times[at] == times[at + 1] else f"after {shown_time(times[at])}"
+    how = "again" if times[at] == times[at + 1] else f"after {clock.shown(times[at])}"
     raise OptionError(
         "time",
-        f"must increase from row to row{within}, got {shown_time(times[at + 1])} {how} in "
-        f"{_line(rows[at + 1], origin)}",
+        f"must increase from row to row{within}, got {clock.shown(times[at + 1])} {how} in "
+        f"{line_of(rows[at + 1], origin)}",
     )
-
-
-def shown_time(time: Any) -> str:
-    """A time for people and files to read: `2013-07-04 18:00:00`, `1987`."""
-    if isinstance(time, np.datetime64):
-        return str(time.astype("datetime64[s]")).replace("T", " ")
-    return f"{time:g}"
-
-
-def usual_step(times: NDArray[Any]) -> Any:
-    """The step between most neighbouring times, or None where steps differ too often."""
-    if len(times) < 3:
-        return None
-    steps, counts = np.unique(np.diff(times), return_counts=True)
-    usual = steps[counts.argmax()]
-    return usual if counts.max() >= REGULAR * counts.sum() else None
-
-
-def calendar_times(times: NDArray[Any], count: int) -> NDArray[Any] | None:
-    """The next times of months, quarters, years or business days; None where times follow no calendar."""
-    import pandas as pd  # noqa: PLC0415
-
-    recent = times[-RECENT:]
-    if len(recent) < 3:
-        return None
-    with warnings.catch_warnings(action="ignore"):  # that the frequency will be of another type
-        frequency = pd.infer_freq(pd.DatetimeIndex(recent))
-    if frequency is None:
-        return None
-    return np.asarray(pd.date_range(recent[-1], periods=count + 1, freq=frequency)[1:], "datetime64[ns]")
-
-
-def _without_gaps(times: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Where each time stands among all steps from the first to the last, and the times of all of them.
-
-    Times stay as they are where most steps are not equal, or one is no multiple of the others.
-    """
-    kept = np.arange(len(times)), times
-    step = usual_step(times)
-    if step is None:
-        return kept
-    places = (times - times[0]) / step
-    whole = np.rint(places).astype(np.intp)
-    if not np.allclose(places, whole) or whole[-1] + 1 > 2 * len(times):
-        return kept
-    return whole, times[0] + np.arange(whole[-1] + 1) * step
 
 
 def _spread(values: NDArray[Any], places: NDArray[np.intp], length: int, missing: Any) -> NDArray[Any]:

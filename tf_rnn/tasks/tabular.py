@@ -17,7 +17,8 @@ from tf_rnn.options.declared import TASK_OPTIONS
 from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.features import CYCLES, Fit, input_columns
 from tf_rnn.tasks.stream import Stream
-from tf_rnn.tasks.tables import Columns, Measured, as_time, cut_table, open_table, single_columns, usual_step
+from tf_rnn.tasks.tables import Columns, Measured, cut_table, open_table, single_columns
+from tf_rnn.tasks.times import usual_step
 from tf_rnn.tasks.values import has_target, is_marked
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ class Tabular(Task):
             fraction = option.replace("from", "fraction")
             if getattr(self, fraction) != VALID_FRACTION:
                 raise OptionError(fraction, f"must be left out where {option} is given")
-        times = [as_time(option, time, self.series[0]) for option, time in given.items()]
+        one = self.series[0]
+        times = [one.clock.read(option, time, one.times) for option, time in given.items()]
         if not times[0] < times[1]:
             raise OptionError(
                 "test_from", f"must be later than valid_from, {self.valid_from}, got {self.test_from}"

@@ -1,0 +1,181 @@
+"""Times of a table: read, shown, and continued."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tf_rnn.options import OptionError, shown
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from numpy.typing import NDArray
+
+# Whole numbers in this range are dates.
+YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
+# Times from which a calendar is told.
+RECENT = 60
+# A date that may be read in two ways, 01/02/2010.
+TWO_WAYS = r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b"
+# The zone or offset at the end of a date.
+OFFSET = r"\s*(?:Z|[+-]\d\d:?\d\d)$"
+# The share of equal steps in time from which a longer one is a gap.
+REGULAR = 0.9
+DAY = np.timedelta64(1, "D")
+
+
+class Clock(NamedTuple):
+    """How times were read. Where the time zone changes its offset, days and months keep their local times.
+
+    Attributes:
+        zone: The time zone of the table, or the offset of its last row; None where it names none.
+        is_local: Whether times are local ones, else UTC.
+    """
+
+    zone: dt.tzinfo | None = None
+    is_local: bool = False
+
+    def local(self, times: NDArray[Any]) -> NDArray[Any]:
+        """Times as a clock on the wall shows them."""
+        import pandas as pd  # noqa: PLC0415
+
+        if self.zone is None or self.is_local:
+            return times
+        index = pd.DatetimeIndex(times, tz="UTC").tz_convert(self.zone)
+        return np.asarray(index.tz_localize(None), "datetime64[ns]")
+
+    def shown(self, time: Any) -> str:
+        """A time for people and files to read: `2013-07-04 18:00:00`, with the offset if any, or `1987`."""
+        import pandas as pd  # noqa: PLC0415
+
+        if not isinstance(time, np.datetime64):
+            return f"{time:g}"
+        stamp = pd.Timestamp(time)
+        if self.zone is not None:
+            stamp = self._of_zone(stamp) if self.is_local else stamp.tz_localize("UTC").tz_convert(self.zone)
+        return str(stamp.isoformat(sep=" ", timespec="seconds"))
+
+    def read(self, option: str, value: Any, times: NDArray[Any] | None) -> Any:
+        """A time as it stands among others.
+
+        Raises:
+            OptionError: For `option`, if it is none.
+        """
+        import pandas as pd  # noqa: PLC0415
+
+        try:
+            if times is not None and times.dtype.kind == "f":
+                return float(value)
+            time = pd.Timestamp(value)
+        except (TypeError, ValueError):
+            time = pd.NaT
+        if time is pd.NaT:
+            raise OptionError(option, f"must be a time as in the column of times, got {shown(value)}")
+        if time.tz is None and self.zone is not None and not self.is_local:
+            time = self._of_zone(time)
+        if time.tz is not None:
+            time = time.tz_convert(self.zone).tz_localize(None) if self.is_local else time.tz_convert(None)
+        return time.to_datetime64()
+
+    def _of_zone(self, stamp: Any) -> Any:
+        """A local time with its zone; of two the later, and the next one where the clock leaves it out."""
+        return stamp.tz_localize(self.zone, ambiguous=False, nonexistent="shift_forward")
+
+
+UTC = Clock()
+
+
+def read_times(column: Any, origin: str) -> tuple[NDArray[Any], Clock]:
+    """Times as datetime64, or as the numbers that they are given as, and how they were read.
+
+    They are in UTC. Where all rows are of the same time of day in a zone, as days and months are, they are
+    local times: the steps between them are equal, though one day in a year has 23 hours.
+
+    Args:
+        column: The column of a data frame.
+        origin: Where that comes from, for messages.
+
+    Raises:
+        OptionError: For `time`, if something is no time, with its line.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    times: NDArray[Any]
+    clock, is_text = UTC, column.dtype.kind not in "mM"
+    if column.dtype.kind in "iu" and column.between(*YEAR_MONTH_DAY).all():
+        column = column.astype(str)  # 20130704
+    if column.dtype.kind in "iuf":
+        times = column.to_numpy(np.float64, na_value=np.nan)
+        missing = np.flatnonzero(~np.isfinite(times))
+    else:
+        unclear = np.flatnonzero(is_text & column.astype(str).str.match(TWO_WAYS).to_numpy(bool))
+        if len(unclear):
+            row = unclear[0]
+            problem = f"got {str(column.iloc[row])!r} in {line_of(row, origin)}, which may be two"
+            raise OptionError("time", f"must be dates such as 2013-07-04 18:00, {problem}")
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is no date at all
+            parsed = pd.to_datetime(column, errors="coerce", utc=True)
+            zone = getattr(pd.to_datetime(column.iloc[-1], errors="coerce"), "tzinfo", None)
+        missing = np.flatnonzero(parsed.isna())
+        local = parsed.dt.tz_localize(None)
+        if zone is not None and not len(missing):
+            bare = column.astype(str).str.replace(OFFSET, "", regex=True) if is_text else column
+            on_wall = pd.to_datetime(bare).dt.tz_localize(None)
+            is_local = len(column) > 1 and (on_wall - on_wall.dt.normalize()).nunique() == 1
+            clock, local = Clock(zone, is_local), on_wall if is_local else local
+        times = local.to_numpy("datetime64[ns]")
+    if len(missing):
+        row = missing[0]
+        got = "nothing" if pd.isna(column.iloc[row]) else repr(str(column.iloc[row]))
+        raise OptionError(
+            "time",
+            f"must be a date such as 2013-07-04 18:00, or a number, got {got} in {line_of(row, origin)}",
+        )
+    return times, clock
+
+
+def line_of(row: int, origin: str) -> str:
+    """Where a row is: files have a line of names first."""
+    return f"row {row} of {origin}" if origin == "the data frame" else f"line {row + 2} of {origin}"
+
+
+def usual_step(times: NDArray[Any]) -> Any:
+    """The step between most neighbouring times, or None where steps differ too often."""
+    if len(times) < 3:
+        return None
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    usual = steps[counts.argmax()]
+    return usual if counts.max() >= REGULAR * counts.sum() else None
+
+
+def calendar_times(times: NDArray[Any], count: int) -> NDArray[Any] | None:
+    """The next times of months, quarters, years or business days; None where times follow no calendar."""
+    import pandas as pd  # noqa: PLC0415
+
+    recent = times[-RECENT:]
+    if len(recent) < 3:
+        return None
+    with warnings.catch_warnings(action="ignore"):  # that the frequency will be of another type
+        frequency = pd.infer_freq(pd.DatetimeIndex(recent))
+    if frequency is None:
+        return None
+    return np.asarray(pd.date_range(recent[-1], periods=count + 1, freq=frequency)[1:], "datetime64[ns]")
+
+
+def without_gaps(times: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Where each time stands among all steps from the first to the last, and the times of all of them.
+
+    Times stay as they are where most steps are not equal, or one is no multiple of the others.
+    """
+    kept = np.arange(len(times)), times
+    step = usual_step(times)
+    if step is None:
+        return kept
+    places = (times - times[0]) / step
+    whole = np.rint(places).astype(np.intp)
+    if not np.allclose(places, whole) or whole[-1] + 1 > 2 * len(times):
+        return kept
+    return whole, times[0] + np.arange(whole[-1] + 1) * step
