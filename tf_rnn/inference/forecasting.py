@@ -13,7 +13,8 @@ from tf_rnn.options import OptionError, require_whole
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.style import literal, make_figure
 from tf_rnn.tasks import Series
-from tf_rnn.tasks.features import input_columns, next_times
+from tf_rnn.tasks.features import input_columns
+from tf_rnn.tasks.times import times_after
 
 if TYPE_CHECKING:
     import os
@@ -243,7 +244,7 @@ def _without_future(task: Series, one: Measured, origin: int, horizon: int) -> M
 
     times = one.times
     if times is not None and length > len(one):
-        times = np.concatenate([times, next_times(times, length - len(one))])
+        times = np.concatenate([times, times_after(times, length - len(one))])
     return dataclasses.replace(
         one,
         times=times,

@@ -188,7 +188,7 @@ TASK_OPTIONS = by_name(
         rule=OrNone(Text()),
         only=_TABLES,
         help="column of dates, with or without a zone, or of numbers, increasing; missing rows of equal "
-        "steps are filled in",
+        "steps or of a calendar are filled in",
     ),
     Option(
         name="series_id",

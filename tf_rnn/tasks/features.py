@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn.options import OptionError, shown
 from tf_rnn.tasks.tables import listed
-from tf_rnn.tasks.times import DAY, calendar_times, usual_step
+from tf_rnn.tasks.times import DAY, times_after
 from tf_rnn.tasks.values import NO_CLASS
 
 if TYPE_CHECKING:
@@ -281,18 +281,6 @@ def _known(series: Measured, name: str, fit: Fit, horizon: int) -> dict[str, NDA
     }
 
 
-def next_times(times: NDArray[Any], count: int = 1) -> NDArray[Any]:
-    """The times after the last one: by the calendar, or at the usual step, or that of the last two."""
-    step = usual_step(times)
-    if times.dtype.kind == "M" and (step is None or step > DAY):
-        by_calendar: NDArray[Any] | None = calendar_times(times, count)
-        if by_calendar is not None:
-            return by_calendar
-    if step is None:
-        step = times[-1] - times[-2] if len(times) > 1 else times[-1] - times[-1]
-    return np.asarray(times[-1] + np.arange(1, count + 1) * step)
-
-
 def calendar_columns(series: Measured, calendar: Sequence[str], ahead: int) -> dict[str, NDArray[np.float64]]:
     """Sine and cosine of the parts of cycles that have passed at each row, or the next, by local time.
 
@@ -309,7 +297,7 @@ def calendar_columns(series: Measured, calendar: Sequence[str], ahead: int) -> d
     times = series.times
     if times is None or times.dtype.kind != "M":
         raise OptionError("calendar", "must be left out unless time is a column of dates")
-    at = series.clock.local(np.concatenate([times[1:], next_times(times)]) if ahead else times)
+    at = series.clock.local(np.concatenate([times[1:], times_after(times, 1)]) if ahead else times)
     found: dict[str, NDArray[np.float64]] = {}
     for name in calendar:
         angles = 2 * np.pi * CYCLES[name](at)

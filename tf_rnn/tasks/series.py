@@ -54,7 +54,8 @@ class Series(Tabular):
     200 rows of what came before, so that the state has settled; these do not count. Mean and standard
     deviation are those of the training part, of each series where there are several. A missing value has no
     loss as a target; as an input it is the last value before it, and another input says where that is so.
-    Rows that are missing in a column of equally spaced times are filled in as missing.
+    Rows that are missing in a column of times that are equally spaced, or months or business days apart, are
+    filled in as missing.
 
         task = tf_rnn.tasks.Series("load.csv", target="load", time="time", calendar=["hour", "weekday"])
         task = tf_rnn.tasks.Series(frame, target=["load", "price"], series_id="city", horizon=24)

@@ -18,8 +18,9 @@ from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.features import CYCLES, Fit, input_columns
 from tf_rnn.tasks.stream import Stream
 from tf_rnn.tasks.tables import Columns, Measured, cut_table, open_table, single_columns
-from tf_rnn.tasks.times import usual_step
+from tf_rnn.tasks.times import calendar_step, months_between, usual_step
 from tf_rnn.tasks.values import has_target, is_marked
+from tf_rnn.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -359,9 +360,14 @@ def _as_text(data: Any) -> str | None:
 
 def step_words(one: Measured) -> str:
     """The usual step of a series for people to read: " of 1 hour"; "" where there is none."""
-    step = None if one.times is None else usual_step(one.times)
-    if step is None:
+    if one.times is None:
         return ""
+    step = usual_step(one.times)
+    if step is None:
+        if calendar_step(one.times) is None:
+            return ""
+        months = months_between(one.times).min()
+        return f" of {counted(months, 'month')}" if months else " of 1 business day"
     if not isinstance(step, np.timedelta64):
         return f" of {step:g}"
     seconds = step / np.timedelta64(1, "s")

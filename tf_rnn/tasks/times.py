@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Whole numbers in this range are dates.
 YEAR_MONTH_DAY = (1700_01_01, 2200_12_31)
-# Times from which a calendar is told.
+# Times, the last ones, that say how those to come follow each other.
 RECENT = 60
 # A date that may be read in two ways, 01/02/2010.
 TWO_WAYS = r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b"
@@ -151,31 +151,68 @@ def usual_step(times: NDArray[Any]) -> Any:
     return usual if counts.max() >= REGULAR * counts.sum() else None
 
 
-def calendar_times(times: NDArray[Any], count: int) -> NDArray[Any] | None:
-    """The next times of months, quarters, years or business days; None where times follow no calendar."""
+def calendar_step(times: NDArray[Any]) -> Any:
+    """A number of months between times, or a business day, as an offset of pandas; None where there is none.
+
+    All times lie on it, and at most half of its steps are missing: the same day of a month, its last one, its
+    first or last business day; or Mondays to Fridays.
+    """
+    from pandas import offsets  # noqa: PLC0415
+
+    if len(times) < 3 or times.dtype.kind != "M" or np.median(np.diff(times)) < DAY:
+        return None
+    months = months_between(times)
+    count = 0 if (months == 0).any() else int(np.gcd.reduce(months))
+    kinds = (offsets.MonthEnd, offsets.BusinessMonthBegin, offsets.BusinessMonthEnd)
+    same_day = offsets.DateOffset(months=count)
+    tried = [same_day, *(kind(count) for kind in kinds)] if count else [offsets.BusinessDay()]
+    return next((offset for offset in tried if _lie_on(times, _from_to(times, offset))), None)
+
+
+def months_between(times: NDArray[Any]) -> NDArray[np.intp]:
+    """From the month of each time to that of the next."""
+    return np.diff(times.astype("datetime64[M]")).astype(np.intp)
+
+
+def _from_to(times: NDArray[Any], offset: Any) -> NDArray[Any]:
+    """All times from the first to the last."""
     import pandas as pd  # noqa: PLC0415
 
-    recent = times[-RECENT:]
-    if len(recent) < 3:
-        return None
-    with warnings.catch_warnings(action="ignore"):  # that the frequency will be of another type
-        frequency = pd.infer_freq(pd.DatetimeIndex(recent))
-    if frequency is None:
-        return None
-    return np.asarray(pd.date_range(recent[-1], periods=count + 1, freq=frequency)[1:], "datetime64[ns]")
+    return np.asarray(pd.date_range(times[0], times[-1], freq=offset), "datetime64[ns]")
+
+
+def _lie_on(times: NDArray[Any], grid: NDArray[Any]) -> bool:
+    """Whether all times are among those of a grid, at most half of which are missing."""
+    return len(grid) <= 2 * len(times) and bool(np.isin(times, grid).all())
+
+
+def times_after(times: NDArray[Any], count: int) -> NDArray[Any]:
+    """The times after the last one: by the calendar, or at the usual step, or that of the last two."""
+    import pandas as pd  # noqa: PLC0415
+
+    step, offset = usual_step(times), calendar_step(times[-RECENT:])
+    if offset is not None and (step is None or step > DAY):
+        return np.asarray(pd.date_range(times[-1], periods=count + 1, freq=offset)[1:], "datetime64[ns]")
+    if step is None:
+        step = times[-1] - times[-2] if len(times) > 1 else times[-1] - times[-1]
+    return np.asarray(times[-1] + np.arange(1, count + 1) * step)
 
 
 def without_gaps(times: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """Where each time stands among all steps from the first to the last, and the times of all of them.
 
-    Times stay as they are where most steps are not equal, or one is no multiple of the others.
+    Steps are equal, or those of a calendar. Times stay as they are where most steps are neither, or one is no
+    multiple of the others.
     """
     kept = np.arange(len(times)), times
     step = usual_step(times)
-    if step is None:
+    if step is not None:
+        places = (times - times[0]) / step
+        whole = np.rint(places).astype(np.intp)
+        if np.allclose(places, whole) and whole[-1] + 1 <= 2 * len(times):
+            return whole, times[0] + np.arange(whole[-1] + 1) * step
+    offset = calendar_step(times)
+    if offset is None:
         return kept
-    places = (times - times[0]) / step
-    whole = np.rint(places).astype(np.intp)
-    if not np.allclose(places, whole) or whole[-1] + 1 > 2 * len(times):
-        return kept
-    return whole, times[0] + np.arange(whole[-1] + 1) * step
+    grid = _from_to(times, offset)
+    return np.searchsorted(grid, times), grid

@@ -13,7 +13,6 @@ from helpers import assert_close
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series
-from tf_rnn.tasks.features import next_times
 from tf_rnn.tasks.tables import KENNEDY_AIRPORT, KENNEDY_AIRPORT_SHA256
 from tf_rnn.tasks.tabular import LEAD
 
@@ -186,11 +185,6 @@ def test_missing_rows_of_equal_steps_are_filled_in() -> None:
     assert (len(one), one.gaps) == (LENGTH + 3, 3)
     assert list(np.flatnonzero(np.isnan(one.numbers["load"]))) == [7, 20, 21]
     assert "3 missing rows were filled in as missing values" in task.lines()
-
-
-def test_months_of_unequal_lengths_have_no_gaps() -> None:
-    times = pd.date_range("2020-01-31", periods=LENGTH, freq="ME")
-    assert Series(made_frame(month=times), target="load", time="month").series[0].gaps == 0
 
 
 def test_several_series_have_their_own_scale_and_start_anew() -> None:
@@ -372,22 +366,6 @@ def test_a_series_that_opens_late_has_the_scale_of_all() -> None:
     new = frame.drop(columns="day").assign(who="new")
     other = Series(new, target="load", series_id="who", fit=task.kept()["fit"])
     assert other.fit.scale(other.series[0], "load") == task.fit.scales[""]["load"]
-
-
-@pytest.mark.parametrize(
-    ("frequency", "expected"),
-    [
-        ("MS", ["2013-02-01", "2013-03-01"]),
-        ("ME", ["2013-02-28", "2013-03-31"]),
-        ("B", ["2010-02-23", "2010-02-24"]),
-        ("D", ["2010-02-07", "2010-02-08"]),
-    ],
-)
-def test_times_to_come_follow_the_calendar(frequency: str, expected: list[str]) -> None:
-    """37 months from January 2010, or 37 days from 1 January, a Friday, with weekends or without."""
-    times = pd.date_range("2010-01-01", periods=37, freq=frequency)
-    found = next_times(times.to_numpy("datetime64[ns]"), 2)
-    assert [str(time)[:10] for time in found] == expected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series
-from tf_rnn.tasks.features import calendar_columns, next_times
+from tf_rnn.tasks.features import calendar_columns
+from tf_rnn.tasks.times import times_after, without_gaps
 
 LENGTH = 60
 BERLIN = "Europe/Berlin"
@@ -27,7 +28,7 @@ def shown(task: Series, count: int) -> list[str]:
     """The times that follow a table, as a forecast writes them."""
     (one,) = task.series
     assert one.times is not None
-    return [one.clock.shown(time) for time in next_times(one.times, count)]
+    return [one.clock.shown(time) for time in times_after(one.times, count)]
 
 
 def test_times_without_a_zone_stay_as_they_are() -> None:
@@ -108,3 +109,62 @@ def test_an_order_that_is_wrong_is_shown_in_the_zone() -> None:
     message = r"got 2024-03-01 03:00:00\+01:00 after 2024-03-01 04:00:00\+01:00 in row 5 of the data frame"
     with pytest.raises(OptionError, match=message):
         series_of(times)
+
+
+CALENDARS = {
+    "MS": ("2010-01-01", ["2015-01-01", "2015-02-01"]),
+    "ME": ("2010-01-31", ["2015-01-31", "2015-02-28"]),
+    "BMS": ("2010-01-01", ["2015-01-01", "2015-02-02"]),
+    "BME": ("2010-01-29", ["2015-01-30", "2015-02-27"]),
+    "QS-FEB": ("2010-02-01", ["2025-02-01", "2025-05-01"]),
+    "QE-MAR": ("2010-03-31", ["2025-03-31", "2025-06-30"]),
+    "YS-APR": ("1950-04-01", ["2010-04-01", "2011-04-01"]),
+    "YE-FEB": ("1950-02-28", ["2010-02-28", "2011-02-28"]),
+    "2MS": ("2010-01-01", ["2020-01-01", "2020-03-01"]),
+    "B": ("2010-01-01", ["2010-03-26", "2010-03-29"]),
+    "D": ("2010-01-01", ["2010-03-02", "2010-03-03"]),
+    "W": ("2010-01-03", ["2011-02-27", "2011-03-06"]),
+    "same day": ("2010-01-17 09:30", ["2015-01-17", "2015-02-17"]),
+}
+
+
+@pytest.mark.parametrize("frequency", CALENDARS)
+@pytest.mark.parametrize("missing", [[], [7], [1, 2, 30, 41, 42, 43, 58]])
+def test_calendars_have_gaps_and_go_on(frequency: str, missing: list[int]) -> None:
+    """Rows that are left out of sixty steps of a calendar are found, and those to come follow it."""
+    start, expected = CALENDARS[frequency]
+    freq: Any = pd.DateOffset(months=1) if frequency == "same day" else frequency
+    times = pd.date_range(start, periods=LENGTH, freq=freq).to_numpy("datetime64[ns]")
+    kept = np.delete(times, missing)
+    places, filled = without_gaps(kept)
+    np.testing.assert_array_equal(filled, times)
+    np.testing.assert_array_equal(places, np.delete(np.arange(LENGTH), missing))
+    assert [str(time)[:10] for time in times_after(kept, 2)] == expected
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2010-01-01", "2010-02-01"],
+        ["2010-01-01", "2010-02-01", "2010-03-03", "2010-04-01"],
+        ["2010-01-01", "2010-01-17", "2010-02-01", "2010-03-01", "2010-04-01"],
+        ["2010-01-01", "2010-02-01 06:00", "2010-03-01", "2010-04-01"],
+        ["2010-01-01", "2010-02-01", "2010-03-01", "2011-04-01"],
+    ],
+    ids=["two", "another day", "within a month", "another hour", "most are missing"],
+)
+def test_times_of_no_calendar_stay_as_they_are(times: list[str]) -> None:
+    given = np.array(times, "datetime64[ns]")
+    places, filled = without_gaps(given)
+    np.testing.assert_array_equal(filled, given)
+    np.testing.assert_array_equal(places, np.arange(len(given)))
+
+
+def test_missing_months_are_missing_rows() -> None:
+    months = pd.date_range("2010-01-31", periods=LENGTH, freq="ME", tz=BERLIN)
+    task = series_of(months.delete([11, 30]))
+    (one,) = task.series
+    assert list(np.flatnonzero(np.isnan(one.numbers["load"]))) == [11, 30]
+    assert "2 missing rows were filled in as missing values" in task.lines()
+    assert "steps of 1 month" in task.lines()[0]
+    assert shown(task, 2) == ["2015-01-31 00:00:00+01:00", "2015-02-28 00:00:00+01:00"]
