@@ -40,6 +40,8 @@ DEFAULT_TARGET = ("temperature",)
 # Lags whose partial autocorrelation is looked at, and shown; |r| beyond this by chance in one of 100 cases.
 MOST_LAGS, SHOWN_LAGS, ONE_PERCENT = 200, 8, 2.576
 LEAST_ROWS = 30
+# Errors of a linear predictor whose quantiles are taken, the newest.
+MOST_ERRORS = 10_000
 
 
 class Series(Tabular):
@@ -238,11 +240,9 @@ class Series(Tabular):
     def reference(self, num_steps: int) -> float | None:
         """Returns the loss on "valid" of the best linear predictor that reads the last `num_steps` rows.
 
-        It is fitted to the split "train"; see `LinearPredictor`. None where that has too few rows for it, and
-        for quantiles.
+        It is fitted to the split "train"; see `LinearPredictor`. Where quantiles are predicted, each is the
+        prediction of the mean plus that quantile of its errors on "train". None where that has too few rows.
         """
-        if self.quantiles is not None:
-            return None
         if num_steps not in self._references:
             self._references[num_steps] = self._reference(num_steps)
         return self._references[num_steps]
@@ -253,17 +253,25 @@ class Series(Tabular):
         best = min(linear, key=lambda width: linear[width], default=None)
         if best is None:
             return self.baselines()
-        return self.baselines() | {f"linear predictor that reads {best} rows": linear[best]}
+        title = f"linear predictor that reads {best} rows"
+        title += "" if self.quantiles is None else ", and the quantiles of its errors"
+        return self.baselines() | {title: linear[best]}
 
     def _reference(self, num_steps: int) -> float | None:
         observed = len(self.input_names) - self._read_once
         predictor = LinearPredictor(observed, num_steps)
         train, valid = self.stream("train"), self.stream("valid")
-        if not predictor.fit(train.inputs, train.targets, self.series_starts("train")):
+        starts = self.series_starts("train")
+        if not predictor.fit(train.inputs, train.targets, starts):
             return None
         rows = np.flatnonzero(has_target(valid.targets))
         guesses = predictor(valid.inputs, self.series_starts("valid"), rows)
-        return mean_loss(guesses - valid.targets[rows])
+        if self.quantiles is not None:
+            fitted = np.flatnonzero(~np.isnan(train.targets).any(axis=1))[-MOST_ERRORS:]
+            errors = train.targets[fitted] - predictor(train.inputs, starts, fitted)
+            levels = np.resize(self.quantiles, errors.shape[1])
+            guesses += [np.quantile(*pair) for pair in zip(errors.T, levels, strict=True)]
+        return mean_loss(guesses - valid.targets[rows], self.quantiles)
 
     @property
     def _read_once(self) -> int:

@@ -278,6 +278,27 @@ def test_linear_predictors_of_known_processes() -> None:
     assert Series(made_frame(), target="load").reference(30) is None, "more weights than rows"
 
 
+def test_linear_predictors_of_quantiles_are_those_of_the_mean_and_of_its_errors() -> None:
+    """Of a process with two parts, whose errors are normal: near the lowest pinball loss, s phi(z_q)."""
+    rows, levels = 6000, [0.9, 0.2]
+    noise = np.random.default_rng(5).normal(0, 1, (2, rows))
+    series = np.zeros((2, rows))
+    for t in range(1, rows):
+        series[:, t] = np.array([0.8, -0.5]) * series[:, t - 1] + noise[:, t]
+    frame = pd.DataFrame({"a": series[0], "b": series[1]})
+    options: dict[str, Any] = {"target": ["a", "b"], "difference": "off"}
+    task, mean = Series(frame, **options, quantiles=levels), Series(frame, **options)
+    own, of_mean = task.reference(1), mean.reference(1)
+    assert own is not None
+    assert of_mean is not None
+    spreads = frame[: rows * 7 // 10].std(ddof=0)
+    densities = [np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) for z in (1.2815515655, -0.8416212336)]
+    lowest = np.mean([density / spread for density in densities for spread in spreads])
+    assert own == pytest.approx(lowest, rel=0.05), f"{own}, not {lowest}"
+    assert of_mean == pytest.approx(np.mean(1 / spreads**2), rel=0.1)
+    assert "linear predictor that reads 1 rows, and the quantiles of its errors" in task.contenders([1])
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
