@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tf_rnn import training as training
     from tf_rnn import training_run as training_run
     from tf_rnn.experiment import Experiment as Experiment
+    from tf_rnn.experiment import lags as lags
     from tf_rnn.experiment import resume as resume
     from tf_rnn.graph import StepGraph as StepGraph
     from tf_rnn.graph import UnrolledGraph as UnrolledGraph
@@ -53,6 +54,7 @@ _NAMES = {
     "UnrolledGraph": "graph",
     "from_keras": "inference",
     "from_torch": "inference",
+    "lags": "experiment",
     "load": "inference",
     "resume": "experiment",
     "train": "training",
@@ -78,6 +80,7 @@ __all__ = [
     "from_torch",
     "graph",
     "inference",
+    "lags",
     "load",
     "parallel",
     "resume",

@@ -1,9 +1,10 @@
-"""The verbs: train, compare, recommend and lags of one setup, and resuming a run.
+"""The verbs: train, compare, recommend and lags of one setup, resuming a run, and lags of a trained network.
 
     experiment = tf_rnn.Experiment("text", cell="lstm", state_size=64)      # or a Task of one's own
     run = experiment.train(num_steps=20, epochs=5, out="runs/a")            # run.curve, run.load()
     run = tf_rnn.resume("runs/a", epochs=20)
     study = experiment.lags()                                               # where the gradient goes
+    study = tf_rnn.lags("model.keras", task, window=20)                     # of a network trained elsewhere
 
 The command line calls these and nothing else.
 """
@@ -13,8 +14,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.analysis.of_model import ModelStudy, model_identity, study_model
 from tf_rnn.analysis.study import LagStudy, lag_identity, study_lags
 from tf_rnn.comparison import Comparison, compare, plan_comparison, recommend
 from tf_rnn.files import NAMED, as_path, folder_name, require_new
@@ -22,8 +26,12 @@ from tf_rnn.options import STATES, Option, OptionError, require_block, require_c
 from tf_rnn.options.declared import (
     COMPARE_OPTIONS,
     LAGS_OPTIONS,
+    LENGTH_OPTIONS,
+    MODEL_LAGS_OPTIONS,
     PATIENCE,
     RECOMMEND_OPTIONS,
+    SETUP_OPTIONS,
+    TASK_OPTIONS,
     THREADS,
     TRAINING_OPTIONS,
     WORKER_OPTIONS,
@@ -34,9 +42,7 @@ from tf_rnn.tasks.language import whole_path
 from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from tf_rnn.comparison import Plan, Recommendation, Sweep
     from tf_rnn.training.origin import Origin
@@ -187,7 +193,7 @@ class Experiment:
         check_setup(setup, task, [*(widths or ()), training["num_steps"]])
         identity = setup_identity(setup, task) | training | amount
         identity |= {"start_from": origin.record} if origin else {}
-        folder = self._folder("train", out, identity)
+        folder = _folder("train", out, identity)
         if folder is not None:
             require_new(folder)
         return PreparedRun.new(setup, task, training, amount, folder, origin)
@@ -351,7 +357,7 @@ class Experiment:
         compared = Comparison(setup=self.setup, state=(state,) if isinstance(state, str) else state, **chosen)
         where = _checked(WORKER_OPTIONS, {"workers": workers, "scheduler": scheduler})
         task = compared.make_task(self.task)
-        folder = self._folder(verb, out, compared.identity(task))
+        folder = _folder(verb, out, compared.identity(task))
         return {"comparison": compared, "task": task, "out": folder, **where}
 
     def lags(
@@ -392,7 +398,7 @@ class Experiment:
         chosen = _checked(LAGS_OPTIONS, self._measured(num_steps, tokens) | given)
         threads = chosen.pop("threads")
         check_setup(self.setup, self.task, [chosen["num_steps"]])
-        folder = self._folder("lags", out, lag_identity(self.setup, self.task, **chosen))
+        folder = _folder("lags", out, lag_identity(self.setup, self.task, **chosen))
         return study_lags(
             self.setup, self.task, **chosen, out=folder, threads=threads, callbacks=callbacks, command=command
         )
@@ -405,11 +411,12 @@ class Experiment:
             "tokens": defaults.tokens * SHARE_OF_TOKENS if tokens is None else tokens,
         }
 
-    def _folder(self, verb: str, out: object, identity: dict[str, Any]) -> Path | None:
-        """Where results go: nowhere, to a given folder, or to one named after the options."""
-        if out is NAMED:
-            return NAMED / folder_name(verb, identity)
-        return None if out is None else as_path("out", out)
+
+def _folder(verb: str, out: object, identity: dict[str, Any]) -> Path | None:
+    """Where results go: nowhere, to a given folder, or to one named after the options."""
+    if out is NAMED:
+        return NAMED / folder_name(verb, identity)
+    return None if out is None else as_path("out", out)
 
 
 def _checked(options: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:
@@ -443,3 +450,63 @@ def resume(
     if task is not None and not isinstance(task, Task):  # a name, which has to be that of the run
         changes, task = changes | {"task": task}, None
     return prepared_resume(folder, changes, task).start(callbacks, THREADS.check(threads))
+
+
+def lags(
+    model: Any,
+    task: str | Task | None = None,
+    num_steps: int | None = None,
+    *,
+    window: int | None = None,
+    reference: str = LAGS_OPTIONS["reference"].default,
+    at: int | None = None,
+    batch_size: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    command: Sequence[str] = (),
+    **options: Any,
+) -> ModelStudy:
+    """Measures how far back a trained network looks, and what truncation cuts off; it is not trained.
+
+        study = tf_rnn.lags("model.keras", task, window=20)
+        print(*study.sentences)
+        study.figure()
+
+    Args:
+        model: A network of this package, of Keras or of PyTorch; see `tf_rnn.inference.open_model`.
+        task: What it was trained on; a run of this package knows.
+        num_steps: How far back to look; None for what suits the task, and twice the window at least.
+        window: The width of the graph that the network was trained in; the study says what it cut off.
+        reference: The gradient that truncated ones are compared with: "widest", over `num_steps` steps, or
+            "infinite", over the whole past.
+        at: A position in the held-out data, from 0: what its prediction owes to each input is then in `at`.
+        batch_size: Rows that are read in parallel; None for what suits the data.
+        out: A folder for the results; None to write nothing.
+        command: The command line to show in the report.
+        **options: Those of the named task (`data`, ...), and `activation` of an `nn.RNN`.
+
+    Raises:
+        OptionError: If the network cannot be read, or an option is not allowed.
+        TypeError: If there is no such option.
+    """
+    from tf_rnn.inference import open_model  # noqa: PLC0415 (a refusal need not wait for it)
+
+    for name in options:
+        if name not in (*LAGS_OPTIONS, *SETUP_OPTIONS, *LENGTH_OPTIONS):
+            raise TypeError(f"lags() got an unexpected keyword argument {name!r}")
+        if name not in (*TASK_OPTIONS, "activation"):
+            raise OptionError(name, "must be left out where model is given, as it is trained already")
+    given = {
+        "num_steps": num_steps,
+        "reference": reference,
+        "at": at,
+        "window": window,
+        "batch_size": batch_size,
+    }
+    chosen: dict[str, Any] = {
+        name: value if value is None else MODEL_LAGS_OPTIONS[name].check(value)
+        for name, value in given.items()
+    }
+    opened, data = open_model(model, task, **options)
+    identity = model_identity(opened, data, **chosen)
+    title = Path(model).name if isinstance(model, str | os.PathLike) else "model"
+    return study_model(opened, data, identity, title, _folder("lags", out, identity), command)

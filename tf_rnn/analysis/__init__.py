@@ -3,6 +3,7 @@
 from tf_rnn.analysis.at import InputGradients, measure_at
 from tf_rnn.analysis.cost import Cost, measure_costs, peak_bytes, setup_costs
 from tf_rnn.analysis.lags import LagAnalysis, measure_lags
+from tf_rnn.analysis.of_model import ModelStudy, study_model
 from tf_rnn.analysis.plots import at_figure
 from tf_rnn.analysis.positions import ByPosition, measure_positions
 from tf_rnn.analysis.study import LagStudy, study_lags
@@ -13,6 +14,7 @@ __all__ = [
     "InputGradients",
     "LagAnalysis",
     "LagStudy",
+    "ModelStudy",
     "at_figure",
     "measure_at",
     "measure_costs",
@@ -21,4 +23,5 @@ __all__ = [
     "peak_bytes",
     "setup_costs",
     "study_lags",
+    "study_model",
 ]

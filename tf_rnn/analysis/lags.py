@@ -203,8 +203,13 @@ def _require_finite(norms: np.ndarray, position: int) -> None:
 def check_lags(setup: Setup, task: Task, num_steps: int, reference: str = "widest") -> None:
     """Raises OptionError unless a setup suits its task, whose data are long enough to look back so far."""
     check_setup(setup, task, [num_steps])
+    check_data(task, setup.batch_size, num_steps, reference)
+
+
+def check_data(task: Task, batch_size: int, num_steps: int, reference: str) -> None:
+    """Raises OptionError unless the held-out data are long enough to look back so far."""
     whole = _whole_examples(task, num_steps)
-    task.blocks(setup.batch_size, whole, "valid")
+    task.blocks(batch_size, whole, "valid")
     if reference == "infinite" and whole - num_steps > LARGEST_WIDTH:
         raise OptionError(
             "reference",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.analysis.at import InputGradients
     from tf_rnn.analysis.lags import LagAnalysis
+    from tf_rnn.analysis.positions import ByPosition
 
 LAG_LABEL = "lag: steps back from the loss"
 LOST = "fraction of the gradient that is lost"
@@ -22,21 +23,34 @@ LOST_OF_PAST = "fraction of the whole gradient that is lost"
 # Of the inputs to one prediction: how many in a row, rows, and characters that do not fit under a bar.
 PER_ROW, MOST_ROWS, LONG = 64, 8, 3
 THIN: dict[str, Any] = {"color": "0.7", "linewidth": 0.8, "zorder": 0}
+MARK: dict[str, Any] = {"color": "0.2", "linestyle": "--", "linewidth": 1, "zorder": 0}
 
 
-def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: str) -> Any:
-    """Draws the gradient's norm by lag, and the bias of truncation.
+def lag_figure(
+    analyses: Mapping[str, LagAnalysis],
+    lags: Sequence[int],
+    title: str,
+    context: ByPosition | None = None,
+    unit: str = "nats",
+    window: int | None = None,
+) -> Any:
+    """Draws the gradient's norm by lag, the bias of truncation, and the loss by context if it is known.
 
     Args:
         analyses: By name.
         lags: Lags at which the task has a dependency, drawn as thin lines.
         title: Above the plots.
+        context: The loss by context.
+        unit: Its unit.
+        window: A width to be marked.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure, axes = make_figure(title, (10, 4.5), columns=2)
-    norms, bias = axes.flat
+    figure, axes = make_figure(
+        title, (10 if context is None else 14, 4.5), columns=2 if context is None else 3
+    )
+    norms, bias, *rest = axes.flat
     for (name, analysis), style in zip(analyses.items(), line_styles(), strict=False):
         norms.plot(analysis.lags, analysis.gradient_norm, label=f"{name}: {_decay(analysis)}", **style)
         bias.plot(analysis.truncations, analysis.relative_bias, label=f"{name}, truncated", **style)
@@ -67,9 +81,24 @@ def lag_figure(analyses: Mapping[str, LagAnalysis], lags: Sequence[int], title: 
     for lag in lags:
         norms.axvline(lag, **THIN)
         bias.axvline(lag + 1, **THIN)
-    for each in (norms, bias):
+    if context is not None:
+        _draw_context(rest[0], context, unit)
+    for each, shift in zip(axes.flat, (-1, 0, 0), strict=False):
+        if window is not None:
+            each.axvline(window + shift, **MARK, label=f"window of {window}")
         each.legend(edgecolor="none", fontsize=8)
     return figure
+
+
+def _draw_context(axes: Any, context: ByPosition, unit: str) -> None:
+    """The loss after so many steps from a fresh state, beside that of a state carried on."""
+    steps = np.arange(1, len(context.fresh) + 1)
+    fresh, carried = np.array(context.fresh, float), np.array(context.carried, float)
+    axes.plot(steps, fresh, label="so many steps of context", color=COLOURS[0])
+    axes.plot(steps, carried, label="all of the past, same predictions", color="0.35", linestyle=":")
+    axes.set_xlabel("steps of context")
+    axes.set_ylabel(f"loss ({unit})")
+    whole_ticks(axes)
 
 
 def at_figure(found: InputGradients, title: str) -> Any:

@@ -155,6 +155,7 @@ def lag_page(
     line: str,
     command: Sequence[str],
     one: str = "",
+    more: Sequence[Any] = (),
 ) -> Page:
     """The report of a study of lags.
 
@@ -164,6 +165,7 @@ def lag_page(
         line: The configuration in words.
         command: The command line to show; see `command_code`.
         one: What one prediction owes to its inputs, in words; empty for none.
+        more: Further parts, after the tables.
     """
     picture = Image("Gradient of one loss at each input", "at.png")
     tables = [
@@ -177,6 +179,7 @@ def lag_page(
         Plain(f"{line}."),
         command_code(command),
         *tables,
+        *more,
         Image("Gradient by lag and bias of truncation", "lags.png"),
         *((Heading("One prediction"), Plain(one), picture, AT_NOTES) if one else ()),
         Heading("How to read this"),

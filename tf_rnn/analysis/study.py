@@ -1,4 +1,4 @@
-"""The gradient by lag of a network that is trained for the purpose."""
+"""The gradient by lag, to be shown and written; of a network that is trained for the purpose."""
 
 from __future__ import annotations
 
@@ -38,14 +38,12 @@ COLUMNS = (
 AT_COLUMNS = ("position", "lag", "input", "gradient_norm")
 
 
-@dataclasses.dataclass(frozen=True)
-class LagStudy:
-    """The gradient by lag before and after training.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """The gradient by lag of a network, in a form to be shown and written.
 
     Attributes:
-        untrained: At the initial weights.
-        trained: After training; None without training.
-        evaluation: On held-out data after training; None without training.
+        evaluation: On held-out data, of the last weights; None without training.
         identity: The configuration, ready for JSON.
         line: The configuration in words.
         lags: The lags at which the task has a dependency.
@@ -53,8 +51,6 @@ class LagStudy:
         files: The files that were written.
     """
 
-    untrained: LagAnalysis = dataclasses.field(repr=False)
-    trained: LagAnalysis | None = dataclasses.field(repr=False)
     evaluation: Evaluation | None
     identity: dict[str, Any] = dataclasses.field(repr=False)
     line: str
@@ -63,21 +59,32 @@ class LagStudy:
     files: Sequence[Path] = ()
 
     @property
-    def last(self) -> LagAnalysis:
-        """After training, or before it without training."""
-        return self.trained or self.untrained
+    def analyses(self) -> dict[str, LagAnalysis]:
+        """The analyses by name, that of the last weights last."""
+        raise NotImplementedError
 
     @property
-    def analyses(self) -> dict[str, LagAnalysis]:
-        """The analyses by name: "untrained" and, if there is one, "trained"."""
-        found = {"untrained": self.untrained, "trained": self.trained}
-        return {name: analysis for name, analysis in found.items() if analysis is not None}
+    def last(self) -> LagAnalysis:
+        """The analysis of the last weights."""
+        *_, last = self.analyses.values()
+        return last
+
+    @property
+    def more_sentences(self) -> list[str]:
+        """What else was found, without full stops."""
+        return []
+
+    @property
+    def more_sections(self) -> list[Any]:
+        """Further parts of the report."""
+        return []
 
     @property
     def sentences(self) -> list[str]:
         """What happens to the gradient, how much truncation loses of it, and what one prediction owes."""
         said = [describe(name, analysis) for name, analysis in self.analyses.items()]
         said += [reference_sentence(name, analysis) for name, analysis in self.analyses.items()]
+        said += self.more_sentences
         found = [f"{sentence}." for sentence in said if sentence]
         return [*found, self.at.sentence] if self.at else found
 
@@ -105,7 +112,6 @@ class LagStudy:
             "cell": self.identity["cell"],
             "config": self.identity,
             **dataclasses.asdict(self.last),
-            "untrained": dataclasses.asdict(self.untrained),
             "loss": self.evaluation.loss if self.evaluation else None,
         }
         content |= {"at": dataclasses.asdict(self.at)} if self.at else {}
@@ -142,7 +148,32 @@ class LagStudy:
             write_text(folder / "at.csv", Table.of_records("", self.at.records, AT_COLUMNS).csv())
             write_figure(folder / "at.png", self.at_figure())
         *sentences, one = (*self.sentences, "") if self.at is None else self.sentences
-        lag_page(self.analyses, sentences, self.line, command, one).write(folder / "report.md")
+        page = lag_page(self.analyses, sentences, self.line, command, one, self.more_sections)
+        page.write(folder / "report.md")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LagStudy(Study):
+    """The gradient by lag before and after training.
+
+    Attributes:
+        untrained: At the initial weights.
+        trained: After training; None without training.
+    """
+
+    untrained: LagAnalysis = dataclasses.field(repr=False)
+    trained: LagAnalysis | None = dataclasses.field(repr=False)
+
+    @property
+    def analyses(self) -> dict[str, LagAnalysis]:
+        """The analyses by name: "untrained" and, if there is one, "trained"."""
+        found = {"untrained": self.untrained, "trained": self.trained}
+        return {name: analysis for name, analysis in found.items() if analysis is not None}
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `lags.json`."""
+        untrained: dict[str, Any] = plain(dataclasses.asdict(self.untrained))
+        return super().as_json() | {"untrained": untrained}
 
 
 def study_lags(
@@ -226,7 +257,15 @@ def _study(
         position = identity.get("at")
         at = None if position is None else measure_at(graph, session, task, num_steps, position, state)
     line = setup_line(setup, f"{tokens:,.10g} tokens")
-    return LagStudy(untrained, trained, evaluation, identity, line, task.lags, at)
+    return LagStudy(
+        untrained=untrained,
+        trained=trained,
+        evaluation=evaluation,
+        identity=identity,
+        line=line,
+        lags=task.lags,
+        at=at,
+    )
 
 
 def lag_identity(

@@ -7,6 +7,7 @@ from tf_rnn.inference.in_units import series_errors
 from tf_rnn.inference.keras_foreign import from_keras
 from tf_rnn.inference.keras_import import import_keras
 from tf_rnn.inference.load import Model, load
+from tf_rnn.inference.opening import open_model
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 from tf_rnn.inference.torch_import import from_torch
@@ -21,6 +22,7 @@ __all__ = [
     "from_torch",
     "import_keras",
     "load",
+    "open_model",
     "sample",
     "series_errors",
 ]

@@ -533,6 +533,24 @@ LAGS_OPTIONS = by_name(
     SEED.but(help="seed of the initial weights"),
     THREADS,
 )
+# Of lags of a network that is trained already.
+MODEL_OPTIONS = by_name(
+    Option(
+        name="model",
+        rule=Path(),
+        help="measure this trained network instead: a .keras file, a .npz or .safetensors file of PyTorch "
+        "weights, the folder of a run or of an export; the data are those of --task and --data, or arrays "
+        "inputs and targets in a .npz file as --data",
+    ),
+    Option(
+        name="window",
+        rule=OrNone(WIDTH),
+        help="with --model, the width that it was trained at: say what that cut off",
+    ),
+)
+MODEL_LAGS_OPTIONS = MODEL_OPTIONS | {
+    name: (LAGS_OPTIONS | NETWORK_OPTIONS)[name] for name in ("num_steps", "reference", "at", "batch_size")
+}
 AUDIT_ACTIONS = by_name(
     Option(
         name="write",
