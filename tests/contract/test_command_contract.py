@@ -451,7 +451,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "a cell of another task": (
         ["lags", "--cell", "influence"],
-        "--cell must be vanilla or gru or lstm for the task echo, got 'influence'",
+        "--cell must be vanilla or gru or gru_reset_before or lstm for the task echo, got 'influence'",
     ),
     "a cell without layers": (
         ["lags", "--task", "influence", "--num-layers", "2"],

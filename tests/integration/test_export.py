@@ -336,12 +336,12 @@ def test_files(tmp_path: Path) -> None:
     names = [
         "README.md",
         "config.json",
-        *sorted(KERAS_FILES),
+        *sorted([*KERAS_FILES, "model.safetensors"]),
         "saved_model",
         "signature.json",
         "vocabulary.json",
     ]
-    assert done == Exported([out / name for name in names], None)
+    assert done == Exported([out / name for name in names], None, None)
     assert sorted(path.name for path in out.iterdir()) == names
     assert list(out.parent.iterdir()) == [out]
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tf_rnn.cli.parser import Parser
 
 NAME = "export"
-HELP = "write a trained model for use without this package: SavedModel, Keras, ONNX"
+HELP = "write a trained model for use without this package: SavedModel, Keras, PyTorch, ONNX"
 
 
 def add_options(parser: Parser) -> None:
@@ -42,4 +42,6 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     done = tf_rnn.inference.export(model, given["out"], onnx=given.get("onnx", False))
     if done.without_keras:
         print(f"no Keras model: {done.without_keras}")
+    if done.without_torch:
+        print(f"no weights for PyTorch: {done.without_torch}")
     print(written(done.files))

@@ -4,12 +4,14 @@
     signature.json      names, shapes and dtypes of its inputs and outputs
     model.keras         the equivalent Keras model, from whole sequences to the predictions of all steps
     model.weights.h5    the weights of that model alone
+    model.safetensors   the weights as PyTorch names them, for nn.RNN, nn.GRU or nn.LSTM; see `torch_export`
     model.onnx          on request, the equivalent ONNX model; see `onnx_model`
     config.json         the configuration of the run
     vocabulary.json     for a language model: the tokens in the order of their classes
     README.md           instructions
 
-The two Keras files are written if the network has an equivalent in Keras.
+The two Keras files are written if the network has an equivalent in Keras, model.safetensors if it has one in
+PyTorch, which need not be installed.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from tf_rnn.inference.keras_model import keras_model, no_equivalent, outside_of_
 from tf_rnn.inference.onnx_model import onnx_model
 from tf_rnn.inference.readme import readme
 from tf_rnn.inference.saved_model import write_saved_model
+from tf_rnn.inference.torch_export import no_torch, program, safetensors, state_dict
 from tf_rnn.lock import locked
 from tf_rnn.options import OptionError
 
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 SAVED_MODEL, README = "saved_model", "README.md"
 # Makes a temporary folder one of ours.
 MARK = "temporary folder of tf_rnn"
+TORCH_WEIGHTS = "model.safetensors"
 KERAS_MODEL, KERAS_WEIGHTS, VOCABULARY = "model.keras", "model.weights.h5", "vocabulary.json"
 ONNX_MODEL = "model.onnx"
 
@@ -59,10 +63,12 @@ class Exported(NamedTuple):
     Attributes:
         files: Their paths; the SavedModel's folder counts as one.
         without_keras: The reason why there is no Keras model, in words; None if there is one.
+        without_torch: The reason why there are no weights for PyTorch, likewise.
     """
 
     files: list[Path]
     without_keras: str | None
+    without_torch: str | None
 
 
 def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> Exported:
@@ -80,13 +86,16 @@ def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> 
         OptionError: For `out`, if it is not empty or cannot be written; for `model`, if it has a third-party
             cell; for `onnx`, if the package is not installed or the network has no equivalent in ONNX.
     """
+    without_keras, without_torch = no_equivalent(model.description), no_torch(model.description)
     in_onnx = onnx_model(model.description, model.weights).SerializeToString() if onnx else None
-    without_keras = no_equivalent(model.description)
     with new_folder(out) as folder:
         signature = write_saved_model(model.description, model.weights, folder / SAVED_MODEL)
         write_json(folder / SIGNATURE, signature)
         if without_keras is None:
             _write_keras(model.description, model.weights, folder)
+        if without_torch is None:
+            content = safetensors(state_dict(model.description, model.weights))
+            (folder / TORCH_WEIGHTS).write_bytes(content)
         if in_onnx is not None:
             (folder / ONNX_MODEL).write_bytes(in_onnx)
         write_json(folder / CONFIG, model.config)
@@ -97,11 +106,12 @@ def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> 
             signature,
             model.config["task"],
             has_keras=without_keras is None,
+            torch_program=None if without_torch else program(model.description),
             has_onnx=onnx,
             has_vocabulary=model.tokens is not None,
         )
         write_text(folder / README, text)
-    return Exported([Path(out) / name for name in (README, *names)], without_keras)
+    return Exported([Path(out) / name for name in (README, *names)], without_keras, without_torch)
 
 
 def _write_keras(description: dict[str, Any], weights: Mapping[str, np.ndarray], folder: Path) -> None:

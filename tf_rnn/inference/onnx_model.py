@@ -53,6 +53,7 @@ class Operator:
 OPERATORS = {
     "vanilla": Operator("RNN", (0,), lambda layer: {"activations": [layer["activation"].capitalize()]}),
     "gru": Operator("GRU", (0, 1, 2), lambda _: {"linear_before_reset": 1}),
+    "gru_reset_before": Operator("GRU", (0, 1, 2), lambda _: {"linear_before_reset": 0}),
     "lstm": Operator("LSTM", (0, 3, 1, 2), lambda _: {}),
 }
 

@@ -12,6 +12,7 @@ def readme(
     task: dict[str, Any],
     *,
     has_keras: bool,
+    torch_program: str | None,
     has_onnx: bool,
     has_vocabulary: bool,
 ) -> str:
@@ -21,12 +22,15 @@ def readme(
         signature: From `write_saved_model`.
         task: The task in the run's configuration.
         has_keras: Whether there is a Keras model.
+        torch_program: A program in PyTorch for the weights; None if there are none for it.
         has_onnx: Whether there is an ONNX model.
         has_vocabulary: Whether there is a vocabulary.
     """
     parts = [SAVED_MODEL_TEXT.format(example=_example(signature))]
     if has_keras:
         parts.append(KERAS_TEXT.format(shape=_sequence_shape(signature)))
+    if torch_program is not None:
+        parts.append(TORCH_TEXT.format(program=torch_program))
     if has_onnx:
         parts.append(_onnx_text(signature))
     if has_vocabulary:
@@ -120,6 +124,14 @@ model = tf.keras.models.load_model("model.keras")
 
 After further training, save it under the same name; `python -m tf_rnn import` turns this folder back into a
 run that can be resumed.
+"""
+
+TORCH_TEXT = """\
+`model.safetensors` holds the weights as PyTorch names them. This module reads them with the package
+`safetensors`, and returns the logits of all steps (of real targets the predictions) and the state.
+
+```python
+{program}```
 """
 
 ONNX_TEXT = """\
