@@ -174,7 +174,7 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
             vectors = [tf.one_hot(x, options.input_size, dtype=options.dtype) for x in graph.inputs]
         else:
             vectors = [tf.gather(network.variables[0], x) for x in graph.inputs]
-        state, losses = graph.init_state, []
+        state, losses = _first_state(graph), []
         for x, y in zip(vectors, graph.targets, strict=True):
             output, state = graph.cell(x, state)
             embedding = network.encoding.variables
@@ -191,6 +191,16 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
         if options.reduction == "mean":
             total /= len(losses)
         return total, dense(tf.gradients(total, list(graph.variables)))
+
+
+def _first_state(graph: UnrolledGraph) -> Any:
+    """What is fed; where the initial state is learnt and that is -inf, its variables."""
+    learnt = graph.network.initial_state
+    if learnt is None:
+        return graph.init_state
+    parts = zip(tf.nest.flatten(graph.init_state), learnt.variables, strict=True)
+    first = [tf.where_v2(tf.equal(part, -np.inf), variable, part) for part, variable in parts]
+    return tf.nest.pack_sequence_as(graph.init_state, first)
 
 
 @dataclasses.dataclass

@@ -113,8 +113,16 @@ class NaiveNetwork:
         self.layers = [(layer["cell"], layer["state_size"]) for layer in model.config["cell"]]
 
     def zero_state(self) -> list[Any]:
-        zeros = [(kind, np.zeros((1, size))) for kind, size in self.layers]
-        return [(state, state) if kind == "lstm" else state for kind, state in zeros]
+        """The state before a sequence, zero or learnt."""
+        return [
+            tuple(self._first(f"{number}_{part}", size) for part in ("hidden", "cell"))
+            if kind == "lstm"
+            else self._first(f"{number}", size)
+            for number, (kind, size) in enumerate(self.layers)
+        ]
+
+    def _first(self, part: str, size: int) -> NDArray[Any]:
+        return self.weights.get(f"initial_state/state_{part}", np.zeros(size))[np.newaxis]
 
     def step(self, x: Any, state: list[Any]) -> tuple[NDArray[Any], list[Any]]:
         """Logits, or real outputs, [1, num_classes], and the state after them."""

@@ -49,7 +49,9 @@ CASES = {
         lambda: VanillaCell(3), {"loss_steps": "marked", "optimizer": "sgd", "learning_rate": 0.7}, True
     ),
     "weighted, starting": Case(
-        lambda: GRUCell(3), {"target_weights": True, "starts": True, "optimizer": "sgd", "learning_rate": 0.7}
+        lambda: GRUCell(3),
+        {"target_weights": True, "starts": True, "optimizer": "sgd", "learning_rate": 0.7}
+        | {"initial_state": "learnt"},
     ),
 }
 
@@ -109,8 +111,8 @@ def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
         with graph.session(1) as session:
             if ring:
                 broadcast_variables(ring, session, graph.variables)
-            zeros = tf.nest.map_structure(lambda part: np.zeros((ROWS, *part.shape[1:])), graph.zero_state())
-            state = own_state(task, zeros)
+            first = tf.nest.map_structure(lambda part: np.repeat(part[:1], ROWS, axis=0), graph.zero_state())
+            state = own_state(task, first)
             for start in range(0, STEPS * BLOCKS, STEPS):
                 block = rows.steps(start, start + STEPS)
                 of_block, norm, state, _ = session.run(

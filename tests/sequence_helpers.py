@@ -48,6 +48,8 @@ class Found(NamedTuple):
 def one_by_one(run: Run, flow: Any, weights: Any, starts: Any) -> Found:
     """Each sequence by a graph of its own, which knows no starts, and the sum over all of them.
 
+    Where the initial state is learnt, its values are fed, and its gradient is TensorFlow's of what is fed.
+
     Args:
         run: Weights and data.
         flow: The factor of what flows back over each step, [num_steps].
@@ -58,18 +60,26 @@ def one_by_one(run: Run, flow: Any, weights: Any, starts: Any) -> Found:
     losses = np.full((batch_size, num_steps), np.nan)
     states = [np.full((batch_size, num_steps, part.shape[1]), np.nan) for part in tf.nest.flatten(run.state)]
     total: Any = 0.0
-    gradients: list[Any] = [0.0] * len(run.values)
+    gradients: dict[str, Any] = {variable.name: 0.0 for variable in run.graph.variables}
+    learnt = run.graph.network.initial_state
     with new_session(run.graph.tf_graph) as session:
         assign(session, run.graph.variables, run.values)
+        s_0 = [value[np.newaxis] for value in session.run(learnt.variables)] if learnt else []
         for row in range(batch_size):
             borders = [0, *(t for t in range(1, num_steps) if starts[row, t]), num_steps]
             for first, end in itertools.pairwise(borders):
                 graph = without_starts(run.graph, end - first)
                 steps, one = slice(first, end), slice(row, row + 1)
                 state = graph.zero_state()
+                if learnt:
+                    state = tf.nest.pack_sequence_as(state, s_0)
                 if not starts[row, first]:
                     state = tf.nest.map_structure(lambda part, one=one: part[one], run.state)
-                fetches = [graph.losses, graph.states, graph.total_loss, [g for g, _ in graph.gradients]]
+                own_gradients = {variable.name: gradient for gradient, variable in graph.gradients}
+                if learnt and starts[row, first]:
+                    names = [variable.name for variable in learnt.variables]
+                    own_gradients |= dict(zip(names, graph.cached(_gradient_of_what_is_fed), strict=True))
+                fetches = [graph.losses, graph.states, graph.total_loss, own_gradients]
                 fed = graph.feed(run.inputs[one, steps], run.targets[one, steps], state)
                 fed |= {graph.reweighting.flow: flow[steps], graph.reweighting.loss_weights: weights[steps]}
                 own_losses, own_states, own_total, own = session.run(fetches, fed)
@@ -78,8 +88,14 @@ def one_by_one(run: Run, flow: Any, weights: Any, starts: Any) -> Found:
                     for part, own_part in zip(states, tf.nest.flatten(own_state), strict=True):
                         part[row, first + t] = own_part[0]
                 total += own_total
-                gradients = [one + other for one, other in zip(gradients, own, strict=True)]
-    return Found(losses, states, total, gradients)
+                for name, gradient in own.items():
+                    gradients[name] = gradients[name] + gradient
+    return Found(losses, states, total, list(gradients.values()))
+
+
+def _gradient_of_what_is_fed(graph: UnrolledGraph) -> list[Any]:
+    """dL/dS_{-1} of the one row."""
+    return [gradient[0] for gradient in tf.gradients(graph.total_loss, tf.nest.flatten(graph.init_state))]
 
 
 def without_starts(graph: UnrolledGraph, num_steps: int) -> Any:

@@ -55,7 +55,10 @@ RECORDS = ("budget", "truncation", "schedule")
 SCHEDULE = ("decay", "decay_after", "warm_up_updates")
 SCHEDULE_LATER = ("warm_up_updates",)
 # What of a network its weights determine, or what determined its first ones.
-NETWORK = ("task", "cell", "state_size", "num_layers", "embedding_size", "tied", "init_scale", *CELL_OPTIONS)
+NETWORK = (
+    *("task", "cell", "state_size", "num_layers", "embedding_size", "tied", "init_scale", "initial_state"),
+    *CELL_OPTIONS,
+)
 
 
 def require_run_config(config: Any) -> dict[str, Any]:

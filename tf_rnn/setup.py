@@ -45,7 +45,7 @@ GENERAL = Defaults(
     clip_norm=5.0,
 )
 # Options that an identity has only where they are used: folders of results from before them stay valid.
-ONLY_WHERE_USED = ("weight_decay",)
+ONLY_WHERE_USED = ("weight_decay", "initial_state")
 # What the options are called in a line for people.
 TITLES = {"clip_norm": "gradient norm at most"}
 
@@ -75,6 +75,7 @@ class Setup:
         tied: Whether embedding and output layer share their weights.
         dropout: Fraction of the connections between layers that is dropped in training.
         init_scale: Initial weights are uniform in +-init_scale; None for what suits the cell.
+        initial_state: The state before the first step of a sequence, "zero" or "learnt".
         recompute: Store only every K-th state for the backward pass, or "sqrt"; see `UnrolledGraph`.
         style: The truncation scheme, a name in `tf_rnn.truncation.STYLES`.
         stride: For "sliding": steps that the window moves between updates.
@@ -100,6 +101,7 @@ class Setup:
     tied: bool = NETWORK_OPTIONS["tied"].default
     dropout: float = NETWORK_OPTIONS["dropout"].default
     init_scale: float | None = NETWORK_OPTIONS["init_scale"].default
+    initial_state: str = NETWORK_OPTIONS["initial_state"].default
     recompute: int | str | None = NETWORK_OPTIONS["recompute"].default
     style: str = NETWORK_OPTIONS["style"].default
     stride: int = NETWORK_OPTIONS["stride"].default

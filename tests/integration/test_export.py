@@ -230,6 +230,7 @@ def test_the_signature_has_the_names_shapes_and_dtypes(tmp_path: Path) -> None:
         "signature": "serving_default",
         "inputs": {"input": {"shape": [None, 5], "dtype": "float32"}} | state,
         "outputs": {"prediction": {"shape": [None, 3], "dtype": "float32"}} | state,
+        "initial_state": "zero",
     }
     saved = load_saved(tmp_path / "saved_model")
     for found, expected in ((saved.inputs, signature["inputs"]), (saved.outputs, signature["outputs"])):
@@ -263,6 +264,11 @@ WITHOUT_KERAS: dict[str, tuple[Any, dict[str, Any], str]] = {
         {"input_size": 0, "input_kind": "none", "readout": "none", "num_classes": 1, "loss": "squared_error"},
         "Keras has no layer like the cell 'influence'",
     ),
+    "learnt initial state": (
+        StackedCell([LSTMCell(4), GRUCell(3)]),
+        {"input_size": 5, "initial_state": "learnt"},
+        "Keras layers start from a state of zero, initial_state is 'learnt'",
+    ),
 }
 
 
@@ -277,6 +283,10 @@ def test_without_an_equivalent_in_keras_there_is_only_the_saved_model(tmp_path: 
     predictions, state = run_saved_model(tmp_path / "out" / "saved_model", example.inputs, example.state)
     assert_close(predictions, example.predictions, 1e-12, "SavedModel")
     assert_close(state, example.last_state, 1e-12, "its state")
+    fed = -np.inf if "initial_state" in options else 0.0
+    start = tf.nest.map_structure(lambda part: np.full_like(part, fed), example.state)
+    predictions, _ = run_saved_model(tmp_path / "out" / "saved_model", example.inputs, start)
+    assert_close(predictions, example.from_zero, 1e-12, "from the initial state")
     for make in (keras_model, weights_of_keras):
         with pytest.raises(OptionError, match=f"^model must have an equivalent in Keras: .*{reason}"):
             make(example.description, example.weights)
@@ -305,7 +315,9 @@ for folder in sys.argv[1:]:
 @pytest.mark.slow
 def test_the_readme_runs_without_the_package(tmp_path: Path) -> None:
     """Four steps of zeros for three examples, by the SavedModel and, where there is one, by Keras."""
-    kinds: dict[str, Any] = {"none": {"input_size": 0, "input_kind": "none"}, "embedded": KINDS["embedded"]}
+    without: dict[str, Any] = {"input_size": 0, "input_kind": "none"}
+    kinds: dict[str, Any] = {"none": without, "learnt": without | {"initial_state": "learnt"}}
+    kinds["embedded"] = KINDS["embedded"]
     examples = {
         kind: make_example(StackedCell([GRUCell(6), LSTMCell(4)]), **options)
         for kind, options in kinds.items()
@@ -325,7 +337,7 @@ def test_the_readme_runs_without_the_package(tmp_path: Path) -> None:
             block = random_block(np.random.default_rng(0), graph)
             inputs, targets = (None if one is None else np.zeros_like(one) for one in block)
             expected = session.run(graph.predictions[-1], graph.feed(inputs, targets, graph.zero_state()))
-        assert found.shape == ((3, 3) if kind == "none" else (2, 3, 3))
+        assert found.shape == ((2, 3, 3) if kind == "embedded" else (3, 3))
         assert_close(found, np.broadcast_to(expected, found.shape), 1e-12, done.stdout)
 
 

@@ -98,7 +98,7 @@ CASES = {
     "sliding": Case(
         lambda: cells.GRUCell(3),
         6,
-        {"optimizer": "adagrad", "weight_decay": 0.5},
+        {"optimizer": "adagrad", "weight_decay": 0.5, "initial_state": "learnt"},
         truncation("sliding", stride=2) | RESET | STEP,
     ),
     "random": Case(

@@ -34,16 +34,20 @@ def driven(length: int = 600) -> Arrays:
     return Arrays(inputs, inputs, valid_inputs=inputs, valid_targets=inputs)
 
 
-def graph_of(cell: Any, dtype: str = "float64", batch_size: int = 3) -> UnrolledGraph:
+def graph_of(
+    cell: Any, dtype: str = "float64", batch_size: int = 3, initial_state: str = "zero"
+) -> UnrolledGraph:
     return UnrolledGraph(
         cell, 4, batch_size, input_size=1, num_classes=1, input_kind="real", loss="squared_error",
-        dtype=dtype, optimizer=None, seed=3,
+        dtype=dtype, optimizer=None, seed=3, initial_state=initial_state,
     )  # fmt: skip
 
 
-def exponent(W_s: NDArray[Any], task: Arrays, *, bias: float = 0.0, **options: Any) -> tuple[float, float]:
+def exponent(
+    W_s: NDArray[Any], task: Arrays, *, bias: float = 0.0, initial_state: str = "zero", **options: Any
+) -> tuple[float, float]:
     """Of a vanilla network with these recurrent weights."""
-    graph = graph_of(VanillaCell(len(W_s), **options))
+    graph = graph_of(VanillaCell(len(W_s), **options), initial_state=initial_state)
     with graph.session() as session:
         values = [np.concatenate([np.ones((1, len(W_s))), W_s]), np.full(len(W_s), bias)]
         assign(session, graph.cell.variables, values)
@@ -65,6 +69,13 @@ def test_of_a_network_at_rest_it_is_the_logarithm_of_the_spectral_radius(
     """tanh at 0 is linear."""
     found, error = exponent(W_s, still())
     assert found == pytest.approx(math.log(radius), abs=1e-12)
+    assert error < 1e-12, error
+
+
+def test_a_learnt_initial_state_is_no_end_of_all_changes() -> None:
+    """Nothing that is fed before the first step changes anything; after it, all goes on."""
+    found, error = exponent(0.9 * ROTATION, still(), initial_state="learnt")
+    assert found == pytest.approx(math.log(0.9), abs=1e-12)
     assert error < 1e-12, error
 
 

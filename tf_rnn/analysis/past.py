@@ -154,7 +154,8 @@ class Directions(Past):
 
     def forget(self) -> None:
         """See `Past.forget`."""
-        self._tangents = [tf.nest.flatten(self._graph.zero_state())] * self._count
+        zeros = [np.zeros_like(part) for part in tf.nest.flatten(self._graph.zero_state())]
+        self._tangents = [zeros] * self._count
 
     def _runner(self, graph: UnrolledGraph) -> Callable[..., Any]:
         given, found = graph.cached(state_tangent)

@@ -82,7 +82,11 @@ def lyapunov_exponent(graph: UnrolledGraph, session: Any, task: Task, split: str
     random, dtype = np.random.default_rng(0), graph.options.dtype
     tangent = [random.standard_normal(part.shape).astype(dtype) for part in given]
     state, logs = step.zero_state(), []
-    for block in itertools.islice(task.blocks(step.batch_size, 1, split), MOST_STEPS):
+    blocks = itertools.islice(task.blocks(step.batch_size, 1, split), MOST_STEPS)
+    if graph.options.initial_state == "learnt":  # no change of what is fed crosses the first start
+        for block in itertools.islice(blocks, 1):
+            _, state = run(block.inputs, block.targets, state, *tangent, starts=block.starts)
+    for block in blocks:
         tangent, state = run(block.inputs, block.targets, state, *tangent, starts=block.starts)
         growth = np.sqrt(sum(np.square(part, dtype=np.float64).sum(axis=1) for part in tangent))
         if not growth.all():

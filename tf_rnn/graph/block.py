@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.feeding import checked_array, checked_state, require_range, require_weights
+from tf_rnn.graph.initial_state import state_placeholder, zero_state
 from tf_rnn.graph.prepared import make_callable
 from tf_rnn.graph.starts import Starts
 from tf_rnn.options import OptionError
@@ -27,7 +28,7 @@ class Block:
         targets: n tensors Y_t.
         packed_targets: All targets, [batch_size, num_steps, ...].
         init_state: S_{-1}, in the structure of the cell's state.
-        starts: Where sequences start; None in a graph without starts.
+        starts: Where sequences start; None in a graph without starts whose initial state is zero.
         target_weights: How much each target counts, [batch_size, num_steps]; None in a graph without.
 
     Args:
@@ -41,11 +42,9 @@ class Block:
         self.packed_targets = network.head.loss.placeholder(options)
         self.inputs: list[Any] = tf.unstack(self._packed_inputs, axis=1)
         self.targets: list[Any] = tf.unstack(self.packed_targets, axis=1)
-        zero_state = network.cell.zero_state(options.batch_size, tf.as_dtype(options.dtype))
-        self.init_state: Any = tf.nest.map_structure(
-            lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
-        )
-        self.starts = Starts(options) if options.starts else None
+        self.init_state: Any = state_placeholder(network.cell, options)
+        has_starts = options.starts or options.initial_state == "learnt"
+        self.starts = Starts(options, self.init_state) if has_starts else None
         self.target_weights: Any = None
         if options.target_weights:
             ones = tf.ones([options.batch_size, options.num_steps], options.dtype)
@@ -54,10 +53,8 @@ class Block:
         self._optional = {name: tensor for name, tensor in optional.items() if tensor is not None}
 
     def zero_state(self) -> Any:
-        """S_{-1} = 0 as NumPy arrays, in the structure of the state."""
-        return tf.nest.map_structure(
-            lambda tensor: np.zeros(tensor.shape, self._options.dtype), self.init_state
-        )
+        """See `tf_rnn.graph.initial_state.zero_state`."""
+        return zero_state(self.init_state, self._options)
 
     def feed(self, inputs: Any, targets: Any, state: Any, starts: Any, target_weights: Any) -> dict[Any, Any]:
         """The feed dictionary of arrays that fit; OptionError for those that do not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.cells.concat import join_rows
@@ -36,7 +37,7 @@ class ForwardPass:
         options: Options of the graph.
         reading: One read of the network's variables.
         block: Inputs, targets and initial state.
-        on_state: Maps t and S_t to the state that step t + 1 starts from; t = -1 is the initial state.
+        on_state: See `Borders.on_state`.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ForwardPass:
         options: GraphOptions,
         reading: Reading,
         block: Block,
-        on_state: Callable[[int, Any], Any],
+        on_state: Callable[..., Any],
     ) -> None:
         self._network, self._options, self._reading = network, options, reading
         self._block, self._on_state = block, on_state
@@ -77,7 +78,7 @@ class ForwardPass:
     def _lay_layers(self) -> Unrolled:
         lay, cell = self.unroller_of(self._reading), self._network.cell
         initial = cell.split_state(self._block.init_state)
-        unrolled = Unrolled.before([self._on_state(-1, state) for state in initial])
+        unrolled = Unrolled.before(lay.first_states(initial))
         inputs, targets = (self._chunks.segments(each) for each in (self._block.inputs, self._block.targets))
         for own_inputs, own_targets in zip(inputs, targets, strict=True):
             segment = Segment(
@@ -94,7 +95,8 @@ class ForwardPass:
                 "recompute", f"must be None for a third-party cell, got {self._options.recompute!r}"
             )
         vectors = self.dropout.over_steps(0, self._vectors(), self._chunks)
-        cell, state = self._network.cell, self._on_state(-1, self._block.init_state)
-        outputs, self.states = unroll(cell, vectors, state, self._on_state)
+        cell, (start,) = self._network.cell, self._reading.start or [None]
+        on_state = functools.partial(self._on_state, start=start)
+        outputs, self.states = unroll(cell, vectors, on_state(-1, self._block.init_state), on_state)
         chunks = enumerate(join_rows(group) for group in self._chunks.cut(outputs))
         return Unrolled([self.dropout(1, number, chunk) for number, chunk in chunks], [], [], [])

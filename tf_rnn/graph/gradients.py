@@ -11,9 +11,10 @@ from tf_rnn.graph.optimizers import SPARSE_EXACT
 from tf_rnn.graph.through_time import back_through_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tf_rnn.cells import Cell
+    from tf_rnn.graph.borders import Borders
     from tf_rnn.graph.network import Network, Reading
     from tf_rnn.graph.through_time import LayerGradient
     from tf_rnn.graph.unroll import ChunkTape, Unrolled
@@ -42,11 +43,11 @@ class LayeredGradients(NamedTuple):
 
     Attributes:
         pairs: A pair for each of the network's variables, in their order.
-        states: The gradient of each layer's state before the first step.
+        states: The gradient of each layer's state before each step.
     """
 
     pairs: list[GradientAndVariable]
-    states: list[Any]
+    states: list[list[Any]]
 
 
 def layered_gradients(
@@ -54,7 +55,7 @@ def layered_gradients(
     network: Network,
     reading: Reading,
     unrolled: Unrolled,
-    on_state_gradient: Callable[[int, Any], Any],
+    borders: Borders,
     d_states: Sequence[Any] | None = None,
 ) -> LayeredGradients:
     """The gradients layer by layer from the top, with one product a chunk for W_s.
@@ -71,7 +72,7 @@ def layered_gradients(
         network: Whose variables.
         reading: The read that the loss was computed from.
         unrolled: The unrolled layers.
-        on_state_gradient: See `back_through_time`.
+        borders: What happens to states between the steps.
         d_states: The gradient of each layer's state after the last step, from whatever follows it;
             None where nothing does.
     """
@@ -80,21 +81,24 @@ def layered_gradients(
     loss, below = [] if total_loss is None else [total_loss], unrolled.tapes[-1]
     d_head, d_outputs = _flow_down(loss, [None] * len(loss), [*reading.head], below)
     d_layers: list[Any] = []
-    states: list[Any] = []
+    d_starts: list[Any] = []
+    states: list[list[Any]] = []
     for number in reversed(range(len(unrolled.tapes))):
         layer, weights, tapes = network.cell.layers[number], reading.layers[number], unrolled.tapes[number]
         below = unrolled.tapes[number - 1] if number else []
         read = [weights.input_kernel, weights.biases[0], *([] if number else reading.embedding)]
-        back = back_through_time(layer, weights, tapes, d_outputs, d_states[number], on_state_gradient)
+        back = back_through_time(layer, weights, tapes, d_outputs, d_states[number], borders)
         tops = [tape.projected for tape in tapes]
         (d_kernel, d_bias, *d_embedding), d_outputs = _flow_down(tops, back.projected, read, below)
         d_kernels = join_rows([d_kernel, _recurrent_kernel_gradient(layer, tapes, back)])
         d_biases = back.biases or layer.other_bias_gradients(back.recurrents)
         d_layers[:0] = [d_kernels, d_bias, *d_biases]
-        states.insert(0, back.state)
+        states.insert(0, list(itertools.chain(*back.states)))
+        if reading.start and borders.starts:
+            d_starts[:0] = borders.starts.start_gradient([tape.steps for tape in tapes], back.states)
     if network.head.readout.is_tied:
         d_embedding = [_of_both_uses(d_embedding[0], d_head.pop(0))]
-    gradients = [*d_embedding, *d_layers, *d_head]
+    gradients = [*d_embedding, *d_layers, *d_head, *d_starts]
     return LayeredGradients(list(map(GradientAndVariable, gradients, network.variables)), states)
 
 
@@ -103,30 +107,24 @@ def state_gradients(
     network: Network,
     reading: Reading,
     unrolled: Unrolled,
-    on_state_gradient: Callable[[int, Any], Any],
+    borders: Borders,
 ) -> list[Any]:
     """dL/dS_t of each step t, n structures like the cell's state: see `UnrolledGraph.state_gradients`.
 
-    In the backward pass of a layer, dL/dS_t as step t + 1 gives it is what does not flow within step t.
+    In the backward pass of a layer, dL/dS_t as step t + 1 gives it is what does not flow within step t. No
+    step follows the last one: its state counts by what the readout reads.
 
     Args:
         loss: Scalar, of the outputs of the last step.
         network: The network.
         reading: The read that the loss was computed from.
         unrolled: The unrolled layers.
-        on_state_gradient: See `back_through_time`.
+        borders: What happens to states between the steps.
     """
-    found: list[Any] = []
-
-    def record(t: int, d_state: Any) -> Any:
-        found.append(on_state_gradient(t, d_state))
-        return found[-1]
-
-    layered_gradients(loss, network, reading, unrolled, record)
-    steps = unrolled.num_steps
-    layers = [found[first : first + steps][::-1] for first in range(0, len(found), steps)]
-    by_step = [list(states) for states in zip(*layers[::-1], strict=True)]
-    # No step follows the last one: its state counts by what the readout reads.
+    layers = layered_gradients(loss, network, reading, unrolled, borders).states
+    _, *after = zip(*layers, strict=True)
+    by_step = [[borders.on_state_gradient(t, d_state) for d_state in d] for t, d in enumerate(after)]
+    by_step.append(list(tf.nest.map_structure(tf.zeros_like, unrolled.states[-1])))
     top = network.cell.layers[-1]
     (d_hidden,) = tf.gradients(
         loss, [top.hidden(unrolled.states[-1][-1])], unconnected_gradients=tf.UnconnectedGradients.ZERO

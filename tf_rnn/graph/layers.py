@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.graph.unroll import Unrolled, unroll_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tf_rnn.graph.dropout import Dropout
     from tf_rnn.graph.network import Network, Reading
@@ -20,7 +21,7 @@ class LayerUnroller:
         network: Embedding, cell, readout.
         reading: One read of its variables.
         dropout: Dropout between the layers.
-        on_state: Maps t and a layer's state after step t to the state that step t + 1 starts from.
+        on_state: See `Borders.on_state`.
         rows: The number of inputs looked up at a time, over examples and steps.
     """
 
@@ -29,12 +30,17 @@ class LayerUnroller:
         network: Network,
         reading: Reading,
         dropout: Dropout,
-        on_state: Callable[[int, Any], Any],
+        on_state: Callable[..., Any],
         rows: int,
     ) -> None:
         self._layers, self._weights = network.cell.layers, reading.layers
-        self._dropout, self._hand_on = dropout, on_state
+        starts = [network.cell.split_state(start) for start in reading.start] or [[None] * len(self._layers)]
+        self._dropout, self._on_states = dropout, [functools.partial(on_state, start=s) for s in starts[0]]
         self._project = _projector(network, reading, dropout, rows)
+
+    def first_states(self, init_states: Sequence[Any]) -> list[Any]:
+        """The states that the first step of the graph starts from."""
+        return [on_state(-1, state) for on_state, state in zip(self._on_states, init_states, strict=True)]
 
     def __call__(
         self, chunks: list[list[Any]], states: list[Any], first_step: int = 0, first_chunk: int = 0
@@ -53,7 +59,7 @@ class LayerUnroller:
             lambda chunk, inputs: self._project(first_chunk + chunk, inputs),
             chunks,
             states,
-            self._hand_on,
+            self._on_states,
             lambda place, chunk, outputs: self._dropout(place, first_chunk + chunk, outputs),
             first_step,
         )

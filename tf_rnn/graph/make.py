@@ -57,6 +57,7 @@ def make_graph(
         recompute=setup.recompute,
         starts=task.has_starts,
         target_weights=task.has_target_weights,
+        initial_state=setup.initial_state,
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         clip_norm=setup.clip_norm,

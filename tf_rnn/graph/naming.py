@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def weight_names(graph: UnrolledGraph) -> dict[str, Any]:
-    """The network's variables: `embedding/E`, `layer_0/W`, ..., `readout/U`.
+    """The network's variables: `embedding/E`, `layer_0/W`, ..., `readout/U`, `initial_state/state_0`, ...
 
     Those of a third-party cell are `cell/...`, by their own names. Names depend on neither the width nor
     the batch size nor the scope.
@@ -22,6 +22,7 @@ def weight_names(graph: UnrolledGraph) -> dict[str, Any]:
     if network.is_layered:
         parts |= {f"layer_{number}": layer.variables for number, layer in enumerate(graph.cell.layers)}
     parts["readout"] = network.head.readout.variables
+    parts["initial_state"] = network.initial_state.variables if network.initial_state else ()
     names = {f"{part}/{_last(variable)}": variable for part in parts for variable in parts[part]}
     return names if network.is_layered else names | _third_party(graph)
 

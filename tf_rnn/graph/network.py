@@ -8,6 +8,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
 from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.head import Head
+from tf_rnn.graph.initial_state import InitialState
 from tf_rnn.graph.memory import require_memory
 from tf_rnn.graph.third_party import home_of, network_scope
 from tf_rnn.options import OptionError
@@ -27,11 +28,13 @@ class Reading(NamedTuple):
         embedding: E, where there is one.
         layers: The weights of each layer of the cell; none of a third-party cell.
         head: The readout's weights; of a tied readout the first is E again, as a tensor of its own.
+        start: s_0 in the structure of the cell's state, alone in a tuple; empty where it is zero.
     """
 
     embedding: tuple[Any, ...]
     layers: tuple[Weights, ...]
     head: tuple[Any, ...]
+    start: tuple[Any, ...] = ()
 
     def after(self, tensors: list[Any]) -> Reading:
         """Copies of the weights that nothing has been computed from yet.
@@ -55,7 +58,8 @@ class Network:
         is_layered: Whether it is a cell of `tf_rnn.cells` that can be taken apart into layers.
         encoding: Inputs to vectors.
         head: Outputs to predictions and losses.
-        scope: The variable scope of embedding and readout.
+        initial_state: The learnt state before a sequence; None where it is zero.
+        scope: The variable scope of embedding, readout and initial state.
         seed_name: What the seeds of embedding, readout and dropout are made from.
 
     Args:
@@ -80,6 +84,8 @@ class Network:
         with tf.variable_scope(shared, auxiliary_name_scope=False):
             self.encoding = self._make_encoding(options)
             self.head = Head(cell.output_size, options, self.seed_name)
+            is_learnt = options.initial_state == "learnt"
+            self.initial_state = InitialState(cell, options.dtype) if is_learnt else None
 
     def _make_encoding(self, options: GraphOptions) -> Encoding:
         initializer = matrix_initializer(f"{self.seed_name}/E", options.seed, options.init_scale)
@@ -93,15 +99,17 @@ class Network:
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        """Embedding, cell, readout; without those of a third-party cell."""
+        """Embedding, cell, readout, initial state; without those of a third-party cell."""
         cell = self.cell.variables if self.is_layered else ()
-        return (*self.encoding.variables, *cell, *self.head.readout.variables)
+        start = self.initial_state.variables if self.initial_state else ()
+        return (*self.encoding.variables, *cell, *self.head.readout.variables, *start)
 
     def read(self) -> Reading:
         """Reads each variable once."""
         layers = tuple(layer.read() for layer in self.cell.layers) if self.is_layered else ()
         embedding = self.encoding.read()
-        return Reading(embedding, layers, self.head.readout.read(embedding))
+        start = (self.initial_state.read(),) if self.initial_state else ()
+        return Reading(embedding, layers, self.head.readout.read(embedding), start)
 
 
 def home_graph(cell: Any) -> Any:

@@ -12,6 +12,7 @@ from tf_rnn.graph.gradients import GradientAndVariable, layered_gradients
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tf_rnn.graph.borders import Borders
     from tf_rnn.graph.layers import LayerUnroller
     from tf_rnn.graph.network import Network, Reading
     from tf_rnn.graph.unroll import Unrolled
@@ -61,7 +62,7 @@ def recomputed_gradients(
     segments: list[Segment],
     unroller_of: Callable[[Reading], LayerUnroller],
     loss_of: Callable[[Reading, list[Any], list[list[Any]], int], Any],
-    on_state_gradient: Callable[[int, Any], Any],
+    borders: Borders,
     network: Network,
     reading: Reading,
     total_loss: Any,
@@ -79,7 +80,7 @@ def recomputed_gradients(
         unroller_of: Maps a reading to what lays the layers over a segment.
         loss_of: Maps a reading, a segment's outputs, its targets in chunks, and the number of its first
             step to its part of the total loss; None where none of its steps counts.
-        on_state_gradient: See `back_through_time`.
+        borders: What happens to states between the steps.
         network: Whose variables.
         reading: The read that the loss was computed from.
         total_loss: Of the forward pass; the last two segments wait for it.
@@ -100,7 +101,8 @@ def recomputed_gradients(
             waits_for = [*tf.nest.flatten(upstream), *map(_tensor, totals)]
         unrolled = again.laid_by(unroller_of(own))
         part = loss_of(own, unrolled.outputs, again.targets, segment.first_step)
-        pairs, upstream = layered_gradients(part, network, own, unrolled, on_state_gradient, upstream)
+        pairs, d_states = layered_gradients(part, network, own, unrolled, borders, upstream)
+        upstream = [before[0] for before in d_states]
         gradients = [gradient for gradient, _ in pairs]
         totals = list(map(_sum, totals, gradients)) if totals else gradients
     return list(map(GradientAndVariable, totals, network.variables))

@@ -28,7 +28,7 @@ class Reweighting:
         self.loss_weights: Any = tf.placeholder(options.dtype, [options.num_steps], name="loss_weights")
         self._factors: list[Any] = tf.unstack(self.flow)
 
-    def on_state(self, t: int, state: Any) -> Any:
+    def on_state(self, t: int, state: Any, _: Any) -> Any:
         """S_t for step t + 1: the same value, with a gradient `flow[t]` times as large."""
         if t < 0:
             return state

@@ -6,8 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.graph.initial_state import state_placeholder, zero_state
 from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
+from tf_rnn.graph.starts import started
 from tf_rnn.graph.third_party import calling
 from tf_rnn.options import GraphOptions, require_whole
 
@@ -20,7 +22,7 @@ class StepGraph:
 
     Attributes:
         input: X_t, to feed, int32 [batch_size], or [batch_size, input_size].
-        init_state: S_{t-1}, to feed, in the structure of the cell's state; zero if not fed.
+        init_state: S_{t-1}, to feed, in the structure of the cell's state; `zero_state()` if not fed.
         prediction: P_t, to fetch, [batch_size, num_classes].
         state: S_t, to fetch.
         tf_graph: The `tf.Graph` that all of this is in.
@@ -31,8 +33,8 @@ class StepGraph:
         batch_size: Examples side by side.
         input_size: Number of input classes, or of real inputs; 0 for none.
         num_classes: Number of classes predicted, or of real outputs.
-        **options: As for `UnrolledGraph`; nothing is dropped, and a sequence starts where zero is fed as
-            the state.
+        **options: As for `UnrolledGraph`; nothing is dropped, and a sequence starts where `zero_state()` is
+            fed.
 
     Raises:
         OptionError: (a ValueError) If an option is not allowed, naming it and what is.
@@ -53,13 +55,11 @@ class StepGraph:
             reading = self.network.read()
             packed = self.network.encoding.placeholder(batch_size, 1)
             self.input: Any = packed[:, 0]
-            zero_state = cell.zero_state(batch_size, tf.as_dtype(self.options.dtype))
-            self.init_state: Any = tf.nest.map_structure(
-                lambda zeros: tf.placeholder_with_default(zeros, zeros.shape, name="state"), zero_state
-            )
+            self.init_state: Any = state_placeholder(cell, self.options)
+            before = started(self.options, self.init_state, reading)
             vectors = self.network.encoding.vectors(reading.embedding, self.input)
             with calling(cell):
-                output, self.state = cell(vectors, self.init_state)
+                output, self.state = cell(vectors, before)
             self.prediction: Any = self.network.head.predict(reading.head, output)
 
     @classmethod
@@ -73,6 +73,10 @@ class StepGraph:
             batch_size: Examples side by side.
         """
         return graph.cached(_step_graph, cls, require_whole("batch_size", batch_size))
+
+    def zero_state(self) -> Any:
+        """What to feed as S_{t-1} where a sequence starts; see `UnrolledGraph.zero_state`."""
+        return zero_state(self.init_state, self.options)
 
     def session(self, threads: int | None = None) -> Any:
         """An ordinary `tf.Session` of `tf_graph`, all variables initialised."""

@@ -12,9 +12,10 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import join_rows, split_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tf_rnn.cells import Cell, Weights
+    from tf_rnn.graph.borders import Borders
     from tf_rnn.graph.unroll import ChunkTape
 
 
@@ -24,13 +25,13 @@ class LayerGradient(NamedTuple):
     Attributes:
         projected: dL/d(projected) of each chunk, [steps * batch_size, columns], time first.
         recurrents: dL/d(recurrent) of each chunk, likewise.
-        state: dL/dS of the state before the first step.
+        states: dL/dS of the state before each step, in chunks.
         biases: dL/db of the biases after the first, where `Cell.backward` gives them.
     """
 
     projected: list[Any]
     recurrents: list[Any]
-    state: Any
+    states: list[list[Any]]
     biases: tuple[Any, ...]
 
 
@@ -40,7 +41,7 @@ def back_through_time(
     tapes: Sequence[ChunkTape],
     d_outputs: Sequence[Any],
     d_state: Any,
-    on_state_gradient: Callable[[int, Any], Any],
+    borders: Borders,
 ) -> LayerGradient:
     """Goes through the steps of a layer from the last to the first.
 
@@ -53,27 +54,30 @@ def back_through_time(
         d_outputs: dL/dH_t from above for the steps of each chunk, [steps * batch_size, state_size];
             None for a chunk without any.
         d_state: dL/dS of the state after the last step, from whatever follows it.
-        on_state_gradient: Maps t and dL/dS_t, as step t + 1 gives it, to what step t receives: the
-            derivative of `on_state`.
+        borders: What happens to states, and to their gradients, between the steps.
 
     Source: Werbos 1990; for the LSTM Graves & Schmidhuber 2005, appendix A.
     """
     transposed = tf.transpose(weights.recurrent_kernel)
     projected, recurrents, biases = [], [], []
+    before: list[list[Any]] = []
     for tape, rows in zip(reversed(tapes), reversed(d_outputs), strict=True):
-        chunk = []
+        chunk: list[Any] = []
+        before.append([])
         steps = (tape.steps, layer.local_derivatives(tape.residuals), _steps(rows, tape))
         for t, derivatives, above in zip(*map(reversed, steps), strict=True):
-            step = layer.backward(derivatives, _add_hidden(layer, on_state_gradient(t, d_state), above))
+            d_state = borders.on_state_gradient(t, d_state)
+            step = layer.backward(derivatives, _add_hidden(layer, d_state, above))
             d_state = _add_hidden(layer, step.state, tf.matmul(step.recurrent, transposed))
             chunk.append(step)
+            before[-1].insert(0, d_state)
         biases += [step.biases for step in chunk]
         chunk.reverse()
         projected.append(join_rows([step.projected for step in chunk]))
         adds = all(step.recurrent is step.projected for step in chunk)
         recurrents.append(projected[-1] if adds else join_rows([step.recurrent for step in chunk]))
     sums = tuple(map(tf.add_n, zip(*biases, strict=True)))
-    return LayerGradient(projected[::-1], recurrents[::-1], d_state, sums)
+    return LayerGradient(projected[::-1], recurrents[::-1], before[::-1], sums)
 
 
 def _steps(rows: Any, tape: ChunkTape) -> list[Any]:

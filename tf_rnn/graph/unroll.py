@@ -126,7 +126,7 @@ def unroll_layers(
     project_inputs: Callable[[int, Any], Any],
     chunks: list[list[Any]],
     states: Sequence[Any],
-    on_state: Callable[[int, Any], Any] = same_state,
+    on_states: Sequence[Callable[[int, Any], Any]],
     on_outputs: Callable[[int, int, Any], Any] = same_outputs,
     first_step: int = 0,
 ) -> Unrolled:
@@ -142,7 +142,7 @@ def unroll_layers(
         project_inputs: Maps a chunk's number and the lowest layer's inputs of the chunk to X W_x + b.
         chunks: The inputs of each step, in consecutive groups.
         states: Initial states of the layers.
-        on_state: Maps t and a layer's state after step t to the state that step t + 1 starts from.
+        on_states: For each layer, maps t and its state after step t to the state that step t + 1 starts from.
         on_outputs: Maps the number of layers below, the chunk's number and a layer's outputs of the
             chunk to what the next layer, or the readout, reads.
         first_step: The first step's number in the graph.
@@ -159,7 +159,7 @@ def unroll_layers(
         history = []
         for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
             projected = layer.project(read, outputs) if number else project_inputs(position, outputs)
-            chunk = _run_chunk(layer, read, projected, current[number], steps, on_state)
+            chunk = _run_chunk(layer, read, projected, current[number], steps, on_states[number])
             result.tapes[number].append(chunk.tape)
             history.append(chunk.states)
             current[number] = chunk.carried

@@ -50,13 +50,13 @@ class UnrolledGraph:
         inputs: n tensors X_t, int32 [batch_size], or [batch_size, input_size].
         targets: n tensors Y_t, int32 [batch_size], or [batch_size, num_classes].
         starts: n tensors, bool [batch_size], to feed: in the rows where one is set a sequence starts at
-            step t, from a state of zero; none is set if not fed. Empty unless the option `starts` is True.
+            step t, from the initial state; none is set if not fed. Empty unless the option `starts` is True.
         target_weights: n tensors [batch_size], to feed: how much each target counts, from 0 on; 1 if not fed.
             Empty unless the option `target_weights` is True.
         states: n states S_t, in the structure of the cell's state, [batch_size, state_size].
         predictions: n tensors P_t, [batch_size, num_classes].
         losses: n tensors L_t, [batch_size], in nats or squared units, whether or not they count.
-        init_state: S_{-1}, to feed; zero if not fed.
+        init_state: S_{-1}, to feed; `zero_state()` if not fed.
         final_state: S_{n-1}, to fetch; of a reweighted graph the state after the last weighted step.
         total_loss: Scalar, the sum over steps and examples of w_t L_t, with w as `loss_steps` says.
         gradients: (gradient, variable) pairs, before clipping; empty without an optimizer.
@@ -113,10 +113,14 @@ class UnrolledGraph:
             k = sqrt(num_steps), near which the memory is least. The gradient is the same.
         dtype: "float32" or "float64".
         starts: Whether a row may hold several sequences end to end. Where `graph.starts` is set, the state
-            before a step is zero, and no gradient crosses.
+            before a step is the initial state, and no gradient crosses.
         target_weights: Whether to feed how much each target counts: `total_loss` is then the sum of weight
             times loss, divided by the sum of the weights of the targets that count ("mean"), or by the batch
             size ("sum"). Weights of 0 and 1 are the same as marked targets.
+        initial_state: The state before a sequence: "zero", or "learnt", a vector s_0 for each part of the
+            state that is trained like the biases, zero at first (Forcada & Carrasco 1995). Its gradient is
+            the sum of dL/dS_{t-1} over all rows and steps t in which a sequence starts: where `starts` is
+            set, and where `zero_state()` is fed.
         seed: Initial weights are a function of it, and so is, in each session, what is dropped where
             `dropout_seed` is not fed; None for random ones.
         reduce_gradients: A function of the list of gradients (tensors or `tf.IndexedSlices`, duplicate
@@ -178,7 +182,7 @@ class UnrolledGraph:
         self.init_state: Any = self._block.init_state
         self.starts: list[Any] = self._block.starts.flags if self._block.starts else []
         self.reweighting = Reweighting(options) if reweighted else None
-        self._borders = Borders([each for each in (self.reweighting, self._block.starts) if each])
+        self._borders = Borders(self.reweighting, self._block.starts)
         self._forward = ForwardPass(self.network, options, self._reading, self._block, self._borders.on_state)
         self.dropout_seed = self._forward.dropout.seed
         self.states = self._forward.states
@@ -266,7 +270,11 @@ class UnrolledGraph:
         return 1.0 if self.options.reduction == "mean" else 1 / self.options.num_loss_steps
 
     def zero_state(self) -> Any:
-        """S_{-1} = 0 as NumPy arrays [batch_size, state_size], in the structure of the state."""
+        """What to feed as S_{-1} where nothing came before, in the structure of the state.
+
+        NumPy arrays [batch_size, state_size]: zeros, or where the initial state is learnt -inf, in whose
+        place the graph puts s_0.
+        """
         return self._block.zero_state()
 
     def feed(
@@ -390,7 +398,7 @@ class UnrolledGraph:
             if not self.network.is_layered:
                 return plain_state_gradients(loss, self.states)
             network, reading, unrolled = self.network, self._reading, self._forward.unrolled
-            return state_gradients(loss, network, reading, unrolled, self._borders.on_state_gradient)
+            return state_gradients(loss, network, reading, unrolled, self._borders)
 
     @contextlib.contextmanager
     def _adding(self) -> Iterator[None]:
@@ -425,12 +433,12 @@ class UnrolledGraph:
     def _find_gradients(self) -> list[GradientAndVariable]:
         if not self.network.is_layered:
             return plain_gradients(self.total_loss)
-        back = self._borders.on_state_gradient
-        network, reading, forward = self.network, self._reading, self._forward
+        network, reading, forward, borders = self.network, self._reading, self._forward, self._borders
+        loss = self.total_loss
         if self.options.recompute is None:
-            return layered_gradients(self.total_loss, network, reading, forward.unrolled, back).pairs
+            return layered_gradients(loss, network, reading, forward.unrolled, borders).pairs
         return recomputed_gradients(
-            forward.segments, forward.unroller_of, self._part_of_loss, back, network, reading, self.total_loss
+            forward.segments, forward.unroller_of, self._part_of_loss, borders, network, reading, loss
         )
 
     def _part_of_loss(

@@ -258,15 +258,15 @@ def lay_out(length: int, batch_size: int, num_steps: int, period: int, context: 
 
 
 def _group_of(
-    run: Callable[..., Any], state: Any, stream: Stream, layout: Layout, first: int, num_steps: int
+    run: Callable[..., Any], zero_state: Any, stream: Stream, layout: Layout, first: int, num_steps: int
 ) -> np.ndarray:
     """What is measured of the rows that are read in parallel with row `first`, [at_a_time, length]."""
     starts = np.arange(first, first + layout.at_a_time)[:, np.newaxis] * layout.length
     last = len(stream.targets) - 1
-    parts = []
+    parts, state = [], zero_state
     for step in range(-layout.lead, layout.length, num_steps):  # the lead is a multiple of num_steps
         if step == first == 0:
-            state = _without_first(state)
+            state = _without_first(state, zero_state)
         tokens = np.clip(starts + np.arange(step, step + num_steps), 0, last)
         block = stream.at(tokens)
         found, state = run(block.inputs, block.targets, state, starts=block.starts)
@@ -274,12 +274,6 @@ def _group_of(
     return np.concatenate(parts, axis=1, dtype=np.float64)[:, layout.lead : layout.lead + layout.length]
 
 
-def _without_first(state: Any) -> Any:
-    """The state with zeros for the first row, which has no tokens before it."""
-
-    def reset(part: np.ndarray) -> np.ndarray:
-        copy = np.array(part)
-        copy[0] = 0
-        return copy
-
-    return tf.nest.map_structure(reset, state)
+def _without_first(state: Any, zero_state: Any) -> Any:
+    """The state with that of a start for the first row, which has no tokens before it."""
+    return tf.nest.map_structure(lambda part, start: np.concatenate([start[:1], part[1:]]), state, zero_state)

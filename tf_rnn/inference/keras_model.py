@@ -32,6 +32,7 @@ NO_EQUIVALENT = {
     "cell": "Keras has no layer like the cell {!r}",
     "input_kind": "a Keras model needs an input, input_kind is {!r}",
     "readout": "the Keras model ends in Dense, readout is {!r}",
+    "initial_state": "Keras layers start from a state of zero, initial_state is {!r}",
 }
 
 
@@ -44,6 +45,8 @@ def no_equivalent(description: Mapping[str, Any]) -> str | None:
     for option in ("input_kind", "readout"):
         if getattr(options, option) == "none":
             return NO_EQUIVALENT[option].format("none")
+    if options.initial_state != "zero":
+        return NO_EQUIVALENT["initial_state"].format(options.initial_state)
     return None
 
 

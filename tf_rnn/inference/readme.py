@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tf_rnn.inference.saved_model import INPUT
+
+ZEROS = 'tf.zeros({shape}, "{dtype}")'
+
+
+class Start(NamedTuple):
+    """What is fed before the first step: in words, and in a program."""
+
+    words: str
+    value: str
+
+
+STARTS = {
+    "zero": Start("zeros ", ZEROS),
+    "learnt": Start(
+        "-inf, which stands for the initial state that was learnt,\n",
+        'tf.fill({shape}, tf.constant(float("-inf"), "{dtype}"))',
+    ),
+}
 
 
 def readme(
@@ -26,7 +44,8 @@ def readme(
         has_onnx: Whether there is an ONNX model.
         has_vocabulary: Whether there is a vocabulary.
     """
-    parts = [SAVED_MODEL_TEXT.format(example=_example(signature))]
+    start = STARTS[signature["initial_state"]]
+    parts = [SAVED_MODEL_TEXT.format(start=start.words, example=_example(signature, start.value))]
     if has_keras:
         parts.append(KERAS_TEXT.format(shape=_sequence_shape(signature)))
     if torch_program is not None:
@@ -59,17 +78,17 @@ def _units(task: dict[str, Any]) -> str:
     )
 
 
-def _example(signature: dict[str, Any]) -> str:
+def _example(signature: dict[str, Any], start: str) -> str:
     """A program that runs the SavedModel of a signature, from the folder of the export."""
     inputs = dict(signature["inputs"])
-    read = f"{INPUT}={_zeros(inputs.pop(INPUT))}, " if INPUT in inputs else ""
-    state = "".join(f'    "{name}": {_zeros(array)},\n' for name, array in inputs.items())
+    read = f"{INPUT}={_filled(inputs.pop(INPUT), ZEROS)}, " if INPUT in inputs else ""
+    state = "".join(f'    "{name}": {_filled(array, start)},\n' for name, array in inputs.items())
     return EXAMPLE.format(name=signature["signature"], state=state, input=read)
 
 
-def _zeros(array: dict[str, Any]) -> str:
+def _filled(array: dict[str, Any], value: str) -> str:
     shape = ", ".join(str(size or "batch_size") for size in array["shape"])
-    return f'tf.zeros([{shape}], "{array["dtype"]}")'
+    return value.format(shape=f"[{shape}]", dtype=array["dtype"])
 
 
 def _onnx_text(signature: dict[str, Any]) -> str:
@@ -105,7 +124,7 @@ SAVED_MODEL_TEXT = """\
 # A trained recurrent network
 
 `saved_model` computes one time step for any batch size: from an input and the previous state to a prediction
-and the next state. Start with a state of zeros and feed the state outputs of each step to the inputs of the
+and the next state. Start with a state of {start}and feed the state outputs of each step to the inputs of the
 same name at the next. `signature.json` lists all names, shapes and dtypes.
 
 ```python

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import described_cell
 from tf_rnn.graph.describe import described_options
+from tf_rnn.graph.initial_state import state_names
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.graph.network import Network
+from tf_rnn.graph.starts import started
 from tf_rnn.graph.third_party import calling
 from tf_rnn.inference.weights import assign_weights
 
@@ -71,8 +73,8 @@ def write_saved_model(
         prediction  P_t, [batch_size, num_classes]
         state_0     S_t, by the same names
 
-    The state outputs of one step are the state inputs of the next; the caller feeds S_{-1} = 0. A class
-    index out of range raises an error when the model is run.
+    The state outputs of one step are the state inputs of the next; the caller feeds S_{-1} = 0, or -inf where
+    the initial state is learnt. A class index out of range raises an error when the model is run.
 
     Args:
         description: From `describe`.
@@ -81,7 +83,7 @@ def write_saved_model(
 
     Returns:
         The signature, ready for JSON: its name under "signature"; under "inputs" and "outputs" the
-        shape (null for the batch size) and dtype of each name.
+        shape (null for the batch size) and dtype of each name; under "initial_state" "zero" or "learnt".
 
     Raises:
         OptionError: If the description is malformed, or the weights do not belong to it.
@@ -96,6 +98,7 @@ def write_saved_model(
         "signature": tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY,
         "inputs": {name: _outline(tensor) for name, tensor in step.inputs.items()},
         "outputs": {name: _outline(tensor) for name, tensor in step.outputs.items()},
+        "initial_state": described_options(description).initial_state,
     }
 
 
@@ -141,7 +144,7 @@ def open_step(description: dict[str, Any]) -> OpenStep:
     inputs, vectors = INPUTS[options.input_kind](network, reading, options, batch_size)
     packed = tf.nest.pack_sequence_as(cell.state_size, list(init_state.values()))
     with calling(cell):
-        output, state = cell(vectors, packed)
+        output, state = cell(vectors, started(options, packed, reading))
     prediction = network.head.predict(reading.head, output)
     final_state = dict(zip(init_state, tf.nest.flatten(state), strict=True))
     variables = tuple(tf.global_variables())
@@ -152,15 +155,6 @@ def _state_placeholders(cell: Any, dtype: str) -> dict[str, Any]:
     """A placeholder for each array of the state by name, in the order of `tf.nest.flatten`."""
     sizes = zip(state_names(cell), tf.nest.flatten(cell.state_size), strict=True)
     return {name: tf.placeholder(dtype, [None, size], name) for name, size in sizes}
-
-
-def state_names(cell: Any) -> list[str]:
-    """Names of the arrays of a cell's state: `state_0`, or `state_0_hidden` where the state has fields."""
-    names = []
-    for number, layer in enumerate(getattr(cell, "layers", (cell,))):
-        fields = getattr(layer.state_size, "_fields", None)
-        names += [f"state_{number}_{field}" for field in fields] if fields else [f"state_{number}"]
-    return names
 
 
 def _classes(network: Network, reading: Reading, options: GraphOptions, _: Any) -> tuple[dict[str, Any], Any]:

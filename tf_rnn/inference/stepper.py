@@ -41,13 +41,13 @@ class Stepper:
         self.reset()
 
     def another(self) -> Stepper:
-        """A stepper of the same network with a state of its own, zero at first."""
+        """A stepper of the same network with a state of its own, the initial state at first."""
         other = copy.copy(self)
         other.reset()
         return other
 
     def reset(self, rows: Any = None) -> None:
-        """Sets the state to zero, of all rows or of those in which a sequence starts.
+        """Sets the state to the initial one, of all rows or of those in which a sequence starts.
 
         Args:
             rows: Truth values, or zeros and ones, [batch_size]; None for all rows.
@@ -55,10 +55,9 @@ class Stepper:
         Raises:
             OptionError: If they are no such flags. The state is unchanged.
         """
+        first = self._graph.zero_state()
         if rows is None:
-            self.state = tf.nest.map_structure(
-                lambda tensor: np.zeros(tensor.shape, self._graph.options.dtype), self._graph.init_state
-            )
+            self.state = first
             return
         flags = converted("rows", rows, np.dtype(bool))
         if flags.shape != (self._graph.options.batch_size,):
@@ -66,7 +65,7 @@ class Stepper:
                 "rows", f"must have shape {[self._graph.options.batch_size]}, got {list(flags.shape)}"
             )
         self.state = tf.nest.map_structure(
-            lambda part: np.where(flags[:, np.newaxis], np.zeros_like(part), part), self.state
+            lambda start, part: np.where(flags[:, np.newaxis], start, part), first, self.state
         )
 
     def step(self, x: Any = None) -> np.ndarray:

@@ -33,6 +33,7 @@ from tf_rnn.options.words import (
     CHECKPOINTS_TO_USE,
     DIFFERENCES,
     DTYPES,
+    INITIAL_STATES,
     INPUT_KINDS,
     LABEL_AT,
     LARGEST_PROBE,
@@ -315,6 +316,12 @@ NETWORK_OPTIONS = by_name(
         name="init_scale",
         rule=OrNone(POSITIVE),
         help="draw initial weights uniformly from +-X, or off for what suits the cell",
+    ),
+    Option(
+        name="initial_state",
+        rule=Choice(INITIAL_STATES),
+        default="zero",
+        help="the state before the first step of a sequence: zero, or a vector that is learnt",
     ),
     Option(
         name="recompute",

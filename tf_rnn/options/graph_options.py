@@ -43,6 +43,7 @@ class GraphOptions:
     dtype: str = "float32"
     starts: bool = False
     target_weights: bool = False
+    initial_state: str = "zero"
     seed: int | None = None
 
     def __post_init__(self) -> None:

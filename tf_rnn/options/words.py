@@ -36,6 +36,7 @@ SCHEDULES_THAT_WAIT = ("step", "plateau")
 # Schedules that depend on the total budget, which a resumed run may then not change.
 SCHEDULES_OVER_BUDGET = ("cosine",)
 STATES = ("carry", "reset")
+INITIAL_STATES = ("zero", "learnt")
 CHECKPOINTS_TO_USE = ("best", "last")
 DIFFERENCES = ("auto", "on", "off")
 LABEL_AT = ("every", "end")

@@ -144,6 +144,7 @@ OTHERS: list[dict[str, Any]] = [
     {"clip_norm": 0.5},
     {"dropout": 0.5},
     {"weight_decay": 0.5},
+    {"initial_state": "learnt"},
     {"budget": "updates"},
     {"amount": 1501},
 ]

@@ -67,7 +67,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "lstm, tied": (lambda: LSTMCell(4), {"dtype": "float64", "embedding_size": 4, "readout": "tied"}),
     "stacked, embedded": (
         lambda: StackedCell([LSTMCell(4), GRUCell(3)]),
-        {"dtype": "float64", "embedding_size": 5, "dropout": 0.5},
+        {"dtype": "float64", "embedding_size": 5, "dropout": 0.5, "initial_state": "learnt"},
     ),
 }
 
@@ -100,10 +100,13 @@ def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Train
     assert_loss(found, losses, trained.tolerance, "in contexts")
 
 
-def test_sequences_that_start_within_the_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize("initial_state", ["zero", "learnt"])
+def test_sequences_that_start_within_the_data(tmp_path: Path, initial_state: str) -> None:
     """Whatever the width and however many rows; a reset every so many steps comes on top."""
     task = Sequences(valid_length=1301)
-    run = keep_run(tmp_path / "out", task, LSTMCell(4), starts=True, dtype="float64")
+    run = keep_run(
+        tmp_path / "out", task, LSTMCell(4), starts=True, dtype="float64", initial_state=initial_state
+    )
     model, stream = load(run, task=task), task.stream("valid")
     naive = NaiveNetwork(model)
     losses = naive.losses(stream)
@@ -154,7 +157,8 @@ def mindful(long_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
         return values
 
     folder = tmp_path_factory.mktemp("runs") / "out"
-    return trained_on(long_data, folder, LSTMCell(4), weights, dtype="float64")
+    options = {"dtype": "float64", "initial_state": "learnt"}
+    return trained_on(long_data, folder, LSTMCell(4), weights, **options)
 
 
 @pytest.mark.parametrize(("batch_size", "num_steps"), [(2, 7), (5000, 30)])
