@@ -20,10 +20,11 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import described_cell
 from tf_rnn.graph.describe import described_options
+from tf_rnn.graph.initial_state import state_names
 from tf_rnn.inference.keras_layers import EMBEDDING, READOUT, reorder_gates, to_keras
 from tf_rnn.inference.keras_model import ACTIVATIONS, no_equivalent
 from tf_rnn.inference.layers import described_layers
-from tf_rnn.inference.saved_model import INPUT, PREDICTION, state_names
+from tf_rnn.inference.saved_model import INPUT, PREDICTION
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
