@@ -65,9 +65,9 @@ class Run:
         """The learning curve: a `matplotlib.figure.Figure`."""
         return self.result.figure()
 
-    def write(self, out: str | os.PathLike[str]) -> list[Path]:
+    def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
         """Writes the learning curve; see `TrainingResult.write`."""
-        return self.result.write(out)
+        return self.result.write(out, command)
 
     @property
     def best(self) -> CurvePoint:

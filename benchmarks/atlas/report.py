@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from benchmarks.atlas.claims import growing_table, random_table, rmsprop_table
 from benchmarks.atlas.rules import RULES
 from benchmarks.atlas.score import GOOD, scored
 from benchmarks.atlas.tasks import LADDER, SCORING, TASKS, TUNING
+from tf_rnn.files import write_text
 from tf_rnn.reporting import Code, Heading, Image, Page, Table
 from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, make_figure
 from tf_rnn.reporting.table import MISSING
@@ -152,16 +154,17 @@ def write_report(folder: Path, scratch: Path) -> None:
     }
     outcomes = {part: {name: each.by_rule() for name, each in group.items()} for part, group in parts.items()}
     scores = outcomes[SCORING]
-    figure(scores).savefig(folder / "rules.png", dpi=120)
+    picture = Image("The regret of each rule on each task", "rules.png", functools.partial(figure, scores))
+    picture.figure.savefig(folder / picture.file, dpi=120)
     shares = [each.evidence.raced.share for each in parts[SCORING].values()]
     search = SEARCH | {"recommend": f"{statistics.fmean(shares):.0%}", "compare": "100%"}
-    Page(
+    page = Page(
         "An atlas of widths",
         f"{len(tasks)} tasks were trained at {len(LADDER)} widths with three seeds each, the state carried. "
         f"Rules are scored on {len(scores)} of them; on the others the race of `recommend` was tuned.",
         Code(COMMAND),
         Heading("Rules"),
-        Image("The regret of each rule on each task", "rules.png"),
+        picture,
         rule_table(scores, search),
         NOTES,
         Heading("Claims"),
@@ -172,4 +175,5 @@ def write_report(folder: Path, scratch: Path) -> None:
         task_table(parts[SCORING]),
         Heading("Tasks that tuned"),
         task_table(parts[TUNING]),
-    ).write(folder / "report.md")
+    )
+    write_text(folder / "report.md", page.markdown())

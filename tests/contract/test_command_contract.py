@@ -35,6 +35,7 @@ from workplace import Ended, copied, is_remembered, listing, touched
 from tf_rnn.__main__ import COMMANDS
 from tf_rnn.cli.parser import Parser
 from tf_rnn.options import LARGEST_WIDTH
+from tf_rnn.reporting.page import REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -90,7 +91,7 @@ LINES = {
     "train": Line(
         ["train", "--task", "text", "--data", TEXT, *SIZES, "--num-steps", "4", "--updates", "5", "--out"],
         RUN,
-        {"config.json", "metrics.jsonl", *SUMMARIES}
+        {"config.json", "metrics.jsonl", "curve.csv", "curve.png", *REPORTS, *SUMMARIES}
         | {f"checkpoints/checkpoint-00000{number}.npz" for number in (1, 2)},
         middle="tf_rnn.training.loop.Evaluator",
         is_repeatable=False,
@@ -118,7 +119,7 @@ LINES = {
     "lags": Line(
         ["lags", *ECHO, "--out"],
         "lags '1' [b]",
-        {"config.json", "lags.csv", "lags.json", "lags.png", "report.md"},
+        {"config.json", "lags.csv", "lags.json", "lags.png", *REPORTS},
         ["--seed", "1"],
         "tf_rnn.analysis.study.measure_lags",
     ),
@@ -126,7 +127,7 @@ LINES = {
         ["recommend", *SIZES, *EASY, "--num-steps", "2", "3", "--seeds", "2", *ONE, "--out"],
         "advice [bold]",
         {f"recommendation.{kind}" for kind in ("csv", "json", "png")}
-        | {"config.json", "report.md", "results.json"},
+        | {"config.json", "results.json", *REPORTS},
         ["--cell", "lstm"],
         "tf_rnn.comparison.recommending.completed",
         aside=("config.json", "results.json"),
@@ -134,7 +135,7 @@ LINES = {
     "compare": Line(
         ["compare", *SIZES, "--num-steps", "2", "3", "--seeds", "1", "--amount", "600", *ONE, "--out"],
         "[/] 'sweep'",
-        {"config.json", "cost.png", "curves.png", "loss.png", "report.md", "results.csv", "results.json"},
+        {"config.json", "cost.png", "curves.png", "loss.png", *REPORTS, "results.csv", "results.json"},
         ["--cell", "lstm"],
         "tf_rnn.comparison.comparing.completed",
     ),

@@ -101,7 +101,11 @@ def test_a_run_without_standard_streams(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "checkpoints",
         "config.json",
+        "curve.csv",
+        "curve.png",
         "metrics.jsonl",
+        "report.html",
+        "report.md",
         "summaries",
     ]
 

@@ -14,6 +14,7 @@ from model_helpers import made_up_text, metrics
 import tf_rnn
 from tf_rnn.graph import make_graph
 from tf_rnn.options import OptionError
+from tf_rnn.reporting.page import REPORTS
 from tf_rnn.tasks import Arrays, Echo, Stream, Task
 from tf_rnn.training import Callback, Schedule, train
 
@@ -150,7 +151,7 @@ def test_a_recommendation_is_a_value_and_files_if_wanted(
     assert str(found.table()).startswith("The race\n")
     assert (found.files, found.sweep, found.verification) == ((), None, None)
     written = {path.name for path in found.write("out")}
-    assert written == {"report.md", *(f"recommendation.{kind}" for kind in ("json", "csv", "png"))}
+    assert written == {*REPORTS, *(f"recommendation.{kind}" for kind in ("json", "csv", "png"))}
     assert {*files(tmp_path / "out")} == written | {"config.json", "results.json"}
 
 

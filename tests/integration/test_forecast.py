@@ -14,6 +14,7 @@ import tensorflow as tf
 from command_helpers import assert_refused, succeeds
 from helpers import assert_close
 from model_helpers import keep_run, made_up_text
+from page_helpers import assert_page, parsed, tables
 
 import tf_rnn
 from tf_rnn.cells import VanillaCell
@@ -220,10 +221,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     _, said = succeeds(
         ["forecast", f"{folder}", "--horizon", "3", "--hold-back", "5", "--out", f"{out}"], capsys
     )
-    assert said == [f"written: {out}, {out.with_suffix('.png')}"]
+    assert said == [f"written: {out}, {out.with_suffix('.png')}, {out.with_suffix('.html')}"]
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert list(rows[0]) == ["time", "step", "load", "load measured"]
+    page = out.with_suffix(".html")
+    assert_page(page)
+    ((head, *cells),) = tables(parsed(page.read_text(encoding="utf-8")))
+    assert head == list(rows[0])
+    assert [row[:2] for row in cells] == [[row["time"], row["step"]] for row in rows]
+    assert [float(row[2]) for row in cells] == pytest.approx([float(row["load"]) for row in rows], rel=5e-5)
+    out.unlink()  # a page is not written over, either
+    line = f"--out must be a new file, '{out.with_suffix('.png')}' exists"
+    assert_refused(["forecast", f"{folder}", "--out", f"{out}"], line, capsys)
+    out.write_text("")
     shown, _ = succeeds(["evaluate", f"{folder}", "--split", "test"], capsys)
     assert "RMSE" in shown
     assert "last value" in shown

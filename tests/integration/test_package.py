@@ -58,7 +58,11 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert wheel.name == f"tf_rnn-{PROJECT['version']}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    sources = (path for path in (ROOT / "tf_rnn").rglob("*") if path.suffix in (".py", ".typed", ".gz"))
+    sources = (
+        path
+        for path in (ROOT / "tf_rnn").rglob("*")
+        if path.suffix in (".py", ".typed", ".gz", ".css", ".js")
+    )
     assert names == {str(path.relative_to(ROOT)) for path in sources}
 
 
@@ -89,6 +93,7 @@ def test_the_command_runs_outside_of_the_sources(site: Path, tmp_path: Path) -> 
         "lags.csv",
         "lags.json",
         "lags.png",
+        "report.html",
         "report.md",
     ]
     done = installed(site, tmp_path, "lags", "--seed", "-1")

@@ -15,6 +15,7 @@ import pytest
 from command_helpers import little_data, run_main
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from page_helpers import parsed
 from rich.console import Console
 
 from tf_rnn.cli import sample
@@ -178,6 +179,9 @@ def test_a_report_has_the_name_as_text_alone(name: str) -> None:
     assert len(code.splitlines()) == 3
     assert len(table.splitlines()) == 3
     assert re.findall(r"(?<!\\)(?:\\\\)*\|", table.splitlines()[2]) != []
+    found = parsed(page.html())
+    texts = ["".join(element.itertext()) for tag in ("p", "code", "td", "th") for element in found.iter(tag)]
+    assert visible(name, keep="\n") in texts, texts
     plain = Plain(name).markdown()
     assert not re.search(r"(?<!\\)(?:\\\\)*[<>`*\[\]|&$]", plain), plain
     assert re.sub(r"\\([^\w\s]|_)", r"\1", plain) == visible(name)

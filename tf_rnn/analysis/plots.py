@@ -86,7 +86,7 @@ def lag_figure(
     for each, shift in zip(axes.flat, (-1, 0, 0), strict=False):
         if window is not None:
             each.axvline(window + shift, **MARK, label=f"window of {window}")
-        each.legend(edgecolor="none", fontsize=8)
+        each.legend(edgecolor="none", fontsize=9)
     return figure
 
 
@@ -150,7 +150,7 @@ def _label(axes: Any, found: InputGradients, lags: Sequence[int]) -> None:
     axes.tick_params(axis="x", length=0)
     if found.values:
         beside = axes.twinx()
-        beside.plot(list(lags), [found.values[lag] for lag in lags], color="0.4", linewidth=1)
+        beside.plot(list(lags), [found.values[lag] for lag in lags], color="0.4", linewidth=1, label="value")
         beside.set_ylabel("value", color="0.4")
         beside.spines["top"].set_visible(False)
 

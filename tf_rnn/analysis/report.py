@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.analysis.bias import CLEAR, LOST, needed_block, needed_width
 from tf_rnn.files import plain
-from tf_rnn.reporting import Heading, Image, Page, Plain, Table, number
-from tf_rnn.reporting.page import bullets, command_code
+from tf_rnn.reporting import Bullets, Heading, Image, Page, Plain, Table, number
+from tf_rnn.reporting.page import command_code
 from tf_rnn.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tf_rnn.analysis.lags import LagAnalysis
+    from tf_rnn.analysis.study import Study
 
 SHOWN_LAGS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200)
 HEADER = ("steps back", "norm", "lost by truncation", "lost in blocks", "cosine")
@@ -149,40 +150,31 @@ def lag_records(name: str, analysis: LagAnalysis) -> list[dict[str, Any]]:
     ]
 
 
-def lag_page(
-    analyses: Mapping[str, LagAnalysis],
-    sentences: Sequence[str],
-    line: str,
-    command: Sequence[str],
-    one: str = "",
-    more: Sequence[Any] = (),
-) -> Page:
+def lag_page(study: Study, command: Sequence[str]) -> Page:
     """The report of a study of lags.
 
     Args:
-        analyses: By name.
-        sentences: One for each analysis.
-        line: The configuration in words.
+        study: The results.
         command: The command line to show; see `command_code`.
-        one: What one prediction owes to its inputs, in words; empty for none.
-        more: Further parts, after the tables.
     """
-    picture = Image("Gradient of one loss at each input", "at.png")
-    tables = [
-        part
-        for name, analysis in analyses.items()
-        for part in (Heading(name.capitalize()), lag_table(analysis), mean_sentence(analysis))
-    ]
+    *sentences, one = (*study.sentences, "") if study.at is None else study.sentences
+    picture = Image("Gradient of one loss at each input", "at.png", study.at_figure)
+    tables: list[Any] = []
+    for name, analysis in study.analyses.items():
+        heading = name.capitalize()
+        table = lag_table(analysis)._replace(title=heading)
+        tables += [Heading(heading), table, mean_sentence(analysis)]
     return Page(
         "Where the gradient goes",
-        bullets(*sentences),
-        Plain(f"{line}."),
+        "No decay can be fitted." if math.isnan(study.last.decay) else f"The gradient {study.last.trend}.",
+        Bullets(sentences),
+        Plain(f"{study.line}."),
         command_code(command),
         *tables,
-        *more,
-        Image("Gradient by lag and bias of truncation", "lags.png"),
+        *study.more_sections,
+        Image("Gradient by lag and bias of truncation", "lags.png", study.figure),
         *((Heading("One prediction"), Plain(one), picture, AT_NOTES) if one else ()),
         Heading("How to read this"),
         NOTES,
-        NOTES_ON_PAST if all(each.reference == "infinite" for each in analyses.values()) else None,
+        NOTES_ON_PAST if all(each.reference == "infinite" for each in study.analyses.values()) else None,
     )

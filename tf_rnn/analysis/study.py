@@ -10,12 +10,13 @@ from tf_rnn.analysis.at import InputGradients, check_at, measure_at
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
 from tf_rnn.analysis.plots import at_figure, lag_figure
 from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table, reference_sentence
-from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
+from tf_rnn.files import as_path, plain, write_json, write_text
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_choice, require_whole
 from tf_rnn.options.words import REFERENCES
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.folder import results_folder
+from tf_rnn.reporting.page import REPORTS
 from tf_rnn.setup import setup_identity, setup_line
 from tf_rnn.training import Evaluation, Truncation, train
 from tf_rnn.training.callbacks import checked_callbacks
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tf_rnn.tasks import Task
     from tf_rnn.training import Callback
 
-FILES = ("report.md", "lags.json", "lags.csv", "lags.png")
+FILES = (*REPORTS, "lags.json", "lags.csv", "lags.png")
 AT_FILES = ("at.csv", "at.png")
 COLUMNS = (
     *("weights", "lag", "gradient_norm", "truncation", "relative_bias", "block_bias", "cosine"),
@@ -119,7 +120,7 @@ class Study:
         return plain_content
 
     def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
-        """Writes `report.md`, `lags.json`, `lags.csv` and `lags.png`; with a position `at.csv` and `at.png`.
+        """Writes the page, `lags.json`, `lags.csv` and `lags.png`; with a position `at.csv` and `at.png`.
 
         Args:
             out: The folder.
@@ -143,13 +144,9 @@ class Study:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         write_json(folder / "lags.json", self.as_json())
         write_text(folder / "lags.csv", Table.of_records("", self.records, COLUMNS).csv())
-        write_figure(folder / "lags.png", self.figure())
         if self.at:
             write_text(folder / "at.csv", Table.of_records("", self.at.records, AT_COLUMNS).csv())
-            write_figure(folder / "at.png", self.at_figure())
-        *sentences, one = (*self.sentences, "") if self.at is None else self.sentences
-        page = lag_page(self.analyses, sentences, self.line, command, one, self.more_sections)
-        page.write(folder / "report.md")
+        lag_page(self, command).write(folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

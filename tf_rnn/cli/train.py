@@ -64,12 +64,12 @@ def add_options(parser: Parser) -> None:
     add_setup(parser)
 
 
-def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
+def run(given: dict[str, Any], words: Sequence[str]) -> None:
     """Runs the command.
 
     Args:
         given: The options that were given, by name.
-        words: The command line.
+        words: The command line, for the report.
 
     Raises:
         OptionError: If a value is not allowed.
@@ -78,7 +78,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     watch_parent()
     with joined(given, prepare) as (prepared, worker):
         if worker is None or worker.is_chief:
-            train_and_report(prepared, given.get("threads"), worker)
+            train_and_report(prepared, given.get("threads"), worker, words)
             return
         try:
             prepared.start((), given.get("threads"), worker)
@@ -88,13 +88,16 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
             raise FloatingPointError("training has diverged; worker 0 reports where") from error
 
 
-def train_and_report(prepared: PreparedRun, threads: int | None, worker: Worker | None) -> None:
-    """Trains, and says what was read, learnt and written.
+def train_and_report(
+    prepared: PreparedRun, threads: int | None, worker: Worker | None, words: Sequence[str]
+) -> None:
+    """Trains, writes the report, and says what was read and learnt.
 
     Args:
         prepared: The run.
         threads: CPU threads.
         worker: This process, if several train together.
+        words: The command line, for the report.
 
     Raises:
         KeyboardInterrupt: After an interrupt, with the command that resumes the run.
@@ -107,7 +110,9 @@ def train_and_report(prepared: PreparedRun, threads: int | None, worker: Worker 
     except tf_rnn.training.SavedInterrupt as error:
         how = command(resuming(worker), prepared.folder)
         raise KeyboardInterrupt(f"interrupted; the run is saved, resume with: {how}") from error
-    if not trained.new_updates:
+    if trained.new_updates:
+        trained.write(prepared.folder, words)
+    else:
         say(nothing_left(prepared, trained))
     say(f"saved in {prepared.folder}: {best_line(trained)}")
     if prepared.is_language:

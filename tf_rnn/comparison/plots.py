@@ -12,6 +12,7 @@ from tf_rnn.reporting.style import (
     MARKERS,
     REFERENCE,
     colour_of,
+    label_ends,
     literal,
     make_figure,
     whole_ticks,
@@ -60,6 +61,7 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
                 yerr=[0 if math.isnan(summary.spread) else summary.spread for summary in drawn],
                 capsize=3,
                 linewidth=1.6,
+                linestyle="none" if state == "reset" and _runs_below(drawn, task) else "-",
                 zorder=3,
                 **style,
             )
@@ -72,6 +74,15 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(edgecolor="none", framealpha=0.9)
     return figure
+
+
+def _runs_below(drawn: Sequence[Summary], task: Task) -> bool:
+    """Whether a line through the losses of networks whose state is reset would run below what is possible."""
+    known = [summary.num_steps for summary in drawn]
+    between = [width for width in range(known[0], known[-1]) if width not in known]
+    line = np.interp(np.log(between), np.log(known), [summary.loss for summary in drawn])
+    floors = [task.floor(width) for width in between]
+    return any(floor is not None and loss < floor for loss, floor in zip(line, floors, strict=True))
 
 
 def _draw_baselines(axes: Any, task: Task, losses: Sequence[float]) -> None:
@@ -110,25 +121,24 @@ def curve_figure(
     for axes, state in zip(np.ravel(grid), states, strict=False):
         _draw_curves(axes, [one for one in summaries if one.state == state and one.runs], chosen)
         axes.set_title(STYLES[state]["label"], fontsize=10)
-    np.ravel(grid)[0].set_ylabel(f"held-out loss ({task.unit} per {task.token})")
+    np.ravel(grid)[0].set_ylabel(literal(f"held-out loss ({task.unit} per {task.token})"))
     return figure
 
 
 def _draw_curves(axes: Any, summaries: Sequence[Summary], chosen: tuple[int, str] | None) -> None:
+    ends = []
     for number, summary in enumerate(summaries):
         fractions, losses = _mean_curve(summary)
         is_chosen = (summary.num_steps, summary.state) == chosen
         look = {"color": "black" if is_chosen else colour_of(number, len(summaries))}
-        width = 2.4 if is_chosen else 1.3
-        axes.plot(fractions, losses, label=f"{summary.num_steps}", linewidth=width, **look)
+        name = f"width {summary.num_steps}"
+        axes.plot(fractions, losses, label=name, linewidth=2.4 if is_chosen else 1.3, **look)
         axes.plot(fractions[-1:], losses[-1:], "o" if summary.fraction == 1 else "x", markersize=5, **look)
-        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
-        axes.annotate(f"{summary.num_steps}", (fractions[-1], losses[-1]), **place, **look)
+        ends.append((fractions[-1], losses[-1], name, look))
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     axes.set_xlabel("part of the training")
-    if summaries:
-        axes.legend(title="width", fontsize=8, edgecolor="none", framealpha=0.9)
+    label_ends(axes, ends)
 
 
 def _mean_curve(summary: Summary) -> tuple[list[float], list[float]]:
@@ -183,7 +193,7 @@ def cost_figure(costs: Sequence[Mapping[str, Any]], title: str) -> Any:
         for (name, (key, factor)), style in zip(lines.items(), STYLES.values(), strict=False):
             values = [cost[key] * factor for cost in costs]
             look = {"color": style["color"], "marker": style["marker"], "clip_on": False}
-            axes.plot(widths, values, label=name, **look)
+            axes.plot(widths, values, label=name or label, **look)
         axes.set_ylim(bottom=0)
         whole_ticks(axes)
         if len(lines) > 1:

@@ -14,10 +14,10 @@ from tf_rnn.comparison.sentences import NO_VERDICT, duration
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import answer_table, cost_table
 from tf_rnn.comparison.widths import FourWidths, four_widths
-from tf_rnn.files import as_path, plain, write_figure, write_json, write_text
+from tf_rnn.files import as_path, plain, write_json, write_text
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
-from tf_rnn.reporting.page import command_code
+from tf_rnn.reporting.page import REPORTS, command_code
 from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tf_rnn.tasks import Task
 
 
-FILES = ("report.md", "recommendation.json", "recommendation.csv", "recommendation.png")
+FILES = (*REPORTS, "recommendation.json", "recommendation.csv", "recommendation.png")
 COLUMNS = ("num_steps", "trained", "seeds", "loss", "expected", "at_best", "seconds", "fate")
 NOTES = """\
 All widths start with a small part of the budget; then they are compared as `compare` does, and those that
@@ -229,7 +229,7 @@ class Recommendation:
             Plain(f"{self.line}."),
             command_code(command),
             Heading("How it was found"),
-            Image("Held-out loss of each width against its training", "recommendation.png"),
+            Image("Held-out loss of each width against its training", "recommendation.png", self.figure),
             self.table(),
             self.price_sentence,
             NOTES,
@@ -244,7 +244,7 @@ class Recommendation:
             self.sweep.require_no_failures()
 
     def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
-        """Writes `report.md`, `recommendation.json`, `recommendation.csv` and `recommendation.png`.
+        """Writes the page, `recommendation.json`, `recommendation.csv` and `recommendation.png`: `FILES`.
 
         Args:
             out: The folder.
@@ -267,8 +267,7 @@ class Recommendation:
         save(results, self.task, self.sweep.answer if self.sweep else None)
         write_json(folder / "recommendation.json", self.as_json())
         write_text(folder / "recommendation.csv", Table.of_records("", self.records, COLUMNS).csv())
-        write_figure(folder / "recommendation.png", self.figure())
-        self.page(command).write(folder / "report.md")
+        self.page(command).write(folder)
 
 
 def _loss(loss: float, unit: str) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.elsewhere import elsewhere
 from tf_rnn.comparison.ranking import MARGIN, SAME_PRICE
-from tf_rnn.reporting import Heading, Image, Page, Plain
-from tf_rnn.reporting.page import bullets, command_code
+from tf_rnn.reporting import Bullets, Heading, Image, Page, Plain
+from tf_rnn.reporting.page import command_code
 from tf_rnn.setup import setup_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
     """
     task = sweep.task
     compared = task.baselines() | task.contenders(sweep.comparison.widths)
-    baselines = bullets(*(f"{name}: {loss:.4f} {task.unit}" for name, loss in compared.items()))
+    baselines = Bullets([f"{name}: {loss:.4f} {task.unit}" for name, loss in compared.items()])
     return Page(
         "How wide should the graph be?",
         sweep.sentence,
@@ -63,14 +63,14 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
         *(sweep.widths.sections if sweep.widths else ()),
         Heading("What each width learns"),
         sweep.table(),
-        f"Losses to compare with:\n\n{baselines}" if baselines else None,
-        Image("Held-out loss against width", "loss.png"),
+        *(("Losses to compare with:", baselines) if compared else ()),
+        Image("Held-out loss against width", "loss.png", sweep.figure),
         Heading("How each width learns"),
-        Image("Held-out loss against training", "curves.png"),
+        Image("Held-out loss against training", "curves.png", sweep.curve_figure),
         Heading("What each width costs"),
         sweep.cost_table(),
         sweep.cost_sentence,
-        Image("Cost against width", "cost.png"),
+        Image("Cost against width", "cost.png", sweep.cost_figure),
         Heading("How to read this"),
         NOTES.format(unit=task.unit, price=SAME_PRICE, margin=MARGIN),
     )

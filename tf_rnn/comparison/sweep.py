@@ -17,8 +17,9 @@ from tf_rnn.comparison.summary import Summary, gap, summarise
 from tf_rnn.comparison.tables import answer_table, cost_table, learning_table, run_table
 from tf_rnn.comparison.verdict import Verdict, decide
 from tf_rnn.comparison.widths import FourWidths, four_widths
-from tf_rnn.files import as_path, plain, write_figure, write_text
+from tf_rnn.files import as_path, plain, write_text
 from tf_rnn.lock import made_and_held
+from tf_rnn.reporting.page import REPORTS
 
 if TYPE_CHECKING:
     import os
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tf_rnn.reporting import Table
     from tf_rnn.tasks import Task
 
-FILES = ("report.md", FILE, "results.csv", "loss.png", "curves.png", "cost.png")
+FILES = (*REPORTS, FILE, "results.csv", "loss.png", "curves.png", "cost.png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Sweep:
             raise WorkerDiedError(f"{len(self.failures)} of {total} runs failed ({named})")
 
     def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
-        """Writes `report.md`, `results.json`, `results.csv`, `loss.png`, `curves.png` and `cost.png`.
+        """Writes the page, `results.json`, `results.csv`, `loss.png`, `curves.png` and `cost.png`: `FILES`.
 
         Args:
             out: The folder; runs of the same configuration that it holds are kept.
@@ -159,10 +160,7 @@ class Sweep:
             key=lambda run: (run["num_steps"], run["state"], run["learning_rate"], run["seed"]),
         )
         write_text(folder / "results.csv", run_table(rows, self.task.lags).csv())
-        write_figure(folder / "loss.png", self.figure())
-        write_figure(folder / "curves.png", self.curve_figure())
-        write_figure(folder / "cost.png", self.cost_figure())
-        comparison_page(self, command).write(folder / "report.md")
+        comparison_page(self, command).write(folder)
 
 
 def save(results: Results, task: Task, verdict: Verdict | None, widths: FourWidths | None = None) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.files import as_path, write_figure, write_text
+from tf_rnn.inference.forecast_page import forecast_page
 from tf_rnn.inference.outputs import outputs
 from tf_rnn.options import OptionError, require_whole
 from tf_rnn.reporting import Table
-from tf_rnn.reporting.style import literal, make_figure
+from tf_rnn.reporting.style import COLOURS, literal, make_figure
 from tf_rnn.tasks import Series
 from tf_rnn.tasks.features import input_columns
 from tf_rnn.tasks.times import times_after
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 DRAWN_PER_STEP, DRAWN_AT_LEAST = 4, 48
 # Series that are drawn at most.
 MOST_DRAWN = 6
+# The table, its picture, and the page.
+KINDS = (".csv", ".png", ".html")
 # Forecasts of fewer steps have a dot for each.
 FEW = 30
 
@@ -105,7 +108,7 @@ class Forecast:
         return figure
 
     def write(self, out: str | os.PathLike[str]) -> list[Path]:
-        """Writes the table as CSV, and the picture beside it.
+        """Writes the table as CSV, and beside it the picture and a page in HTML that has both.
 
         Args:
             out: The path of a new CSV file.
@@ -117,21 +120,22 @@ class Forecast:
             OptionError: For `out`, if there is such a file, or it cannot be written.
         """
         path = require_new_file(out)
-        picture = path.with_suffix(".png")
+        files = [path.with_suffix(kind) for kind in KINDS]
         try:
             write_text(path, self.table().csv())
-            write_figure(picture, self.figure())
+            write_figure(files[1], self.figure())
+            write_text(files[2], forecast_page(self, files[1].name).html())
         except OSError as error:
             raise OptionError("out", f"could not be written: {error.strerror} ({str(path)!r})") from error
-        return [path, picture]
+        return files
 
 
 def require_new_file(out: Any) -> Path:
-    """Returns the path of a CSV file to be written, or raises OptionError if it or its picture exists."""
+    """Returns the path of a CSV file to be written; OptionError if it, its picture or its page exists."""
     path = as_path("out", out)
     if path.suffix != ".csv":
         raise OptionError("out", f"must be a file that ends in .csv, got {str(path)!r}")
-    for each in (path, path.with_suffix(".png")):
+    for each in (path.with_suffix(kind) for kind in KINDS):
         if each.exists() or each.is_symlink():
             raise OptionError("out", f"must be a new file, {str(each)!r} exists")
     if not path.parent.is_dir():
@@ -277,11 +281,11 @@ def _draw(axes: Any, one: SeriesForecast, name: str, quantiles: tuple[float, ...
         order = np.argsort(quantiles)
         lowest, middle, highest = order[0], int(np.argmin(np.abs(np.array(quantiles) - 0.5))), order[-1]
         label = f"quantiles {quantiles[lowest]:g} to {quantiles[highest]:g}"
-        band = {"color": "C0", "alpha": 0.2, "linewidth": 0, "label": label}
+        band = {"color": COLOURS[0], "alpha": 0.2, "linewidth": 0, "label": label}
         axes.fill_between(ahead, found[:, lowest], found[:, highest], **band)
         if horizon == 1:
-            axes.vlines(ahead, found[:, lowest], found[:, highest], color="C0", alpha=0.4, linewidth=4)
+            axes.vlines(ahead, found[:, lowest], found[:, highest], color=COLOURS[0], alpha=0.4, linewidth=4)
     label = "forecast" if quantiles is None else f"quantile {quantiles[middle]:g}"
-    axes.plot(ahead, found[:, middle], color="C0", label=label, **dot)
+    axes.plot(ahead, found[:, middle], color=COLOURS[0], label=label, **dot)
     axes.set_ylabel(literal(f"{name}, {one.series.name}" if one.series.name else name))
     axes.tick_params(axis="x", labelrotation=20)

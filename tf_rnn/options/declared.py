@@ -684,7 +684,7 @@ FORECAST_OPTIONS = by_name(
         default=0,
         help="forecast without the last N rows, and put them beside it",
     ),
-    OUT.but(help="new file for the forecast; a picture is put beside it (default: forecast.csv)"),
+    OUT.but(help="new file for the forecast; a picture and a page are put beside it (default: forecast.csv)"),
 )
 SAMPLE_OPTIONS = by_name(
     Option(name="prime", rule=Text(), default="", help="text to start from (default: a line start)"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import textwrap
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.console import visible
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 TITLE_WIDTH = 80
+# Characters of a title that fit an inch, and the height of a line of small text as a part of that of axes.
+PER_INCH, LINE_HEIGHT = 12, 0.04
 # Thin lines in the background: losses to compare with, lags to look at.
 REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "zorder": 1}
 
@@ -33,11 +38,23 @@ def make_figure(title: str, size: tuple[float, float], columns: int = 1, rows: i
     from matplotlib.figure import Figure  # noqa: PLC0415 (takes half a second to load)
 
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(literal(wrapped(visible(title, keep="\n"))), x=0.01, ha="left", fontsize=11)
+    lines = wrapped(visible(title, keep="\n"), round(PER_INCH * size[0]))
+    figure.suptitle(literal(lines), x=0.01, ha="left", fontsize=11, wrap=True)
     axes = figure.subplots(rows, columns, squeeze=False)
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes[0, 0] if axes.size == 1 else axes
+
+
+def svg_text(figure: Any) -> str:
+    """A figure as SVG without a background: texts as texts, and nothing that differs between two runs."""
+    from matplotlib import rc_context  # noqa: PLC0415 (takes half a second to load)
+
+    written = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tf_rnn"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # browsers have more fonts
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    return written.getvalue()
 
 
 def literal(text: str) -> str:
@@ -79,6 +96,36 @@ def colour_of(number: int, count: int) -> Any:
     from matplotlib import colormaps  # noqa: PLC0415 (takes half a second to load)
 
     return colormaps["viridis"](0.9 * number / max(1, count - 1))
+
+
+def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, dict[str, Any]]]) -> None:
+    """Writes a name beside the end of each curve; of those that end together, no two on each other.
+
+    Args:
+        axes: Where everything else is drawn already.
+        ends: Position, name, and look of the text.
+    """
+    if not ends:
+        return
+    heights = (axes.transData + axes.transAxes.inverted()).transform([end[:2] for end in ends])
+    for right in dict.fromkeys(end[0] for end in ends):
+        group = sorted(
+            (height, y, name, look)
+            for (_, height), (x, y, name, look) in zip(heights, ends, strict=True)
+            if x == right
+        )
+        places = apart([height for height, *_ in group], LINE_HEIGHT)
+        lift = max(0.0, LINE_HEIGHT / 2 - places[0])  # not below the axes
+        for (_, y, name, look), place in zip(group, places, strict=True):
+            where = {"textcoords": ("offset points", "axes fraction"), "va": "center", "fontsize": 8}
+            axes.annotate(name, (right, y), (6, place + lift), **where, **look)
+
+
+def apart(heights: Sequence[float], least: float) -> list[float]:
+    """Moves ascending heights apart, up and down alike, until neighbours have at least a distance."""
+    up = itertools.accumulate(heights, lambda below, height: max(height, below + least))
+    down = itertools.accumulate(reversed(heights), lambda above, height: min(height, above - least))
+    return [(high + low) / 2 for high, low in zip(up, reversed(list(down)), strict=True)]
 
 
 def wrapped(title: str, width: int = TITLE_WIDTH) -> str:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tf_rnn.console import visible
+from tf_rnn.reporting.document import escaped, scrolling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 MISSING = "–"
+# Of a longer table, HTML shows the beginning.
+MOST_ROWS = 500
+# Columns of text with longer cells are wide enough to read.
+LONG_CELL = 32
+_NUMBER = re.compile(rf"[-+−]?\.?\d(?!\d*-\d)|{MISSING}|$")  # and no date
 
 
 class Table(NamedTuple):
@@ -53,6 +60,27 @@ class Table(NamedTuple):
         rows = [_one_line(self.header), ["---:"] * len(self.header), *map(_cells, self.rows)]
         return "\n".join(f"| {' | '.join(map(_markdown_cell, row))} |" for row in rows)
 
+    def html(self, heading: str = "") -> str:
+        """The table in HTML; columns of numbers are aligned to the right.
+
+        Args:
+            heading: What stands above it; a title that says the same is there for screen readers alone.
+        """
+        rows = [_cells(row) for row in self.rows]
+        looks = [_look(column) for column in zip(*rows, strict=True)] or [""] * len(self.header)
+        left_out = f" (the first {MOST_ROWS:,} of {len(rows):,} rows)" if len(rows) > MOST_ROWS else ""
+        hidden = ' class="hidden"' if self.title == heading and not left_out else ""
+        parts = [
+            "<table>",
+            f"<caption{hidden}>{escaped(self.title)}{left_out}</caption>",
+            f"<thead>\n{_html_row(self.header, looks, 'col')}\n</thead>",
+            "<tbody>",
+            *(_html_row(row, looks, "row") for row in rows[:MOST_ROWS]),
+            "</tbody>",
+            "</table>",
+        ]
+        return scrolling(self.title, "\n".join(parts))
+
     def csv(self) -> str:
         """The table as CSV, numbers with all their digits."""
         text = io.StringIO()
@@ -88,6 +116,23 @@ def _one_line(header: Sequence[str]) -> list[str]:
 
 def _markdown_cell(text: str) -> str:
     return visible(text).replace("|", "\\|")
+
+
+def _look(cells: Sequence[str]) -> str:
+    """The class of a column of HTML."""
+    if all(_NUMBER.match(cell) for cell in cells):
+        return ' class="number"'
+    return ' class="wide"' if max(map(len, cells)) > LONG_CELL else ""
+
+
+def _html_row(cells: Sequence[str], looks: Sequence[str], scope: str) -> str:
+    """A row of HTML: a head, or one with a head of its own in the first column."""
+    made = []
+    for number, (cell, look) in enumerate(zip(cells, looks, strict=True)):
+        is_head = cell and (scope == "col" or number == 0)
+        tag, named = ("th", f' scope="{scope}"') if is_head else ("td", "")
+        made.append(f"<{tag}{named}{look}>{escaped(cell)}</{tag}>")
+    return f"<tr>{''.join(made)}</tr>"
 
 
 def _cells(row: Sequence[Any]) -> list[str]:

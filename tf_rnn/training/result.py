@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.files import as_path, claim_folder, plain, read_config, write_figure, write_text
+from tf_rnn.files import as_path, claim_folder, plain, read_config, write_text
 from tf_rnn.options import OptionError
 from tf_rnn.reporting import Image, Page, Table
+from tf_rnn.reporting.page import REPORTS, command_code
 from tf_rnn.reporting.style import line_styles, literal, make_figure
 from tf_rnn.text import loss_text, loss_words, perplexity
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from tf_rnn.training.state import CurvePoint
 
 TITLE = "Learning curve"
-FILES = ("curve.csv", "curve.png", "report.md")
+FILES = ("curve.csv", "curve.png", *REPORTS)
 # The configuration of a folder that holds nothing else.
 CONTENT = {"content": "learning curve"}
 
@@ -82,11 +84,28 @@ class TrainingResult:
         axes.legend(edgecolor="none")
         return figure
 
-    def write(self, out: str | os.PathLike[str]) -> list[Path]:
-        """Writes `curve.csv`, `curve.png` and `report.md`; a run that is saved has checkpoints beside.
+    def page(self, command: Sequence[str] = ()) -> Page:
+        """The report.
+
+        Args:
+            command: The command line to show, without `python -m tf_rnn`.
+        """
+        last = f"Validation loss: {loss_words(self.evaluation.loss, self.unit)}."
+        trained = [point for point in self.curve if point.updates]
+        best = min(trained, key=lambda point: point.valid_loss, default=None)
+        lowest = ""
+        if best is not None and best is not trained[-1]:
+            loss = loss_text(best.valid_loss, self.unit)
+            lowest = f"The lowest was {loss}, after epoch {best.epoch} (step {best.updates:,})."
+        image = Image("Training and validation loss against tokens", "curve.png", self.figure)
+        return Page("A training run", f"{last} {lowest}".rstrip(), command_code(command), image, self.table())
+
+    def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
+        """Writes the page, `curve.csv` and `curve.png`; a run that is saved has checkpoints beside.
 
         Args:
             out: The folder of the run, a new one, or one that has been written to in this way.
+            command: The command line to show in the report, without `python -m tf_rnn`.
 
         Returns:
             The files.
@@ -101,10 +120,7 @@ class TrainingResult:
             claim_folder(folder, CONTENT)
         table = Table.of_records(TITLE, self.records, list(self.records[0]) if self.records else [])
         write_text(folder / FILES[0], table.csv())
-        write_figure(folder / FILES[1], self.figure())
-        image = Image("Training and validation loss against tokens", FILES[1])
-        loss = loss_words(self.evaluation.loss, self.unit)
-        Page("A training run", f"Validation loss: {loss}.", self.table(), image).write(folder / FILES[2])
+        self.page(command).write(folder)
         return [folder / name for name in FILES]
 
 

@@ -20,6 +20,7 @@ from comparison_helpers import (
     make_comparison,
 )
 from matplotlib.image import imread
+from page_helpers import assert_page, parsed
 
 from tf_rnn.comparison import Sweep, summarise
 from tf_rnn.comparison.plots import cost_figure, curve_figure, loss_figure
@@ -64,7 +65,7 @@ def sweep_of(runs: list[dict[str, Any]], comparison: Comparison = COMPARISON, ta
 def report(sweep: Sweep, folder: Path) -> str:
     """Writes all files, and returns the page."""
     files = sweep.write(folder, COMMAND)
-    names = ["report.md", "results.json", "results.csv", "loss.png", "curves.png", "cost.png"]
+    names = ["report.md", "report.html", "results.json", "results.csv", "loss.png", "curves.png", "cost.png"]
     assert files == [folder / name for name in names]
     assert {path.name for path in folder.iterdir()} == {"config.json", *names}
     return (folder / "report.md").read_text(encoding="utf-8")
@@ -241,6 +242,34 @@ def test_loss_picture_shows_losses_spreads_baselines_and_floors() -> None:
     assert axes.get_ylabel() == "held-out loss (nats per step)"
 
 
+@pytest.mark.parametrize(("above", "is_joined"), [(0.0, False), (1e-9, False), (0.01, True)])
+def test_losses_are_not_joined_by_a_line_below_the_lowest_possible(above: float, is_joined: bool) -> None:
+    """At the lag 5 the floor has a corner, so that it lies above a straight line from 4 to 7."""
+    reset = [made_up_summary(n, TASK.floor(n) + above, state="reset") for n in (4, 7)]
+    carried = [made_up_summary(n, TASK.optimum()) for n in (4, 7)]
+    (axes,) = loss_figure([*carried, *reset], TASK, "A title").axes
+    lines = [container.lines[0].get_linestyle() for container in axes.containers]
+    assert lines == ["-", "-" if is_joined else "None"]
+
+
+def test_the_page_names_every_point(tmp_path: Path) -> None:
+    """In HTML: losses, floors at all widths up to the widest, curves, costs."""
+    widths, states = (1, 4), ("carry", "reset")
+    report(sweep_of(RUNS), tmp_path / "out")
+    assert_page(tmp_path / "out" / "report.html")
+    found = parsed((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    losses, curves, costs = (
+        [str(title.text) for title in svg.findall("./g[@class='points']/rect/title")]
+        for svg in found.iter("svg")
+    )
+    assert sum(title.startswith("state ") for title in losses) == len(widths) * len(states)
+    assert sum(title.startswith("lowest possible") for title in losses) == max(widths)
+    assert "state reset at each block\nwidth: num_steps in the graph = 4\n" in "\n".join(losses)
+    points = len(RUNS[0]["curve"]) - 1
+    assert len(curves) == len(widths) * len(states) * points
+    assert len(costs) == 5 * len(widths)
+
+
 def test_curve_picture_shows_the_mean_of_each_width_against_the_part_of_the_training() -> None:
     """Where a width stopped early, its curve ends there, at a cross."""
     half = made_up_summary(9, 0.5, fraction=0.5)
@@ -253,7 +282,7 @@ def test_curve_picture_shows_the_mean_of_each_width_against_the_part_of_the_trai
     assert end.get_xydata().tolist() == [[1, 0.5]]
     assert nine.get_xdata().tolist() == [fraction / 2 for fraction in fractions]
     assert (end.get_marker(), cross.get_marker(), nine.get_color()) == ("o", "x", "black")
-    assert [text.get_text() for text in axes.texts] == ["1", "9"]
+    assert [text.get_text() for text in axes.texts] == ["width 1", "width 9"]
     assert (axes.get_title(), axes.get_xscale()) == ("state carried", "log")
     assert axes.get_ylabel() == "held-out loss (nats per step)"
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.sentences import signed_loss
-from tf_rnn.reporting import Code, Heading, Image, Page, Table, number
-from tf_rnn.reporting.page import bullets, command_code
-from tf_rnn.reporting.style import wrapped
+from tf_rnn.reporting import Bullets, Code, Heading, Image, Page, Table, number
+from tf_rnn.reporting.page import command_code
+from tf_rnn.reporting.style import apart, make_figure, wrapped
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
 from tf_rnn.text import counted, loss_text
 
@@ -61,12 +62,13 @@ def test_a_page_has_its_sections_in_order_without_empty_ones(tmp_path: Path) -> 
         command_code(["lags", "--out", "my results"]),
         Heading("Part"),
         TABLE,
-        bullets("one", "two"),
-        Image("A curve", "curve.png"),
+        Bullets(["one", "two"]),
+        Image("A curve", "curve.png", lambda: make_figure("A curve", (3, 2))[0]),
         Code("x"),
     )
-    page.write(tmp_path / "page.md")
-    assert (tmp_path / "page.md").read_text(encoding="utf-8") == (
+    page.write(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"curve.png", "report.html", "report.md"}
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == (
         "# Title\n\nSome text.\n\n```\npython -m tf_rnn lags --out 'my results'\n```\n\n## Part\n\n"
         f"{TABLE.markdown()}\n\n- one\n- two\n\n![A curve](curve.png)\n\n```\nx\n```\n"
     )
@@ -87,6 +89,25 @@ def test_titles_are_broken_after_commas() -> None:
     lines = wrapped(words).splitlines()
     assert [len(line) for line in lines] == [77, 77, 23], "a title without commas breaks between words"
     assert " ".join(lines) == words
+
+
+def test_a_title_fits_its_figure() -> None:
+    """Lines are as long as the figure is wide; letters that are wider than most are wrapped when drawn."""
+    line = "Task echo, cell vanilla 16, batch 200, adagrad 0.1, 5,000,000 tokens per run, 3 seeds"
+    for width, title, count in ((8, line, 1), (4, line, 2), (4, "W" * 20 + " " + "W" * 20, 2), (11, line, 1)):
+        figure, _ = make_figure(title, (width, 3))
+        text = figure._suptitle
+        box = text.get_window_extent()
+        assert box.x1 <= figure.bbox.width, (width, box.x1, figure.bbox.width)
+        assert len(text._get_wrapped_text().splitlines()) == count, title
+
+
+def test_labels_are_moved_apart_no_further_than_needed() -> None:
+    assert apart([0.0, 1.0, 2.0], 0.5) == [0, 1, 2]
+    assert apart([1.0, 1.0, 1.0], 0.5) == [0.5, 1.0, 1.5]
+    moved = apart([0.0, 0.25, 0.25, 0.875], 0.25)
+    assert all(upper - lower >= 0.25 for lower, upper in itertools.pairwise(moved)), moved
+    assert moved[-1] == 0.875
 
 
 def test_numbers_for_people() -> None:
