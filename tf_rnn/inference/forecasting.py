@@ -105,6 +105,7 @@ class Forecast:
         for axes, (one, name) in zip(np.ravel(grid), panels, strict=True):
             _draw(axes, one, name, self.quantiles)
         np.ravel(grid)[0].legend(frameon=False, fontsize=8)
+        np.ravel(grid)[-1].set_xlabel(literal(self.time))
         return figure
 
     def write(self, out: str | os.PathLike[str]) -> list[Path]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.console import shell_word, visible
 from tf_rnn.files import write_figure, write_text
 from tf_rnn.reporting.document import document, escaped, paragraphs, scrolling, slug
-from tf_rnn.reporting.svg import inline_svg
 from tf_rnn.reporting.table import Table
 
 if TYPE_CHECKING:
@@ -108,6 +107,8 @@ class Image:
 
     def html(self) -> str:
         """The picture in HTML, itself and not its file."""
+        from tf_rnn.reporting.svg import inline_svg  # noqa: PLC0415 (only pages need it)
+
         name = slug(self.file.removesuffix(".png"))
         drawn = scrolling(self.description, inline_svg(self.figure, name, self.description))
         return f"<figure>\n<figcaption>{escaped(self.description)}</figcaption>\n{drawn}\n</figure>"

@@ -79,11 +79,12 @@ def describe(figure: Any) -> str:
     """What is drawn against what, in words."""
     found = []
     for axes in figure.axes:
-        if axes.get_xlabel() and axes.get_ylabel():
+        if axes.get_ylabel():
+            against = f" against {axes.get_xlabel()}" if axes.get_xlabel() else ""
             where = f"{axes.get_title()}: " if axes.get_title() else ""
             labels = dict.fromkeys(label for label, *_ in _named(axes) if label)
             curves = f": {', '.join(labels)}" if labels else ""
-            found.append(f"{where}{axes.get_ylabel()} against {axes.get_xlabel()}{curves}.")
+            found.append(f"{where}{axes.get_ylabel()}{against}{curves}.")
     return " ".join(dict.fromkeys(found))
 
 
@@ -98,8 +99,7 @@ def named_points(figure: Any) -> Iterator[Named]:
         for label, x, y, box in _named(axes):
             left, lower, right, upper = box
             if axes.bbox.padded(1).contains((left + right) / 2, (lower + upper) / 2):
-                lines = (label, f"{axes.get_xlabel()} = {_shown(axes.xaxis, x)}")
-                text = "\n".join([*filter(None, lines), f"{axes.get_ylabel()} = {_shown(axes.yaxis, y)}"])
+                text = "\n".join(filter(None, (label, _shown(axes.xaxis, x), _shown(axes.yaxis, y))))
                 size = ((right - left) * scale, (upper - lower) * scale)
                 yield Named(left * scale, (top - upper) * scale, *size, visible(text, keep="\n"))
 
@@ -120,9 +120,10 @@ def _named(axes: Any) -> Iterator[tuple[str, float, float, tuple[float, float, f
 
 
 def _shown(axis: Any, value: float) -> str:
-    """A value as precise as it is drawn."""
+    """A value as precise as it is drawn, after the label of its axis."""
     text = axis.get_major_formatter().format_data_short(value).strip()
-    return _WHOLE.sub(r"\1", text) if text else f"{value:g}"
+    text = _WHOLE.sub(r"\1", text) if text else f"{value:g}"
+    return " = ".join(filter(None, (axis.get_label_text(), text)))
 
 
 def _overlay(points: list[Named]) -> ET.Element:

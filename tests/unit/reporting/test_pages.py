@@ -153,9 +153,9 @@ def test_every_point_and_bar_has_a_name() -> None:
     assert titles(picture()) == [
         "one\nwidth = 1\nloss = 0.500",
         "one\nwidth = 3\nloss = 0.250",
-        "other\n = 1\n = 0.001",
-        "other\n = 3\n = 0.0001",
-        "other\n = 7\n = 1e-05",
+        "other\n1\n0.001",
+        "other\n3\n0.0001",
+        "other\n7\n1e-05",
         "lag = 1\nnorm = 3",
         "lag = 2\nnorm = 0",
     ]
