@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MISSING = "–"
 # Of a longer table, HTML shows the beginning.
 MOST_ROWS = 500
-# Columns of text with longer cells are wide enough to read.
-LONG_CELL = 32
+# Cells of text up to the length of a time stay on one line; columns with long ones are wide enough to read.
+SHORT_CELL, LONG_CELL = 19, 32
 _NUMBER = re.compile(rf"[-+−]?\.?\d(?!\d*-\d)|{MISSING}|$")  # and no date
 
 
@@ -122,7 +122,8 @@ def _look(cells: Sequence[str]) -> str:
     """The class of a column of HTML."""
     if all(_NUMBER.match(cell) for cell in cells):
         return ' class="number"'
-    return ' class="wide"' if max(map(len, cells)) > LONG_CELL else ""
+    longest = max(map(len, cells))
+    return ' class="wide"' if longest > LONG_CELL else ' class="short"' if longest <= SHORT_CELL else ""
 
 
 def _html_row(cells: Sequence[str], looks: Sequence[str], scope: str) -> str:

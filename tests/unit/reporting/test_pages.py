@@ -114,11 +114,11 @@ def test_tables_have_the_same_cells_and_numbers_to_the_right() -> None:
     found = parsed(Page("Title", "Answer.", TABLE).html())
     assert tables(found) == [[["width", "step (ms)", ""], ["4", "0.500", "a"], ["16", "", "b"]]]
     looks = [cell.get("class") for cell in found.findall(".//thead/tr/*")]
-    assert looks == ["number", "number", None]
+    assert looks == ["number", "number", "short"]
     assert [cell.tag for cell in found.findall(".//tr/*")] == ["th", "th", "td"] + ["th", "td", "td"] * 2
     columns = {
-        "2013-12-30 01:00": None, "0.423 s": "number", "–": "number", "-0.1 ± 0.2": "number",
-        "more than 40": None, "a long cell, which is to have room enough": "wide", "2,000": "number",
+        "2013-12-30 01:00:00": "short", "0.423 s": "number", "–": "number", "-0.1 ± 0.2": "number",
+        "what the gradient needs": None, "a long cell that is to have enough room": "wide", "2,000": "number",
     }  # fmt: skip
     table = parsed(Table("", list(columns), [list(columns)]).html())
     assert [cell.get("class") for cell in table.findall(".//tbody/tr/*")] == list(columns.values())
