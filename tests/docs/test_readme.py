@@ -79,13 +79,14 @@ def test_the_loop_runs_unchanged(shown: Shown) -> None:
 
 
 def test_the_layout_is_complete_and_exists() -> None:
-    table = README.split("| folder |")[1].split("\n\n")[0]
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("| folder |")[1].split("\n\n")[0]
     paths = set(re.findall(r"^\| `([^`]+)` \| .+ \|$", table, flags=re.MULTILINE))
     assert [path for path in paths if not (ROOT / path).is_dir()] == []
     assert {f"tf_rnn/{path.parent.name}" for path in (ROOT / "tf_rnn").glob("*/__init__.py")} <= paths
 
 
-@pytest.mark.parametrize("folder", ["", "benchmarks", "notebooks", "tests"])
+@pytest.mark.parametrize("folder", ["", "benchmarks", "docs", "notebooks", "tests"])
 def test_every_linked_file_exists(folder: str) -> None:
     text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if not link.startswith("http")]
