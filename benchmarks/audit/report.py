@@ -53,7 +53,7 @@ def section(library: Library) -> str:
     snippets: list[Snippet] = importlib.import_module(library.module).SNIPPETS
     version = importlib.metadata.version(library.package)
     rows = [f"| {title(snippet)} | {sentence(snippet)} |" for snippet in snippets]
-    code = "\n\n\n".join(inspect.getsource(snippet.loop).rstrip() for snippet in snippets)
+    code = "\n\n\n".join(inspect.getsource(snippet.shown or snippet.loop).rstrip() for snippet in snippets)
     return "\n".join(
         [
             f"## {library.title} {version}",

@@ -82,8 +82,7 @@ def session_loop_on(
     return run
 
 
-# Width, style, state, options of the graph, and what is read. Windows of the style "adaptive" slide; how far,
-# it decides by the gradient, to which a probe with a loss on one step is no guide.
+# Width, style, state, options of the graph, and what is read.
 CASES: dict[str, tuple[int, Truncation, str, dict[str, Any], str]] = {
     "block": (4, Truncation(), "carry", {}, "blocks of 4, state carried; the loss of the last step does not"),
     "width 1": (1, Truncation(), "carry", {}, "nothing flows back: detached at every step, state carried"),
@@ -107,6 +106,54 @@ def test_a_style_is_what_the_audit_reads(case: str) -> None:
     with graph.session(threads=1) as session:
         found = measure_reach(session_loop_on(graph, session, state, truncation), LENGTH, "float64")
     assert found.sentence.startswith(sentence), f"{found.sentence!r}, not {sentence!r}"
+
+
+def test_adaptive_windows_are_those_that_the_gradient_asks_for() -> None:
+    """With w = 1 it does not decay, so that all of the width is needed: windows of 6 move by half of that.
+
+    How far to go back is measured on the losses, so that all of them need a gradient, 1 here, and the probe's
+    is what the gradient grows by if one of them has 2.
+    """
+    width, truncation = 6, Truncation("adaptive")
+    graph = linear_graph(width)
+    with graph.session(threads=1) as session:
+
+        def run(probe: Probe) -> tuple[float, float]:
+            totals, output = [], np.nan
+            for weights in (np.zeros(LENGTH), probe.weights):
+                targets = probe.states[1:] - (1 + weights) / 2
+                task = Arrays(probe.inputs, targets, valid_inputs=probe.inputs, valid_targets=targets)
+                total, end = 0.0, 0
+                for update in session_loop(graph, task, session, "carry", truncation):
+                    if update.epoch > 1:
+                        break
+                    total, end = total + update.gradient_norm * update.tokens, end + update.tokens
+                    if end - update.tokens < probe.step <= end:
+                        output = update.final_state[0, 0] + probe.inputs[end - width // 2 : probe.step].sum()
+                        output -= probe.inputs[probe.step : end - width // 2].sum()
+                totals.append(total)
+            return totals[1] - totals[0], float(output)
+
+        found = measure_reach(run, LENGTH, "float64")
+    assert found.sentence.startswith("windows of 6 that move by 3, state carried"), found.sentence
+
+
+def test_starts_within_a_row_read_like_blocks_that_are_reset() -> None:
+    """A graph of 12 steps with a start at every fourth."""
+    width, length = 4, 12
+    graph = linear_graph(length, starts=True, reduction="sum", loss_steps="marked")
+    starts = (np.arange(length) % width == 0)[None]
+    with graph.session(threads=1) as session:
+
+        def run(probe: Probe) -> tuple[float, float]:
+            output = probe.inputs[(probe.step - 1) // width * width : probe.step].sum()
+            targets = np.where(probe.weights, output - 0.5, np.nan)
+            feed = graph.feed(probe.inputs[None, :, None], targets[None, :, None], graph.zero_state(), starts)
+            gradient, outputs = session.run([graph.gradients[0][0], graph.predictions], feed)
+            return float(gradient), float(outputs[probe.step - 1][0, 0])
+
+        found = measure_reach(run, length, "float64")
+    assert found.sentence == "blocks of 4, state reset at the start of each"
 
 
 def test_errors_that_are_enlarged_are_no_reading() -> None:

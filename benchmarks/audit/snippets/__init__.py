@@ -27,6 +27,7 @@ class Snippet(NamedTuple):
         is_right: Whether it makes no mistake.
         loss_scale: The derivative of its loss with respect to the output.
         asked_stride: The steps between updates that are meant, if it slides.
+        shown: The code that the report shows; None for the loop.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Snippet(NamedTuple):
     is_right: bool = False
     loss_scale: float = 1.0
     asked_stride: int | None = None
+    shown: Any = None
 
 
 class Library(NamedTuple):
@@ -52,6 +54,7 @@ class Library(NamedTuple):
 
 LIBRARIES = (
     Library("PyTorch", "torch", f"{__name__}.pytorch"),
+    Library("PyTorch Lightning", "lightning", f"{__name__}.lightning"),
     Library("Keras", "keras", f"{__name__}.keras_layers"),
     Library("JAX", "jax", f"{__name__}.jax_scan"),
     Library("TensorFlow, version 1 API", "tensorflow", f"{__name__}.version1"),
