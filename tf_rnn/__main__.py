@@ -22,6 +22,7 @@ try:
         export,
         forecast,
         import_keras,
+        label,
         lags,
         launch,
         recommend,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 COMMAND_MODULES = (
-    *(compare, recommend, lags, train, launch, evaluate, forecast, sample, export, import_keras),
+    *(compare, recommend, lags, train, launch, evaluate, forecast, label, sample, export, import_keras),
     audit,
 )
 COMMANDS: dict[str, Any] = {command.NAME: command for command in COMMAND_MODULES}

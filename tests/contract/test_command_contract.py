@@ -191,7 +191,7 @@ def done(place: Path) -> dict[str, Done]:
 
 def test_every_command_is_here() -> None:
     """All but `launch`, which starts others, and those that write files, not folders: tested elsewhere."""
-    assert {*LINES} == {*COMMANDS} - {"launch", "forecast", "audit"}
+    assert {*LINES} == {*COMMANDS} - {"launch", "forecast", "label", "audit"}
 
 
 # --- files -----------------------------------------------------------------------------------------

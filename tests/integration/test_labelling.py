@@ -15,7 +15,7 @@ from model_helpers import NaiveNetwork, keep_run
 import tf_rnn
 from tf_rnn.cells import VanillaCell
 from tf_rnn.options import OptionError
-from tf_rnn.tasks import Labels
+from tf_rnn.tasks import Labels, Series
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +87,71 @@ def test_a_model_of_labels_forecasts_nothing(tmp_path: Path, capsys: pytest.Capt
     message = "DIR must hold a model of series, got one of the task labels"
     words = ["forecast", f"{folder}", "--data", f"{tmp_path}/a.csv", "--out", f"{tmp_path}/x.csv"]
     assert_refused(words, message, capsys)
+
+
+@pytest.mark.parametrize("label_at", ["every", "end"])
+def test_label_names_rows_or_series_with_their_probabilities(
+    label_at: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the order of the table, whose series are mixed; with labels beside them where there are some."""
+    made_frame().to_csv(tmp_path / "a.csv", index=False)
+    task = Labels(tmp_path / "a.csv", **OPTIONS, label_at=label_at)
+    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
+    new = made_frame(1).sample(frac=1, random_state=3).reset_index(drop=True)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    new.drop(columns="word").to_csv(tmp_path / "bare.csv", index=False)
+    model = tf_rnn.load(folder)
+    network, expected = NaiveNetwork(model), {}
+    scales = task.fit.scales
+    for who, rows in new.groupby("who", sort=False):
+        state = network.zero_state()
+        for row in rows.index:
+            scale = scales.get(str(who), scales[""]) if label_at == "every" else scales[""]
+            x = [(new[name][row] - scale[name][0]) / scale[name][1] for name in "xy"]
+            logits, state = network.step(np.array(x, np.float32), state)
+            odds = np.exp(logits[0])
+            expected[row] = odds / odds.sum()
+        if label_at == "end":
+            expected = {row: values for row, values in expected.items() if row not in rows.index[:-1]}
+    said = {}
+    for name in ("new", "bare"):
+        out = tmp_path / f"{name}-labels.csv"
+        words = ["label", f"{folder}", "--data", f"{tmp_path}/{name}.csv", "--out", f"{out}"]
+        assert succeeds(words, capsys)[1] == [f"written: {out}"]
+        said[name] = pd.read_csv(out, keep_default_na=False)
+    found, bare = said["new"], said["bare"]
+    of_rows = sorted(expected)
+    named = [f"word={word}" for word in task.labels]
+    np.testing.assert_allclose(found[named], [expected[row] for row in of_rows], rtol=1e-4)
+    assert found["word"].to_list() == [task.labels[expected[row].argmax()] for row in of_rows]
+    np.testing.assert_array_equal(found["probability"], found[named].max(axis=1))
+    assert found["who"].to_list() == new["who"][of_rows].to_list()
+    assert found["word in the table"].to_list() == new["word"][of_rows].fillna("").to_list()
+    pd.testing.assert_frame_equal(bare, found.drop(columns="word in the table"))
+    assert list(bare) == ["who", *([] if label_at == "end" else ["row"]), "word", "probability", *named]
+    assert_refused(words, f"--out must be a new file, '{out}' exists", capsys)
+    message = "--task must have targets in the split 'all' after the warm-up, got none"
+    assert_refused(["evaluate", f"{folder}", "--data", f"{tmp_path}/bare.csv"], message, capsys)
+
+
+def test_rows_that_were_filled_in_are_not_named(tmp_path: Path) -> None:
+    times = pd.date_range("2024-01-01", periods=90, freq="h")
+    frame = pd.DataFrame({"t": times, "x": np.arange(90) % 7, "word": ["a", "b", "b"] * 30})
+    frame = frame.drop(index=[20, 21, 50]).reset_index(drop=True)
+    task = Labels(frame, label="word", inputs="x", time="t")
+    assert task.series[0].gaps == 3
+    model = tf_rnn.load(keep_run(tmp_path / "run", task, VanillaCell(5)))
+    records = model.label(frame).records
+    assert [record["t"] for record in records] == [str(time) for time in frame["t"]]
+    assert [record["word in the table"] for record in records] == frame["word"].to_list()
+
+
+def test_only_a_model_of_labels_names_some(tmp_path: Path) -> None:
+    values = pd.DataFrame({"x": np.sin(np.arange(60))})
+    model = tf_rnn.load(keep_run(tmp_path / "run", Series(values), VanillaCell(5)))
+    message = "^folder must hold a model of labels, got one of the task dataframe$"
+    with pytest.raises(OptionError, match=message):
+        model.label(values)
 
 
 def test_a_model_of_labels_is_exported(tmp_path: Path) -> None:

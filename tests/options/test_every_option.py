@@ -364,6 +364,7 @@ def test_options_of_tasks_are_those_of_their_constructors() -> None:
 NEEDED = {
     "evaluate": ["DIR"],
     "forecast": ["DIR"],
+    "label": ["DIR"],
     "sample": ["DIR"],
     "export": ["DIR", "OUT"],
     "import": ["DIR", "OUT"],

@@ -70,8 +70,8 @@ ARCHIVES = st.sampled_from(
 # Options that name a file to be written.
 WRITTEN = ("--write", "--export-echo")
 # What a command can end with; a good line of `launch` would start processes, and only bad ones are made. The
-# kept model is of language, which `forecast` refuses.
-STATUSES = {name: {2} if name in ("launch", "forecast") else {0, 2} for name in COMMANDS}
+# kept model is of language, which `forecast` and `label` refuse.
+STATUSES = {name: {2} if name in ("launch", "forecast", "label") else {0, 2} for name in COMMANDS}
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from tf_rnn.cli.groups import add_model
 from tf_rnn.cli.parser import written
 from tf_rnn.console import say
 from tf_rnn.files import require_run
-from tf_rnn.inference.forecasting import require_new_file
+from tf_rnn.inference.forecasting import BESIDE, require_new_file
 from tf_rnn.options.declared import FORECAST_OPTIONS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         OptionError: If a value is not allowed.
     """
     require_run(given["folder"])
-    out = require_new_file(given.get("out", "forecast.csv"))
+    out = require_new_file(given.get("out", "forecast.csv"), *BESIDE)
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.forecast(given.get("horizon"), given.get("data"), hold_back=given.get("hold_back", 0))
     say(written(found.write(out)))

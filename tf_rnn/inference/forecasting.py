@@ -31,7 +31,7 @@ DRAWN_PER_STEP, DRAWN_AT_LEAST = 4, 48
 # Series that are drawn at most.
 MOST_DRAWN = 6
 # The table, its picture, and the page.
-KINDS = (".csv", ".png", ".html")
+BESIDE = (".png", ".html")
 # Forecasts of fewer steps have a dot for each.
 FEW = 30
 
@@ -120,23 +120,23 @@ class Forecast:
         Raises:
             OptionError: For `out`, if there is such a file, or it cannot be written.
         """
-        path = require_new_file(out)
-        files = [path.with_suffix(kind) for kind in KINDS]
+        path = require_new_file(out, *BESIDE)
+        picture, page = map(path.with_suffix, BESIDE)
         try:
             write_text(path, self.table().csv())
-            write_figure(files[1], self.figure())
-            write_text(files[2], forecast_page(self, files[1].name).html())
+            write_figure(picture, self.figure())
+            write_text(page, forecast_page(self, picture.name).html())
         except OSError as error:
             raise OptionError("out", f"could not be written: {error.strerror} ({str(path)!r})") from error
-        return files
+        return [path, picture, page]
 
 
-def require_new_file(out: Any) -> Path:
-    """Returns the path of a CSV file to be written; OptionError if it, its picture or its page exists."""
+def require_new_file(out: Any, *beside: str) -> Path:
+    """Returns the path of a CSV file to be written, or raises OptionError if it or one beside it exists."""
     path = as_path("out", out)
     if path.suffix != ".csv":
         raise OptionError("out", f"must be a file that ends in .csv, got {str(path)!r}")
-    for each in (path.with_suffix(kind) for kind in KINDS):
+    for each in (path, *map(path.with_suffix, beside)):
         if each.exists() or each.is_symlink():
             raise OptionError("out", f"must be a new file, {str(each)!r} exists")
     if not path.parent.is_dir():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.inference.forecasting import Forecast
+    from tf_rnn.inference.labelling import Named
     from tf_rnn.tasks import Vocabulary
 
 
@@ -118,6 +119,12 @@ class Model:
         from tf_rnn.inference.forecasting import forecast  # noqa: PLC0415 -- which reads models
 
         return forecast(self, horizon, data, hold_back=hold_back)
+
+    def label(self, data: Any = None, *, encoding: str | None = None) -> Named:
+        """Names the class of every row or series of a table; see `tf_rnn.inference.labelling.label`."""
+        from tf_rnn.inference.labelling import label  # noqa: PLC0415 -- which reads models
+
+        return label(self, data, encoding=encoding)
 
 
 def load(

@@ -686,6 +686,11 @@ FORECAST_OPTIONS = by_name(
     ),
     OUT.but(help="new file for the forecast; a picture and a page are put beside it (default: forecast.csv)"),
 )
+LABEL_OPTIONS = by_name(
+    Option(name="data", rule=Text(), help="other data with the same inputs (default: the run's)"),
+    EVALUATE_OPTIONS["encoding"],
+    OUT.but(help="new CSV file for the labels and their probabilities (default: labels.csv)"),
+)
 SAMPLE_OPTIONS = by_name(
     Option(name="prime", rule=Text(), default="", help="text to start from (default: a line start)"),
     Option(name="length", rule=Whole(at_least=0), default=500, help="tokens to sample"),

@@ -68,7 +68,8 @@ class Labels(Tabular):
         valid_from: The first time of the split "valid", instead of the fractions.
         test_from: The first time of the split "test".
         encoding: The encoding of a CSV file.
-        fit: Scales, words and labels of a model that was trained on other data; None to take them from these.
+        fit: Scales, words and labels of a model that was trained on other data, which these need not have;
+            None to take them from these.
         defaults: Training settings; None for some that suit the size of the data.
 
     Attributes:
@@ -117,6 +118,8 @@ class Labels(Tabular):
             encoding=encoding,
         )
         self.label = _label(label, opened, data)
+        if fit is not None and self.label not in opened.frame.columns:
+            opened = opened._replace(frame=opened.frame.assign(**{self.label: None}))
         columns = Columns(
             inputs=_inputs(inputs, self.label, opened, data),
             static=column_names("static", static),

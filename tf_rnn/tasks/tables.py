@@ -86,7 +86,7 @@ class Measured:
         times: When each row was measured, datetime64 or numbers; None where that is not known.
         numbers: Values by column, float64 [length]; nan where missing.
         words: Values by column, labels among them, objects [length]; None where missing.
-        gaps: Rows that were filled in.
+        rows: The number of each row in the table; -1 where it was filled in.
         clock: How the times were read.
     """
 
@@ -94,8 +94,13 @@ class Measured:
     times: NDArray[Any] | None
     numbers: dict[str, NDArray[np.float64]]
     words: dict[str, NDArray[np.object_]]
-    gaps: int
+    rows: NDArray[np.intp]
     clock: Clock = UTC
+
+    @property
+    def gaps(self) -> int:
+        """How many rows were filled in."""
+        return int((self.rows < 0).sum())
 
     def __len__(self) -> int:
         return len(next(iter((self.numbers | self.words).values())))
@@ -209,7 +214,8 @@ def cut_table(
         frame: The data frame.
         columns: Which of its columns are what.
         origin: Where it comes from, for messages.
-        fitted_words: The columns that hold words, where that is known from other data; None to find out.
+        fitted_words: The columns that hold words, where that is known from other data, and labels may be
+            missing; None to find out.
 
     Raises:
         OptionError: For the option whose column is missing or holds what it may not.
@@ -225,7 +231,9 @@ def cut_table(
             else:
                 words[name] = _as_words(option, column)
     if columns.label is not None:
-        words[columns.label] = _as_labels(frame[columns.label], origin)
+        column = frame[columns.label]
+        is_new = fitted_words is not None and column.isna().all()
+        words[columns.label] = np.full(len(frame), None) if is_new else _as_labels(column, origin)
     times, clock = (None, UTC) if columns.time is None else read_times(frame[columns.time], origin)
     groups = _groups(frame, columns.series_id)
     found = [_series(name, rows, times, clock, numbers, words, origin) for name, rows in groups]
@@ -370,15 +378,15 @@ def _series(
     own = {column: values[rows] for column, values in numbers.items()}
     own_words = {column: values[rows] for column, values in words.items()}
     if times is None:
-        return Measured(name, None, own, own_words, 0)
+        return Measured(name, None, own, own_words, rows)
     own_times = times[rows]
     _require_increasing(own_times, clock, rows, name, origin)
     places, filled = without_gaps(own_times)
-    gaps = len(filled) - len(own_times)
-    if gaps:
+    if len(filled) > len(own_times):
+        rows = _spread(rows, places, len(filled), -1)
         own = {column: _spread(values, places, len(filled), np.nan) for column, values in own.items()}
         own_words = {column: _spread(each, places, len(filled), None) for column, each in own_words.items()}
-    return Measured(name, filled, own, own_words, gaps, clock)
+    return Measured(name, filled, own, own_words, rows, clock)
 
 
 def _require_increasing(
