@@ -38,6 +38,7 @@ from tf_rnn.inference.onnx_model import onnx_model
 from tf_rnn.inference.readme import readme
 from tf_rnn.inference.saved_model import write_saved_model
 from tf_rnn.inference.torch_export import no_torch, program, safetensors, state_dict
+from tf_rnn.inference.units import units_of
 from tf_rnn.lock import locked
 from tf_rnn.options import OptionError
 
@@ -89,7 +90,8 @@ def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> 
     without_keras, without_torch = no_equivalent(model.description), no_torch(model.description)
     in_onnx = onnx_model(model.description, model.weights).SerializeToString() if onnx else None
     with new_folder(out) as folder:
-        signature = write_saved_model(model.description, model.weights, folder / SAVED_MODEL)
+        units = units_of(model.config["task"])
+        signature = write_saved_model(model.description, model.weights, folder / SAVED_MODEL, units)
         write_json(folder / SIGNATURE, signature)
         if without_keras is None:
             _write_keras(model.description, model.weights, folder)

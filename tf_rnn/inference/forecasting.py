@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DRAWN_PER_STEP, DRAWN_AT_LEAST = 4, 48
 # Series that are drawn at most.
 MOST_DRAWN = 6
-# The table, its picture, and the page.
+# Beside the table its picture and the page.
 BESIDE = (".png", ".html")
 # Forecasts of fewer steps have a dot for each.
 FEW = 30

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tf_rnn.inference.saved_model import INPUT
+from tf_rnn.inference.saved_model import IN_UNITS, INPUT
+from tf_rnn.inference.units import PREVIOUS
 
 ZEROS = 'tf.zeros({shape}, "{dtype}")'
 
@@ -56,6 +57,8 @@ def readme(
         parts.append(VOCABULARY_TEXT)
     if "fit" in task and "target" in task["options"]:
         parts.append(_units(task))
+    if IN_UNITS in signature:
+        parts.append(IN_UNITS_TEXT + (PREVIOUS_TEXT if PREVIOUS in signature[IN_UNITS]["inputs"] else ""))
     return "\n".join([*parts, CONFIG_TEXT])
 
 
@@ -191,6 +194,16 @@ each{each}: value = prediction * spread + {level}.
 
 CHANGE_TEXT = """\
 Targets are read as the change since the step before, by the spread.
+"""
+
+IN_UNITS_TEXT = """\
+The signature `in_units` of the SavedModel does this scaling itself: it takes `values`, as they were measured
+and in the same order, instead of `input`, and its `prediction` is in the units of the targets.
+"""
+
+PREVIOUS_TEXT = """\
+As targets are read as changes, it takes their values of the step before, too, as `previous`; at the first
+step they are those of that step.
 """
 
 CONFIG_TEXT = """\

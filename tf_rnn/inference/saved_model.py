@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from tf_rnn.graph import UnrolledGraph
     from tf_rnn.graph.network import Reading
+    from tf_rnn.inference.units import Units
     from tf_rnn.options import GraphOptions
 
-INPUT, PREDICTION = "input", "prediction"
+INPUT, PREDICTION, IN_UNITS = "input", "prediction", "in_units"
 # The collections of this package hold Python objects, which cannot be written to a file.
 OUR_COLLECTIONS = "tf_rnn/"
 
@@ -44,6 +45,7 @@ class OpenStep(NamedTuple):
         variables: All variables.
         inputs: Placeholders by name: X_t where there is one, and the arrays of S_{t-1}.
         outputs: Tensors by name: P_t, and the arrays of S_t.
+        values: Placeholders by name from which the input is computed unless it is fed; empty for none.
         gradients: Empty, as it is not trained.
     """
 
@@ -52,13 +54,14 @@ class OpenStep(NamedTuple):
     variables: tuple[Any, ...]
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    values: dict[str, Any]
     gradients: tuple[Any, ...] = ()
 
 
 def write_saved_model(
-    description: dict[str, Any], weights: Mapping[str, np.ndarray], folder: Path
+    description: dict[str, Any], weights: Mapping[str, np.ndarray], folder: Path, units: Units | None = None
 ) -> dict[str, Any]:
-    """Writes a network as a SavedModel with one signature, "serving_default".
+    """Writes a network as a SavedModel with the signature "serving_default".
 
     Its inputs are
 
@@ -76,54 +79,71 @@ def write_saved_model(
     The state outputs of one step are the state inputs of the next; the caller feeds S_{-1} = 0, or -inf where
     the initial state is learnt. A class index out of range raises an error when the model is run.
 
+    With units there is a second signature, "in_units": instead of `input` it takes `values` as they were
+    measured, and, where changes are read, those of the targets one step before as `previous`; `prediction` is
+    in the units of the targets. All of them are float64.
+
     Args:
         description: From `describe`.
         weights: Weights by the names of `weight_names`.
         folder: A folder that does not exist yet.
+        units: How inputs and predictions are scaled, for a second signature; None for none.
 
     Returns:
         The signature, ready for JSON: its name under "signature"; under "inputs" and "outputs" the
         shape (null for the batch size) and dtype of each name; under "initial_state" "zero" or "learnt".
+        With units, those of "in_units" under that name.
 
     Raises:
         OptionError: If the description is malformed, or the weights do not belong to it.
     """
     with tf.Graph().as_default() as graph:
-        step = open_step(description)
+        step = open_step(description, units)
+        signatures = {tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: (step.inputs, step.outputs)}
+        if units is not None:
+            state = {name: tensor for name, tensor in step.inputs.items() if name != INPUT}
+            prediction = units.in_units(step.outputs[PREDICTION], step.values)
+            signatures[IN_UNITS] = step.values | state, step.outputs | {PREDICTION: prediction}
         names = weight_names(cast("UnrolledGraph", step))  # it has what is needed of a graph
         with tf.Session(graph=graph) as session:
             assign_weights(session, names, weights)
-            _write(session, step, folder)
-    return {
-        "signature": tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY,
-        "inputs": {name: _outline(tensor) for name, tensor in step.inputs.items()},
-        "outputs": {name: _outline(tensor) for name, tensor in step.outputs.items()},
-        "initial_state": described_options(description).initial_state,
-    }
+            _write(session, signatures, folder)
+    (name, first), *others = ((name, _outline(*tensors)) for name, tensors in signatures.items())
+    initial = described_options(description).initial_state
+    return {"signature": name, **first, "initial_state": initial, **dict(others)}
 
 
-def _write(session: Any, step: OpenStep, folder: Path) -> None:
+def _write(session: Any, signatures: dict[str, tuple[Any, Any]], folder: Path) -> None:
     for name in session.graph.get_all_collection_keys():
         if name.startswith(OUR_COLLECTIONS):
             session.graph.clear_collection(name)
-    signature = tf.saved_model.predict_signature_def(step.inputs, step.outputs)
     builder = tf.saved_model.Builder(str(folder))
     builder.add_meta_graph_and_variables(
         session,
         [tf.saved_model.SERVING],
-        {tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: signature},
+        {name: tf.saved_model.predict_signature_def(*tensors) for name, tensors in signatures.items()},
         clear_devices=True,
         strip_default_attrs=True,
     )
     builder.save()
 
 
-def _outline(tensor: Any) -> dict[str, Any]:
-    return {"shape": tensor.shape.as_list(), "dtype": tensor.dtype.name}
+def _outline(inputs: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        side: {
+            name: {"shape": tensor.shape.as_list(), "dtype": tensor.dtype.name}
+            for name, tensor in tensors.items()
+        }
+        for side, tensors in (("inputs", inputs), ("outputs", outputs))
+    }
 
 
-def open_step(description: dict[str, Any]) -> OpenStep:
+def open_step(description: dict[str, Any], units: Units | None = None) -> OpenStep:
     """Builds G for any batch size in the default `tf.Graph`, on new variables.
+
+    Args:
+        description: From `describe`.
+        units: How inputs are scaled, where they may be fed as they were measured.
 
     Raises:
         OptionError: If the description is malformed.
@@ -141,14 +161,21 @@ def open_step(description: dict[str, Any]) -> OpenStep:
     reading = network.read()
     init_state = _state_placeholders(cell, options.dtype)
     batch_size = tf.shape(next(iter(init_state.values())))[0]
-    inputs, vectors = INPUTS[options.input_kind](network, reading, options, batch_size)
+    values = {} if units is None else units.placeholders()
+    if units is None:
+        inputs, vectors = INPUTS[options.input_kind](network, reading, options, batch_size)
+    else:
+        scaled = units.scaled(values, options.dtype)
+        vectors = tf.placeholder_with_default(scaled, [None, options.input_size], INPUT)
+        inputs = {INPUT: vectors}
     packed = tf.nest.pack_sequence_as(cell.state_size, list(init_state.values()))
     with calling(cell):
         output, state = cell(vectors, started(options, packed, reading))
     prediction = network.head.predict(reading.head, output)
     final_state = dict(zip(init_state, tf.nest.flatten(state), strict=True))
     variables = tuple(tf.global_variables())
-    return OpenStep(cell, network, variables, inputs | init_state, {PREDICTION: prediction} | final_state)
+    outputs = {PREDICTION: prediction} | final_state
+    return OpenStep(cell, network, variables, inputs | init_state, outputs, values)
 
 
 def _state_placeholders(cell: Any, dtype: str) -> dict[str, Any]:
