@@ -14,7 +14,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -38,6 +39,12 @@ def _escape(character: str) -> str:
     if 0xDC80 <= number <= 0xDCFF:  # how Python holds a byte that is no UTF-8
         return rf"\x{number - 0xDC00:02x}"
     return _NAMES.get(character) or (rf"\x{number:02x}" if number < 0x100 else rf"\u{number:04x}")
+
+
+def written(files: Iterable[Path]) -> str:
+    """Names what was written, a line for each of several files."""
+    names = [visible(str(path)) for path in files]
+    return f"written: {names[0]}" if len(names) == 1 else "\n  ".join(["written:", *names])
 
 
 def shell_word(word: str) -> str:
@@ -102,6 +109,19 @@ def log_console() -> Console:
     from rich.console import Console  # noqa: PLC0415 (takes longer to load than a refusal may)
 
     return Console(file=Log())  # type: ignore[arg-type]  # it has what a console needs of a file
+
+
+@contextlib.contextmanager
+def busy(what: str, *, shown: bool = True) -> Iterator[None]:
+    """Says on a terminal what is happening while nothing else is shown.
+
+    Args:
+        what: In words.
+        shown: Whether anything is to be shown.
+    """
+    console = log_console()
+    with console.status(visible(what)) if shown and console.is_terminal else contextlib.nullcontext():
+        yield
 
 
 def print_log(console: Console, line: str) -> None:

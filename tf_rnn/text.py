@@ -36,3 +36,10 @@ def _perplexity_text(value: float) -> str:
 def counted(number: float, noun: str, form: str = "") -> str:
     """A number of things: `1 step`, `2 steps`."""
     return f"{number:{form}} {noun}" + ("s" if number != 1 else "")
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, and hours if there are any: 83.4 -> '1:23', 3723 -> '1:02:03'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -207,8 +207,9 @@ def test_a_command_writes_its_files_and_nothing_else(name: str, place: Path, don
         assert below(place / out) == LINES[name].files
         for path in (place / out).rglob("*.png"):
             assert path.read_bytes().startswith(b"\x89PNG")
-    if "written: " in shown:
-        told = [Path(path) for path in shown.split("written: ")[1].splitlines()[0].split(", ")]
+    if "written:" in shown:
+        told = [Path(path) for path in re.split(r"written:\s+", shown)[1].split("\n  ")]
+        told[-1] = Path(str(told[-1]).splitlines()[0])
         top = {Path(str(out), Path(path).parts[0]) for path in LINES[name].files}
         told[-1] = Path(str(told[-1]).split("; ")[0])
         aside = {Path(str(out), path) for path in LINES[name].aside}

@@ -89,7 +89,7 @@ def test_without_training_there_is_nothing_trained(
     words = [*MODEL, "--num-steps", "4", "--tokens", "0"]
     shown, errors = succeeds(["lags", *words, "--out", str(folder)], capsys)
     assert errors == []
-    assert [line.split(":")[0] for line in shown.splitlines()] == ["untrained", "written"]
+    assert [line.split(":")[0] for line in shown.splitlines()][:2] == ["untrained", "written"]
     untrained = load(folder)
     assert untrained["loss"] is None
     assert {key: untrained[key] for key in untrained["untrained"]} == untrained["untrained"]

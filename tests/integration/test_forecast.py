@@ -290,7 +290,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     _, said = succeeds(
         ["forecast", f"{folder}", "--horizon", "3", "--hold-back", "5", "--out", f"{out}"], capsys
     )
-    assert said == [f"written: {out}, {out.with_suffix('.png')}, {out.with_suffix('.html')}"]
+    assert said == ["written:", *(f"  {path}" for path in (out, *map(out.with_suffix, (".png", ".html"))))]
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert list(rows[0]) == ["time", "step", "load", "load measured"]

@@ -94,7 +94,7 @@ def progress(unit: str) -> Progress:
 
 def shown_by_screen(name: str) -> None:
     with Screen() as screen:
-        screen.start_runs(1, 0)
+        screen.start_runs(1, 0, {})
         screen.show_run(RunKey(1, "carry", 0, 0.1), 0.5, name)
         screen.finish_run(RunKey(1, "carry", 0, 0.1), name)
 
@@ -141,7 +141,7 @@ def test_progress_bars_show_names_on_a_terminal(name: str) -> None:
     with line:
         line.on_progress(progress(name))
     with Screen(console) as screen:
-        screen.start_runs(1, 0)
+        screen.start_runs(1, 0, {})
         screen.show_run(RunKey(1, "carry", 0, 0.1), 0.5, name)
     found = OURS.sub("", file.getvalue())
     assert SHOWABLE.fullmatch(found), repr(found)
@@ -218,7 +218,7 @@ def test_commands_print_the_folder_that_they_write(
     with little_data():
         status, out, _ = run_main(["lags", *small, "--tokens", "0", f"--out={name}"], capsys)
     assert status == 0
-    assert out.splitlines()[-1].startswith(f"written: {visible(name)}/report.md, {visible(name)}/")
+    assert f"\nwritten:\n  {visible(name)}/report.md\n  {visible(name)}/" in out
     assert (tmp_path / name / "report.md").is_file()
     status, out, err = run_main(["train", f"--resume={name}"], capsys)
     assert (status, out) == (2, "")

@@ -62,7 +62,7 @@ class _Built(NamedTuple):
 
 
 def setup_costs(
-    setup: Setup, task: Task, widths: Sequence[int], before_build: Callable[[], None] | None = None
+    setup: Setup, task: Task, widths: Sequence[int], before_build: Callable[[int], None] | None = None
 ) -> list[dict[str, Any]]:
     """Measures what the training steps of a setup cost at several widths.
 
@@ -73,7 +73,7 @@ def setup_costs(
         setup: The network and its training.
         task: Provides the blocks to run.
         widths: At least one; each is measured once.
-        before_build: Called before each graph is built; what it raises ends the measurement.
+        before_build: Called with the width before each graph is built; what it raises ends the measurement.
 
     Returns:
         A record of each width's `Cost`, ready for JSON, narrow widths first.
@@ -81,7 +81,7 @@ def setup_costs(
 
     def make(width: int) -> UnrolledGraph:
         if before_build is not None:
-            before_build()
+            before_build(width)
         return make_graph(setup, task, width, seed=0)
 
     def new_steps(width: int) -> int:

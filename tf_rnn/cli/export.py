@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.cli.parser import written
+from tf_rnn.console import written
 from tf_rnn.files import require_empty, require_run
 from tf_rnn.options.declared import ONNX, OUT
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.cli.parser import written
-from tf_rnn.console import say
+from tf_rnn.console import say, written
 from tf_rnn.files import require_run
 from tf_rnn.inference.forecasting import BESIDE, require_new_file
 from tf_rnn.options.declared import FORECAST_OPTIONS
@@ -41,4 +40,5 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     out = require_new_file(given.get("out", "forecast.csv"), *BESIDE)
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.forecast(given.get("horizon"), given.get("data"), hold_back=given.get("hold_back", 0))
-    say(written(found.write(out)))
+    for line in written(found.write(out)).splitlines():
+        say(line)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import tf_rnn
-from tf_rnn.cli.parser import command, written
+from tf_rnn.cli.parser import command
+from tf_rnn.console import written
 from tf_rnn.files import CONFIG, is_there, require_empty, require_readable
 from tf_rnn.options import Option, OptionError
 from tf_rnn.options.declared import OUT

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tf_rnn.training import Callback
 
 if TYPE_CHECKING:
     from tf_rnn.comparison.settings import RunKey
     from tf_rnn.training import Progress
+
+
+class Measurement(NamedTuple):
+    """The measurement of costs, which reports as a run does."""
+
+    title: str = "measuring costs"
 
 
 class CancelledRunError(Exception):
@@ -25,7 +31,7 @@ class Channel(Protocol):
 
     seconds: float
 
-    def send(self, key: RunKey, fraction: float, line: str) -> None:
+    def send(self, key: RunKey | Measurement, fraction: float, line: str) -> None:
         """Sends the progress of a run."""
 
     def is_cancelled(self) -> bool:
@@ -52,7 +58,7 @@ class ChannelCallback(Callback):
         """
         raise_if_cancelled(self._channel)
         if self._channel is not None and time.monotonic() >= self._next:
-            self._channel.send(self._key, progress.fraction, progress.line)
+            self._channel.send(self._key, progress.fraction, progress.note)
             self._next = time.monotonic() + self._channel.seconds
 
 

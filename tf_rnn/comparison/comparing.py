@@ -24,7 +24,7 @@ from tf_rnn.text import loss_text
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tf_rnn.comparison.executors import Workers
     from tf_rnn.comparison.settings import Comparison, RunKey
@@ -105,10 +105,11 @@ def run_comparison(
         results.save(verdict=None)
     missing = results.missing(comparison.keys)
     if missing:
-        screen.start_runs(total=len(comparison.keys), done=len(comparison.keys) - len(missing))
+        done = len(comparison.keys) - len(missing)
+        screen.start_runs(len(comparison.keys), done, work_of(comparison, missing, results))
         screen.say(plan_of(comparison, task, results, workers).sentence)
         amount = {comparison.budget: comparison.amount}
-        calls = ((key, (parcel, key, amount, workers.channel)) for key in missing)
+        calls = ((key, (parcel, key, amount, workers.channel)) for key in begun(missing, screen))
         for key, outcome in completed(workers, worker.train_part, calls):
             if isinstance(outcome, WorkerDiedError):
                 results.add_failure(key, str(outcome))
@@ -122,6 +123,20 @@ def run_comparison(
     sweep = Sweep(comparison, task, results)
     save(results, task, sweep.answer)
     return sweep
+
+
+def work_of(comparison: Comparison, keys: Sequence[RunKey], results: Results) -> dict[RunKey, float]:
+    """How long each run trains beside the others."""
+    speed = {width: cost["tokens_per_second"] for width, cost in results.costs.items()}
+    is_timed = comparison.budget == "seconds"
+    return {key: 1.0 if is_timed else 1 / speed[key.num_steps] for key in keys}
+
+
+def begun(keys: Sequence[RunKey], screen: Screen) -> Iterator[RunKey]:
+    """Yields runs as they are handed to workers, and shows them."""
+    for key in keys:
+        screen.begin_run(key)
+        yield key
 
 
 def look(
@@ -174,6 +189,8 @@ def measured_costs(parcel: Parcel, widths: Sequence[int], screen: Screen) -> lis
             raise WorkerDiedError(
                 "the process that measures costs died twice (killed, or out of memory?)"
             ) from error
+        finally:
+            screen.end_costs()
 
 
 def _outcome_text(record: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from tf_rnn.options import OptionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tf_rnn.comparison.channel import Measurement
     from tf_rnn.comparison.screen import Screen
 
 EXTRA = 'pip install "tf-rnn[cluster]"'
@@ -45,7 +46,7 @@ class TopicChannel:
     def __init__(self, topic: str) -> None:
         self._topic = topic
 
-    def send(self, key: RunKey, fraction: float, line: str) -> None:
+    def send(self, key: RunKey | Measurement, fraction: float, line: str) -> None:
         """Sends the progress of a run."""
         from distributed import get_worker  # noqa: PLC0415
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
+    from tf_rnn.comparison.channel import Measurement
     from tf_rnn.comparison.screen import Screen
     from tf_rnn.comparison.settings import RunKey
 
@@ -67,7 +68,7 @@ class PipeChannel:
 
     seconds = 0.2
 
-    def send(self, key: RunKey, fraction: float, line: str) -> None:
+    def send(self, key: RunKey | Measurement, fraction: float, line: str) -> None:
         """Sends the progress of a run."""
         for pipe in _pipes:
             pipe.send((key, fraction, line))

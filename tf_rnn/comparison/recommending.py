@@ -8,7 +8,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from tf_rnn.comparison import worker
-from tf_rnn.comparison.comparing import look, measured_costs, run_comparison
+from tf_rnn.comparison.comparing import begun, look, measured_costs, run_comparison, work_of
 from tf_rnn.comparison.executors import WorkerDiedError, completed
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.plan import plan_of
@@ -192,11 +192,12 @@ class Race:
         missing = [key for key in keys if self._results.after(key, fraction) is None]
         if not missing:
             return
-        self._screen.start_runs(total=len(keys), done=len(keys) - len(missing))
+        work = work_of(self.comparison, missing, self._results)
+        self._screen.start_runs(len(keys), len(keys) - len(missing), work)
         amount = {self.comparison.budget: self.comparison.amount}
         calls = (
             (key, (self._parcel, key, amount, self._workers.channel, fraction, self._states.get(key)))
-            for key in missing
+            for key in begun(missing, self._screen)
         )
         for key, part in completed(self._workers, worker.train_part, calls):
             if isinstance(part, WorkerDiedError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tf_rnn.comparison.channel import ChannelCallback, raise_if_cancelled
+from tf_rnn.comparison.channel import ChannelCallback, Measurement, raise_if_cancelled
 from tf_rnn.files import plain
 from tf_rnn.options import OptionError
 
@@ -159,8 +159,16 @@ def cost_runs(parcel: Parcel, widths: Sequence[int], channel: Channel | None = N
     Args:
         parcel: The setup and the task.
         widths: At least one.
-        channel: Where to look whether the work was cancelled.
+        channel: Where to report, and to look whether the work was cancelled.
     """
     from tf_rnn.analysis import setup_costs  # noqa: PLC0415
 
-    return setup_costs(*parcel.open(), widths, lambda: raise_if_cancelled(channel))
+    order = sorted(set(widths))
+
+    def before_build(width: int) -> None:
+        raise_if_cancelled(channel)
+        if channel is not None:
+            number = order.index(width) + 1
+            channel.send(Measurement(), number / len(order), f"width {width}, {number} of {len(order)}")
+
+    return setup_costs(*parcel.open(), widths, before_build)

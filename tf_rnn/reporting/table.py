@@ -20,6 +20,8 @@ MOST_ROWS = 500
 # Cells of text up to the length of a time stay on one line; columns with long ones are wide enough to read.
 SHORT_CELL, LONG_CELL = 19, 32
 _NUMBER = re.compile(rf"[-+−]?\.?\d(?!\d*-\d)|{MISSING}|$")  # and no date
+# Characters between two columns on a terminal.
+SPACE = 2
 
 
 class Table(NamedTuple):
@@ -89,25 +91,59 @@ class Table(NamedTuple):
         writer.writerows(self.rows)
         return text.getvalue()
 
+    def parts(self, width: int) -> list[Self]:
+        """Tables of no more columns than fit a terminal; each begins with those that tell the rows apart.
+
+        Args:
+            width: Characters in a line.
+        """
+        rows = [_cells(row) for row in self.rows]
+        keys = next(
+            (n for n in range(1, len(self.header)) if len({*map(tuple, _firsts(rows, n))}) == len(rows)), 1
+        )
+        parts = [[*range(keys)]]
+        for column in range(keys, len(self.header)):
+            if len(parts[-1]) > keys and self._width([*parts[-1], column]) > width:
+                parts.append([*range(keys)])
+            parts[-1].append(column)
+        return [self._of(columns) for columns in parts]
+
+    def _of(self, columns: Sequence[int]) -> Self:
+        """Some of the columns."""
+        rows = [[row[column] for column in columns] for row in self.rows]
+        return self._replace(header=[self.header[column] for column in columns], rows=rows)
+
+    def _width(self, columns: Sequence[int]) -> int:
+        """Characters in a line of some columns."""
+        from rich.cells import cell_len  # noqa: PLC0415 (only terminals need it)
+
+        def longest(column: int) -> int:
+            cells = [cell for row in self.rows for cell in _cells([row[column]])]
+            return max(cell_len(visible(line)) for line in [*self.header[column].split("\n"), *cells])
+
+        return sum(longest(column) + SPACE for column in columns) + 1
+
     def rich(self) -> Any:
-        """The table for a terminal, a `rich.table.Table`."""
+        """The table for a terminal, without its title: a `rich.table.Table`."""
         from rich.box import SIMPLE_HEAD  # noqa: PLC0415 (only terminals need it)
         from rich.table import Table as RichTable  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
         # As `Text`, cells in square brackets are not read as markup.
         shown = RichTable(
-            title=Text(visible(self.title), style="table.title"),
-            title_justify="left",
             box=SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
         )
         for name in self.header:
             title = Text(visible(name, keep="\n"), style="table.header")
-            shown.add_column(title, justify="right", vertical="bottom")
+            shown.add_column(title, justify="right", vertical="bottom", overflow="fold")
         for row in self.rows:
             shown.add_row(*(Text(visible(cell)) for cell in _cells(row)))
         return shown
+
+
+def _firsts(rows: Sequence[Sequence[str]], count: int) -> list[Sequence[str]]:
+    return [row[:count] for row in rows]
 
 
 def _one_line(header: Sequence[str]) -> list[str]:

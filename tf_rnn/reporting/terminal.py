@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tf_rnn.console import visible
+from tf_rnn.console import visible, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,14 +28,17 @@ def print_line(line: str) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Prints a table."""
-    _console(_width()).print(table.rich())
+    """Prints a table, in parts where it is too wide."""
+    console = _console(_width())
+    if table.title:
+        print_line(table.title)
+    for part in table.parts(console.width):
+        console.print(part.rich())
 
 
 def print_written(files: Iterable[Path]) -> None:
     """Prints which files were written."""
-    line = visible(f"written: {', '.join(map(str, files))}")
-    _console().print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    _console().print(written(files), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def _console(width: int | None = None) -> Console:

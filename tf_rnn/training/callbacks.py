@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from tf_rnn.options import OptionError, shown
-from tf_rnn.text import loss_words
+from tf_rnn.text import clock, loss_text, loss_words
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,12 +51,31 @@ class Progress(NamedTuple):
     @property
     def line(self) -> str:
         """The report in one line, without the time left."""
-        return (
-            f"{count_text('epoch', self.epoch, self.epochs)} · {count_text('step', self.step, self.steps)} · "
-            f"loss {loss_words(self.loss, self.unit)} · "
-            f"|g| {self.gradient_norm:.2g} · lr {float(f'{self.learning_rate:.3g}')} · "
-            f"{short_count(self.tokens_per_second)} tok/s"
-        )
+        return " · ".join(self._parts)
+
+    def line_within(self, width: int) -> str:
+        """As much of the report as fits into so many characters, the most important first."""
+        loss = f"loss {loss_text(self.loss, self.unit)}"
+        epoch, step, words, *rest = self._parts
+        lines = [[epoch, step, words, *rest[:count]] for count in (3, 2, 1, 0)]
+        lines += [[epoch, step, loss], [epoch, loss]]
+        return next((line for line in map(" · ".join, lines) if len(line) <= width), loss)
+
+    @property
+    def note(self) -> str:
+        """Loss and time left, for a line beside others."""
+        return f"loss {loss_text(self.loss, self.unit)} · {clock(self.seconds_left)} left"
+
+    @property
+    def _parts(self) -> list[str]:
+        return [
+            count_text("epoch", self.epoch, self.epochs),
+            count_text("step", self.step, self.steps),
+            f"loss {loss_words(self.loss, self.unit)}",
+            f"|g| {self.gradient_norm:.2g}",
+            f"lr {float(f'{self.learning_rate:.3g}')}",
+            f"{short_count(self.tokens_per_second)} tok/s",
+        ]
 
 
 class Callback:

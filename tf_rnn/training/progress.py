@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from tf_rnn.console import log_console, print_log, visible
-from tf_rnn.text import counted, loss_text, loss_words
+from tf_rnn.text import clock, counted, loss_text, loss_words
 from tf_rnn.training.callbacks import Callback, count_text
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from tf_rnn.training.callbacks import Progress
     from tf_rnn.training.state import CurvePoint
+
+# Characters of the bar, and of all that stands beside the report: bar, time left and spaces.
+BAR = 10
+BESIDE = BAR + 14
 
 
 class ProgressLine(Callback):
@@ -32,21 +36,21 @@ class ProgressLine(Callback):
     def __init__(self, console: Console | None = None, seconds: float = 5.0) -> None:
         self._console = console or log_console()
         self._seconds = seconds
-        self._bars = Bars(
+        self.bars = Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TimeRemainingColumn(compact=True),
+            BarColumn(bar_width=BAR),
+            TextColumn("{task.fields[left]}", markup=False),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bars.add_task("training", total=1.0)
+        self._task = self.bars.add_task("measuring the loss before training", total=1.0, left="")
         self._last: Progress | None = None
         self._printed = 0  # the updates up to which everything has been printed
         self._next_line = 0.0
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        self.bars.start()
         self._next_line = time.monotonic() + self._seconds
         return self
 
@@ -56,14 +60,16 @@ class ProgressLine(Callback):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        self.bars.stop()
         if self._last is not None and self._last.updates > self._printed:
             self._print(self._last.line)
 
     def on_progress(self, progress: Progress) -> None:
         """Updates the line."""
         self._last = progress
-        self._bars.update(self._task, completed=progress.fraction, description=visible(progress.line))
+        line = visible(progress.line_within(self._console.width - BESIDE))
+        left = f"{clock(progress.seconds_left)} left"
+        self.bars.update(self._task, completed=progress.fraction, description=line, left=left)
         if not self._console.is_terminal and time.monotonic() >= self._next_line:
             self._print(f"{progress.line} · {clock(progress.seconds_left)} left")
             self._next_line = time.monotonic() + self._seconds
@@ -83,10 +89,3 @@ class ProgressLine(Callback):
 
     def _print(self, line: str) -> None:
         print_log(self._console, line)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, and hours if there are any: 83.4 -> '1:23', 3723 -> '1:02:03'."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

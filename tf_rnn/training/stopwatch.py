@@ -94,7 +94,7 @@ class Stopwatch:
     @property
     def is_spent(self) -> bool:
         """Whether the budget is used up; whole epochs are when the last of them has ended."""
-        if self._kind == "epochs" and self._total % self._per_epoch == 0:
+        if self._counts_epochs:
             return self._history.epochs >= self._total // self._per_epoch
         return self.fraction >= 1
 
@@ -150,13 +150,21 @@ class Stopwatch:
         """Takes from an epoch how many updates it has, and how many epochs there will be."""
         self._steps = None
         if epoch.updates_left is not None:
-            self._steps = self._history.epoch_updates + self._to_the_end(epoch.updates_left)
+            self._steps = self._history.epoch_updates + int(min(epoch.updates_left, self._updates_left))
         self._epochs = self._count_epochs(epoch)
 
-    def _to_the_end(self, updates: int) -> int:
-        """So many updates, or those that are left of a budget of updates."""
-        left = self._total - self._history.updates if self._kind == "updates" else math.inf
-        return updates if left >= updates else max(0, int(left))
+    @property
+    def _updates_left(self) -> float:
+        """The updates that are left of the budget, as a rule; inf for seconds and for whole epochs."""
+        left = (self._until - self.fraction) * self._total
+        if math.isinf(left) or (self._counts_epochs and self._until == 1):
+            return math.inf
+        return max(0, math.ceil(round(left, ROUNDING_DIGITS)))
+
+    @property
+    def _counts_epochs(self) -> bool:
+        """Whether the budget is whole epochs, however many updates each has."""
+        return self._kind == "epochs" and self._total % self._per_epoch == 0
 
     def _count_epochs(self, epoch: Epoch) -> int | None:
         """The number of epochs in the whole run; earlier ones may have had another number of updates."""
@@ -212,7 +220,7 @@ class Stopwatch:
             valid_loss=history.curve[-1].valid_loss,
             tokens_per_second=(history.tokens - self._reported_tokens)
             / max(seconds - self._reported_seconds, 1e-9),
-            seconds_left=(seconds - self._seconds_before) * (1 - self.fraction) / max(gained, 1e-9),
+            seconds_left=(seconds - self._seconds_before) * (self._until - self.fraction) / max(gained, 1e-9),
         )
         self._loss_sum = 0.0
         self._reported, self._reported_seconds = time.perf_counter(), seconds

@@ -39,7 +39,7 @@ def test_square_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     print_line("word " * 99)
     print_written([Path("x[/b]") / "a.json", Path("[old]")])
     shown = capsys.readouterr().out
-    lines = ("use [bold]this[/b]\n", "word " * 99, "written: x[/b]/a.json, [old]\n")
+    lines = ("use [bold]this[/b]\n", "word " * 99, "written:\n  x[/b]/a.json\n  [old]\n")
     for text in ("a[/b]", "[old]", "x[/b]", "0.500", *lines):
         assert text in shown, text
 

@@ -9,10 +9,9 @@ from typing import Any, Self
 import pytest
 from rich.console import Console
 
-from tf_rnn.text import loss_words, perplexity
+from tf_rnn.text import clock, loss_words, perplexity
 from tf_rnn.training import Callback, CallbackList, CurvePoint, Progress, ProgressLine
 from tf_rnn.training.callbacks import count_text, short_count
-from tf_rnn.training.progress import clock
 
 REPORT = Progress(
     epoch=3, epochs=13, step=1200, steps=2323, updates=5846, fraction=0.25, loss=4.6124, unit="nats",
