@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tf_rnn.training import Truncation as Truncation
     from tf_rnn.training import train as train
 
+__version__ = "0.1.0"
+
 _MODULES = (
     *("analysis", "audit", "cells", "comparison", "graph", "inference", "parallel", "tasks", "training"),
     "training_run",

@@ -66,6 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
     _replace_missing_characters()
     words = sys.argv[1:] if words is None else list(words)
     parser = Parser(prog="tf_rnn", description=tf_rnn.__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"tf_rnn {tf_rnn.__version__}")
     of_commands: dict[str, Parser] = {}
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
@@ -80,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
-        flags = set().union(*(subparser.flags for subparser in of_commands.values()))
+        flags = {name for subparser in of_commands.values() for name in subparser.flags}
         line, status = ending(error, of_commands[name].positional, flags)
         say(f"tf_rnn {name}: {line}")
         return status

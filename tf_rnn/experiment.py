@@ -21,13 +21,24 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.analysis.of_model import ModelStudy, model_identity, study_model
 from tf_rnn.analysis.study import LagStudy, lag_identity, study_lags
 from tf_rnn.comparison import Comparison, compare, plan_comparison, recommend
-from tf_rnn.files import NAMED, as_path, folder_name, require_new
-from tf_rnn.options import STATES, Option, OptionError, require_block, require_choice, require_schedule
+from tf_rnn.files import CONFIG, NAMED, as_path, folder_name, is_there, require_new
+from tf_rnn.options import (
+    STATES,
+    SUITS_TASK,
+    Option,
+    OptionError,
+    require_block,
+    require_choice,
+    require_schedule,
+    shown,
+    suggests,
+)
 from tf_rnn.options.declared import (
     COMPARE_OPTIONS,
     LAGS_OPTIONS,
     LENGTH_OPTIONS,
     MODEL_LAGS_OPTIONS,
+    NETWORK_OPTIONS,
     PATIENCE,
     RECOMMEND_OPTIONS,
     SETUP_OPTIONS,
@@ -36,8 +47,9 @@ from tf_rnn.options.declared import (
     TRAINING_OPTIONS,
     WORKER_OPTIONS,
 )
-from tf_rnn.setup import Setup, check_setup, setup_identity
-from tf_rnn.tasks import TABLES, Defaults, Task
+from tf_rnn.run_config import RUN_OPTIONS
+from tf_rnn.setup import Setup, check_setup, require_meaning, setup_identity, task_of
+from tf_rnn.tasks import TABLES, TASKS, Defaults, Task
 from tf_rnn.tasks.language import whole_path
 from tf_rnn.training_run import PreparedRun, Run, one_amount, prepared_resume
 
@@ -58,7 +70,7 @@ class Experiment:
     """One setup and what can be done with it.
 
     Args:
-        task: A name in `tf_rnn.tasks.TASKS`, or a `Task`.
+        task: A name in `tf_rnn.tasks.TASKS`, or a `Task`; None for that of the option `data`, or "echo".
         **options: Those of `Setup`, of the named task and of the cell, as on the command line.
 
     Attributes:
@@ -70,12 +82,17 @@ class Experiment:
         TypeError: If there is no such option.
     """
 
-    def __init__(self, task: str | Task = "echo", **options: Any) -> None:
+    def __init__(self, task: str | Task | None = None, **options: Any) -> None:
+        task = task_of(options) if task is None else task
         self._given: dict[str, Any] = {"task": task, **options}
         self.setup = Setup.of(task=task, **options)
+        require_meaning(self.setup, options)
         self._data = whole_path(self.setup.task_options.get("data"))
         if self.setup.task in TABLES:
             self.setup = self._sized(self.setup, self.task)
+
+    def __repr__(self) -> str:
+        return self.setup.shown("Experiment")
 
     def _sized(self, setup: Setup, task: Task) -> Setup:
         """A setup with the batch size that the size of a table suggests, unless one was given."""
@@ -106,6 +123,7 @@ class Experiment:
         *,
         callbacks: Sequence[Any] | None = None,
         threads: int | None = None,
+        resume: str | None = None,
         **options: Any,
     ) -> Run:
         """Trains one network.
@@ -114,14 +132,32 @@ class Experiment:
             num_steps: Length of the unrolled graph; None for the longest that suits the task.
             callbacks: What is called during training; None shows a progress line, () nothing.
             threads: CPU threads; None for one per core.
+            resume: "auto" resumes the run in the folder `out` if there is one; see also `tf_rnn.resume`.
             **options: See `prepare`.
 
         Raises:
             OptionError: If an option is not allowed.
             DivergedError: If the loss or its gradient is not finite.
         """
-        return self.prepare(num_steps, **options).start(callbacks, THREADS.check(threads))
+        if resume not in (None, "auto"):
+            raise OptionError("resume", f"must be None or 'auto' (see tf_rnn.resume), got {shown(resume)}")
+        folder = None if resume is None else as_path("out", options.get("out"))
+        if folder is not None and is_there(folder, CONFIG):
+            prepared = self._resumed(folder, options | {"num_steps": num_steps})
+        else:
+            prepared = self.prepare(num_steps, **options)
+        return prepared.start(callbacks, THREADS.check(threads))
 
+    def _resumed(self, folder: Path, options: dict[str, Any]) -> PreparedRun:
+        """The run in a folder, to be resumed with the options of this experiment and those of `train`."""
+        inspect.signature(Experiment.prepare).bind(self, **options)
+        given = (
+            self._given | self._given.get("task_options", {}) | self._given.get("cell_options", {}) | options
+        )
+        given = {name: given[name] for name in RUN_OPTIONS if given.get(name) is not None}
+        return prepared_resume(folder, given, None if given["task"] in TASKS else given.pop("task"))
+
+    @suggests
     def prepare(
         self,
         num_steps: int | None = None,
@@ -176,7 +212,8 @@ class Experiment:
             if num_steps is not None:
                 raise OptionError("num_steps", f"must be left out beside schedule_width, got {num_steps!r}")
             require_block(setup.style)
-        longest = max(widths or getattr(task, "defaults", setup.defaults).num_steps)
+        suits = verb_defaults("train", getattr(task, "defaults", setup.defaults))
+        longest = max(widths) if widths else suits["num_steps"]
         given = {
             "num_steps": longest if num_steps is None else num_steps,
             "schedule_width": widths,
@@ -211,6 +248,7 @@ class Experiment:
         task = self._made(setup)
         return self._sized(setup, task), task, find_origin(origin, task)
 
+    @suggests
     def compare(
         self,
         num_steps: Sequence[int | str] | str | None = None,
@@ -258,6 +296,7 @@ class Experiment:
         )
         return compare(**arguments, command=command)
 
+    @suggests
     def recommend(
         self,
         num_steps: Sequence[int | str] | str | None = None,
@@ -345,12 +384,12 @@ class Experiment:
         **given: Any,
     ) -> dict[str, Any]:
         """The arguments of a comparison or a race, all options checked; what suits the task for None."""
-        defaults, budget = self.defaults, COMPARE_OPTIONS["budget"].check(budget)
+        suits, budget = verb_defaults(verb, self.defaults), COMPARE_OPTIONS["budget"].check(budget)
         given |= {
-            "num_steps": defaults.num_steps if num_steps is None else num_steps,
+            "num_steps": suits["num_steps"] if num_steps is None else num_steps,
             "learning_rate": (self.setup.learning_rate,) if learning_rate is None else learning_rate,
             "budget": budget,
-            "amount": AMOUNTS.get(budget, defaults.tokens) if amount is None else amount,
+            "amount": AMOUNTS.get(budget, suits["amount"]) if amount is None else amount,
         }
         chosen = _checked(RECOMMEND_OPTIONS if verb == "recommend" else COMPARE_OPTIONS, given)
         state = chosen.pop("state")
@@ -360,6 +399,7 @@ class Experiment:
         folder = _folder(verb, out, compared.identity(task))
         return {"comparison": compared, "task": task, "out": folder, **where}
 
+    @suggests
     def lags(
         self,
         num_steps: int | None = None,
@@ -395,7 +435,11 @@ class Experiment:
             DivergedError: If the loss is not finite.
         """
         given = {"state": state, "reference": reference, "at": at, "seed": seed, "threads": threads}
-        chosen = _checked(LAGS_OPTIONS, self._measured(num_steps, tokens) | given)
+        asked = {"num_steps": num_steps, "tokens": tokens}
+        given |= verb_defaults("lags", self.defaults) | {
+            name: asked[name] for name in asked if asked[name] is not None
+        }
+        chosen = _checked(LAGS_OPTIONS, given)
         threads = chosen.pop("threads")
         check_setup(self.setup, self.task, [chosen["num_steps"]])
         folder = _folder("lags", out, lag_identity(self.setup, self.task, **chosen))
@@ -403,20 +447,45 @@ class Experiment:
             self.setup, self.task, **chosen, out=folder, threads=threads, callbacks=callbacks, command=command
         )
 
-    def _measured(self, num_steps: int | None, tokens: float | None) -> dict[str, Any]:
-        """How far back to look and how long to train, what suits the task where it is None."""
-        defaults = self.defaults
-        return {
-            "num_steps": defaults.longest if num_steps is None else num_steps,
-            "tokens": defaults.tokens * SHARE_OF_TOKENS if tokens is None else tokens,
-        }
-
 
 def _folder(verb: str, out: object, identity: dict[str, Any]) -> Path | None:
     """Where results go: nowhere, to a given folder, or to one named after the options."""
     if out is NAMED:
         return NAMED / folder_name(verb, identity)
     return None if out is None else as_path("out", out)
+
+
+def verb_defaults(verb: str, defaults: Defaults) -> dict[str, Any]:
+    """The options of a verb that are left to the task, by name.
+
+    Args:
+        verb: "train", "compare", "recommend" or "lags".
+        defaults: What suits the task.
+    """
+    if verb == "train":
+        return {"num_steps": max(defaults.num_steps)}
+    if verb == "lags":
+        return {"num_steps": defaults.longest, "tokens": defaults.tokens * SHARE_OF_TOKENS}
+    return {"num_steps": defaults.num_steps, "amount": defaults.tokens}
+
+
+def task_defaults(verb: str, task: str) -> dict[str, Any]:
+    """The defaults of a verb's options for a task, by name, but for those that depend on the size of a table.
+
+    Args:
+        verb: See `verb_defaults`.
+        task: The name of the task.
+    """
+    setup = Setup(task=task)
+    suits = {
+        name: getattr(setup, name) for name, option in NETWORK_OPTIONS.items() if option.default is SUITS_TASK
+    }
+    own = {
+        name: each.default for name, each in inspect.signature(TASKS[task]).parameters.items() if each.default
+    }
+    if task in TABLES:
+        return own | suits | setup.cell_options | {"batch_size": "what suits the size of the table"}
+    return own | suits | setup.cell_options | verb_defaults(verb, setup.defaults)
 
 
 def _checked(options: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.console import visible
@@ -12,23 +13,29 @@ from tf_rnn.options import (
     LARGEST_WIDTH,
     SUITS_TASK,
     OptionError,
+    call_text,
     check_fields,
     require_choice,
     require_number_of,
     shown,
+    unexpected,
 )
 from tf_rnn.options.declared import (
     CELL_OPTIONS,
+    COMMAND_OPTIONS,
     HELD_BY_DTYPE,
     NETWORK_OPTIONS,
+    TASK,
     TASK_OPTIONS,
     TRAINING_OPTIONS,
 )
-from tf_rnn.tasks import TASKS, Defaults, Task, make_task
+from tf_rnn.options.file import options_text
+from tf_rnn.tasks import TABLES, TASKS, Defaults, Task, make_task
+from tf_rnn.tasks.tables import is_table
 from tf_rnn.truncation import STYLES, Truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Cells whose output is the prediction itself.
 CELLS_THAT_PREDICT = ("influence",)
@@ -46,6 +53,10 @@ GENERAL = Defaults(
 )
 # Options that an identity has only where they are used: folders of results from before them stay valid.
 ONLY_WHERE_USED = ("weight_decay", "initial_state")
+# Options of a task that it gets from a trained run.
+FROM_ORIGIN = ("vocabulary", "fit")
+# Options that a `repr` always shows.
+ALWAYS = ("task", "cell", "state_size")
 # What the options are called in a line for people.
 TITLES = {"clip_norm": "gradient norm at most"}
 
@@ -124,6 +135,10 @@ class Setup:
         for group, given in grouped.items():
             if given:
                 options[group] = {**options.get(group, {}), **given}
+        own = [field.name for field in dataclasses.fields(cls)]
+        for name in options:
+            if name not in own:
+                raise unexpected(cls.__name__, name, (*own, *TASK_OPTIONS, *CELL_OPTIONS))
         return cls(**options)
 
     def __post_init__(self) -> None:
@@ -146,6 +161,16 @@ class Setup:
         for option, value in (vars(self) | self.cell_options).items():
             if option in HELD_BY_DTYPE and value is not None:
                 require_number_of(option, value, "float32")
+
+    def __repr__(self) -> str:
+        return self.shown()
+
+    def shown(self, name: str = "Setup") -> str:
+        """A short `repr`: task, cell, size and what is not what suits the task."""
+        usual = vars(Setup(task=self.task))
+        options = {key: value for key, value in vars(self).items() if key in ALWAYS or value != usual[key]}
+        options |= options.pop("task_options", {}) | options.pop("cell_options", {})
+        return call_text(Setup, options, name)
 
     def _check_task(self) -> None:
         task: Any = self.task
@@ -208,6 +233,33 @@ class Setup:
         return make_task(self.task, **self.task_options) if isinstance(self.task, str) else self.task
 
 
+def require_meaning(setup: Setup, given: Iterable[str]) -> None:
+    """Raises OptionError for an option of the network that was given and has no meaning beside the others."""
+    for name in given:
+        only = NETWORK_OPTIONS[name].only if name in NETWORK_OPTIONS else None
+        if only and not _matters(setup, name):
+            raise OptionError(name, f"must be left out unless {only[0]} is {' or '.join(only[1])}")
+
+
+def task_of(options: Mapping[str, Any]) -> str:
+    """The task that options without one mean: that of a file if there is one, else "echo".
+
+    A table is for series, or for labels if other options are for labels alone; any other file is a text, or
+    words likewise.
+
+    Args:
+        options: Options by name; those of tasks count.
+    """
+    data = options.get("data")
+    if data is None or not isinstance(data, str | os.PathLike):
+        return str(TASK.default)
+    kinds = [name for name, kind in TASKS.items() if (name in TABLES) == is_table(data)]
+    kinds = [name for name in kinds if "data" in inspect.signature(TASKS[name]).parameters]
+    given = [TASK_OPTIONS[name].only for name in options if name in TASK_OPTIONS]
+    fitting = [kind for kind in kinds if all(only is None or kind in only[1] for only in given)]
+    return (fitting or kinds)[0]
+
+
 def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
     """All that determines the results of a setup, ready for JSON: its options and its data.
 
@@ -223,6 +275,29 @@ def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:
     data, lengths = getattr(task, "sha256", None), getattr(task, "lengths", ())
     identity |= {"data_sha256": data} if data else {}
     return identity | ({"data_lengths": list(lengths)} if len(lengths) > 1 else {})
+
+
+def options_file(command: str, setup: Setup, task: Task | None, **more: Any) -> str | None:
+    """The content of `run.toml`, with which a command can be repeated; None for a task that has no name.
+
+    Args:
+        command: The command.
+        setup: What is trained.
+        task: The setup's task; None if it is not made, so that only its given options are known.
+        **more: The options of the command itself.
+    """
+    options = {"task": TASK, **TASK_OPTIONS, **NETWORK_OPTIONS, **CELL_OPTIONS}
+    if setup.task not in TASKS or not setup.task_options.keys() <= {*TASK_OPTIONS, *FROM_ORIGIN}:
+        return None
+    of_task = task.options() if task else setup.task_options
+    of_network = {name: getattr(setup, name) for name in NETWORK_OPTIONS}
+    values = {"task": setup.task, **of_task, **of_network, **setup.cell_options}
+    values = {name: value for name, value in values.items() if name in options and not _is_empty(value)}
+    return options_text(command, values | more, COMMAND_OPTIONS | options)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, tuple | list) and not value
 
 
 def setup_line(setup: Setup, amount: str, learning_rates: Sequence[float] = ()) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_there, read_config
-from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError
-from tf_rnn.options.declared import LENGTH_OPTIONS
+from tf_rnn.console import busy, say
+from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_there, read_config, write_text
+from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError, call_text, unexpected
+from tf_rnn.options.declared import LENGTH_OPTIONS, START_FROM
+from tf_rnn.options.file import RUN_FILE, options_text, overridden, read_options
 from tf_rnn.run_config import RUN_OPTIONS, SCHEDULE, changed_graph, changed_task, require_resumable
+from tf_rnn.setup import options_file
 from tf_rnn.tasks import TASKS, Language, described_task
 from tf_rnn.tasks.language import require_text
+from tf_rnn.text import counted
+from tf_rnn.training.callbacks import Callback, checked_callbacks
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
     from tf_rnn.training import CurvePoint, Evaluation, TrainingResult, Worker
+    from tf_rnn.training.callbacks import Progress
     from tf_rnn.training.origin import Origin
 
 
@@ -41,6 +47,11 @@ class Run:
     folder: Path | None
     result: TrainingResult
     new_updates: int
+
+    def __repr__(self) -> str:
+        facts: dict[str, Any] = {"task": self.task, "folder": self.folder and str(self.folder)}
+        facts |= {"updates": self.result.updates, "valid_loss": round(self.evaluation.loss, 4)}
+        return call_text(Run, facts)
 
     @property
     def curve(self) -> list[CurvePoint]:
@@ -101,6 +112,7 @@ class PreparedRun:
         build: Makes the graph of a worker and the rest of the arguments.
         config: The configuration of a run that is resumed; None of a new one.
         origin: The trained run whose weights a new one begins with; None for random ones.
+        file: The content of `run.toml`; None where the run cannot be typed.
     """
 
     task: Task
@@ -109,9 +121,10 @@ class PreparedRun:
     batch_size: int
     style: str
     options: dict[str, Any]
-    build: Callable[[Worker], tuple[UnrolledGraph, dict[str, Any]]]
-    config: dict[str, Any] | None = None
+    build: Callable[[Worker], tuple[UnrolledGraph, dict[str, Any]]] = dataclasses.field(repr=False)
+    config: dict[str, Any] | None = dataclasses.field(default=None, repr=False)
     origin: Origin | None = None
+    file: str | None = dataclasses.field(default=None, repr=False)
 
     @property
     def is_language(self) -> bool:
@@ -166,7 +179,11 @@ class PreparedRun:
 
         names = ("state", "evaluations", "schedule_width", "patience", "seed")
         options = {name: training[name] for name in names} | amount | {"out": folder, "start_from": origin}
-        return cls(task, folder, 0, setup.batch_size, setup.style, options, build, origin=origin)
+        typed = training | amount | ({"start_from": str(origin.folder)} if origin else {})
+        if training["schedule_width"]:
+            del typed["num_steps"]
+        file = options_file("train", setup, task, **typed)
+        return cls(task, folder, 0, setup.batch_size, setup.style, options, build, origin=origin, file=file)
 
     def start(
         self,
@@ -187,23 +204,63 @@ class PreparedRun:
             KeyboardInterrupt: After an interrupt.
         """
         from tf_rnn.training import ProgressLine, Worker, train  # noqa: PLC0415
-        from tf_rnn.training.callbacks import checked_callbacks  # noqa: PLC0415
 
         given = checked_callbacks(callbacks)
         called: list[Any] = [ProgressLine()] if given is None else given
         worker = worker or Worker()
-        graph, more = self.build(worker)
+        with busy("starting TensorFlow", shown=given is None):
+            graph, more = self.build(worker)
+        if given is None:
+            say(_network_line(graph))
         if worker.is_chief and self.folder is not None and isinstance(self.task, Language):
             from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
 
             separator = getattr(self.task, "document_separator", None)
             place = self.folder / SUMMARIES / "samples"
             called.append(Narrator(graph, self.task.vocabulary, place, separator, self.updates))
+        if worker.is_chief and self.folder is not None and self.file is not None:
+            called.append(OptionsFile(self.folder.absolute() / RUN_FILE, self.file))
         with graph.session(threads) as session:
             result = train(
                 graph, self.task, **self.options, **more, session=session, callbacks=called, worker=worker
             )
         return Run(self.task, self.folder, result, result.updates - self.updates)
+
+
+def _network_line(graph: UnrolledGraph) -> str:
+    """Cell, size and number of parameters, for people."""
+    layers, sizes = getattr(graph.cell, "layers", (graph.cell,)), graph.options
+    network = (
+        f"{counted(len(layers), 'layer')} of {counted(layers[0].output_size, 'unit')} ({layers[0].name})"
+    )
+    block = f"{counted(sizes.num_steps, 'step')}, batch {sizes.batch_size}"
+    return f"network: {network}, {counted(graph.num_parameters, 'parameter', ',')}; graph of {block}"
+
+
+class OptionsFile(Callback):
+    """Writes `run.toml`: of a new run at once, of a resumed one if it is trained further.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._text, self._is_written = path, text, False
+
+    def __enter__(self) -> Self:
+        if not is_there(self._path):
+            self._write()
+        return self
+
+    def on_progress(self, progress: Progress) -> None:
+        """Writes the file at the first call."""
+        if not self._is_written:
+            self._write()
+
+    def _write(self) -> None:
+        write_text(self._path, self._text)
+        self._is_written = True
 
 
 def prepared_resume(
@@ -226,7 +283,7 @@ def prepared_resume(
     folder = as_path("resume", folder)
     for name in given:
         if name not in RUN_OPTIONS:
-            raise TypeError(f"resume() got an unexpected keyword argument {name!r}")
+            raise unexpected("resume", name, RUN_OPTIONS)
     given = {name: RUN_OPTIONS[name].check(value) for name, value in given.items()}
     amounts = one_amount(given)
     updates = 0
@@ -263,7 +320,18 @@ def prepared_resume(
     options |= {"patience": given["patience"]} if "patience" in given else {}
     options["resume"] = folder
     style = training["truncation"]["style"]
-    return PreparedRun(task, folder, updates, graph["batch_size"], style, options, build, config)
+    file = _resumed_file(folder / RUN_FILE, given)
+    return PreparedRun(task, folder, updates, graph["batch_size"], style, options, build, config, file=file)
+
+
+def _resumed_file(path: Path, given: Mapping[str, Any]) -> str | None:
+    """The content of `run.toml` with what a resumed run changes; None if there is no such file."""
+    options = RUN_OPTIONS | {"start_from": START_FROM}
+    try:
+        read = read_options(path, options)
+    except OptionError:  # none, or another one
+        return None
+    return options_text("train", overridden(read, given, options, [tuple(LENGTH_OPTIONS)]), options)
 
 
 def one_amount(given: Mapping[str, Any]) -> dict[str, float]:

@@ -78,7 +78,7 @@ class Line(NamedTuple):
     other: Sequence[str] = ()
     middle: str = ""
     is_repeatable: bool = True
-    aside: Collection[str] = ("config.json",)
+    aside: Collection[str] = ("config.json", "run.toml")
 
     @property
     def typed(self) -> list[str]:
@@ -91,7 +91,7 @@ LINES = {
     "train": Line(
         ["train", "--task", "text", "--data", TEXT, *SIZES, "--num-steps", "4", "--updates", "5", "--out"],
         RUN,
-        {"config.json", "metrics.jsonl", "curve.csv", "curve.png", *REPORTS, *SUMMARIES}
+        {"config.json", "metrics.jsonl", "curve.csv", "curve.png", "run.toml", *REPORTS, *SUMMARIES}
         | {f"checkpoints/checkpoint-00000{number}.npz" for number in (1, 2)},
         middle="tf_rnn.training.loop.Evaluator",
         is_repeatable=False,
@@ -119,7 +119,7 @@ LINES = {
     "lags": Line(
         ["lags", *ECHO, "--out"],
         "lags '1' [b]",
-        {"config.json", "lags.csv", "lags.json", "lags.png", *REPORTS},
+        {"config.json", "lags.csv", "lags.json", "lags.png", *REPORTS, "run.toml"},
         ["--seed", "1"],
         "tf_rnn.analysis.study.measure_lags",
     ),
@@ -127,15 +127,24 @@ LINES = {
         ["recommend", *SIZES, *EASY, "--num-steps", "2", "3", "--seeds", "2", *ONE, "--out"],
         "advice [bold]",
         {f"recommendation.{kind}" for kind in ("csv", "json", "png")}
-        | {"config.json", "results.json", *REPORTS},
+        | {"config.json", "results.json", *REPORTS, "run.toml"},
         ["--cell", "lstm"],
         "tf_rnn.comparison.recommending.completed",
-        aside=("config.json", "results.json"),
+        aside=("config.json", "results.json", "run.toml"),
     ),
     "compare": Line(
         ["compare", *SIZES, "--num-steps", "2", "3", "--seeds", "1", "--amount", "600", *ONE, "--out"],
         "[/] 'sweep'",
-        {"config.json", "cost.png", "curves.png", "loss.png", *REPORTS, "results.csv", "results.json"},
+        {
+            "config.json",
+            "cost.png",
+            "curves.png",
+            "loss.png",
+            *REPORTS,
+            "results.csv",
+            "results.json",
+            "run.toml",
+        },
         ["--cell", "lstm"],
         "tf_rnn.comparison.comparing.completed",
     ),
@@ -390,7 +399,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "a new folder and an old one": (
         ["train", "--resume", RUN, "--out", "new"],
-        "argument --out: not allowed with argument --resume",
+        "--out must be left out with --resume, unless it is auto",
     ),
     "no run": (["evaluate", "missing"], "DIR must be the folder of a training run, got 'missing'"),
     "no model": (["import", "missing", "new"], "EXPORTED must be a folder that export wrote, got 'missing'"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MODEL = ["--state-size", "3", "--batch-size", "20"]
 TINY = [*MODEL, "--num-steps", "4", "--tokens", "2000"]
-FILES = ["config.json", "lags.csv", "lags.json", "lags.png", "report.html", "report.md"]
+FILES = ["config.json", "lags.csv", "lags.json", "lags.png", "report.html", "report.md", "run.toml"]
 
 
 def load(folder: Path) -> dict[str, Any]:

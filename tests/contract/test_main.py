@@ -106,6 +106,7 @@ def test_a_run_without_standard_streams(tmp_path: Path) -> None:
         "metrics.jsonl",
         "report.html",
         "report.md",
+        "run.toml",
         "summaries",
     ]
 

@@ -144,7 +144,7 @@ def test_other_tasks(
     assert lines[0] == baselines
     (measured,) = metrics(folder)
     shown = loss_text(measured["valid_loss"], TASKS[task].unit)
-    assert lines[2:] == [f"saved in {folder}: lowest validation loss {shown} after epoch 1 (step 3)"]
+    assert lines[-1] == f"saved in {folder}: lowest validation loss {shown} after epoch 1 (step 3)"
     found, _ = succeeds(["evaluate", str(folder)], capsys)
     assert re.fullmatch(rf"valid: {re.escape(shown)} ± \S+ squared error, 10 tokens\n", found), found
 
@@ -184,8 +184,8 @@ def test_a_finished_run_says_so_each_time(copy: Path, capsys: pytest.CaptureFixt
     for words in ([], [], ["--epochs", "1"]):
         _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
         epochs = "1 epoch" if words else "2 epochs"
-        assert lines[2:] == [
-            f"nothing left to do: already trained for {epochs}; raise --epochs to continue",
+        assert lines[3] == f"nothing left to do: already trained for {epochs}; raise --epochs to continue"
+        assert lines[-2:] == [
             f"saved in {copy}: lowest validation loss {before[-1]['valid_loss']:.4f} after epoch 2 (step 34)",
             f"to sample from it: python -m tf_rnn sample {copy}",
         ]
@@ -208,7 +208,7 @@ def test_a_run_that_patience_has_ended_says_so(
     assert f"lowest validation loss {min(losses):.4f} after epoch {len(losses) - 1} " in lines[-2], lines
     assert min(losses) > 2.5 > math.log(6)
     _, lines = succeeds(["train", "--resume", str(tmp_path / "out")], capsys)
-    assert lines[2] == ("nothing left to do: no improvement for 1 evaluation; raise --patience to continue")
+    assert lines[3] == ("nothing left to do: no improvement for 1 evaluation; raise --patience to continue")
 
 
 def test_a_schedule_over_the_whole_budget_keeps_it(
@@ -224,7 +224,7 @@ def test_a_schedule_over_the_whole_budget_keeps_it(
         )
         assert_refused(["train", "--resume", str(folder), f"--{option}", value], message, capsys)
     _, lines = succeeds(["train", "--resume", str(folder), "--updates", "2"], capsys)
-    assert lines[2] == "nothing left to do: already trained for 2 updates", "it may not be lengthened"
+    assert lines[3] == "nothing left to do: already trained for 2 updates", "it may not be lengthened"
 
 
 # --- interrupts ------------------------------------------------------------------------------------

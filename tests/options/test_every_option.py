@@ -44,6 +44,7 @@ from tf_rnn.options.rules import (
     Names,
     NpzFile,
     Number,
+    OptionFile,
     OrNone,
     Path,
     Rule,
@@ -166,7 +167,7 @@ def escaped_text(_: EscapedText) -> tuple[list[Example], list[Example]]:
     return good, [Example("", ""), Example(3), Example(None), Example(FilePath("a"))]
 
 
-def path(_: Path) -> tuple[list[Example], list[Example]]:
+def path(_: Path | OptionFile) -> tuple[list[Example], list[Example]]:
     good = [Example("x[/b]", "x[/b]"), Example(FilePath("a"), "a")]
     return good, [Example("", ""), Example("a\0", "a\0"), Example("\udcff", "\udcff"), Example(3)]
 
@@ -196,6 +197,7 @@ MAKERS: dict[type[Rule], Callable[[Any], tuple[list[Example], list[Example]]]] =
     Text: text,
     Encoding: encoding,
     EscapedText: escaped_text,
+    OptionFile: path,
     Path: path,
     NpzFile: npz_file,
     Scheduler: scheduler,

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import succeeds
+from command_helpers import assert_refused, succeeds
 from model_helpers import made_up_text, metrics, scalars
 
 from tf_rnn.cli import train as train_command
@@ -132,7 +132,6 @@ GIVEN: dict[str, dict[str, Any]] = {
     "--schedule cosine": {"schedule": "cosine", "decay": None, "decay_after": None},
     "--decay 0.9": {"schedule": "step", "decay": 0.9, "decay_after": 4},
     "--data mine": {"data": "mine", "task": "words"},
-    "--task echo": {"task": "echo", "data": None},
     "--recurrent-init glorot": {"recurrent_init": "glorot", "init_scale": None},
 }
 
@@ -145,6 +144,12 @@ def test_what_is_given_comes_before_the_preset(given: str) -> None:
         options = settled(*line)
         assert {option: options.get(option) for option in expected} == expected, line
         setup(*line)
+
+
+def test_another_task_than_that_of_the_preset_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--preset", "char-rnn", "--task", "copy"]
+    assert_refused(words, "--task must be text with the preset char-rnn, got 'copy'", capsys)
+    assert settled("--preset", "char-rnn", "--task", "text") == settled("--preset", "char-rnn")
 
 
 def test_what_belongs_to_what_is_known() -> None:

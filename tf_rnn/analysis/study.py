@@ -13,11 +13,13 @@ from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table, r
 from tf_rnn.files import as_path, plain, write_json, write_text
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_choice, require_whole
+from tf_rnn.options.declared import LAGS_OPTIONS
+from tf_rnn.options.file import RUN_FILE
 from tf_rnn.options.words import REFERENCES
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.reporting.page import REPORTS
-from tf_rnn.setup import setup_identity, setup_line
+from tf_rnn.setup import options_file, setup_identity, setup_line
 from tf_rnn.training import Evaluation, Truncation, train
 from tf_rnn.training.callbacks import checked_callbacks
 
@@ -49,15 +51,17 @@ class Study:
         line: The configuration in words.
         lags: The lags at which the task has a dependency.
         at: What one prediction owes to each input, at the last weights; None unless a position was given.
+        file: The content of `run.toml`; None for a task that has no name.
         files: The files that were written.
     """
 
-    evaluation: Evaluation | None
+    evaluation: Evaluation | None = dataclasses.field(repr=False)
     identity: dict[str, Any] = dataclasses.field(repr=False)
     line: str
     lags: tuple[int, ...]
-    at: InputGradients | None = None
-    files: Sequence[Path] = ()
+    at: InputGradients | None = dataclasses.field(default=None, repr=False)
+    file: str | None = dataclasses.field(default=None, repr=False)
+    files: Sequence[Path] = dataclasses.field(default=(), repr=False)
 
     @property
     def analyses(self) -> dict[str, LagAnalysis]:
@@ -143,6 +147,8 @@ class Study:
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         write_json(folder / "lags.json", self.as_json())
+        if self.file:
+            write_text(folder / RUN_FILE, self.file)
         write_text(folder / "lags.csv", Table.of_records("", self.records, COLUMNS).csv())
         if self.at:
             write_text(folder / "at.csv", Table.of_records("", self.at.records, AT_COLUMNS).csv())
@@ -254,6 +260,7 @@ def _study(
         position = identity.get("at")
         at = None if position is None else measure_at(graph, session, task, num_steps, position, state)
     line = setup_line(setup, f"{tokens:,.10g} tokens")
+    own = {name: identity[name] for name in LAGS_OPTIONS if name in identity}
     return LagStudy(
         untrained=untrained,
         trained=trained,
@@ -262,6 +269,7 @@ def _study(
         line=line,
         lags=task.lags,
         at=at,
+        file=options_file("lags", setup, task, **own),
     )
 
 

@@ -23,6 +23,7 @@ from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
 from tf_rnn.options import (
     LARGEST_SIZE,
     OptionError,
+    call_text,
     require_choice,
     require_number_of,
     require_positive,
@@ -100,6 +101,9 @@ class Cell(abc.ABC):
         self._scope = ""
         self._seed_name = self.name
         self._start: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return call_text(type(self), self.options())
 
     def options(self) -> dict[str, Any]:
         """The constructor's options, ready for JSON; `CELLS[name](**options)` is an equal cell."""

@@ -37,6 +37,9 @@ class StackedCell:
         if len(set(map(id, self._layers))) < len(self._layers):
             raise OptionError("cells", "must be different objects, got the same cell twice")
 
+    def __repr__(self) -> str:
+        return f"StackedCell({shown(list(self._layers))})"
+
     @property
     def layers(self) -> tuple[Cell, ...]:
         """The cells of one layer each, from the inputs upwards."""

@@ -76,10 +76,15 @@ def joined(given: dict[str, Any], prepare: Prepare) -> Iterator[tuple[PreparedRu
 
 def restarted(given: dict[str, Any]) -> dict[str, Any]:
     """The options with which a new run is resumed, if a launcher has started its workers again."""
-    count, out = os.environ.get(RESTART, ""), given.get("out")
-    if not count.isdecimal() or int(count) == 0 or out is None or not is_there(out, CONFIG):
+    count = os.environ.get(RESTART, "")
+    return continued(given) if count.isdecimal() and int(count) else given
+
+
+def continued(given: dict[str, Any]) -> dict[str, Any]:
+    """The options with which the run in the folder `out` is resumed, if there is one."""
+    out, of_new = given.get("out"), ("out", "start_from")
+    if out is None or not is_there(out, CONFIG):
         return given
-    of_new = ("out", "start_from")
     return {name: value for name, value in given.items() if name not in of_new} | {"resume": out}
 
 

@@ -26,7 +26,7 @@ def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
     parser.add_positional(FOLDERS, "FOLDER")
     parser.add_declared("what is compared", COMPARE_OPTIONS.values())
-    add_setup(parser, but=COMPARE_OPTIONS)
+    add_setup(parser, NAME, but=COMPARE_OPTIONS)
     add_results(parser, NAME, workers=True)
 
 

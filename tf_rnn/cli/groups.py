@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options.declared import (
     CELL_OPTIONS,
     CHECKPOINT,
+    CONFIG_FILE,
     DRY_RUN,
     FOLDER,
     NETWORK_OPTIONS,
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
     from tf_rnn.cli.parser import Parser
 
 
-def add_setup(parser: Parser, but: Collection[str] = ()) -> None:
-    """Adds the options of `Setup` but some."""
+def add_setup(parser: Parser, command: str, but: Collection[str] = ()) -> None:
+    """Adds the options of `Setup` but some, for a command."""
+
+    def suits(task: str) -> dict[str, Any]:
+        from tf_rnn.experiment import task_defaults  # noqa: PLC0415 (it takes longer than help may)
+
+        return task_defaults(command, task)
+
+    parser.suits = suits
     parser.add_declared("what is learnt", [TASK, *TASK_OPTIONS.values()])
     parser.add_declared(
-        "the network and its training (defaults: what suits the task)",
+        "the network and its training (defaults: what suits the task; --help --task TASK shows them)",
         [option for option in (NETWORK_OPTIONS | CELL_OPTIONS).values() if option.name not in but],
     )
+    parser.add_declared("all of these from a file", [CONFIG_FILE])
 
 
 def add_results(parser: Parser, command: str, *, workers: bool) -> None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.cli.parser import written
-from tf_rnn.console import say
+from tf_rnn.console import say, written
 from tf_rnn.files import require_run
 from tf_rnn.inference.forecasting import require_new_file
 from tf_rnn.options.declared import LABEL_OPTIONS
@@ -40,4 +39,6 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     require_run(given["folder"])
     out = require_new_file(given.get("out", "labels.csv"))
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
-    say(written(model.label(given.get("data"), encoding=given.get("encoding")).write(out)))
+    found = model.label(given.get("data"), encoding=given.get("encoding"))
+    for line in written(found.write(out)).splitlines():
+        say(line)

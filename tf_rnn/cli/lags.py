@@ -25,7 +25,7 @@ def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
     parser.add_declared("what is measured", LAGS_OPTIONS.values())
     parser.add_declared("a network that is trained already", MODEL_OPTIONS.values())
-    add_setup(parser)
+    add_setup(parser, NAME)
     add_results(parser, NAME, workers=False)
 
 

@@ -72,7 +72,10 @@ def train_options(words: list[str]) -> dict[str, Any]:
     for name in CLUSTER_OPTIONS:
         if name in options:
             raise OptionError(name, f"must be left out with {NAME}, got {options[name]!r}")
-    return options
+    for name in ("dry_run", *(["resume"] if str(options.get("resume")) == train.AUTO else [])):
+        if name in options:
+            raise OptionError(name, f"must be left out with {NAME}")
+    return train.settled(options)
 
 
 def checked_folder(options: dict[str, Any], count: int) -> Path | None:

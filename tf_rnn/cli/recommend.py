@@ -23,7 +23,7 @@ HELP = "find the sequence length to use: a race of lengths, at a fraction of the
 def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
     parser.add_declared("what is recommended", RECOMMEND_OPTIONS.values())
-    add_setup(parser, but=RECOMMEND_OPTIONS)
+    add_setup(parser, NAME, but=RECOMMEND_OPTIONS)
     add_results(parser, NAME, workers=True)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 import tf_rnn
-from tf_rnn.cli.cluster import joined, resuming
+from tf_rnn.cli.cluster import continued, joined, resuming
 from tf_rnn.cli.groups import add_setup
 from tf_rnn.cli.parser import chosen, command
 from tf_rnn.console import say
@@ -13,6 +15,7 @@ from tf_rnn.files import NAMED
 from tf_rnn.options import OptionError
 from tf_rnn.options.declared import (
     CLUSTER_OPTIONS,
+    DRY_RUN,
     LENGTH_OPTIONS,
     OUT,
     PATIENCE,
@@ -24,6 +27,7 @@ from tf_rnn.options.declared import (
 from tf_rnn.options.option import Option
 from tf_rnn.options.presets import PRESETS, preset_options
 from tf_rnn.options.rules import Choice, Path
+from tf_rnn.parallel import cluster_task
 from tf_rnn.parallel.parent_watch import watch_parent
 from tf_rnn.run_config import RUN_OPTIONS
 from tf_rnn.text import counted, loss_text, loss_words
@@ -37,7 +41,11 @@ if TYPE_CHECKING:
 
 NAME = "train"
 HELP = "train one network; save checkpoints, resume"
-RESUME = Option(name="resume", rule=Path(), help="resume the run in this folder")
+RESUME = Option(name="resume", rule=Path(), help="resume the run in this folder; auto: that in --out, if any")
+AUTO = "auto"
+DRY_RUN_HELP = (
+    "check all options and print them, those of a preset too, as a file for --config; train nothing"
+)
 PRESET = Option(
     name="preset",
     rule=Choice(tuple(PRESETS)),
@@ -52,7 +60,7 @@ def add_options(parser: Parser) -> None:
     out = OUT.but(help="new folder for the run (default: results/train-..., named after the options)")
     names = ", ".join(option.flag for option in RUN_OPTIONS.values() if option.may_change)
     resume = RESUME.but(help=f"{RESUME.help}; of its options these may change: {names}")
-    parser.add_declared("where the run is kept", [out, resume], one_of=True)
+    parser.add_declared("where the run is kept", [out, resume, DRY_RUN.but(help=DRY_RUN_HELP)])
     parser.add_declared("starting point", [PRESET, START_FROM])
     parser.add_declared(
         "total training length, counted from the start of the run (choose one)",
@@ -61,7 +69,7 @@ def add_options(parser: Parser) -> None:
     )
     parser.add_declared("how it is trained", [PATIENCE, *TRAINING_OPTIONS.values(), THREADS])
     parser.add_declared("several machines (on one machine see launch)", CLUSTER_OPTIONS.values())
-    add_setup(parser)
+    add_setup(parser, NAME)
 
 
 def run(given: dict[str, Any], words: Sequence[str]) -> None:
@@ -76,6 +84,10 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
         KeyboardInterrupt: After an interrupt, with the command that resumes the run.
     """
     watch_parent()
+    given = settled(given)
+    if given.pop("dry_run", False):
+        print(planned(given), end="")
+        return
     with joined(given, prepare) as (prepared, worker):
         if worker is None or worker.is_chief:
             train_and_report(prepared, given.get("threads"), worker, words)
@@ -114,9 +126,53 @@ def train_and_report(
         trained.write(prepared.folder, words)
     else:
         say(nothing_left(prepared, trained))
+    if line := worse_line(trained):
+        say(line)
     say(f"saved in {prepared.folder}: {best_line(trained)}")
     if prepared.is_language:
         say(f"to sample from it: {command('sample', prepared.folder)}")
+
+
+def settled(given: dict[str, Any]) -> dict[str, Any]:
+    """The options with `--resume auto` decided: a run that exists is resumed.
+
+    Raises:
+        OptionError: If options do not go together.
+    """
+    if str(given.get("resume")) != AUTO:
+        if "resume" in given and "out" in given:
+            raise OptionError("out", f"must be left out with resume, unless it is {AUTO}")
+        return given
+    if cluster_task(given.get("cluster"), given.get("task_type"), given.get("task_index")):
+        raise OptionError(
+            "resume", f"must be the folder of a run where several processes train, got {AUTO!r}"
+        )
+    if "out" not in given:
+        raise OptionError("out", f"must be given with resume {AUTO}")
+    return continued({name: value for name, value in given.items() if name != "resume"})
+
+
+def planned(given: dict[str, Any]) -> str:
+    """The options that a run would have, as a file for `--config`; of data only tables are read.
+
+    Raises:
+        OptionError: If a value is not allowed.
+    """
+    from tf_rnn.experiment import EPOCHS, verb_defaults  # noqa: PLC0415 (they take longer than help may)
+    from tf_rnn.setup import options_file  # noqa: PLC0415
+
+    for name in ("resume", "start_from"):
+        if name in given:
+            raise OptionError("dry_run", f"must be left out with {name}")
+    options = preset_options(given.get("preset"), given) | given
+    experiment = tf_rnn.Experiment(**chosen(options, SETUP_OPTIONS))
+    setup, is_table = experiment.setup, experiment.setup.task in tf_rnn.tasks.TABLES
+    task, suits = (experiment.task, experiment.defaults) if is_table else (None, setup.defaults)
+    length = {} if any(name in options for name in LENGTH_OPTIONS) else {"epochs": EPOCHS}
+    usual = {name: option.default for name, option in TRAINING_OPTIONS.items()} | length
+    usual |= verb_defaults(NAME, suits) if "schedule_width" not in options else {}
+    typed = usual | chosen(options, [name for name in RUN if name != "out"])
+    return options_file(NAME, setup, task, **typed) or ""
 
 
 def prepare(given: dict[str, Any], config: dict[str, Any] | None = None) -> PreparedRun:
@@ -158,6 +214,16 @@ def best_line(trained: Run) -> str:
     best = trained.best
     loss = loss_text(best.valid_loss, trained.task.unit)
     return f"lowest validation loss {loss} after epoch {best.epoch} (step {best.updates})"
+
+
+def worse_line(trained: Run) -> str:
+    """That the last loss is above that of every baseline; "" if it is not, or there is none."""
+    task, loss = trained.task, trained.evaluation.loss
+    name, nothing = max(task.baselines().items(), key=operator.itemgetter(1), default=("", math.inf))
+    if loss <= nothing:
+        return ""
+    last, lowest = loss_text(loss, task.unit), loss_text(nothing, task.unit)
+    return f"the last loss, {last}, is worse than with nothing learnt, {lowest} ({name})"
 
 
 def nothing_left(prepared: PreparedRun, trained: Run) -> str:

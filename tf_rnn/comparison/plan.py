@@ -46,6 +46,9 @@ class Plan:
     is_race: bool = False
     verifies: bool = False
 
+    def __repr__(self) -> str:
+        return f"Plan({self.sentence})"
+
     @property
     def runs(self) -> int:
         """The number of runs."""

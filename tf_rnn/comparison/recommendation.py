@@ -11,10 +11,12 @@ from tf_rnn.comparison.elsewhere import elsewhere
 from tf_rnn.comparison.plots import curve_figure
 from tf_rnn.comparison.report import comparison_line
 from tf_rnn.comparison.sentences import NO_VERDICT, duration
+from tf_rnn.comparison.settings import run_file
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import answer_table, cost_table
 from tf_rnn.comparison.widths import FourWidths, four_widths
 from tf_rnn.files import as_path, plain, write_json, write_text
+from tf_rnn.options.file import RUN_FILE
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.reporting.page import REPORTS, command_code
@@ -58,6 +60,7 @@ class Recommendation:
         sweep: The comparison that verifies the answer; None without verification.
         results: All runs and costs.
         files: The files that were written.
+        asked: The widths that were asked for.
     """
 
     comparison: Comparison
@@ -67,6 +70,10 @@ class Recommendation:
     sweep: Sweep | None = dataclasses.field(repr=False)
     results: Results = dataclasses.field(repr=False)
     files: Sequence[Path] = ()
+    asked: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Recommendation({self.line}: {self.reason})"
 
     @property
     def num_steps(self) -> int | None:
@@ -262,6 +269,10 @@ class Recommendation:
 
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
+        verify = self.sweep is not None
+        own = {"num_steps": self.asked or self.comparison.num_steps, "state": self.comparison.state[0]}
+        if text := run_file("recommend", self.comparison, self.task, **own, verify=verify):
+            write_text(folder / RUN_FILE, text)
         results = type(self.results)(folder, self.results.identity)
         results.update(self.results)
         save(results, self.task, self.sweep.answer if self.sweep else None)

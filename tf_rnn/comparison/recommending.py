@@ -74,7 +74,7 @@ def recommend(
         WorkerDiedError: If costs cannot be measured, or a run's worker died every time.
     """
     task = comparison.make_task(task)
-    comparison = with_reach(comparison, task)
+    asked, comparison = comparison.num_steps, with_reach(comparison, task)
     comparison.check(task)
     identity = comparison.identity(task)
     parcel = Parcel.of(comparison.setup, task)
@@ -93,7 +93,7 @@ def recommend(
         if verify:
             screen.say("verifying: every length is trained for the whole budget")
             sweep = run_comparison(race.comparison, task, parcel, results, states, screen, opened)
-        found = Recommendation(race.comparison, task, race.rounds, verdict, sweep, results)
+        found = Recommendation(race.comparison, task, race.rounds, verdict, sweep, results, asked=asked)
         look(verdict, found.summaries, task, parcel, results, states, opened)
         if folder is None or absolute is None:
             return found

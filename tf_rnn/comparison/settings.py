@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn.comparison.ranking import Question
 from tf_rnn.options import STATES, OptionError, require_number_of, shown
 from tf_rnn.options.declared import COMPARE_OPTIONS
-from tf_rnn.setup import Setup, check_setup, setup_identity
+from tf_rnn.setup import Setup, check_setup, options_file, setup_identity
 from tf_rnn.tasks.constant import constant_loss
 from tf_rnn.text import counted
 from tf_rnn.training.plan import require_usable
@@ -147,6 +147,19 @@ class Comparison:
         # The learning rate is an axis, like the width: every run has its own.
         run = {"task": task.name, "budget": self.budget, "amount": self.amount, "learning_rate": None}
         return checked_identity(setup_identity(self.setup, task) | run)
+
+
+def run_file(command: str, comparison: Comparison, task: Task, **changes: Any) -> str | None:
+    """The content of `run.toml`, see `options_file`.
+
+    Args:
+        command: "compare" or "recommend".
+        comparison: The settings.
+        task: What is learnt.
+        **changes: Further options, or others than those of the settings.
+    """
+    own = {name: getattr(comparison, name) for name in COMPARE_OPTIONS}
+    return options_file(command, comparison.setup, task, **(own | changes))
 
 
 def checked_identity(identity: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tf_rnn.comparison.reach import share_of_errors
 from tf_rnn.comparison.report import comparison_line, comparison_page
 from tf_rnn.comparison.results import FILE, Results
 from tf_rnn.comparison.sentences import answer_sentence
+from tf_rnn.comparison.settings import run_file
 from tf_rnn.comparison.slopes import cost_slopes, slope_sentence
 from tf_rnn.comparison.summary import Summary, gap, summarise
 from tf_rnn.comparison.tables import answer_table, cost_table, learning_table, run_table
@@ -19,6 +20,7 @@ from tf_rnn.comparison.verdict import Verdict, decide
 from tf_rnn.comparison.widths import FourWidths, four_widths
 from tf_rnn.files import as_path, plain, write_text
 from tf_rnn.lock import made_and_held
+from tf_rnn.options.file import RUN_FILE
 from tf_rnn.reporting.page import REPORTS
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class Sweep:
     task: Task
     results: Results = dataclasses.field(repr=False)
     files: Sequence[Path] = ()
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.line}: {self.sentence})"
 
     @functools.cached_property
     def summaries(self) -> list[Summary]:
@@ -160,6 +165,8 @@ class Sweep:
             key=lambda run: (run["num_steps"], run["state"], run["learning_rate"], run["seed"]),
         )
         write_text(folder / "results.csv", run_table(rows, self.task.lags).csv())
+        if text := run_file("compare", self.comparison, self.task):
+            write_text(folder / RUN_FILE, text)
         comparison_page(self, command).write(folder)
 
 

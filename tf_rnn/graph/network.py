@@ -10,7 +10,7 @@ from tf_rnn.graph.encoding import Encoding, make_encoding
 from tf_rnn.graph.head import Head
 from tf_rnn.graph.initial_state import InitialState
 from tf_rnn.graph.memory import require_memory
-from tf_rnn.graph.third_party import home_of, network_scope
+from tf_rnn.graph.third_party import home_of, network_scope, require_cell
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Network:
 
 def home_graph(cell: Any) -> Any:
     """The `tf.Graph` of a cell's variables, or of its first use; else the default one, or a new one."""
+    require_cell(cell)
     variables = getattr(cell, "variables", ())
     if variables:
         return variables[0].graph

@@ -11,7 +11,7 @@ from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.starts import started
 from tf_rnn.graph.third_party import calling
-from tf_rnn.options import GraphOptions, require_whole
+from tf_rnn.options import GraphOptions, require_whole, shown
 
 if TYPE_CHECKING:
     from tf_rnn.graph.unrolled import UnrolledGraph
@@ -61,6 +61,10 @@ class StepGraph:
             with calling(cell):
                 output, self.state = cell(vectors, before)
             self.prediction: Any = self.network.head.predict(reading.head, output)
+
+    def __repr__(self) -> str:
+        sizes = f"input_size={self.options.input_size}, num_classes={self.options.num_classes}"
+        return f"StepGraph({shown(self.cell)}, batch_size={self.options.batch_size}, {sizes})"
 
     @classmethod
     def of(cls, graph: UnrolledGraph, batch_size: int = 1) -> StepGraph:

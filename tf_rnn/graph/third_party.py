@@ -22,6 +22,25 @@ _COLLECTION = "tf_rnn/third_party_cells"
 _HOMES: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
 
 
+def require_cell(cell: Any) -> None:
+    """Raises OptionError for what is no cell, saying what to give instead."""
+    if isinstance(cell, type):
+        problem = f"must be a cell, got the class {cell.__name__}; make one, such as LSTMCell(64)"
+    elif isinstance(cell, str):
+        problem = (
+            f"must be a cell, such as tf_rnn.cells.LSTMCell(64), got {shown(cell)}; Experiment takes names"
+        )
+    elif isinstance(cell, list | tuple):
+        problem = f"must be one cell, got {shown(cell)}; tf_rnn.cells.StackedCell makes one of several"
+    elif type(cell).__module__.partition(".")[0] == "keras":
+        problem = f"must be a cell for graphs, got {type(cell).__name__} of Keras; tf_rnn.cells has its like"
+    elif not (callable(cell) and hasattr(cell, "zero_state")):
+        problem = f"must be a cell of tf_rnn.cells or another RNN cell of TensorFlow 1, got {shown(cell)}"
+    else:
+        return
+    raise OptionError("cell", problem)
+
+
 def home_of(cell: Any) -> Any:
     """The `tf.Graph` that a third-party cell was first used in; None if it was in none, or it is gone."""
     known = _HOMES.get(id(cell))

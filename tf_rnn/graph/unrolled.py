@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +27,7 @@ from tf_rnn.graph.recompute import recomputed_gradients
 from tf_rnn.graph.reweighting import Reweighting
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.training_step import NO_TRAINING, make_training_step
-from tf_rnn.options import GraphOptions, OptionError
+from tf_rnn.options import GraphOptions, OptionError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -171,6 +172,16 @@ class UnrolledGraph:
         self.tf_graph = home_graph(cell)
         with self.tf_graph.as_default(), tf.name_scope(f"width_{num_steps}"):
             self._place(reweighted)
+
+    def __repr__(self) -> str:
+        names = ("num_steps", "batch_size", "input_size", "num_classes")
+        sizes = ", ".join(f"{name}={getattr(self.options, name)}" for name in names)
+        return f"UnrolledGraph({shown(self.cell)}, {sizes}; {self.num_parameters:,} parameters)"
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, all variables together."""
+        return sum(math.prod(variable.shape.as_list()) for variable in self.variables)
 
     def _place(self, reweighted: bool) -> None:
         """Makes all tensors but those of `losses` and `predictions`."""

@@ -14,7 +14,7 @@ from tf_rnn.inference.evaluation import ModelEvaluator
 from tf_rnn.inference.sampling import sample
 from tf_rnn.inference.stepper import Stepper
 from tf_rnn.inference.weights import session_without
-from tf_rnn.options import OptionError, shown
+from tf_rnn.options import OptionError, call_text, shown
 from tf_rnn.options.declared import CHECKPOINT
 from tf_rnn.tasks import TASKS, Task, make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
@@ -54,6 +54,14 @@ class Model:
     session: Any
     stepper: Stepper
     evaluator: ModelEvaluator
+
+    def __repr__(self) -> str:
+        facts = {
+            "task": self.config["task"]["name"],
+            "cell": self.graph.cell,
+            "checkpoint": self.checkpoint.number,
+        }
+        return call_text(Model, facts)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.stepper, self.evaluator))

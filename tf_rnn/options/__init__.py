@@ -15,9 +15,10 @@ from tf_rnn.options.checks import (
     require_schedule,
     require_whole,
 )
-from tf_rnn.options.errors import OptionError, shown
+from tf_rnn.options.errors import OptionError, call_text, shown
 from tf_rnn.options.fields import check_fields
 from tf_rnn.options.graph_options import GraphOptions
+from tf_rnn.options.names import meant, suggests, unexpected
 from tf_rnn.options.option import SUITS_TASK, Option
 from tf_rnn.options.words import (
     ACTIVATIONS,
@@ -63,7 +64,9 @@ __all__ = [
     "GraphOptions",
     "Option",
     "OptionError",
+    "call_text",
     "check_fields",
+    "meant",
     "require_block",
     "require_choice",
     "require_fraction",
@@ -74,4 +77,6 @@ __all__ = [
     "require_schedule",
     "require_whole",
     "shown",
+    "suggests",
+    "unexpected",
 ]

@@ -17,6 +17,7 @@ from tf_rnn.options.rules import (
     Names,
     NpzFile,
     Number,
+    OptionFile,
     OrNone,
     Path,
     Scheduler,
@@ -73,7 +74,12 @@ START_FROM = Option(
     "vocabulary are those of that run, the optimizer starts afresh",
 )
 
-TASK = Option(name="task", rule=Choice(TASKS), default="echo", help="what is learnt")
+TASK = Option(
+    name="task",
+    rule=Choice(TASKS),
+    default="echo",
+    help="what is learnt; without it --data means text, or series for .csv and .parquet",
+)
 _WITH_LAGS = ("task", ("echo", "autoregression"))
 _LANGUAGE = ("task", ("text", "words"))
 _SERIES = ("task", ("series",))
@@ -558,6 +564,9 @@ MODEL_OPTIONS = by_name(
 MODEL_LAGS_OPTIONS = MODEL_OPTIONS | {
     name: (LAGS_OPTIONS | NETWORK_OPTIONS)[name] for name in ("num_steps", "reference", "at", "batch_size")
 }
+# Those of `train`, `compare`, `recommend` and `lags` that say what is done with a setup.
+COMMAND_OPTIONS = {**LENGTH_OPTIONS, **TRAINING_OPTIONS, **RECOMMEND_OPTIONS, **LAGS_OPTIONS}
+COMMAND_OPTIONS |= by_name(PATIENCE, START_FROM)
 AUDIT_ACTIONS = by_name(
     Option(
         name="write",
@@ -612,6 +621,12 @@ FOLDERS = Option(
     name="folders",
     rule=ListOf(Path()),
     help="two folders of finished comparisons, to compare with each other; nothing is trained",
+)
+CONFIG_FILE = Option(
+    name="config",
+    rule=OptionFile(),
+    help="read options from this TOML file, such as the run.toml beside every result; options on the command "
+    "line override it",
 )
 WORKER_OPTIONS = by_name(
     Option(

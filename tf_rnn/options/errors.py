@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LONGEST_SHOWN = 200
 
@@ -33,5 +37,31 @@ def shown(value: Any) -> str:
         text = repr(value)
     except Exception:  # integers of thousands of digits, or a broken __repr__
         text = f"{type(value).__name__} that cannot be shown"
-    text = " ".join(text.splitlines())
+    return _short(" ".join(text.splitlines()))
+
+
+def call_text(kind: type, options: Mapping[str, Any], name: str = "") -> str:
+    """A short `repr`: the call that makes an object, without what is left at its default.
+
+    Args:
+        kind: The class.
+        options: What its constructor was given, in the order in which it is shown.
+        name: What it is called instead.
+    """
+    usual = {each.name: each.default for each in inspect.signature(kind).parameters.values()}
+    given = [
+        f"{option}={shown(value)}" for option, value in options.items() if not _same(usual.get(option), value)
+    ]
+    return _short(f"{name or kind.__name__}({', '.join(given)})")
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two values are equal, a tuple and what JSON makes of it, too."""
+    return bool(
+        (list(value) if isinstance(value, tuple) else value)
+        == (list(other) if isinstance(other, tuple) else other)
+    )
+
+
+def _short(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN // 2]} ... {text[-20:]}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
+
+from tf_rnn.options.rules import OFF, OrNone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +22,8 @@ class SuitsTask:
 
 
 SUITS_TASK: Any = SuitsTask()
+# What a line of help says of a default that depends on something else.
+DEFAULT_IN_HELP = re.compile(r" \(default:? [^()]*\)$")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,11 @@ class Option:
             OptionError: If it is not allowed.
         """
         return self.rule.parse(self.name, words)
+
+    def with_default(self, value: Any) -> Option:
+        """The option with a default that is known, instead of what its line of help says of it."""
+        shown = OFF if value is None and isinstance(self.rule, OrNone) else value
+        return self.but(default=shown, help=DEFAULT_IN_HELP.sub("", self.help))
 
     def but(self, **changes: Any) -> Option:
         """The option with another rule, default or line of help, for a command that needs one."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.options.errors import OptionError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,7 +78,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # Options of a preset that are dropped where another option is not as the preset has it.
-NEEDED = {"data": "task", "forget_bias": "cell", "decay": "schedule", "decay_after": "schedule"}
+NEEDED = {"forget_bias": "cell", "decay": "schedule", "decay_after": "schedule"}
 # Options of a preset that are dropped where one of these is given.
 EXCLUDED = {
     "epochs": ("tokens", "updates", "seconds"),
@@ -90,8 +92,13 @@ def preset_options(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]
     Args:
         name: A key of `PRESETS`, or None for none.
         given: The options that were given, by name.
+
+    Raises:
+        OptionError: If another task was given.
     """
     preset = PRESETS[name] if name else {}
+    if preset and given.get("task", preset["task"]) != preset["task"]:
+        raise OptionError("task", f"must be {preset['task']} with the preset {name}, got {given['task']!r}")
 
     def is_of_use(option: str) -> bool:
         needed = NEEDED.get(option)

@@ -443,6 +443,20 @@ class NpzFile(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
+class OptionFile(Rule):
+    """A path of a file of options."""
+
+    metavar: ClassVar[str] = "FILE.toml"
+
+    def check(self, option: str, value: Any) -> FilePath:
+        """Returns the value as a `pathlib.Path`."""
+        try:
+            return Path().check(option, value)
+        except OptionError as error:
+            raise OptionError(option, f"must be the path of a TOML file, got {shown(value)}") from error
+
+
+@dataclasses.dataclass(frozen=True)
 class Scheduler(Rule):
     """`local`, or the address of a Dask scheduler."""
 

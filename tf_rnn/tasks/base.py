@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tf_rnn.options import require_choice, require_whole
+from tf_rnn.options import call_text, require_choice, require_whole
 from tf_rnn.tasks.stream import (
     Stream,
     cut_blocks,
@@ -115,6 +115,9 @@ class Task(ABC):
     period: int = 1
     has_starts: bool = False
     has_target_weights: bool = False
+
+    def __repr__(self) -> str:
+        return call_text(type(self), self.options())
 
     @abstractmethod
     def stream(self, split: str = "train", epoch: int = 0) -> Stream:

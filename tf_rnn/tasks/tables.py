@@ -28,6 +28,7 @@ KENNEDY_AIRPORT = Path(__file__).with_name("data") / "kennedy_airport.csv.gz"
 # Of the uncompressed file.
 KENNEDY_AIRPORT_SHA256 = "c4e8b188f9726e5bf2110e8bc24a25e34cc06289d1ac65f12b526026d67c1246"
 PARQUET = (".parquet", ".pq")
+TABLE_ENDINGS = (".csv", ".csv.gz", *PARQUET)
 SEPARATORS = ",;\t|"
 # Columns that an error names before it says how many more there are.
 MOST_NAMED = 12
@@ -157,6 +158,11 @@ def open_table(data: Any, encoding: str = UTF_8) -> Opened:
     if frame.empty:
         raise OptionError("data", f"must hold rows, but {origin} has none")
     return Opened(frame.rename(columns=str), origin, None if stamp is None else (stamp,))
+
+
+def is_table(data: str | os.PathLike[str]) -> bool:
+    """Whether the name of a file is that of a table."""
+    return os.fspath(data).lower().endswith(TABLE_ENDINGS)
 
 
 def _with_time_of_index(frame: Any, pd: Any) -> Any:

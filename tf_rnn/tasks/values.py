@@ -128,8 +128,9 @@ def _as_reals(option: str, array: NDArray[Any], kind: Kind, lengths: Sequence[in
         allowed = "finite" if not np.isfinite(value) else "finite in float32"
         if kind.marked:
             allowed += ", or nan where there is no target"
-        where = _first(np.any(bad, axis=-1), lengths)
-        raise OptionError(option, f"must be {allowed}, got {value} {where}")
+        where, size = _first(np.any(bad, axis=-1), lengths), array.shape[-1]
+        column = f", column {np.argwhere(bad)[0][-1]}" if size > 1 else ""
+        raise OptionError(option, f"must be {allowed}, got {value} {where}{column}")
     return reals
 
 

@@ -252,7 +252,8 @@ def _reals(name: str, values: np.ndarray, dtype: str, split: str, *, may_be_nan:
         step, place = np.argwhere(strange.reshape(-1, width))[0]
         got = values.reshape(-1, width)[step, place]
         wanted = f"finite in {dtype}" if np.isfinite(got) else "finite"
-        raise OptionError(name, f"of split {split!r} must be {wanted}, got {got} at step {step}")
+        where = f"step {step}" + (f", column {place}" if width > 1 else "")
+        raise OptionError(name, f"of split {split!r} must be {wanted}, got {got} at {where}")
     return reals
 
 

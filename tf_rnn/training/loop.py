@@ -19,7 +19,7 @@ from tf_rnn.training.evaluation import Evaluator
 from tf_rnn.training.interrupts import Interrupts, SavedInterrupt
 from tf_rnn.training.monitor import Monitor
 from tf_rnn.training.origin import find_origin, recorded_origin
-from tf_rnn.training.plan import Plan, check, one_budget, run_config
+from tf_rnn.training.plan import Plan, check, one_budget, require_in_order, run_config
 from tf_rnn.training.probe import GradientProbe
 from tf_rnn.training.progress import ProgressLine
 from tf_rnn.training.result import TrainingResult
@@ -130,6 +130,7 @@ def train(
             rate or with clipping.
         KeyboardInterrupt: After an interrupt; a `SavedInterrupt` if the run has been saved.
     """
+    require_in_order(graph, task)
     worker, called = worker or Worker(), checked_callbacks(callbacks)
     budget = one_budget(epochs=epochs, tokens=tokens, updates=updates, seconds=seconds)
     _require_one("out", out, resume)

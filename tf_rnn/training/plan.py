@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.files import as_json_number
 from tf_rnn.graph.describe import describe
+from tf_rnn.graph.unrolled import UnrolledGraph
 from tf_rnn.options import STATES, OptionError, require_block, require_choice, require_whole, shown
 from tf_rnn.options.declared import TRAINING_OPTIONS
 from tf_rnn.setup import check_rows, check_weights
-from tf_rnn.tasks import SPLITS, TASKS
+from tf_rnn.tasks import SPLITS, TASKS, Task
 from tf_rnn.training.budget import Budget
 from tf_rnn.training.evaluation import usable
 from tf_rnn.training.schedules import Schedule
@@ -20,9 +21,6 @@ from tf_rnn.truncation import Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from tf_rnn.graph import UnrolledGraph
-    from tf_rnn.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +128,16 @@ def run_config(
     config["graph"]["batch_size"] *= workers
     plain_config: dict[str, Any] = json.loads(json.dumps(config, default=as_json_number))
     return plain_config
+
+
+def require_in_order(graph: Any, task: Any) -> None:
+    """Raises OptionError unless the first argument of `train` is a graph, and the second a task."""
+    hint = "; the graph comes first, then the task" if isinstance(graph, Task) else ""
+    if not isinstance(graph, UnrolledGraph):
+        raise OptionError("graph", f"must be a tf_rnn.UnrolledGraph, got {shown(graph)}{hint}")
+    if not isinstance(task, Task):
+        name = "; tf_rnn.tasks.make_task makes one of a name" if isinstance(task, str) else ""
+        raise OptionError("task", f"must be a task, got {shown(task)}{name}")
 
 
 def check(graph: UnrolledGraph, task: Task, plan: Plan) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.files import as_path, claim_folder, plain, read_config, write_text
-from tf_rnn.options import OptionError
+from tf_rnn.options import OptionError, call_text
 from tf_rnn.reporting import Image, Page, Table
 from tf_rnn.reporting.page import REPORTS, command_code
 from tf_rnn.reporting.style import line_styles, literal, make_figure
@@ -51,6 +51,10 @@ class TrainingResult:
     final_state: Any = dataclasses.field(repr=False)
     weights: dict[str, np.ndarray] = dataclasses.field(repr=False)
     unit: str = "nats"
+
+    def __repr__(self) -> str:
+        facts = {"updates": self.updates, "tokens": self.tokens, "valid_loss": round(self.evaluation.loss, 4)}
+        return call_text(TrainingResult, facts)
 
     @property
     def records(self) -> list[dict[str, Any]]:

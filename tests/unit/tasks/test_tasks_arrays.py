@@ -189,10 +189,18 @@ ROWS = np.zeros((4, 5), int)
 LAST, NONE = 2**31 - 2, "where there is no target"
 # What two arrays are refused for, in the words after the option's name; options by themselves below.
 VALUES: list[tuple[Any, Any, str]] = [
-    (with_value(REALS, NAN, 13, 1), CLASSES, "inputs must be finite, got nan at step 13"),
-    (with_value(REALS, -INF, 3, 0), CLASSES, "inputs must be finite, got -inf at step 3"),
-    (with_value(REALS, 1e39, 3, 0), CLASSES, "inputs must be finite in float32, got 1e+39 at step 3"),
-    (REALS, with_value(REALS, INF, 7, 0), f"targets must be finite, or nan {NONE}, got inf at step 7"),
+    (with_value(REALS, NAN, 13, 1), CLASSES, "inputs must be finite, got nan at step 13, column 1"),
+    (with_value(REALS, -INF, 3, 0), CLASSES, "inputs must be finite, got -inf at step 3, column 0"),
+    (
+        with_value(REALS, 1e39, 3, 0),
+        CLASSES,
+        "inputs must be finite in float32, got 1e+39 at step 3, column 0",
+    ),
+    (
+        REALS,
+        with_value(REALS, INF, 7, 0),
+        f"targets must be finite, or nan {NONE}, got inf at step 7, column 0",
+    ),
     (
         CLASSES,
         with_value(CLASSES, -2, 4),

@@ -128,7 +128,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (
         [[[0.5, 1], [0, math.inf]], [[1, 1]]],
         LISTS,
-        "inputs must be finite, got inf at step 1 of sequence 0",
+        "inputs must be finite, got inf at step 1 of sequence 0, column 1",
     ),
     (
         [[[1.5, 2], [3, 4]], [[5]]],
