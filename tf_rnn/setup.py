@@ -137,6 +137,8 @@ class Setup:
                 options[group] = {**options.get(group, {}), **given}
         own = [field.name for field in dataclasses.fields(cls)]
         for name in options:
+            if name not in own and name in COMMAND_OPTIONS:
+                raise TypeError(f"{cls.__name__}() takes no {name}; train, compare, recommend and lags do")
             if name not in own:
                 raise unexpected(cls.__name__, name, (*own, *TASK_OPTIONS, *CELL_OPTIONS))
         return cls(**options)

@@ -84,5 +84,8 @@ def test_an_experiment_and_a_resumed_run_say_what_was_meant() -> None:
     message = r"^Setup\(\) got an unexpected keyword argument 'hidden_size'; did you mean state_size\?$"
     with pytest.raises(TypeError, match=message):
         tf_rnn.Experiment("echo", hidden_size=3)
+    message = r"^Setup\(\) takes no num_steps; train, compare, recommend and lags do$"
+    with pytest.raises(TypeError, match=message):
+        tf_rnn.Experiment("echo", num_steps=3)
     with pytest.raises(TypeError, match=r"^resume\(\) .* 'wd'; did you mean weight_decay\?$"):
         tf_rnn.resume("run", wd=3)
