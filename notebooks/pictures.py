@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BLUE, VERMILLION, GREEN, PINK, ORANGE = COLOURS
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 GREY = "0.45"
+SIGNED = "RdBu"  # for signed numbers, 0 in the middle; cividis for others
 
 Point = tuple[float, float]
 
@@ -170,14 +171,68 @@ def draw_window(axes: Axes, length: int, start: int, counted: int, stop: int) ->
     axes.plot([cut, cut], [-0.5, stop - start + 0.4], "-", color=VERMILLION, marker="", linewidth=2.5)
 
 
-def draw_text(axes: Axes, text: str, values: Sequence[float], limits: Point) -> AxesImage:
-    """Draws a text line by line, with a colour behind each character.
+def draw_lstm() -> None:
+    """Draws one step of an LSTM: what is kept, written and shown, and the direct path of the error."""
+    axes = canvas(9.5, 4.4, (-0.8, 11.2), (-0.2, 5.2))
+    axes.add_patch(FancyBboxPatch((0.75, 0.35), 8.8, 4.25, boxstyle="round,pad=0.1", fc="0.96", ec=GREY))
+    ends = (("$C_{t-1}$", 0, 4, BLUE), ("$H_{t-1}$", 0, 1.2, BLUE), ("$X_t$", 0, 0.4, BLUE))
+    for text, x, y, colour in (*ends, ("$C_t$", 10.5, 4, GREEN), ("$H_t$", 10.5, 2.9, GREEN)):
+        box(axes, (x, y), text, size=(1.0, 0.6), edgecolor=colour)
+    box(axes, (2, 0.8), "one layer:\n$W, b$", size=(1.3, 0.9))
+    for y in (1.2, 0.4):
+        arrow(axes, (0.5, y), (1.35, 0.8 + (y - 0.8) * 0.6))
+    gates = (("sigmoid $f$", 3.4), ("sigmoid $i$", 4.9), ("tanh $g$", 6.3), ("sigmoid $o$", 8.5))
+    for (text, x), role in zip(gates, ("forget", "input", "candidate", "output"), strict=True):
+        box(axes, (x, 1.9), text, size=(1.25, 0.56), facecolor="0.9")
+        axes.text(x + 0.1, 1.5, role, ha="left", va="center", fontsize=9, color=GREY)
+        arrow(axes, (x, 0.8), (x, 1.62))
+    axes.plot([2.65, 8.5], [0.8, 0.8], "-", color="black", marker="", linewidth=1.4)
+    for text, x, y in (("×", 3.4, 4), ("+", 5.55, 4), ("×", 5.55, 2.9), ("×", 8.5, 2.9)):
+        box(axes, (x, y), text, size=(0.5, 0.5))
+    for start, end in ((0.5, 3.15), (3.65, 5.3), (5.8, 10)):
+        arrow(axes, (start, 4.08), (end, 4.08))
+        gradient(axes, (end, 3.88), (start, 3.88))
+    box(axes, (7.2, 2.9), "tanh", size=(0.9, 0.5))
+    arrow(axes, (7.2, 4.08), (7.2, 3.15))
+    for x, bottom, top in ((3.4, 2.18, 3.75), (5.55, 3.15, 3.75), (8.5, 2.18, 2.65)):
+        arrow(axes, (x, bottom), (x, top))
+    for x, side in ((4.9, 5.4), (6.3, 5.7)):
+        arrow(axes, (x, 2.18), (side, 2.65))
+    arrow(axes, (7.65, 2.9), (8.25, 2.9))
+    arrow(axes, (8.75, 2.9), (10, 2.9))
+    for text, x, y in (("keep", 3.5, 3.45), ("write", 5.65, 3.45), ("show", 8.6, 2.42)):
+        axes.text(x, y, text, ha="left", va="center", fontsize=9, color=GREY)
+    direct = "direct path of the error: the forget gate is all it meets"
+    axes.text(5, 4.95, direct, ha="center", color=VERMILLION)
+
+
+def draw_signed(axes: Axes, values: Any, limit: float, dot: float = 3.0) -> AxesImage:
+    """Draws a matrix of signed numbers: blue where positive, red where negative, white at 0.
+
+    A dot marks what is clearly negative, so that the sign can be seen in grey.
+
+    Args:
+        axes: Axes to draw on.
+        values: The matrix.
+        limit: The absolute value at both ends of the colour map.
+        dot: The size of a dot.
+
+    Returns:
+        The coloured image, for a colour bar.
+    """
+    rows, columns = np.nonzero(np.asarray(values) < -0.1 * limit)
+    axes.plot(columns, rows, linestyle="", marker=".", color="black", markersize=dot)
+    return axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
+
+
+def draw_text(axes: Axes, text: str, values: Sequence[float], limit: float = 1.0) -> AxesImage:
+    """Draws a text line by line, with a colour behind each character; bold where its number is positive.
 
     Args:
         axes: Axes to draw on.
         text: The text.
-        values: A number for each character.
-        limits: The numbers at both ends of the colour map.
+        values: A signed number for each character.
+        limit: The absolute value at both ends of the colour map.
 
     Returns:
         The coloured image, for a colour bar.
@@ -190,10 +245,10 @@ def draw_text(axes: Axes, text: str, values: Sequence[float], limits: Point) -> 
         if character == "\n":
             row, column = row + 1, 0
             continue
-        is_dark = (value - limits[0]) / (limits[1] - limits[0]) < 0.5
-        ink = "white" if is_dark else "black"
         look: dict[str, Any] = {"ha": "center", "va": "center", "family": "monospace", "fontsize": 8}
-        axes.text(column, row, character, color=ink, parse_math=False, **look)
+        look["color"] = "white" if abs(value) > 0.7 * limit else "black"
+        look["weight"] = "bold" if value > 0 else "normal"
+        axes.text(column, row, character, parse_math=False, **look)
         column += 1
     axes.axis("off")
-    return axes.imshow(colours, vmin=limits[0], vmax=limits[1], aspect="auto")
+    return axes.imshow(colours, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
