@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FOLDER = Path(__file__).resolve().parent
 METADATA = {
@@ -18,17 +21,19 @@ METADATA = {
 }
 
 
-def executed(path: Path, timeout: int = 600) -> Any:
+def executed(path: Path, timeout: int = 600, more: Sequence[str] = ()) -> Any:
     """Executes a notebook in its own folder with the current Python, and returns the result.
 
     Args:
         path: The notebook; the file is not changed.
         timeout: Time limit for each cell, in seconds.
+        more: Code to execute after the last cell, each in a cell of its own.
 
     Raises:
         CellExecutionError: If a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in more]  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         timeout=timeout,

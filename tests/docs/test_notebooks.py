@@ -20,12 +20,18 @@ import benchmarks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Execute = Callable[[Path], Any]
+    Execute = Callable[..., Any]
 
 FOLDER = Path(benchmarks.__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MAX_BYTES = 1_000_000
 MAX_LINES = 40  # of a cell
+INSTALLATION = "`pip install -r requirements.txt jupyterlab && jupyter lab notebooks/`"
+# Folded on GitHub, in Jupyter and in a browser; blank lines, so that what is inside is read as Markdown.
+SOLUTION = re.compile(
+    r"^<details><summary>Solution</summary>\n\n(.+?)\n\n</details>$", re.DOTALL | re.MULTILINE
+)
+CODE = re.compile(r"^```python\n(.+?)^```$", re.DOTALL | re.MULTILINE)
 # An absolute path or one below a home directory, but not what follows the // of a URL.
 PATH = re.compile(r"(?<![\w.)\]/])(?:/[\w.-]+/[\w.-]|[A-Za-z]:\\|~/)")
 # A warning as Python prints it; prose about Python may contain the word.
@@ -59,10 +65,17 @@ def require_clean(notebook: Any) -> None:
         assert not PATH.search(text), text
 
 
+def solutions(notebook: Any) -> list[str]:
+    """The folded solutions of the exercises."""
+    return SOLUTION.findall(notebook.cells[-1].source)
+
+
 @pytest.mark.slow
 @every_notebook
 def test_a_notebook_runs_from_top_to_bottom(path: Path, execute: Execute) -> None:
-    require_clean(execute(path))
+    """The code of its solutions too, after the last cell."""
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    require_clean(execute(path, more=CODE.findall("\n".join(solutions(notebook)))))
 
 
 @every_notebook
@@ -85,9 +98,10 @@ def test_the_parts_of_a_notebook(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     assert prose[0].startswith(f"# {path.name[0]} · ")
-    for line in ("pip install -r requirements.txt", "pip install jupyterlab", "jupyter lab notebooks/"):
-        assert line in prose[0]
+    assert prose[0].count(INSTALLATION) == 1
     assert prose[-1].startswith("## Try\n")
+    exercises = re.findall(r"^\*\*(\d)\.\*\* ", prose[-1], re.MULTILINE)
+    assert exercises == [str(number) for number in range(1, len(solutions(notebook)) + 1)]
     links = [link for text in prose for link in re.findall(r"\]\(([^)#]+)\)", text)]
     assert [link for link in links if not (FOLDER / link).exists()] == []
     sizes, *code = [cell.source for cell in code_cells(notebook)]
