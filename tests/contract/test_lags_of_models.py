@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,17 @@ def test_a_network_that_halves_has_the_lags_of_its_formula() -> None:
 
 
 def test_a_state_that_does_not_last_is_named() -> None:
-    """h doubles: right after one step, with all of the past far off."""
+    """h grows by 1 %: right after one step, with all of the past far off."""
     weights = WEIGHTS | {"rnn.weight_hh_l0": np.full((1, 1), 1.01)}
     task = Arrays(np.ones(LENGTH), np.ones(LENGTH), valid_fraction=0.5)
     study = tf_rnn.lags(weights, task, 5, activation="relu", batch_size=1)
-    assert study.sentences[2].startswith("model: its state does not last: 5 steps after a reset the loss is ")
+    growth = 1.01 ** np.arange(5)
+    np.testing.assert_allclose(np.array(study.context.fresh, float), (growth.cumsum() - 1) ** 2, atol=1e-4)
+    assert re.match(
+        r"model: its state does not last: \d steps? after a reset the loss is [\d.]+ squared error, without "
+        r"one [\d.e+]+ squared error; reset it, or train with the state carried\.",
+        study.sentences[3],
+    ), study.sentences
     # Of what is used beyond what is measured: each step counts as much as any other.
     inputs = np.random.default_rng(1).random(LENGTH)
     sums = Arrays(inputs, np.cumsum(inputs), valid_fraction=0.9)

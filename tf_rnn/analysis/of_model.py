@@ -90,7 +90,8 @@ class ModelStudy(Study):
         """The loss, how much context it takes, and what the window cuts off."""
         steps = counted(self.evaluation.tokens, "held-out step", ",")
         loss = f"model: its loss on {steps} is {self._loss(self.evaluation.loss)}"
-        return [loss, self._context_sentence, *([self._window_sentence] if self.window else [])]
+        found = [loss, self._context_sentence, self._lasting_sentence]
+        return [*filter(None, found), *([self._window_sentence] if self.window else [])]
 
     @property
     def _context_sentence(self) -> str:
@@ -101,17 +102,24 @@ class ModelStudy(Study):
         last, needed = int(measured[-1]) + 1, self.needed_context
         steps = counted(needed or last, "step")
         fresh, carried = (self._loss(part[(needed or last) - 1]) for part in (context.fresh, context.carried))
-        if excess[last - 1] < -self.margin:
-            fresh, carried = (self._loss(part[last - 1]) for part in (context.fresh, context.carried))
-            return (
-                f"model: its state does not last: {counted(last, 'step')} after a reset the loss is {fresh}, "
-                f"without one {carried}; reset it, or train with the state carried"
-            )
         losses = f"with these the loss is {fresh}, with all of the past {carried}"
         if needed is None:
             return f"model: it uses more than {steps} of context: {losses}"
         more = self._loss(self.margin)
         return f"model: it uses {steps} of context: {losses}, and more steps gain less than {more}"
+
+    @property
+    def _lasting_sentence(self) -> str:
+        """Where a state that is carried on is worse than a fresh one; empty if nowhere."""
+        gain = -self._excess - 2 * np.array(self.context.errors, float)
+        if not np.nanmax(gain, initial=0.0) > self.margin:
+            return ""
+        best = int(np.nanargmax(gain))
+        fresh, carried = (self._loss(part[best]) for part in (self.context.fresh, self.context.carried))
+        return (
+            f"model: its state does not last: {counted(best + 1, 'step')} after a reset the loss is {fresh}, "
+            f"without one {carried}; reset it, or train with the state carried"
+        )
 
     @property
     def _window_sentence(self) -> str:
