@@ -41,6 +41,19 @@ CASES = {
 }
 
 
+# With layer normalisation.
+NORMED = {
+    "normed tanh": Case(lambda: VanillaCell(7, layer_norm=True), ref.normed_tanh_step),
+    "normed gru": Case(lambda: GRUCell(6, layer_norm=True), ref.normed_gru_step),
+    "normed lstm": Case(lambda: LSTMCell(4, layer_norm=True), ref.normed_lstm_step),
+    "normed stacked": Case(
+        lambda: StackedCell([LSTMCell(4, layer_norm=True), GRUCell(6), VanillaCell(5, layer_norm=True)]),
+        ref.stacked_step((ref.normed_lstm_step, 6), (ref.gru_step, 3), (ref.normed_tanh_step, 4)),
+    ),
+}
+ALL_CASES = CASES | NORMED
+
+
 def chessboard(rows: Iterable[Any], columns: Iterable[Any]) -> list[Any]:
     """Every row with every column, for tests that are the same argument in each field.
 

@@ -81,6 +81,46 @@ def lstm_step(
     return new_hidden, (new_hidden, new_cell)
 
 
+def norm(rows: NDArray[Any], gates: int) -> NDArray[Any]:
+    """Each gate's columns to mean 0 and variance 1."""
+    parts = np.split(rows, gates, axis=1)
+    moments = [(part.mean(axis=1, keepdims=True), part.var(axis=1, keepdims=True)) for part in parts]
+    normed = [(part - mean) / np.sqrt(var + 1e-5) for part, (mean, var) in zip(parts, moments, strict=True)]
+    return np.concatenate(normed, axis=1)
+
+
+def normed_tanh_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    W, b_s, g_x, g_s = values
+    U, W_s = W[: inputs.shape[1]], W[inputs.shape[1] :]
+    new = np.tanh(g_x * norm(inputs @ U, 1) + g_s * norm(state @ W_s, 1) + b_s)
+    return new, new
+
+
+def normed_gru_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    W, b, b_n, g_x, g_s = values
+    x_r, x_z, x_n = columns(g_x * norm(inputs @ W[: inputs.shape[1]], 3) + b, 3)
+    s_r, s_z, s_n = columns(g_s * norm(state @ W[inputs.shape[1] :], 3), 3)
+    keep = sigmoid(x_z + s_z)
+    new = keep * state + (1 - keep) * np.tanh(x_n + sigmoid(x_r + s_r) * (s_n + b_n))
+    return new, new
+
+
+def normed_lstm_step(
+    values: Sequence[NDArray[Any]], inputs: NDArray[Any], state: Any
+) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]]]:
+    W, b, b_c, g_c, g_x, g_s = values
+    hidden, cell = state
+    sums = g_x * norm(inputs @ W[: inputs.shape[1]], 4) + g_s * norm(hidden @ W[inputs.shape[1] :], 4) + b
+    write, keep, show, candidate = columns(sums, 4)
+    new_cell = sigmoid(keep) * cell + sigmoid(write) * np.tanh(candidate)
+    new_hidden = sigmoid(show) * np.tanh(g_c * norm(new_cell, 1) + b_c)
+    return new_hidden, (new_hidden, new_cell)
+
+
 def stacked_step(*layers: tuple[Step, int]) -> Step:
     """The step of layers, each given as its step and its number of variables."""
 

@@ -142,12 +142,13 @@ def options_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         config: The run's configuration.
     """
-    graph, training = config["graph"], config["training"]
+    graph, training, cell = config["graph"], config["training"], config["cell"][0]
     schedule = training["schedule"]
     known = {
         "task": config["task"]["name"],
         **config["task"]["options"],
-        **config["cell"][0],
+        **({"layer_norm": False} if "recurrent_init" in cell else {}),  # not described where it is False
+        **cell,
         "num_layers": len(config["cell"]),
         **{name: value for name, value in graph.items() if name not in TASK_OPTIONS},
         "tied": graph["readout"] == "tied",

@@ -264,6 +264,11 @@ WITHOUT_KERAS: dict[str, tuple[Any, dict[str, Any], str]] = {
         {"input_size": 0, "input_kind": "none", "readout": "none", "num_classes": 1, "loss": "squared_error"},
         "Keras has no layer like the cell 'influence'",
     ),
+    "layer normalisation": (
+        StackedCell([LSTMCell(4, layer_norm=True), GRUCell(3)]),
+        {"input_size": 5},
+        "Keras has no layer like the cell 'lstm' with layer normalisation",
+    ),
     "learnt initial state": (
         StackedCell([LSTMCell(4), GRUCell(3)]),
         {"input_size": 5, "initial_state": "learnt"},

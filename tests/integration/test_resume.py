@@ -112,7 +112,10 @@ CASES = {
         stacked, 6, {"optimizer": "rmsprop"} | DROPOUT, truncation("adaptive", tolerance=0.3) | PLATEAU
     ),
     "full": Case(
-        lambda: cells.VanillaCell(5), 4, {"optimizer": "sgd", "dtype": "float64"}, truncation("full")
+        lambda: cells.VanillaCell(5, layer_norm=True),
+        4,
+        {"optimizer": "sgd", "dtype": "float64"},
+        truncation("full"),
     ),
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, random_block, random_values
+from helpers import ALL_CASES, CASES, assert_close, assign, random_block, random_values
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis import contributions as contributions_module
@@ -122,11 +122,13 @@ class Walk:
         ("stacked", {}),
         ("tanh", {"input_kind": "none", "input_size": 0}),
         ("lstm", {"starts": True}),
+        ("normed lstm", {}),
+        pytest.param("normed stacked", {"input_kind": "real"}, marks=pytest.mark.slow),
     ],
 )
 def test_real_time_recurrent_learning_is_full_backpropagation(name: str, options: dict[str, Any]) -> None:
     """Step by step over 9 steps: the sum of the gradients of all losses."""
-    walk = Walk(graph_of(CASES[name].make(), 1, **options), 9, Influence)
+    walk = Walk(graph_of(ALL_CASES[name].make(), 1, **options), 9, Influence)
     total = sum(parts.known.sum(axis=0) for parts in walk.parts)
     assert_close(total, walk.total, 1e-12, name)
     older = np.linalg.norm(sum(parts.known[-1] for parts in walk.parts)) / np.linalg.norm(walk.total)
@@ -140,10 +142,11 @@ def test_real_time_recurrent_learning_is_full_backpropagation(name: str, options
         ("lstm", False),
         pytest.param("stacked", False, marks=pytest.mark.slow),
         ("stacked", True),
+        ("normed gru", False),
     ],
 )
 def test_windows_of_several_steps_give_the_same(name: str, starts: bool) -> None:
-    walk = Walk(graph_of(CASES[name].make(), 4, starts=starts), 3, Influence)
+    walk = Walk(graph_of(ALL_CASES[name].make(), 4, starts=starts), 3, Influence)
     for number, (parts, expected) in enumerate(zip(walk.parts, walk.last, strict=True)):
         assert parts.known.shape[0] == 5
         assert_close(parts.known.sum(axis=0), expected, 1e-12, f"{name}, window {number}")
@@ -153,7 +156,8 @@ def test_windows_of_several_steps_give_the_same(name: str, starts: bool) -> None
 # --- along directions ----------------------------------------------------------------------------
 
 
-CELLS: dict[str, Callable[[], Any]] = {"stacked": CASES["stacked"].make, "third-party": OtherCell}
+CELLS: dict[str, Callable[[], Any]] = {name: case.make for name, case in ALL_CASES.items()}
+CELLS["third-party"] = OtherCell
 
 
 @pytest.mark.parametrize(
@@ -161,6 +165,7 @@ CELLS: dict[str, Callable[[], Any]] = {"stacked": CASES["stacked"].make, "third-
     [
         ("stacked", None, False),
         ("stacked", 20, False),
+        ("normed lstm", None, False),
         ("third-party", None, False),
         ("third-party", 20, False),
         ("third-party", None, True),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from helpers import CASES, assert_close, assign, random_block, random_state, random_values
+from helpers import ALL_CASES, CASES, assert_close, assign, random_block, random_state, random_values
 from references import cross_entropy, numeric_gradient, run_steps, softmax
 
 from tf_rnn._tensorflow import tf
@@ -295,11 +295,14 @@ def check_contributions(graph: UnrolledGraph) -> None:
 
 
 NAMES = ["tanh", "relu", "gru", "lstm", "stacked", "gru"]
+NAMES_OF_NORMED = ["normed lstm", "normed gru", "normed stacked", "normed tanh", "normed lstm", "normed gru"]
 
 
-@pytest.mark.parametrize(("name", "kind"), list(zip(NAMES, KINDS, strict=True)))
+@pytest.mark.parametrize(
+    ("name", "kind"), [*zip(NAMES, KINDS, strict=True), *zip(NAMES_OF_NORMED, KINDS, strict=True)]
+)
 def test_contributions_sum_to_truncated_gradients(name: str, kind: str) -> None:
-    check_contributions(new_graph(CASES[name].make(), **KINDS[kind]))
+    check_contributions(new_graph(ALL_CASES[name].make(), **KINDS[kind]))
 
 
 @pytest.mark.parametrize(("num_steps", "chunks"), [(1, [1]), (7, [3, 3, 1])])

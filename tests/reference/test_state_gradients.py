@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from helpers import (
+    ALL_CASES,
     CASES,
+    NORMED,
     assert_close,
     assign,
     chessboard,
@@ -83,7 +85,7 @@ class Expected:
         weights = [value for variable, value in named if all(variable is not each for each in readout)]
         U, b_p = (value for variable, value in named if any(variable is each for each in readout))
         vectors = input_vectors(graph, inputs, self.values)
-        outputs, states = run_steps(CASES[name].step, weights, vectors, self.start)
+        outputs, states = run_steps(ALL_CASES[name].step, weights, vectors, self.start)
         flow = np.ones(graph.num_steps) if flow is None else flow
         d_output = (softmax(outputs[-1] @ U + b_p) - np.eye(CLASSES)[targets[:, -1]]) @ U.T
         # The part of the state that is the output.
@@ -95,7 +97,7 @@ class Expected:
         for t in reversed(range(1, graph.num_steps)):
 
             def step(vector: NDArray[Any], t: int = t) -> NDArray[Any]:
-                _, after = CASES[name].step(weights, vectors[t], unflat(vector, states[t - 1]))
+                _, after = ALL_CASES[name].step(weights, vectors[t], unflat(vector, states[t - 1]))
                 return flat(after)
 
             found = jacobian(step, flat(states[t - 1])).T @ self.gradients[0]
@@ -119,9 +121,11 @@ def own_graph() -> Any:
         yield
 
 
-@pytest.mark.parametrize(("name", "num_steps"), chessboard(CASES, [1, 2, STEPS]))
+@pytest.mark.parametrize(
+    ("name", "num_steps"), [*chessboard(CASES, [1, 2, STEPS]), *chessboard(NORMED, [2, STEPS])]
+)
 def test_gradients_are_products_of_jacobians(name: str, num_steps: int) -> None:
-    graph = make_graph(CASES[name].make(), num_steps)
+    graph = make_graph(ALL_CASES[name].make(), num_steps)
     expected = Expected(name, graph)
     assert_close(found_gradients(graph, expected), expected.gradients, 1e-8)
 

@@ -81,7 +81,7 @@ class Flow(NamedTuple):
 
     Attributes:
         inputs: X_t, [batch_size, input_size].
-        projected: dL/d(X_t W_x + b), [batch_size, columns].
+        projected: dL/d(X_t W_x), [batch_size, columns].
         recurrent: See `Cell.recurrent_factors`, [batch_size, ...]; as a rule H_{t-1} and dL/d(H_{t-1} W_s).
     """
 
@@ -105,13 +105,18 @@ def flows(graph: UnrolledGraph, tops: Any, upstream: Any = None) -> list[list[Fl
     found = tf.nest.pack_sequence_as(wanted, flat)
     inputs, by_layer = graph.cell_inputs, []
     for layer, (cell, layer_tapes) in enumerate(zip(graph.cell.layers, tapes, strict=True)):
+        weights = cell.read()
         steps: list[Flow] = []
         for tape, (of_projected, of_recurrents) in zip(layer_tapes, found[layer], strict=True):
             of_steps = tf.split(of_projected, len(tape.before), axis=0)
             parts = zip(tape.before, tape.residuals, of_steps, of_recurrents, strict=True)
             for before, residual, of_step, of_recurrent in parts:
+                vectors = inputs[layer][len(steps)]
                 factors = cell.recurrent_factors(before, [residual], of_step, of_recurrent)
-                steps.append(Flow(inputs[layer][len(steps)], of_step, factors))
+                if weights.gains:  # the sums were normalised, of all steps that look up a table at once
+                    products = tf.matmul(vectors, weights.input_kernel)
+                    (of_step,) = tf.gradients(cell.finish(weights, products), products, of_step)  # noqa: PLW2901
+                steps.append(Flow(vectors, of_step, factors))
         by_layer.append(steps)
     return by_layer
 

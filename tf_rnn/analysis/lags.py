@@ -295,8 +295,11 @@ def trend(decay: float, num_steps: int) -> str:
 
 
 def _bound(graph: UnrolledGraph, session: Any) -> float | None:
-    """The largest singular value of a vanilla cell's recurrent weights (Pascanu et al. 2013)."""
-    if not isinstance(graph.cell, VanillaCell):
+    """The largest singular value of a vanilla cell's recurrent weights (Pascanu et al. 2013).
+
+    None for other cells, and for sums that are normalised, whose gradient it does not bound.
+    """
+    if not isinstance(graph.cell, VanillaCell) or "layer_norm" in graph.cell.options():
         return None
     W = session.run(graph.cell.variables[0])
     return float(np.linalg.norm(W[-graph.cell.output_size :], 2))

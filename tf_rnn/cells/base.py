@@ -7,7 +7,11 @@ A step has three parts, each of which an n-wide graph computes where it is cheap
     S_t       = f(projected, recurrent, S_{t-1})      element by element: `combine`
 
 W_x and W_s are the upper and lower rows of one variable W, rows being examples, so that
-projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form. The output of a step is the part
+projected + recurrent = (X_t || H_{t-1}) W + b, the concatenated form. With layer normalisation
+
+    projected = g_x * N(X_t W_x) + b,   recurrent = g_s * N(H_{t-1} W_s)
+
+and `combine` is the same; N is `tf_rnn.cells.norm.normalized`, gate by gate. The output of a step is the part
 H_t of its state. A new cell needs `name`, `num_gates` and `combine`. `backward`, the derivative of
 `combine`, is found by TensorFlow unless a cell gives a faster one; `local_derivatives` is the part of
 that which can be computed for many steps at once.
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
+from tf_rnn.cells.norm import Normalized, normalized
 from tf_rnn.options import (
     LARGEST_SIZE,
     OptionError,
@@ -29,6 +34,7 @@ from tf_rnn.options import (
     require_positive,
     require_whole,
 )
+from tf_rnn.options.rules import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,11 +47,20 @@ class Weights(NamedTuple):
         input_kernel: W_x, [input_size, num_gates * state_size].
         recurrent_kernel: W_s, [state_size, num_gates * state_size].
         biases: The bias of `project`, [num_gates * state_size], then any others of the cell.
+        gains: g_x and g_s, [num_gates * state_size]; none without layer normalisation.
     """
 
     input_kernel: Any
     recurrent_kernel: Any
     biases: tuple[Any, ...]
+    gains: tuple[Any, ...] = ()
+
+
+class Recurrent(NamedTuple):
+    """The recurrent argument of `Cell.combine`; where it was normalised, what the derivative needs."""
+
+    rows: Any
+    normalized: Normalized | None = None
 
 
 class StepInputs(NamedTuple):
@@ -82,6 +97,9 @@ class Cell(abc.ABC):
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate's rows of W that multiply
             the state.
         recurrent_gain: The factor of these rows; orthogonal ones then have this spectral radius.
+        layer_norm: Whether X_t W_x and H_{t-1} W_s are normalised, each by itself, over the units of each
+            gate (Ba, Kiros & Hinton 2016). The cell has two variables more, g_x and g_s
+            [num_gates * state_size], ones at first.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -91,11 +109,20 @@ class Cell(abc.ABC):
     num_gates: ClassVar[int]
 
     def __init__(
-        self, state_size: int, recurrent_init: str = "orthogonal", recurrent_gain: float = 1.0
+        self,
+        state_size: int,
+        recurrent_init: str = "orthogonal",
+        recurrent_gain: float = 1.0,
+        layer_norm: bool = False,
     ) -> None:
         self._units = require_whole("state_size", state_size, at_most=LARGEST_SIZE)
         self._recurrent_init = require_choice("recurrent_init", recurrent_init, RECURRENT)
         self._recurrent_gain = require_positive("recurrent_gain", recurrent_gain)
+        self._layer_norm = Flag().check("layer_norm", layer_norm)
+        if self._layer_norm and self._units == 1:
+            raise OptionError(
+                "state_size", "must be at least 2 with layer_norm, as one unit is its mean, got 1"
+            )
         self._variables: tuple[Any, ...] = ()
         self._input_size = 0
         self._scope = ""
@@ -111,7 +138,7 @@ class Cell(abc.ABC):
             "state_size": self._units,
             "recurrent_init": self._recurrent_init,
             "recurrent_gain": self._recurrent_gain,
-        }
+        } | ({"layer_norm": True} if self._layer_norm else {})  # the first descriptions lack it
 
     @property
     def layers(self) -> tuple[Cell, ...]:
@@ -144,7 +171,7 @@ class Cell(abc.ABC):
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        """W [input_size + state_size, num_gates * state_size], then the biases."""
+        """W [input_size + state_size, num_gates * state_size], then the biases and the gains."""
         return self._variables
 
     @property
@@ -198,7 +225,7 @@ class Cell(abc.ABC):
             shape = [input_size + self._units, self.num_gates * self._units]
             start = self._initial_kernel(seed, init_scale)
             kernel = tf.get_variable("W", shape, dtype, start, use_resource=True)
-            self._variables = (kernel, *self._make_biases(dtype))
+            self._variables = (kernel, *self._make_biases(dtype), *self._make_gains(dtype))
 
     def _initial_kernel(self, seed: int | None, init_scale: float | None) -> Any:
         name = f"{self._seed_name}/W"
@@ -238,10 +265,16 @@ class Cell(abc.ABC):
         size = [self.num_gates * self._units]
         return (tf.get_variable("b", size, dtype, tf.zeros_initializer(), use_resource=True),)
 
+    def _make_gains(self, dtype: Any) -> tuple[Any, ...]:
+        size, ones = [self.num_gates * self._units], tf.ones_initializer()
+        names = ("g_x", "g_s") if self._layer_norm else ()
+        return tuple(tf.get_variable(name, size, dtype, ones, use_resource=True) for name in names)
+
     def read(self) -> Weights:
         """Reads each variable once."""
-        kernel, *biases = (variable.read_value() for variable in self._variables)
-        return Weights(kernel[: self._input_size], kernel[self._input_size :], tuple(biases))
+        kernel, *others = (variable.read_value() for variable in self._variables)
+        biases, gains = (others[:-2], others[-2:]) if self._layer_norm else (others, [])
+        return Weights(kernel[: self._input_size], kernel[self._input_size :], tuple(biases), tuple(gains))
 
     def zero_state(self, batch_size: int, dtype: Any = "float32") -> Any:
         """S_{-1} = 0: tensors [batch_size, state_size] in the structure of the state."""
@@ -256,8 +289,21 @@ class Cell(abc.ABC):
         return hidden
 
     def project(self, weights: Weights, inputs: Any) -> Any:
-        """X W_x + b for any number of rows: [rows, input_size] -> [rows, num_gates * state_size]."""
-        return tf.matmul(inputs, weights.input_kernel) + weights.biases[0]
+        """`finish` of X W_x, any number of rows: [rows, input_size] -> [rows, num_gates * state_size]."""
+        return self.finish(weights, tf.matmul(inputs, weights.input_kernel))
+
+    def finish(self, weights: Weights, products: Any) -> Any:
+        """X W_x + b of the products X W_x, or g_x * N(X W_x) + b, row by row."""
+        if weights.gains:
+            products = weights.gains[0] * normalized(products, self._units).rows
+        return products + weights.biases[0]
+
+    def recur(self, weights: Weights, products: Any) -> Recurrent:
+        """What `combine` takes of the products H_{t-1} W_s: themselves, or g_s * N(H_{t-1} W_s)."""
+        if not weights.gains:
+            return Recurrent(products)
+        found = normalized(products, self._units)
+        return Recurrent(weights.gains[1] * found.rows, found)
 
     @abc.abstractmethod
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
@@ -265,8 +311,8 @@ class Cell(abc.ABC):
 
         Args:
             weights: One read of the variables.
-            projected: X_t W_x + b, [batch_size, num_gates * state_size].
-            recurrent: H_{t-1} W_s, [batch_size, num_gates * state_size].
+            projected: X_t W_x + b, [batch_size, num_gates * state_size]; see `finish`.
+            recurrent: H_{t-1} W_s, [batch_size, num_gates * state_size]; see `recur`.
             state: S_{t-1}.
 
         Returns:
@@ -335,6 +381,6 @@ class Cell(abc.ABC):
         """One step: ([batch_size, input_size], S_{t-1}) -> (output [batch_size, state_size], S_t)."""
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
-        recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
-        state, _ = self.combine(weights, self.project(weights, inputs), recurrent, state)
+        recurrent = self.recur(weights, tf.matmul(self.hidden(state), weights.recurrent_kernel))
+        state, _ = self.combine(weights, self.project(weights, inputs), recurrent.rows, state)
         return self.hidden(state), state

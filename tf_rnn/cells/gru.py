@@ -41,12 +41,21 @@ class GRUCell(Cell):
     is the variant of the first version of the paper and of the common fast kernels (Keras'
     `reset_after=True`): it needs one recurrent product a step, the other variant needs two.
 
-    Variables: W [input_size + state_size, 3 * state_size], b [3 * state_size], b_n [state_size].
+    With layer normalisation, gate by gate,
+
+        (r || z) = sigmoid of the first two thirds of g_x * N(X_t W_x) + g_s * N(S_{t-1} W_s) + b
+        n = tanh(g_xn * N(X_t W_xn) + b_n' + r * (g_sn * N(S_{t-1} W_sn) + b_n))
+
+    as in the supplementary material of Ba et al. 2016, with one bias for both sums of r and of z.
+
+    Variables: W [input_size + state_size, 3 * state_size], b [3 * state_size], b_n [state_size]; with layer
+    normalisation g_x and g_s [3 * state_size].
 
     Args:
         state_size: Number of units d, at least 1.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
         recurrent_gain: The factor of the rows that multiply the state.
+        layer_norm: Whether there is layer normalisation.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -151,6 +160,11 @@ class GRUResetBeforeCell(Cell):
 
     name = "gru_reset_before"
     num_gates = 3
+
+    def __init__(
+        self, state_size: int, recurrent_init: str = "orthogonal", recurrent_gain: float = 1.0
+    ) -> None:  # no layer normalisation: the candidate's product is not one of H_{t-1}
+        super().__init__(state_size, recurrent_init, recurrent_gain)
 
     def combine(self, weights: Weights, projected: Any, recurrent: Any, state: Any) -> tuple[Any, Any]:
         """Gates, candidate and state; see `Cell.combine`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
 from tf_rnn.cells.concat import join_columns, over_rows, split_columns
+from tf_rnn.cells.norm import norm_gradient, normalized
 from tf_rnn.options import require_number
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class _Residuals(NamedTuple):
     gates: LSTMGates
     candidate: Any  # tanh(g)
     before: Any  # C_{t-1}
-    shown: Any  # tanh(C_t)
+    shown: Any  # tanh(C_t), or tanh(g_c * N(C_t) + b_c)
+    norm: tuple[Any, ...] = ()  # N(C_t) and g_c, with layer normalisation
 
 
 class _LocalDerivatives(NamedTuple):
@@ -49,6 +51,7 @@ class _LocalDerivatives(NamedTuple):
     gates: Any  # all but the last factors of dL/di || dL/df || dL/do || dL/dg
     cell: Any  # sigmoid(o) tanh'(C_t)
     forget: Any  # sigmoid(f)
+    norm: tuple[Any, ...] = ()  # N(C_t) and g_c, with layer normalisation
 
 
 class LSTMCell(Cell):
@@ -58,7 +61,15 @@ class LSTMCell(Cell):
         C_t = sigmoid(f) * C_{t-1} + sigmoid(i) * tanh(g)
         H_t = sigmoid(o) * tanh(C_t);   the output is H_t
 
-    Variables: W [input_size + state_size, 4 * state_size], b [4 * state_size].
+    With layer normalisation, gate by gate and of the cell on its way out,
+
+        (i || f || o || g) = g_x * N(X_t W_x) + g_s * N(H_{t-1} W_s) + b
+        H_t = sigmoid(o) * tanh(g_c * N(C_t) + b_c)
+
+    as in the supplementary material of Ba et al. 2016, with one bias for both sums of a gate.
+
+    Variables: W [input_size + state_size, 4 * state_size], b [4 * state_size]; with layer normalisation b_c,
+    g_c [state_size], g_x and g_s [4 * state_size].
 
     Args:
         state_size: Number of units d, at least 1.
@@ -66,6 +77,7 @@ class LSTMCell(Cell):
             the start (Gers et al. 2000; Jozefowicz et al. 2015); it is part of b, not added to it.
         recurrent_init: "orthogonal", "glorot" or "identity", for each gate.
         recurrent_gain: The factor of the rows that multiply the state.
+        layer_norm: Whether there is layer normalisation.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -82,8 +94,9 @@ class LSTMCell(Cell):
         forget_bias: float = 1.0,
         recurrent_init: str = "orthogonal",
         recurrent_gain: float = 1.0,
+        layer_norm: bool = False,
     ) -> None:
-        super().__init__(state_size, recurrent_init, recurrent_gain)
+        super().__init__(state_size, recurrent_init, recurrent_gain, layer_norm)
         self._forget_bias = require_number("forget_bias", forget_bias)
 
     def options(self) -> dict[str, Any]:
@@ -99,7 +112,10 @@ class LSTMCell(Cell):
         d = self._units
         values = [0.0] * d + [self._forget_bias] * d + [0.0] * (2 * d)
         start = tf.constant_initializer(values)
-        return (tf.get_variable("b", [4 * d], dtype, start, use_resource=True),)
+        bias = tf.get_variable("b", [4 * d], dtype, start, use_resource=True)
+        starts = {"b_c": tf.zeros_initializer(), "g_c": tf.ones_initializer()} if self._layer_norm else {}
+        of_cell = (tf.get_variable(name, [d], dtype, one, use_resource=True) for name, one in starts.items())
+        return (bias, *of_cell)
 
     def hidden(self, state: LSTMState) -> Any:
         """H_t."""
@@ -116,12 +132,19 @@ class LSTMCell(Cell):
         *opened, written = split_columns(projected + recurrent, [self._units] * 4)
         gates, candidate = LSTMGates(*map(tf.sigmoid, opened)), tf.tanh(written)
         cell = gates.forget * state.cell + gates.input * candidate
-        shown = tf.tanh(cell)
-        return LSTMState(gates.output * shown, cell), _Residuals(gates, candidate, state.cell, shown)
+        shown: Any = cell
+        norm: tuple[Any, ...] = ()
+        if weights.gains:
+            _, bias, gain = weights.biases
+            norm = normalized(cell, self._units), gain
+            shown = gain * norm[0].rows + bias
+        shown = tf.tanh(shown)
+        return LSTMState(gates.output * shown, cell), _Residuals(gates, candidate, state.cell, shown, norm)
 
     def local_derivatives(self, residuals: Sequence[_Residuals]) -> list[_LocalDerivatives]:
         """Computed for all steps at once; see `Cell.local_derivatives`."""
-        return over_rows(_local_derivatives, residuals)
+        found = over_rows(_local_derivatives, [each._replace(norm=()) for each in residuals])
+        return [one._replace(norm=each.norm) for one, each in zip(found, residuals, strict=True)]
 
     def backward(self, local_derivatives: _LocalDerivatives, upstream: LSTMState) -> StepGradient:
         """The derivative of a step; see `Cell.backward`.
@@ -130,11 +153,18 @@ class LSTMCell(Cell):
             dL/di = sigmoid'(i) tanh(g) dL/dC_t,    dL/do = sigmoid'(o) tanh(C_t) dL/dH_t
             dL/df = sigmoid'(f) C_{t-1} dL/dC_t,    dL/dg = tanh'(g) sigmoid(i) dL/dC_t
 
-        All factors but the last of each product are local derivatives.
+        All factors but the last of each product are local derivatives. With layer normalisation what comes
+        from H_t goes back through g_c * N(C_t) + b_c first.
         """
-        cell = upstream.cell + local_derivatives.cell * upstream.hidden
+        shown = local_derivatives.cell * upstream.hidden
+        biases: tuple[Any, ...] = ()
+        if local_derivatives.norm:
+            of, gain = local_derivatives.norm
+            biases = (tf.reduce_sum(shown, axis=0), tf.reduce_sum(shown * of.rows, axis=0))
+            shown = norm_gradient(gain * shown, of)
+        cell = upstream.cell + shown
         gradient = local_derivatives.gates * join_columns([cell, cell, upstream.hidden, cell])
-        return StepGradient(gradient, gradient, LSTMState(None, local_derivatives.forget * cell))
+        return StepGradient(gradient, gradient, LSTMState(None, local_derivatives.forget * cell), biases)
 
     def gates(self, inputs: Any, state: LSTMState) -> LSTMGates:
         """The gates of the step `cell(inputs, state)`.
@@ -145,8 +175,8 @@ class LSTMCell(Cell):
         """
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
-        recurrent = tf.matmul(self.hidden(state), weights.recurrent_kernel)
-        _, residuals = self.combine(weights, self.project(weights, inputs), recurrent, state)
+        recurrent = self.recur(weights, tf.matmul(self.hidden(state), weights.recurrent_kernel))
+        _, residuals = self.combine(weights, self.project(weights, inputs), recurrent.rows, state)
         return residuals.gates
 
 

@@ -50,7 +50,10 @@ class VanillaCell(Cell):
 
     which is f(X_t U + S_{t-1} W' + b_s) with U the upper and W' the lower rows of W.
 
-    Variables: W [input_size + state_size, state_size], b_s [state_size].
+    With layer normalisation, S_t = f(g_x * N(X_t U) + g_s * N(S_{t-1} W') + b_s); see `Cell`.
+
+    Variables: W [input_size + state_size, state_size], b_s [state_size]; with layer normalisation g_x and g_s
+    [state_size].
 
     Args:
         state_size: Number of units d, at least 1.
@@ -60,6 +63,7 @@ class VanillaCell(Cell):
             (with "relu", Le et al. 2015).
         recurrent_gain: The factor of these rows; with 1.5 and "orthogonal" the spectral radius is 1.5,
             and gradients may explode.
+        layer_norm: Whether there is layer normalisation.
 
     Raises:
         OptionError: If an option is not allowed.
@@ -76,8 +80,9 @@ class VanillaCell(Cell):
         activation: str = "tanh",
         recurrent_init: str = "orthogonal",
         recurrent_gain: float = 1.0,
+        layer_norm: bool = False,
     ) -> None:
-        super().__init__(state_size, recurrent_init, recurrent_gain)
+        super().__init__(state_size, recurrent_init, recurrent_gain, layer_norm)
         self._activation = require_choice("activation", activation, ACTIVATIONS)
 
     def options(self) -> dict[str, Any]:

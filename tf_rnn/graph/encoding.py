@@ -77,11 +77,11 @@ class OneHot(Encoding):
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
     ) -> Callable[[Any], Any]:
-        """Rows of W_x + b; where there are more classes than inputs, rows of W_x, plus b."""
+        """Rows of W_x + b (`Cell.finish`); where there are more classes than inputs, rows of W_x, plus b."""
         if 2 * self._size <= rows:
-            table = weights.input_kernel + weights.biases[0]
+            table = layer.finish(weights, weights.input_kernel)
             return lambda inputs: look_up(table, inputs)
-        return lambda inputs: look_up(weights.input_kernel, inputs) + weights.biases[0]
+        return lambda inputs: layer.finish(weights, look_up(weights.input_kernel, inputs))
 
 
 class Embedding(Encoding):

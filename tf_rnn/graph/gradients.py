@@ -86,13 +86,14 @@ def layered_gradients(
     for number in reversed(range(len(unrolled.tapes))):
         layer, weights, tapes = network.cell.layers[number], reading.layers[number], unrolled.tapes[number]
         below = unrolled.tapes[number - 1] if number else []
-        read = [weights.input_kernel, weights.biases[0], *([] if number else reading.embedding)]
+        gains = weights.gains[:1]
+        read = [weights.input_kernel, weights.biases[0], *gains, *([] if number else reading.embedding)]
         back = back_through_time(layer, weights, tapes, d_outputs, d_states[number], borders)
         tops = [tape.projected for tape in tapes]
-        (d_kernel, d_bias, *d_embedding), d_outputs = _flow_down(tops, back.projected, read, below)
+        (d_kernel, d_bias, *others), d_outputs = _flow_down(tops, back.projected, read, below)
+        d_gains, d_embedding = others[: len(gains)], others[len(gains) :]
         d_kernels = join_rows([d_kernel, _recurrent_kernel_gradient(layer, tapes, back)])
-        d_biases = back.biases or layer.other_bias_gradients(back.recurrents)
-        d_layers[:0] = [d_kernels, d_bias, *d_biases]
+        d_layers[:0] = [d_kernels, d_bias, *back.biases, *d_gains, *back.gains]
         states.insert(0, list(itertools.chain(*back.states)))
         if reading.start and borders.starts:
             d_starts[:0] = borders.starts.start_gradient([tape.steps for tape in tapes], back.states)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import join_rows, split_rows
+from tf_rnn.cells.norm import norm_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +25,17 @@ class LayerGradient(NamedTuple):
 
     Attributes:
         projected: dL/d(projected) of each chunk, [steps * batch_size, columns], time first.
-        recurrents: dL/d(recurrent) of each chunk, likewise.
+        recurrents: dL/d(H W_s) of each chunk, likewise.
         states: dL/dS of the state before each step, in chunks.
-        biases: dL/db of the biases after the first, where `Cell.backward` gives them.
+        biases: dL/db of the biases after the first.
+        gains: dL/dg_s; none without layer normalisation.
     """
 
     projected: list[Any]
     recurrents: list[Any]
     states: list[list[Any]]
     biases: tuple[Any, ...]
+    gains: list[Any]
 
 
 def back_through_time(
@@ -59,25 +62,36 @@ def back_through_time(
     Source: Werbos 1990; for the LSTM Graves & Schmidhuber 2005, appendix A.
     """
     transposed = tf.transpose(weights.recurrent_kernel)
-    projected, recurrents, biases = [], [], []
+    projected, recurrents, combined, biases, gains = [], [], [], [], []
     before: list[list[Any]] = []
     for tape, rows in zip(reversed(tapes), reversed(d_outputs), strict=True):
         chunk: list[Any] = []
+        products: list[Any] = []
         before.append([])
-        steps = (tape.steps, layer.local_derivatives(tape.residuals), _steps(rows, tape))
-        for t, derivatives, above in zip(*map(reversed, steps), strict=True):
+        local, above_it = layer.local_derivatives(tape.residuals), _steps(rows, tape)
+        steps = (tape.steps, local, above_it, tape.normalized)
+        for t, derivatives, above, norm in zip(*map(reversed, steps), strict=True):
             d_state = borders.on_state_gradient(t, d_state)
             step = layer.backward(derivatives, _add_hidden(layer, d_state, above))
-            d_state = _add_hidden(layer, step.state, tf.matmul(step.recurrent, transposed))
+            products.append(step.recurrent)
+            if norm is not None:
+                products[-1] = norm_gradient(weights.gains[1] * step.recurrent, norm)
+            d_state = _add_hidden(layer, step.state, tf.matmul(products[-1], transposed))
             chunk.append(step)
             before[-1].insert(0, d_state)
         biases += [step.biases for step in chunk]
         chunk.reverse()
         projected.append(join_rows([step.projected for step in chunk]))
         adds = all(step.recurrent is step.projected for step in chunk)
-        recurrents.append(projected[-1] if adds else join_rows([step.recurrent for step in chunk]))
-    sums = tuple(map(tf.add_n, zip(*biases, strict=True)))
-    return LayerGradient(projected[::-1], recurrents[::-1], before[::-1], sums)
+        combined.append(projected[-1] if adds else join_rows([step.recurrent for step in chunk]))
+        recurrents.append(combined[-1])
+        if weights.gains:
+            recurrents[-1] = join_rows(products[::-1])
+            normalized = join_rows([norm.rows for norm in tape.normalized])
+            gains.append(tf.reduce_sum(combined[-1] * normalized, axis=0))
+    sums = tuple(map(tf.add_n, zip(*biases, strict=True))) or layer.other_bias_gradients(combined)
+    of_gains = [tf.add_n(gains)] if gains else []
+    return LayerGradient(projected[::-1], recurrents[::-1], before[::-1], sums, of_gains)
 
 
 def _steps(rows: Any, tape: ChunkTape) -> list[Any]:

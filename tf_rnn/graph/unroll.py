@@ -69,6 +69,7 @@ class ChunkTape(NamedTuple):
         before: H_{t-1} of each step.
         projected: X W_x + b of the whole chunk, [steps * batch_size, columns].
         recurrents: H_{t-1} W_s of each step.
+        normalized: What `Cell.recur` saves of each step.
         residuals: What the cell saves of each step for its derivative.
         outputs: H_t of all steps, [steps * batch_size, state_size], time first.
     """
@@ -77,6 +78,7 @@ class ChunkTape(NamedTuple):
     before: list[Any]
     projected: Any
     recurrents: list[Any]
+    normalized: list[Any]
     residuals: list[Any]
     outputs: Any
 
@@ -183,14 +185,17 @@ def _run_chunk(
     steps: range,
     on_state: Callable[[int, Any], Any],
 ) -> _Chunk:
-    before, recurrents, states, residuals = [], [], [], []
+    before, recurrents, normalized, states, residuals = [], [], [], [], []
     for t, step in zip(steps, split_rows(projected, len(steps)), strict=True):
         before.append(layer.hidden(state))
         recurrents.append(tf.matmul(before[-1], weights.recurrent_kernel))
-        after, residual = layer.combine(weights, step, recurrents[-1], state)
-        inputs = StepInputs(weights, step, recurrents[-1], state)
+        recurrent = layer.recur(weights, recurrents[-1])
+        normalized.append(recurrent.normalized)
+        after, residual = layer.combine(weights, step, recurrent.rows, state)
+        inputs = StepInputs(weights, step, recurrent.rows, state)
         residuals.append(inputs if residual is None else residual)
         states.append(after)
         state = on_state(t, after)
     outputs = join_rows([layer.hidden(after) for after in states])
-    return _Chunk(ChunkTape(steps, before, projected, recurrents, residuals, outputs), states, state)
+    tape = ChunkTape(steps, before, projected, recurrents, normalized, residuals, outputs)
+    return _Chunk(tape, states, state)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ACTIVATIONS = {"cross_entropy": "softmax", "squared_error": "linear", "pinball": "linear"}
 NO_EQUIVALENT = {
     "cell": "Keras has no layer like the cell {!r}",
+    "layer_norm": "Keras has no layer like the cell {!r} with layer normalisation",
     "input_kind": "a Keras model needs an input, input_kind is {!r}",
     "readout": "the Keras model ends in Dense, readout is {!r}",
     "initial_state": "Keras layers start from a state of zero, initial_state is {!r}",
@@ -42,6 +43,8 @@ def no_equivalent(description: Mapping[str, Any]) -> str | None:
     for layer in described_layers(description):
         if layer["cell"] not in KERAS_LAYERS:
             return NO_EQUIVALENT["cell"].format(layer["cell"])
+        if "layer_norm" in layer:
+            return NO_EQUIVALENT["layer_norm"].format(layer["cell"])
     for option in ("input_kind", "readout"):
         if getattr(options, option) == "none":
             return NO_EQUIVALENT[option].format("none")

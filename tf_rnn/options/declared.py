@@ -264,6 +264,7 @@ CELL_OPTIONS = by_name(
     Option(
         name="recurrent_gain", rule=POSITIVE, help="scale of the initial recurrent weight matrix (default 1)"
     ),
+    Option(name="layer_norm", rule=Flag(), help="normalise the sums of each gate over its units"),
 )
 
 # What a network is and how a training step changes it, beside the options of the cell.
