@@ -72,6 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for name, module in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_options(subparser)
+        subparser.usage = subparser.usage or " ".join(["%(prog)s [options]", *subparser.positional.values()])
         of_commands[name] = subparser
     name = next((word for word in words if word in COMMANDS), "")
     try:

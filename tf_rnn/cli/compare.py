@@ -24,6 +24,7 @@ HELP = "train at several sequence lengths; compare loss, time and memory"
 
 def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
+    parser.usage = "%(prog)s [options], or %(prog)s FOLDER FOLDER"
     parser.add_positional(FOLDERS, "FOLDER")
     parser.add_declared("what is compared", COMPARE_OPTIONS.values())
     add_setup(parser, NAME, but=COMPARE_OPTIONS)

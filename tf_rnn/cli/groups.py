@@ -34,7 +34,7 @@ def add_setup(parser: Parser, command: str, but: Collection[str] = ()) -> None:
     parser.suits = suits
     parser.add_declared("what is learnt", [TASK, *TASK_OPTIONS.values()])
     parser.add_declared(
-        "the network and its training (defaults: what suits the task; --help --task TASK shows them)",
+        "the network and its training (defaults: see --help --task T)",
         [option for option in (NETWORK_OPTIONS | CELL_OPTIONS).values() if option.name not in but],
     )
     parser.add_declared("all of these from a file", [CONFIG_FILE])
