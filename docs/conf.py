@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))  # the checkout, whether or not tf_rnn is installed
+import tf_rnn  # noqa: E402
 
 # What lies outside of docs/ and is part of the site. Pages link to it as it lies in the checkout.
 COPIED_FOLDERS = {"notebooks": ("*.md", "*.ipynb"), "benchmarks": ("*.md", "*.png", "*.py")}
@@ -21,7 +21,7 @@ FOLLOWING = {"notebooks/README": "[1-9]*", "benchmarks/README": "*/report"}
 
 project = "tf_rnn"
 author = "The tf_rnn developers"
-version = release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+version = release = tf_rnn.__version__
 language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import tf_rnn
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
@@ -55,7 +57,7 @@ def installed(site: Path, folder: Path, *words: str) -> subprocess.CompletedProc
 
 
 def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
-    assert wheel.name == f"tf_rnn-{PROJECT['version']}-py3-none-any.whl"
+    assert wheel.name == f"tf_rnn-{tf_rnn.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = (
@@ -75,7 +77,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         found = HeaderParser().parsestr(archive.read(name).decode())
-    assert (found["Name"], found["Version"]) == (PROJECT["name"], PROJECT["version"])
+    assert (found["Name"], found["Version"]) == (PROJECT["name"], tf_rnn.__version__)
     assert found["Summary"] == PROJECT["description"]
     assert set(found["Requires-Python"].split(",")) == set(PROJECT["requires-python"].split(","))
     needed = [parts(requirement) for requirement in found.get_all("Requires-Dist", [])]
@@ -95,6 +97,7 @@ def test_the_command_runs_outside_of_the_sources(site: Path, tmp_path: Path) -> 
         "lags.png",
         "report.html",
         "report.md",
+        "run.toml",
     ]
     done = installed(site, tmp_path, "lags", "--seed", "-1")
     message = "tf_rnn lags: error: --seed must be a whole number of at least 0, got -1\n"
