@@ -12,8 +12,9 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.session import assign
 from tf_rnn.parallel import ClusterTask, LostWorkerError, Ring, cluster_task
-from tf_rnn.parallel.all_reduce import AllReduce, broadcast_variables
+from tf_rnn.parallel.all_reduce import AllReduce
 from tf_rnn.parallel.parent_watch import watch_parent
 from tf_rnn.parallel.rows import gathered_state, own_rows, own_state
 from tf_rnn.tasks import Stream
@@ -110,7 +111,8 @@ def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
         losses, norms = [], []
         with graph.session(1) as session:
             if ring:
-                broadcast_variables(ring, session, graph.variables)
+                own = session.run(list(graph.variables)) if task.is_chief else []
+                assign(session, graph.variables, ring.broadcast(own))
             first = tf.nest.map_structure(lambda part: np.repeat(part[:1], ROWS, axis=0), graph.zero_state())
             state = own_state(task, first)
             for start in range(0, STEPS * BLOCKS, STEPS):

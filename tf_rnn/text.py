@@ -34,8 +34,8 @@ def _perplexity_text(value: float) -> str:
 
 
 def counted(number: float, noun: str, form: str = "") -> str:
-    """A number of things: `1 step`, `2 steps`."""
-    return f"{number:{form}} {noun}" + ("s" if number != 1 else "")
+    """A number of things: `1 step`, `2 steps`, `2 series`."""
+    return f"{number:{form}} {noun}" + ("s" if number != 1 and not noun.endswith("s") else "")
 
 
 def clock(seconds: float) -> str:

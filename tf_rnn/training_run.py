@@ -350,7 +350,7 @@ def _same_task(folder: Path, saved: dict[str, Any], changes: dict[str, Any]) -> 
     """The task of the resumed run in a folder.
 
     Raises:
-        OptionError: For `task`, if it is not one of `tf_rnn.tasks`; for `data`, if it is not the text that
+        OptionError: For `task`, if it is not one of `tf_rnn.tasks`; for `data`, if they are not those that
             the run was started with.
     """
     if saved["name"] not in TASKS:
@@ -359,5 +359,5 @@ def _same_task(folder: Path, saved: dict[str, Any], changes: dict[str, Any]) -> 
         require_text(saved["options"], f"the run in {str(folder)!r}")
     task = described_task(saved, **changes)
     if getattr(task, "sha256", None) != saved.get("sha256"):
-        raise OptionError("data", "must be the text that the run was started with; this is another one")
+        raise OptionError("data", "must be those that the run was started with; these are others")
     return task

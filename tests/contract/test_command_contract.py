@@ -424,7 +424,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "other data": (
         ["train", "--resume", RUN, "--data", "quarks"],
-        "--data must be the text that the run was started with; this is another one",
+        "--data must be those that the run was started with; these are others",
     ),
     "a width larger than a row": (
         ["lags", "--num-steps", "201"],

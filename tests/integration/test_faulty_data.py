@@ -196,6 +196,8 @@ def test_a_comparison_names_the_fault_before_anything_is_written(tmp_path: Path)
         message = rf"^inputs of split 'valid' must be finite, got nan at step {FAULTY}$"
         with pytest.raises(OptionError, match=message):
             verb([2], workers=1, out=tmp_path / "out")
+    with pytest.raises(OptionError, match=message):
+        experiment.lags(2, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 

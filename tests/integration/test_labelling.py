@@ -65,7 +65,8 @@ def test_evaluate_prints_the_accuracy_beside_the_loss(
         shown, _ = succeeds(["evaluate", f"{folder}", *words], capsys)
         most = read.most_frequent(split)[0]
         expected = f"accuracy {accuracy:.1%} (always {most}: {share:.1%})\n"
-        assert shown.endswith(f" tokens, {expected}"), f"{shown!r}, not {expected!r}"
+        noun = "rows" if label_at == "every" else "series"
+        assert shown.endswith(f" {noun}, {expected}"), f"{shown!r}, not {expected!r}"
         record = json.loads(succeeds(["evaluate", f"{folder}", *words, "--json"], capsys)[0])
         assert record["loss"] == pytest.approx(loss, rel=1e-5), f"{record}, not {loss}"
         found = record["accuracy"], record["most_frequent"], record["accuracy_of_most_frequent"]

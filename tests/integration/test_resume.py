@@ -752,7 +752,7 @@ def test_a_text_may_be_moved_but_not_changed(tmp_path: Path) -> None:
     rest = trained(Text(elsewhere), updates=5, resume=folder)
     assert_close(list(rest.weights.values()), list(whole.weights.values()), 0, "weights")
     elsewhere.write_text("a mat sat on a cat — é. " * 9, encoding="utf-8")
-    with pytest.raises(OptionError, match=r"^data must be the text that the run was started with"):
+    with pytest.raises(OptionError, match=r"^data must be those that the run was started with"):
         resume(folder, updates=6, data=elsewhere)
     other = Text(elsewhere)
     with pytest.raises(OptionError, match=refusal("data", task.sha256, other.sha256, folder)):

@@ -120,6 +120,8 @@ def list_of(rule: ListOf) -> tuple[list[Example], list[Example]]:
         if isinstance(example.words, str)
     ]
     good = [pair, Example(tuple(pair.value)), Example(np.array(pair.value))]
+    if rule.distinct:
+        refused.append(Example([pair.value[0]] * 2, [str(typed[0].words)] * 2))
     no_lists: list[Any] = [[], 3, "x3", range(0), np.array(3)]
     refused += map(Example, no_lists)
     return good, refused

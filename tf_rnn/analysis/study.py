@@ -22,6 +22,7 @@ from tf_rnn.reporting.page import REPORTS
 from tf_rnn.setup import options_file, setup_identity, setup_line
 from tf_rnn.training import Evaluation, Truncation, train
 from tf_rnn.training.callbacks import checked_callbacks
+from tf_rnn.training.plan import require_usable
 
 if TYPE_CHECKING:
     import os
@@ -217,6 +218,7 @@ def study_lags(
     require_whole("seed", seed, at_least=0)
     require_choice("reference", reference, REFERENCES)
     check_lags(setup, task, num_steps, reference)
+    require_usable(task)
     if at is not None:
         check_at(task, num_steps, at)
     callbacks = checked_callbacks(callbacks)

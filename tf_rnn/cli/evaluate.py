@@ -59,7 +59,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     if "json" in given:
         print(_as_json(split, evaluation, task.unit, record))
     else:
-        print(_as_line(split, evaluation, task.unit) + words_beside)
+        print(_as_line(split, evaluation, task) + words_beside)
     if isinstance(task, tf_rnn.tasks.Series) and "json" not in given:
         print_table(_as_table("In the units of the targets", record["errors"]))
         if task.quantiles is not None:
@@ -98,6 +98,8 @@ def _as_json(split: str, evaluation: Evaluation, unit: str, more: dict[str, Any]
     return json.dumps(plain(record), allow_nan=False)
 
 
-def _as_line(split: str, evaluation: Evaluation, unit: str) -> str:
+def _as_line(split: str, evaluation: Evaluation, task: Task) -> str:
+    unit = task.unit
     loss = f"{loss_words(evaluation.loss, unit)} ± {evaluation.standard_error:.2g} {unit}"
-    return f"{split}: {loss}, {counted(evaluation.tokens, 'token', ',')}"
+    noun = task.token if isinstance(task, tf_rnn.tasks.Series | tf_rnn.tasks.Labels) else "token"
+    return f"{split}: {loss}, {counted(evaluation.tokens, noun, ',')}"

@@ -36,7 +36,10 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
     if best.loss < nothing - CLEARLY * ranking.noise:
         return None
     if nothing == 0:
-        return "Cannot tell which width to use: there is nothing to learn, as all held-out targets are equal."
+        return (
+            "Cannot tell which width to use: a constant prediction has no held-out loss, since all held-out "
+            "targets are equal, or there is only one."
+        )
     why, remedy = "nothing was learnt yet", f"{question.longer} or another learning rate"
     if best.loss < nothing - CLEARLY * best.spread_error:  # clearly, but for the data it is measured on
         why = "the held-out data are too few to tell whether anything was learnt"

@@ -224,7 +224,7 @@ TASK_OPTIONS = by_name(
     ),
     Option(
         name="quantiles",
-        rule=ListOf(FRACTION),
+        rule=ListOf(FRACTION, distinct=True),
         only=_SERIES,
         help="predict these quantiles instead of the mean, such as 0.1 0.5 0.9",
     ),
@@ -370,7 +370,11 @@ GRAPH_OPTIONS = NETWORK_OPTIONS | by_name(
     Option(name="num_classes", rule=SIZE, help="target classes or values"),
     Option(name="input_kind", rule=Choice(INPUT_KINDS), default="classes", help="kind of the inputs"),
     Option(name="loss", rule=Choice(LOSSES), default="cross_entropy", help="loss of a step"),
-    Option(name="quantiles", rule=OrNone(ListOf(FRACTION)), help="quantiles that a pinball loss is for"),
+    Option(
+        name="quantiles",
+        rule=OrNone(ListOf(FRACTION, distinct=True)),
+        help="quantiles that a pinball loss is for",
+    ),
     Option(name="readout", rule=Choice(READOUTS), default="linear", help="output layer"),
     Option(name="optimizer", rule=OrNone(Choice(OPTIMIZERS)), default="adagrad", help="the optimizer"),
     Option(name="dtype", rule=Choice(DTYPES), default="float32", help="type of weights and states"),

@@ -248,10 +248,11 @@ def _parts(option: str, value: Any) -> list[Any]:
 
 @dataclasses.dataclass(frozen=True)
 class ListOf(Rule):
-    """At least one value of another rule."""
+    """At least one value of another rule, all of them different where they have to be `distinct`."""
 
     takes_many: ClassVar[bool] = True
     rule: Rule
+    distinct: bool = False
 
     @property
     def metavar(self) -> str:  # type: ignore[override]
@@ -260,7 +261,10 @@ class ListOf(Rule):
 
     def check(self, option: str, value: Any) -> tuple[Any, ...]:
         """Returns the values as a tuple."""
-        return tuple(self.rule.check(option, part) for part in _parts(option, value))
+        found = tuple(self.rule.check(option, part) for part in _parts(option, value))
+        if self.distinct and len(set(found)) < len(found):
+            raise OptionError(option, f"must be distinct, got {shown(list(found))}")
+        return found
 
     def read(self, text: str) -> Any:
         """One of the values."""

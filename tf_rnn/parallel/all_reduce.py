@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.session import assign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,7 @@ class AllReduce:
 
     with g_w the gradient of worker w's loss and c_w the number of losses that it is the mean of: all
     alike, unless losses are marked. Every worker then clips and applies the same g, bit for bit, and
-    starting from equal weights (`broadcast_variables`) all weights stay equal. They are those of one
+    starting from equal weights all weights stay equal. They are those of one
     process that reads all rows, up to the rounding of sums.
 
     It is given to a graph, and to the graphs of other widths that are made from it:
@@ -96,9 +95,3 @@ class AllReduce:
         values /= sums[0] or 1
         split = np.split(values, ends[:-1])
         return [mean.reshape(part.shape) for mean, part in zip(split, parts, strict=True)]
-
-
-def broadcast_variables(ring: Ring, session: Any, variables: Sequence[Any]) -> None:
-    """Gives variables the values that they have in worker 0."""
-    values = session.run(list(variables)) if ring.task.is_chief else []
-    assign(session, variables, ring.broadcast(values))

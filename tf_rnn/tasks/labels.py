@@ -107,6 +107,7 @@ class Labels(Tabular):
     ) -> None:
         self.label_at = require_choice("label_at", label_at, LABEL_AT)
         if self._of_series:
+            self.token = "series"
             _require_several(series_id, {"valid_from": valid_from, "test_from": test_from})
         opened = self._open(
             data,

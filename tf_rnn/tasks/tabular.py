@@ -89,6 +89,7 @@ class Tabular(Task):
     )
     splits = ("train", "valid", "test")
     input_kind = "real"
+    token = "row"
 
     of_frame: ClassVar[str]
     horizon: int
