@@ -57,10 +57,10 @@ def test_it_changes_with_a_resumed_run(
     folder = tmp_path / "run"
     succeeds([*TRAIN, "--out", str(folder)], capsys)
     before = tomllib.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    succeeds(["train", "--resume", str(folder), "--tokens", "300", "--clip-norm", "2"], capsys)
+    succeeds(["train", "--resume", str(folder), "--tokens", "900", "--clip-norm", "2"], capsys)
     after = tomllib.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     del before["updates"]
-    assert after == before | {"tokens": 300.0, "clip_norm": 2.0}
+    assert after == before | {"tokens": 900.0, "clip_norm": 2.0}
 
 
 SWEEPS = {
