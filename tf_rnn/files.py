@@ -18,7 +18,7 @@ from tf_rnn.options.rules import Path as FolderPath
 from tf_rnn.run_config import require_run_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # In the folder of a run, and in that of an exported model.
 CONFIG, CHECKPOINTS, SUMMARIES = "config.json", "checkpoints", "summaries"
@@ -223,6 +223,11 @@ def require_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> N
 def is_own_file(path: Path) -> bool:
     """Whether a path is a regular file, not a link or a device."""
     return is_there(path) and path.is_file() and not path.is_symlink()
+
+
+def those_there(folder: Path, names: Iterable[str]) -> list[Path]:
+    """The files of these names that a folder has."""
+    return [folder / name for name in names if (folder / name).exists()]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -104,7 +104,8 @@ LINES = {
     "export": Line(
         ["export", RUN],
         MODEL,
-        {"README.md", "config.json", "model.keras", "model.weights.h5", "signature.json", "vocabulary.json"}
+        {"README.md", "config.json", "signature.json", "vocabulary.json"}
+        | {"model.keras", "model.safetensors", "model.weights.h5"}
         | {f"saved_model/{name}" for name in SAVED_MODEL},
         middle="tf_rnn.inference.exporting.write_saved_model",
         is_repeatable=False,

@@ -176,7 +176,7 @@ REFUSED = {
     "no TOML": ("a = ", "--config must be a TOML file of options, got '{path}' (Invalid value (at end of "),
     "another option": ("hidden_size = 3", "--config must have options of this command, '{path}' has "),
     "a value": ("seed = -1", "--seed must be a whole number of at least 0, got -1 (in '{path}')"),
-    "another type": ("cell = 3", "--cell must be one of vanilla, gru, lstm, influence; got 3 (in '{path}')"),
+    "another type": ("state = 3", "--state must be one of carry, reset; got 3 (in '{path}')"),
     "an option of another task": ("delay = 3", "--delay must be left out unless --task is copy"),
 }  # fmt: skip
 

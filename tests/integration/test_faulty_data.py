@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LENGTH, FAULTY = 62, 33
+COLUMN = ", column 1"
 EXTREME = 1e300
 
 
@@ -107,12 +108,12 @@ def assert_refused(task: Task, message: str, *, real: bool = True, dtype: str = 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite(part: int, value: float, split: str) -> None:
     name = ("inputs", "targets")[part]
-    message = f"{name} of split '{split}' must be finite, got {value} at step {FAULTY}"
+    message = f"{name} of split '{split}' must be finite, got {value} at step {FAULTY}{COLUMN}"
     assert_refused(Own(put(part, value), split), message)
 
 
 def test_a_value_beyond_the_graph_s_dtype() -> None:
-    message = f"inputs of split 'train' must be finite in float32, got 1e+300 at step {FAULTY}"
+    message = f"inputs of split 'train' must be finite in float32, got 1e+300 at step {FAULTY}{COLUMN}"
     task = Own(put(0, EXTREME, np.float64))
     assert_refused(task, message)
     assert np.isfinite(
@@ -178,7 +179,7 @@ def test_an_evaluator_and_a_loaded_model_name_the_fault(tmp_path: Path) -> None:
     faulty = Own(put(0, np.nan), "valid")
     empty = Own(lambda x, y: (x[:0], y[:0]), "valid")
     for task, message in (
-        (faulty, rf"^inputs of split 'valid' must be finite, got nan at step {FAULTY}$"),
+        (faulty, rf"^inputs of split 'valid' must be finite, got nan at step {FAULTY}{COLUMN}$"),
         (empty, r"^task must have data in the split 'valid', got none$"),
     ):
         with pytest.raises(OptionError, match=message):
@@ -193,7 +194,7 @@ def test_a_comparison_names_the_fault_before_anything_is_written(tmp_path: Path)
     experiment = Experiment(Own(put(0, np.nan), "valid"), cell="vanilla", state_size=3, batch_size=3)
     verbs: list[Any] = [experiment.compare, experiment.recommend]
     for verb in verbs:
-        message = rf"^inputs of split 'valid' must be finite, got nan at step {FAULTY}$"
+        message = rf"^inputs of split 'valid' must be finite, got nan at step {FAULTY}{COLUMN}$"
         with pytest.raises(OptionError, match=message):
             verb([2], workers=1, out=tmp_path / "out")
     with pytest.raises(OptionError, match=message):
@@ -202,7 +203,7 @@ def test_a_comparison_names_the_fault_before_anything_is_written(tmp_path: Path)
 
 
 def test_a_fault_of_a_later_epoch_is_found_when_it_begins() -> None:
-    message = rf"^inputs of split 'train' must be finite, got nan at step {FAULTY}$"
+    message = rf"^inputs of split 'train' must be finite, got nan at step {FAULTY}{COLUMN}$"
     with pytest.raises(OptionError, match=message):
         train(make_graph(), Own(put(0, np.nan), epoch=1), epochs=2, callbacks=())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def reads(tensors: list[Any], variable: Any) -> int:
 
 @pytest.mark.parametrize(
     ("cell", "optimizer"),
-    list(zip(CASES, OPTIMIZERS, strict=True)),
+    list(zip(CASES, itertools.cycle(OPTIMIZERS), strict=False)),
 )
 def test_each_variable_is_read_once(monkeypatch: pytest.MonkeyPatch, cell: str, optimizer: str) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)

@@ -10,7 +10,7 @@ from tf_rnn.analysis.at import InputGradients, check_at, measure_at
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
 from tf_rnn.analysis.plots import at_figure, lag_figure
 from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table, reference_sentence
-from tf_rnn.files import as_path, plain, write_json, write_text
+from tf_rnn.files import as_path, plain, those_there, write_json, write_text
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_choice, require_whole
 from tf_rnn.options.declared import LAGS_OPTIONS
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from tf_rnn.tasks import Task
     from tf_rnn.training import Callback
 
-FILES = (*REPORTS, "lags.json", "lags.csv", "lags.png")
-AT_FILES = ("at.csv", "at.png")
+FILES = (*REPORTS, "lags.json", "lags.csv", "lags.png", "at.csv", "at.png", RUN_FILE)
 COLUMNS = (
     *("weights", "lag", "gradient_norm", "truncation", "relative_bias", "block_bias", "cosine"),
     *("mean_bias", "mean_block_bias"),
@@ -139,11 +138,7 @@ class Study:
         """
         with results_folder(out, self.identity) as folder:
             self.write_files(folder, command)
-        return self.files_in(as_path("out", out))
-
-    def files_in(self, folder: Path) -> list[Path]:
-        """The files that are written to a folder."""
-        return [folder / name for name in (*FILES, *(AT_FILES if self.at else ()))]
+        return those_there(as_path("out", out), FILES)
 
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
@@ -229,7 +224,7 @@ def study_lags(
         with results_folder(out, identity) as folder:
             study = _study(setup, task, identity, callbacks, threads)
             study.write_files(folder, command)
-        return dataclasses.replace(study, files=study.files_in(as_path("out", out)))
+        return dataclasses.replace(study, files=those_there(as_path("out", out), FILES))
     return _study(setup, task, identity, callbacks, threads)
 
 

@@ -10,11 +10,9 @@ import tf_rnn
 from tf_rnn.cli.groups import add_model
 from tf_rnn.console import visible
 from tf_rnn.files import plain, require_run
-from tf_rnn.inference.in_units import coverage, series_errors
 from tf_rnn.options.declared import EVALUATE_OPTIONS
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.terminal import print_table
-from tf_rnn.tasks.vocabulary import UNKNOWN
 from tf_rnn.text import counted, loss_words, perplexity
 
 if TYPE_CHECKING:
@@ -71,13 +69,15 @@ def _beside(model: Model, task: Task, split: str, how: dict[str, Any]) -> tuple[
     if isinstance(task, tf_rnn.tasks.Language):
         unknown = task.unknown_share(split)
         if unknown is not None:
-            return {"unknown": unknown}, f", {unknown:.1%} of them {UNKNOWN}"
+            return {"unknown": unknown}, f", {unknown:.1%} of them {tf_rnn.tasks.vocabulary.UNKNOWN}"
     if isinstance(task, tf_rnn.tasks.Labels):
         accuracy, (label, share) = model.evaluator.accuracy(task, split, **how), task.most_frequent(split)
         record = {"accuracy": accuracy, "most_frequent": label, "accuracy_of_most_frequent": share}
         return record, f", accuracy {accuracy:.1%} (always {visible(label)}: {share:.1%})"
     if isinstance(task, tf_rnn.tasks.Series):
-        return {"errors": series_errors(model, task, split), "coverage": coverage(model, task, split)}, ""
+        in_units = tf_rnn.inference.in_units
+        errors, coverage = (of(model, task, split) for of in (in_units.series_errors, in_units.coverage))
+        return {"errors": errors, "coverage": coverage}, ""
     return {}, ""
 
 

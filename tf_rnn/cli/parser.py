@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown)}")
         given: dict[str, Any] = found.__dict__
-        if CONFIG_FILE.name in given:
+        if self.flags.get(CONFIG_FILE.name) is CONFIG_FILE and CONFIG_FILE.name in given:
             read = read_options(given.pop(CONFIG_FILE.name), self.flags)
             given.update(overridden(read, given, self.flags, self._one_of))
         return found, unknown

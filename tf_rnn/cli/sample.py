@@ -12,7 +12,6 @@ from tf_rnn.console import say, visible
 from tf_rnn.files import require_run
 from tf_rnn.options import OptionError
 from tf_rnn.options.declared import SAMPLE_OPTIONS
-from tf_rnn.tasks.vocabulary import UNKNOWN
 from tf_rnn.text import counted
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         raise OptionError("folder", f"must hold a language model, got one of the task {task}")
     options = {name: option.default for name, option in SAMPLE_OPTIONS.items()}
     if unknown := model.vocabulary.unknown(given.get("prime", "")):
-        say(f"not in the vocabulary, read as {UNKNOWN}: {', '.join(unknown)}")
+        say(f"not in the vocabulary, read as {tf_rnn.tasks.vocabulary.UNKNOWN}: {', '.join(unknown)}")
     options |= chosen(given, SAMPLE_OPTIONS)
     is_terminal, pieces = sys.stdout.isatty(), []
     try:

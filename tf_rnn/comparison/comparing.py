@@ -17,7 +17,7 @@ from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.states import States
 from tf_rnn.comparison.sweep import FILES, Sweep, save
 from tf_rnn.comparison.widths import networks
-from tf_rnn.files import as_path
+from tf_rnn.files import as_path, those_there
 from tf_rnn.lock import made_and_held
 from tf_rnn.setup import GENERAL
 from tf_rnn.text import loss_text
@@ -87,7 +87,7 @@ def compare(
             return sweep
         sweep.write_files(absolute, command)
         states.clear()
-    return dataclasses.replace(sweep, files=[folder / name for name in FILES])
+    return dataclasses.replace(sweep, files=those_there(folder, FILES))
 
 
 def run_comparison(

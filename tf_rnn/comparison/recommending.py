@@ -21,7 +21,7 @@ from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.states import States
 from tf_rnn.comparison.summary import summarise
 from tf_rnn.comparison.verdict import decide
-from tf_rnn.files import as_path
+from tf_rnn.files import as_path, those_there
 from tf_rnn.lock import made_and_held
 from tf_rnn.options import LARGEST_WIDTH, OptionError
 from tf_rnn.text import loss_text
@@ -99,7 +99,7 @@ def recommend(
             return found
         found.write_files(absolute, command)
         states.clear()
-    return dataclasses.replace(found, files=[folder / name for name in FILES])
+    return dataclasses.replace(found, files=those_there(folder, FILES))
 
 
 def with_reach(comparison: Comparison, task: Task) -> Comparison:

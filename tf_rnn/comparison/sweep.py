@@ -18,7 +18,7 @@ from tf_rnn.comparison.summary import Summary, gap, summarise
 from tf_rnn.comparison.tables import answer_table, cost_table, learning_table, run_table
 from tf_rnn.comparison.verdict import Verdict, decide
 from tf_rnn.comparison.widths import FourWidths, four_widths
-from tf_rnn.files import as_path, plain, write_text
+from tf_rnn.files import as_path, plain, those_there, write_text
 from tf_rnn.lock import made_and_held
 from tf_rnn.options.file import RUN_FILE
 from tf_rnn.reporting.page import REPORTS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tf_rnn.reporting import Table
     from tf_rnn.tasks import Task
 
-FILES = (*REPORTS, FILE, "results.csv", "loss.png", "curves.png", "cost.png")
+FILES = (*REPORTS, FILE, "results.csv", "loss.png", "curves.png", "cost.png", RUN_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Sweep:
         folder = as_path("out", out)
         with made_and_held("out", folder) as absolute:
             self.saved_in(absolute).write_files(absolute, command)
-        return [folder / name for name in FILES]
+        return those_there(folder, FILES)
 
     def saved_in(self, folder: Path) -> Sweep:
         """Adds the results to those in a locked folder, and returns the sweep that has them all."""

@@ -66,9 +66,10 @@ def units_of(task: dict[str, Any]) -> Units | None:
     Args:
         task: The task in the run's configuration.
     """
-    options, fit = task["options"], task.get("fit")
-    if fit is None or "target" not in options or len(fit["scales"]) > 2:
+    fit = task.get("fit")
+    if fit is None or "target" not in task["options"] or len(fit["scales"]) > 2:
         return None
+    options = task["options"]
     own = fit["scales"][""] | next(iter(fit["scales"].values()))
     ahead = {
         f"{name} +{step}": own[name]

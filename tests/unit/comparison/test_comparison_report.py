@@ -66,6 +66,7 @@ def report(sweep: Sweep, folder: Path) -> str:
     """Writes all files, and returns the page."""
     files = sweep.write(folder, COMMAND)
     names = ["report.md", "report.html", "results.json", "results.csv", "loss.png", "curves.png", "cost.png"]
+    names += ["run.toml"] if (folder / "run.toml").exists() else []  # of tasks that have a name
     assert files == [folder / name for name in names]
     assert {path.name for path in folder.iterdir()} == {"config.json", *names}
     return (folder / "report.md").read_text(encoding="utf-8")
