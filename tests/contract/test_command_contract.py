@@ -78,7 +78,7 @@ class Line(NamedTuple):
     other: Sequence[str] = ()
     middle: str = ""
     is_repeatable: bool = True
-    aside: Collection[str] = ("config.json", "run.toml")
+    aside: Collection[str] = ("config.json",)
 
     @property
     def typed(self) -> list[str]:
@@ -131,7 +131,7 @@ LINES = {
         | {"config.json", "results.json", *REPORTS, "run.toml"},
         ["--cell", "lstm"],
         "tf_rnn.comparison.recommending.completed",
-        aside=("config.json", "results.json", "run.toml"),
+        aside=("config.json", "results.json"),
     ),
     "compare": Line(
         ["compare", *SIZES, "--num-steps", "2", "3", "--seeds", "1", "--amount", "600", *ONE, "--out"],
