@@ -225,9 +225,9 @@ def is_own_file(path: Path) -> bool:
     return is_there(path) and path.is_file() and not path.is_symlink()
 
 
-def those_there(folder: Path, names: Iterable[str]) -> list[Path]:
-    """The files of these names that a folder has."""
-    return [folder / name for name in names if (folder / name).exists()]
+def those_there(folder: Path, names: Iterable[str], given: str | os.PathLike[str]) -> list[Path]:
+    """The files of these names that a folder has, as paths below what the user called it."""
+    return [Path(given) / name for name in names if (folder / name).exists()]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tf_rnn.analysis.lags import check_data, measure_lags
 from tf_rnn.analysis.plots import lag_figure
 from tf_rnn.analysis.positions import measure_positions
 from tf_rnn.analysis.study import FILES, Study
-from tf_rnn.files import as_path, plain, those_there
+from tf_rnn.files import plain, those_there
 from tf_rnn.options import OptionError
 from tf_rnn.reporting import Heading, Table
 from tf_rnn.reporting.folder import results_folder
@@ -193,7 +193,7 @@ def study_model(
     with results_folder(out, identity) as folder:
         study = _study(model, task, identity, line)
         study.write_files(folder, command)
-    return dataclasses.replace(study, files=those_there(as_path("out", out), FILES))
+    return dataclasses.replace(study, files=those_there(folder, FILES, out))
 
 
 def model_identity(

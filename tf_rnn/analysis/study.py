@@ -10,7 +10,7 @@ from tf_rnn.analysis.at import InputGradients, check_at, measure_at
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
 from tf_rnn.analysis.plots import at_figure, lag_figure
 from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table, reference_sentence
-from tf_rnn.files import as_path, plain, those_there, write_json, write_text
+from tf_rnn.files import plain, those_there, write_json, write_text
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_choice, require_whole
 from tf_rnn.options.declared import LAGS_OPTIONS
@@ -138,7 +138,7 @@ class Study:
         """
         with results_folder(out, self.identity) as folder:
             self.write_files(folder, command)
-        return those_there(as_path("out", out), FILES)
+        return those_there(folder, FILES, out)
 
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
@@ -224,7 +224,7 @@ def study_lags(
         with results_folder(out, identity) as folder:
             study = _study(setup, task, identity, callbacks, threads)
             study.write_files(folder, command)
-        return dataclasses.replace(study, files=those_there(as_path("out", out), FILES))
+        return dataclasses.replace(study, files=those_there(folder, FILES, out))
     return _study(setup, task, identity, callbacks, threads)
 
 

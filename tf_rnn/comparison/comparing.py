@@ -87,7 +87,7 @@ def compare(
             return sweep
         sweep.write_files(absolute, command)
         states.clear()
-    return dataclasses.replace(sweep, files=those_there(folder, FILES))
+    return dataclasses.replace(sweep, files=those_there(absolute, FILES, folder))
 
 
 def run_comparison(

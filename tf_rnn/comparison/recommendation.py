@@ -15,7 +15,7 @@ from tf_rnn.comparison.settings import run_file
 from tf_rnn.comparison.sweep import save
 from tf_rnn.comparison.tables import answer_table, cost_table
 from tf_rnn.comparison.widths import FourWidths, four_widths
-from tf_rnn.files import as_path, plain, those_there, write_json, write_text
+from tf_rnn.files import plain, those_there, write_json, write_text
 from tf_rnn.options.file import RUN_FILE
 from tf_rnn.reporting import Heading, Image, Page, Plain, Table
 from tf_rnn.reporting.folder import results_folder
@@ -265,7 +265,7 @@ class Recommendation:
         """
         with results_folder(out, self.results.identity) as folder:
             self.write_files(folder, command)
-        return those_there(as_path("out", out), FILES)
+        return those_there(folder, FILES, out)
 
     def write_files(self, folder: Path, command: Sequence[str]) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""

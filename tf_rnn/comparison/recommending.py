@@ -99,7 +99,7 @@ def recommend(
             return found
         found.write_files(absolute, command)
         states.clear()
-    return dataclasses.replace(found, files=those_there(folder, FILES))
+    return dataclasses.replace(found, files=those_there(absolute, FILES, folder))
 
 
 def with_reach(comparison: Comparison, task: Task) -> Comparison:

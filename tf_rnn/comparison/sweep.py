@@ -148,7 +148,7 @@ class Sweep:
         folder = as_path("out", out)
         with made_and_held("out", folder) as absolute:
             self.saved_in(absolute).write_files(absolute, command)
-        return those_there(folder, FILES)
+        return those_there(absolute, FILES, folder)
 
     def saved_in(self, folder: Path) -> Sweep:
         """Adds the results to those in a locked folder, and returns the sweep that has them all."""
