@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
 from tf_rnn.console import busy, say
-from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_there, read_config, write_text
+from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_own_file, is_there, read_config, write_text
 from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError, call_text, unexpected
 from tf_rnn.options.declared import LENGTH_OPTIONS, START_FROM
 from tf_rnn.options.file import RUN_FILE, options_text, overridden, read_options
@@ -327,6 +327,8 @@ def prepared_resume(
 def _resumed_file(path: Path, given: Mapping[str, Any]) -> str | None:
     """The content of `run.toml` with what a resumed run changes; None if there is no such file."""
     options = RUN_OPTIONS | {"start_from": START_FROM}
+    if not is_own_file(path):  # a link may lead to what has no end, a pipe be one that nobody writes to
+        return None
     try:
         read = read_options(path, options)
     except OptionError:  # none, or another one

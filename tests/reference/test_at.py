@@ -129,7 +129,7 @@ def test_positions_are_refused_before_anything_is_written(tmp_path: Path) -> Non
 def test_a_study_writes_what_it_found(tmp_path: Path) -> None:
     experiment = tf_rnn.Experiment("echo", state_size=3, batch_size=7)
     study = experiment.lags(4, tokens=0, at=20, out=tmp_path / "out", callbacks=())
-    assert [path.name for path in study.files][-2:] == ["at.csv", "at.png"]
+    assert [path.name for path in study.files][-3:] == ["at.csv", "at.png", "run.toml"]
     assert study.at is not None
     assert study.sentences[-1] == study.at.sentence
     with (tmp_path / "out" / "at.csv").open(encoding="utf-8", newline="") as file:

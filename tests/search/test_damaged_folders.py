@@ -141,12 +141,14 @@ SEARCHES: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "run.toml"])
 @pytest.mark.parametrize("damage", ["a link", "a pipe", "overwritten"])
-def test_metrics_that_have_no_end_are_written_anew(furnished: Path, damage: str) -> None:
+def test_what_has_no_end_is_written_anew_or_left(furnished: Path, damage: str, name: str) -> None:
     """What the device gives is never read to its end, nor is a pipe that nobody writes to."""
     with copied(furnished) as place:
+        (place / KEPT / name).touch()
+        DAMAGES[damage](place / KEPT / name, b"a = " * (name == "run.toml") + b"[" * 100_000, 0)
         path = place / KEPT / "metrics.jsonl"
-        DAMAGES[damage](path, b"[" * 100_000, 0)
         resumed = assert_well_ended(["train", "--resume", KEPT, "--epochs", "2"], place, [OUT, KEPT])
         assert resumed.status == 0, resumed
         epochs = [json.loads(line)["epoch"] for line in path.read_text(encoding="utf-8").splitlines()]

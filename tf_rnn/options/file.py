@@ -49,9 +49,8 @@ def options_text(command: str, values: Mapping[str, Any], options: Mapping[str, 
 def _literal(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_literal, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace(
-        "\x7f", "\\u007f"
-    )  # TOML has its strings and numbers
+    text = json.dumps(value, ensure_ascii=False, default=str)  # TOML has its strings and numbers
+    return text.replace("\x7f", "\\u007f")
 
 
 def read_options(path: Path, options: Mapping[str, Option]) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def read_options(path: Path, options: Mapping[str, Option]) -> dict[str, Any]:
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OptionError(
             "config", f"must be a TOML file of options, got {str(path)!r} ({reason})"
