@@ -33,7 +33,7 @@ from tf_rnn.files import (
     write_json,
     write_text,
 )
-from tf_rnn.inference.keras_model import keras_model, no_equivalent, outside_of_graphs
+from tf_rnn.inference.keras_model import keras_model, no_keras, outside_of_graphs
 from tf_rnn.inference.onnx_model import onnx_model
 from tf_rnn.inference.readme import readme
 from tf_rnn.inference.saved_model import write_saved_model
@@ -87,7 +87,7 @@ def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> 
         OptionError: For `out`, if it is not empty or cannot be written; for `model`, if it has a third-party
             cell; for `onnx`, if the package is not installed or the network has no equivalent in ONNX.
     """
-    without_keras, without_torch = no_equivalent(model.description), no_torch(model.description)
+    without_keras, without_torch = no_keras(model.description), no_torch(model.description)
     in_onnx = onnx_model(model.description, model.weights).SerializeToString() if onnx else None
     with new_folder(out) as folder:
         units = units_of(model.config["task"])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.describe import described_options
 from tf_rnn.inference.keras_layers import EMBEDDING, KERAS_LAYERS, READOUT, to_keras
-from tf_rnn.inference.layers import described_layers
+from tf_rnn.inference.layers import described_layers, no_equivalent
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -28,34 +28,16 @@ if TYPE_CHECKING:
 
 # The activation of Dense for each loss.
 ACTIVATIONS = {"cross_entropy": "softmax", "squared_error": "linear", "pinball": "linear"}
-NO_EQUIVALENT = {
-    "cell": "Keras has no layer like the cell {!r}",
-    "layer_norm": "Keras has no layer like the cell {!r} with layer normalisation",
-    "input_kind": "a Keras model needs an input, input_kind is {!r}",
-    "readout": "the Keras model ends in Dense, readout is {!r}",
-    "initial_state": "Keras layers start from a state of zero, initial_state is {!r}",
-}
 
 
-def no_equivalent(description: Mapping[str, Any]) -> str | None:
-    """The reason why a network has no equivalent in Keras, in words; None if it has one."""
-    options = described_options(description)
-    for layer in described_layers(description):
-        if layer["cell"] not in KERAS_LAYERS:
-            return NO_EQUIVALENT["cell"].format(layer["cell"])
-        if "layer_norm" in layer:
-            return NO_EQUIVALENT["layer_norm"].format(layer["cell"])
-    for option in ("input_kind", "readout"):
-        if getattr(options, option) == "none":
-            return NO_EQUIVALENT[option].format("none")
-    if options.initial_state != "zero":
-        return NO_EQUIVALENT["initial_state"].format(options.initial_state)
-    return None
+def no_keras(description: Mapping[str, Any]) -> str | None:
+    """The reason why Keras has no equivalent of a network, in words; None if it has one."""
+    return no_equivalent(description, "Keras", KERAS_LAYERS)
 
 
 def require_equal(description: Mapping[str, Any]) -> None:
     """Raises OptionError for `model` unless it has an equivalent in Keras."""
-    reason = no_equivalent(description)
+    reason = no_keras(description)
     if reason is not None:
         raise OptionError("model", f"must have an equivalent in Keras: {reason}")
 

@@ -22,8 +22,8 @@ from tf_rnn.cells import described_cell
 from tf_rnn.graph.describe import described_options
 from tf_rnn.graph.initial_state import state_names
 from tf_rnn.inference.keras_layers import EMBEDDING, READOUT, reorder_gates, to_keras
-from tf_rnn.inference.keras_model import ACTIVATIONS, no_equivalent
-from tf_rnn.inference.layers import described_layers
+from tf_rnn.inference.keras_model import ACTIVATIONS
+from tf_rnn.inference.layers import described_layers, no_equivalent
 from tf_rnn.inference.saved_model import INPUT, PREDICTION
 from tf_rnn.options import OptionError
 
@@ -116,9 +116,9 @@ def onnx_model(description: Mapping[str, Any], weights: Mapping[str, np.ndarray]
         OptionError: For `onnx`, if the package is not installed, or the network has no equivalent.
     """
     onnx = require_onnx()
-    reason = no_equivalent(description)
+    reason = no_equivalent(description, "ONNX", OPERATORS)
     if reason is not None:
-        raise OptionError("onnx", f"must be off, as there is no equivalent in ONNX either: {reason}")
+        raise OptionError("onnx", f"must be off for this network: {reason}")
     options = described_options(description)
     arrays = {
         name: [array.astype(np.float32) for array in layer]

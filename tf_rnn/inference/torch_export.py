@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_rnn.graph.describe import described_options
-from tf_rnn.inference.layers import described_layers
+from tf_rnn.inference.layers import described_layers, no_equivalent
 from tf_rnn.inference.torch_files import LENGTH_BYTES, METADATA, REAL
 
 if TYPE_CHECKING:
@@ -26,16 +26,14 @@ MODULES = {"vanilla": "RNN", "gru": "GRU", "lstm": "LSTM"}
 
 def no_torch(description: Mapping[str, Any]) -> str | None:
     """The reason why PyTorch has no module for a network, in words; None if it has one."""
-    options, layers = described_options(description), described_layers(description)
-    for layer in layers:
-        if layer["cell"] not in MODULES:
-            return f"PyTorch has no module like the cell {layer['cell']!r}"
-        if any(layer.get(name) != layers[0].get(name) for name in ("cell", "state_size", "activation")):
-            return "the layers of a module of PyTorch are equal in kind and size"
-    for option in ("input_kind", "readout"):
-        if getattr(options, option) == "none":
-            return f"the weights are those of a network with inputs and a readout, {option} is 'none'"
-    return None
+    layers = described_layers(description)
+    if any(
+        layer.get(name) != layers[0].get(name)
+        for layer in layers
+        for name in ("cell", "state_size", "activation")
+    ):
+        return "the layers of a module of PyTorch are equal in kind and size"
+    return no_equivalent(description, "PyTorch", MODULES)
 
 
 def state_dict(description: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -85,7 +85,11 @@ WITHOUT: dict[str, tuple[Any, str]] = {
         StackedCell([VanillaCell(4), VanillaCell(4, "relu")]),
         "the layers of a module of PyTorch are equal in kind",
     ),
-    "reset before": (GRUResetBeforeCell(4), "PyTorch has no module like the cell 'gru_reset_before'"),
+    "normalised": (
+        LSTMCell(4, layer_norm=True),
+        "PyTorch has no layer like the cell 'lstm' with layer normalisation",
+    ),
+    "reset before": (GRUResetBeforeCell(4), "PyTorch has no layer like the cell 'gru_reset_before'"),
 }
 
 
