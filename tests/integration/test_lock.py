@@ -214,7 +214,7 @@ def test_a_run_under_way_is_read_but_not_written_by_others(
         for _ in range(50):
             find_checkpoint(folder, "last")
         assert capsys.readouterr() == ("", ""), "a checkpoint was damaged"
-        last = assert_fails(["train", "--resume", str(folder)], 2, capsys, after=2)
+        last = assert_fails(["train", "--resume", str(folder)], 2, capsys, after=3)
         assert last.endswith(f"error: --resume {refusal(folder, process.pid)}")
         assert process.poll() is None, "it was over before anybody looked"
         process.send_signal(signal.SIGINT)
