@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 INPUTS, CLASSES = 5, 4
 
 
+class Plain:
+    """A third-party cell of two parts: c_t = tanh(X V + h_{t-1} R), h_t = c_t + c_{t-1} / 2."""
+
+    state_size, output_size = (6, 6), 6
+
+    def zero_state(self, batch_size: int, dtype: Any) -> Any:
+        return tf.zeros([batch_size, 6], dtype), tf.zeros([batch_size, 6], dtype)
+
+    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        V = tf.get_variable("V", [inputs.shape[1], 6], inputs.dtype, use_resource=True)
+        R = tf.get_variable("R", [6, 6], inputs.dtype, use_resource=True)
+        c = tf.tanh(tf.matmul(inputs, V) + tf.matmul(state[1], R))
+        return c + state[0] / 2, (c, c + state[0] / 2)
+
+
 class Sequences(Task):
     """Random classes in sequences of a random length of about 4, the first at the beginning."""
 

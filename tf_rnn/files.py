@@ -152,6 +152,34 @@ def require_empty(folder: Path) -> None:
         raise OptionError("out", f"must be a new folder or an empty one, got {str(folder)!r}")
 
 
+def require_new_table(out: Any, *beside: str) -> list[Path]:
+    """The path of a CSV file to be written, and of the files beside it, by their endings.
+
+    Raises:
+        OptionError: For `out`, if one of them exists, or there is no folder for them.
+    """
+    path = as_path("out", out)
+    if path.suffix != ".csv":
+        raise OptionError("out", f"must be a file that ends in .csv, got {str(path)!r}")
+    paths = [path, *map(path.with_suffix, beside)]
+    for each in paths:
+        if each.exists() or each.is_symlink():
+            raise OptionError("out", f"must be a new file, {str(each)!r} exists")
+    if not path.parent.is_dir():
+        raise OptionError("out", f"must lie in a folder that exists, got {str(path)!r}")
+    return paths
+
+
+@contextlib.contextmanager
+def new_table(out: Any, *beside: str) -> Iterator[list[Path]]:
+    """Yields the paths of `require_new_table`; errors of writing become OptionError for `out`, too."""
+    paths = require_new_table(out, *beside)
+    try:
+        yield paths
+    except OSError as error:
+        raise OptionError("out", f"could not be written: {error.strerror} ({str(paths[0])!r})") from error
+
+
 def require_run(folder: Path, option: str = "folder") -> None:
     """Raises OptionError for `option` unless a folder holds a training run with checkpoints."""
     require_readable(option, folder)

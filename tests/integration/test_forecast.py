@@ -287,10 +287,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         tmp_path / "run", Series(write_table(tmp_path / "a.csv"), target="load", time="time"), VanillaCell(5)
     )
     out = tmp_path / "ahead.csv"
-    _, said = succeeds(
+    shown, _ = succeeds(
         ["forecast", f"{folder}", "--horizon", "3", "--hold-back", "5", "--out", f"{out}"], capsys
     )
-    assert said == ["written:", *(f"  {path}" for path in (out, *map(out.with_suffix, (".png", ".html"))))]
+    files = (out, *map(out.with_suffix, (".png", ".html")))
+    assert shown.splitlines() == ["written:", *(f"  {path}" for path in files)]
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert list(rows[0]) == ["time", "step", "load", "load measured"]

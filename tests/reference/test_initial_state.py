@@ -18,7 +18,7 @@ from helpers import (
     make_run,
     new_session,
 )
-from sequence_helpers import INPUTS, Found, assert_equal_to, one_by_one
+from sequence_helpers import INPUTS, Found, Plain, assert_equal_to, one_by_one
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.lags import measure_lags
@@ -37,21 +37,6 @@ FED_NOTHING = np.array([0, 1, 0], bool)
 ALL_STARTS = STARTS | (np.arange(STEPS) == 0) & FED_NOTHING[:, np.newaxis]
 LEARNT: dict[str, Any] = {"initial_state": "learnt"}
 ONES = np.ones(STEPS)
-
-
-class Plain:
-    """A third-party cell of two parts: c_t = tanh(X V + h_{t-1} R), h_t = c_t + c_{t-1} / 2."""
-
-    state_size, output_size = (3, 3), 3
-
-    def zero_state(self, batch_size: int, dtype: Any) -> Any:
-        return tf.zeros([batch_size, 3], dtype), tf.zeros([batch_size, 3], dtype)
-
-    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
-        V = tf.get_variable("V", [inputs.shape[1], 3], inputs.dtype, use_resource=True)
-        R = tf.get_variable("R", [3, 3], inputs.dtype, use_resource=True)
-        c = tf.tanh(tf.matmul(inputs, V) + tf.matmul(state[1], R))
-        return c + state[0] / 2, (c, c + state[0] / 2)
 
 
 @pytest.fixture(autouse=True)

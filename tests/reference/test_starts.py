@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import CASES, Run, assert_close, assign, make_run, new_session
-from sequence_helpers import INPUTS, Found, assert_equal_to, one_by_one
+from sequence_helpers import INPUTS, Found, Plain, assert_equal_to, one_by_one
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
@@ -17,21 +17,6 @@ from tf_rnn.options import OptionError
 STEPS, BATCH = 7, 3
 # A start in the first step, two in a row, one in the last step, and a row without any.
 STARTS = np.array([[1, 0, 0, 1, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]], bool)
-
-
-class Plain:
-    """A third-party cell of two parts: c_t = tanh(X V + h_{t-1} R), h_t = c_t + c_{t-1} / 2."""
-
-    state_size, output_size = (4, 4), 4
-
-    def zero_state(self, batch_size: int, dtype: Any) -> Any:
-        return tf.zeros([batch_size, 4], dtype), tf.zeros([batch_size, 4], dtype)
-
-    def __call__(self, inputs: Any, state: Any) -> tuple[Any, Any]:
-        V = tf.get_variable("V", [inputs.shape[1], 4], inputs.dtype, use_resource=True)
-        R = tf.get_variable("R", [4, 4], inputs.dtype, use_resource=True)
-        c = tf.tanh(tf.matmul(inputs, V) + tf.matmul(state[1], R))
-        return c + state[0] / 2, (c, c + state[0] / 2)
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.console import written
 from tf_rnn.files import require_empty, require_run
 from tf_rnn.options.declared import ONNX, OUT
+from tf_rnn.reporting.terminal import print_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,4 +44,4 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         print(f"no Keras model: {done.without_keras}")
     if done.without_torch:
         print(f"no weights for PyTorch: {done.without_torch}")
-    print(written(done.files))
+    print_written(done.files)

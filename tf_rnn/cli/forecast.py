@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.console import say, written
-from tf_rnn.files import require_run
+from tf_rnn.files import require_new_table, require_run
 from tf_rnn.options.declared import FORECAST_OPTIONS
+from tf_rnn.reporting.terminal import print_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         OptionError: If a value is not allowed.
     """
     require_run(given["folder"])
-    forecasting = tf_rnn.inference.forecasting
-    out = forecasting.require_new_file(given.get("out", "forecast.csv"), *forecasting.BESIDE)
+    out, *_ = require_new_table(given.get("out", "forecast.csv"), *tf_rnn.inference.forecasting.BESIDE)
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.forecast(given.get("horizon"), given.get("data"), hold_back=given.get("hold_back", 0))
-    for line in written(found.write(out)).splitlines():
-        say(line)
+    print_written(found.write(out))

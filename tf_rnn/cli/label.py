@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.console import say, written
-from tf_rnn.files import require_run
+from tf_rnn.files import require_new_table, require_run
 from tf_rnn.options.declared import LABEL_OPTIONS
+from tf_rnn.reporting.terminal import print_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         OptionError: If a value is not allowed.
     """
     require_run(given["folder"])
-    out = tf_rnn.inference.forecasting.require_new_file(given.get("out", "labels.csv"))
+    (out,) = require_new_table(given.get("out", "labels.csv"))
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.label(given.get("data"), encoding=given.get("encoding"))
-    for line in written(found.write(out)).splitlines():
-        say(line)
+    print_written(found.write(out))

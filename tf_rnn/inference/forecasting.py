@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.files import as_path, write_figure, write_text
+from tf_rnn.files import new_table, write_figure, write_text
 from tf_rnn.inference.forecast_page import forecast_page
 from tf_rnn.inference.outputs import outputs
 from tf_rnn.options import OptionError, require_whole
@@ -120,28 +120,11 @@ class Forecast:
         Raises:
             OptionError: For `out`, if there is such a file, or it cannot be written.
         """
-        path = require_new_file(out, *BESIDE)
-        picture, page = map(path.with_suffix, BESIDE)
-        try:
+        with new_table(out, *BESIDE) as (path, picture, page):
             write_text(path, self.table().csv())
             write_figure(picture, self.figure())
             write_text(page, forecast_page(self, picture.name).html())
-        except OSError as error:
-            raise OptionError("out", f"could not be written: {error.strerror} ({str(path)!r})") from error
         return [path, picture, page]
-
-
-def require_new_file(out: Any, *beside: str) -> Path:
-    """Returns the path of a CSV file to be written, or raises OptionError if it or one beside it exists."""
-    path = as_path("out", out)
-    if path.suffix != ".csv":
-        raise OptionError("out", f"must be a file that ends in .csv, got {str(path)!r}")
-    for each in (path, *map(path.with_suffix, beside)):
-        if each.exists() or each.is_symlink():
-            raise OptionError("out", f"must be a new file, {str(each)!r} exists")
-    if not path.parent.is_dir():
-        raise OptionError("out", f"must lie in a folder that exists, got {str(path)!r}")
-    return path
 
 
 def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.files import write_text
-from tf_rnn.inference.forecasting import require_new_file
+from tf_rnn.files import new_table, write_text
 from tf_rnn.inference.outputs import outputs
 from tf_rnn.options import OptionError
 from tf_rnn.reporting import Table
@@ -51,11 +50,8 @@ class Named:
         Raises:
             OptionError: For `out`, if there is such a file, or it cannot be written.
         """
-        path = require_new_file(out)
-        try:
+        with new_table(out) as (path,):
             write_text(path, self.table().csv())
-        except OSError as error:
-            raise OptionError("out", f"could not be written: {error.strerror} ({str(path)!r})") from error
         return [path]
 
 
