@@ -18,6 +18,7 @@ from tf_rnn.comparison import compare, recommend
 from tf_rnn.comparison.screen import Screen
 from tf_rnn.options import OptionError
 from tf_rnn.training import Callback
+from tf_rnn.training.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +71,23 @@ def test_a_run_whose_folder_is_moved_ends_and_can_be_resumed(tmp_path: Path, upd
     assert [line["valid_loss"] for line in metrics(moved)] == pytest.approx(
         [line["valid_loss"] for line in metrics(tmp_path / "whole")], rel=1e-5
     )
+
+
+@pytest.mark.parametrize("step", ["write", "_prune"])
+def test_a_folder_that_is_moved_while_a_checkpoint_is_written(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its file is there, and after."""
+    folder, carry_out = tmp_path / "run", getattr(Checkpoints, step)
+
+    def moved_first(*arguments: Any) -> None:
+        folder.rename(tmp_path / "moved")
+        carry_out(*arguments)
+
+    monkeypatch.setattr(Checkpoints, step, moved_first)
+    with pytest.raises(OptionError, match=r"^out must stay where it is .* has been moved or deleted; "):
+        train(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
 
 
 def test_another_folder_in_its_place_is_not_written_to(tmp_path: Path) -> None:

@@ -129,8 +129,13 @@ class RunFolder:
             loss = curve[-1].valid_loss
             if self._best is None or loss < self._best.valid_loss:
                 self._best = Best(number, loss)
-        self._checkpoints.write(number, dataclasses.replace(state, best=self._best))
-        write_text(self.path / METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+        metrics = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+        try:
+            self._checkpoints.write(number, dataclasses.replace(state, best=self._best))
+            write_text(self.path / METRICS, metrics)
+        except (OSError, OptionError):
+            self.require_in_place()  # it may have been moved meanwhile
+            raise
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(self.save_seconds, took / self.save_share)
 
