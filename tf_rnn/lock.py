@@ -20,7 +20,7 @@ from tf_rnn.console import say
 from tf_rnn.files import LOCK, make_folder, require_own
 from tf_rnn.options import OptionError
 
-__all__ = ["LOCK", "held", "locked", "made_and_held"]
+__all__ = ["LOCK", "held", "locked", "made_and_held", "require_in_place"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,8 @@ def made_and_held(option: str, folder: Path) -> Iterator[Path]:
         The folder's absolute path, which is the same though the process may change its directory.
 
     Raises:
-        OptionError: For `option`, if the folder cannot be made or written, is in use, or has other files.
+        OptionError: For `option`, if the folder cannot be made or written, is in use, has other files, or is
+            moved while it is written to.
     """
     require_own(option, folder)
     absolute = folder.absolute()
@@ -48,11 +49,32 @@ def made_and_held(option: str, folder: Path) -> Iterator[Path]:
     try:
         make_folder(option, folder)
         with held(option, folder):
-            yield absolute
+            facts = absolute.stat()
+            try:
+                yield absolute
+            except (OSError, OptionError):
+                require_in_place(option, absolute, facts)
+                raise
     finally:
         with contextlib.suppress(OSError):  # the first that is not empty
             for place in made:
                 place.rmdir()
+
+
+def require_in_place(option: str, folder: Path, facts: os.stat_result) -> None:
+    """Raises OptionError if a folder is no longer the one that it was, by what `stat` said then."""
+    try:
+        is_same = os.path.samestat(folder.stat(), facts)
+    except FileNotFoundError:
+        is_same = False
+    except OSError:  # writing reports it
+        is_same = True
+    if not is_same:
+        raise OptionError(
+            option,
+            f"must stay where it is until the run ends, {str(folder)!r} has been moved or deleted; "
+            "what was saved before is kept",
+        )
 
 
 def _is_missing(folder: Path) -> bool:

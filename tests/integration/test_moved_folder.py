@@ -156,6 +156,24 @@ def test_results_go_where_they_were_meant_to_go(
     assert not (tmp_path / "a" / "results" / ".lock").exists()
 
 
+@pytest.mark.parametrize(
+    "write",
+    [functools.partial(compared, compare), functools.partial(compared, recommend), studied],
+    ids=["compare", "recommend", "lags"],
+)
+def test_results_whose_folder_is_moved_are_not_written_elsewhere(
+    write: Callable[[Path], list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "chdir", lambda place: Path("results").rename(place))
+    message = (
+        f"^out must stay where it is until the run ends, '{tmp_path}/results' has been moved or deleted; "
+    )
+    with pytest.raises(OptionError, match=message):
+        write(tmp_path / "moved")
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+
+
 @pytest.mark.parametrize("damage", ["{", '{"cell": 3}', None])
 def test_a_damaged_config_is_restored_from_a_checkpoint(
     damage: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +31,7 @@ from tf_rnn.files import (
     write_json,
     write_text,
 )
-from tf_rnn.lock import held, made_and_held
+from tf_rnn.lock import held, made_and_held, require_in_place
 from tf_rnn.options import OptionError
 from tf_rnn.training.callbacks import Callback
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints, quiet
@@ -42,6 +41,7 @@ from tf_rnn.training.resume_rules import require_same_run
 from tf_rnn.training.state import Best
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -161,18 +161,7 @@ class RunFolder:
 
     def require_in_place(self) -> None:
         """Raises OptionError for `out` if the folder was moved or deleted."""
-        try:
-            is_same = os.path.samestat(self.path.stat(), self._facts)
-        except FileNotFoundError:
-            is_same = False
-        except OSError:  # writing reports it
-            is_same = True
-        if not is_same:
-            raise OptionError(
-                "out",
-                f"must stay where it is until the run ends, {str(self.path)!r} has been moved or deleted; "
-                "what was saved before can be resumed",
-            )
+        require_in_place("out", self.path, self._facts)
 
 
 class InPlace(Callback):
