@@ -15,7 +15,7 @@ from tf_rnn.reporting import Bullets, Code, Heading, Image, Page, Table, number
 from tf_rnn.reporting.page import command_code
 from tf_rnn.reporting.style import apart, label_ends, make_figure, wrapped
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
-from tf_rnn.text import counted, loss_text
+from tf_rnn.text import counted, loss_in_units, loss_text
 
 TABLE = Table("Two rows", ["width", "step\n(ms)"], [["4", "0.500"], ["16", None]])
 
@@ -120,6 +120,11 @@ def test_names_of_curves_that_end_beside_each_other_do_not_overlap() -> None:
         assert not one.overlaps(other), (one, other)
     (alone,) = (text for text in axes.texts if text.get_text() == "width 4")
     assert alone.xyann == (6, pytest.approx(0.25)), "a name that is in nobody's way was moved"
+
+
+def test_losses_with_their_unit_and_what_else_they_mean() -> None:
+    assert loss_in_units(4.61, "nats") == "4.610 nats (100.5 ppl, 6.65 bits)"
+    assert loss_in_units(0.25, "share of the variance") == "0.2500 share of the variance"
 
 
 def test_numbers_for_people() -> None:
