@@ -86,6 +86,18 @@ def lagged(
     return np.where(reached[..., np.newaxis], inputs[places], 0).reshape(len(rows), -1)
 
 
+def columns_of(
+    inputs: NDArray[Any],
+    starts: NDArray[np.bool_],
+    lagged_inputs: int,
+    lags: int,
+    rows: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """What a linear predictor reads at some rows: lagged inputs, those of the row alone, and 1."""
+    past, now = lagged(inputs[:, :lagged_inputs], starts, lags, rows), inputs[rows, lagged_inputs:]
+    return np.concatenate([past, now, np.ones((len(rows), 1))], axis=1, dtype=np.float64)
+
+
 class LinearPredictor:
     """The linear function of K lags that fits best: ridge regression, solved exactly.
 
@@ -126,6 +138,4 @@ class LinearPredictor:
     def _columns(
         self, inputs: NDArray[Any], starts: NDArray[np.bool_], rows: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        past = lagged(inputs[:, : self._lagged_inputs], starts, self._lags, rows)
-        now = inputs[rows, self._lagged_inputs :]
-        return np.concatenate([past, now, np.ones((len(rows), 1))], axis=1, dtype=np.float64)
+        return columns_of(inputs, starts, self._lagged_inputs, self._lags, rows)
