@@ -701,6 +701,7 @@ EVALUATE_OPTIONS = by_name(
 )
 FORECAST_OPTIONS = by_name(
     Option(name="data", rule=Text(), help="other measurements with the same columns (default: the run's)"),
+    EVALUATE_OPTIONS["encoding"],
     TASK_OPTIONS["horizon"].but(
         only=None,
         help="steps ahead; beyond those that were trained, predictions are fed back (default: those)",
