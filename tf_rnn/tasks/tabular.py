@@ -321,7 +321,7 @@ class Tabular(Task):
         """A line with the losses of linear predictors by the number of rows that they read."""
         losses = {width: self.reference(width) for width in self.defaults.num_steps}
         parts = [f"{width}: {loss:.4f}" for width, loss in losses.items() if loss is not None]
-        title = f"{self.linear} on the validation part, by rows read"
+        title = f"{self.linear}s on the validation part, by rows read"
         return [f"{title}: {', '.join(parts)}"] if parts else []
 
     @property

@@ -121,4 +121,4 @@ def test_labels_that_hang_on_an_earlier_row_need_as_many_rows() -> None:
     assert three < 0.1
     assert task.contenders([1, 3]) == task.baselines() | {"logistic regression that reads 3 rows": three}
     *_, last = task.lines()
-    assert last.startswith(f"logistic regression on the validation part, by rows read: 1: {one:.4f}, ")
+    assert last.startswith(f"logistic regressions on the validation part, by rows read: 1: {one:.4f}, ")
