@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from command_helpers import ended, succeeds
 from model_helpers import keep_run
 
+import tf_rnn
 from tf_rnn.cells import VanillaCell
 from tf_rnn.cli.train import data_lines
 from tf_rnn.tasks import Text, Words
@@ -40,6 +42,16 @@ def test_evaluate_says_how_many_words_are_unknown(
     assert succeeds(words, capsys)[0].endswith(" nats, 14 tokens, 42.9% of them <unk>\n")
     assert json.loads(succeeds([*words, "--json"], capsys)[0])["unknown"] == 6 / 14
     assert succeeds(["evaluate", str(kept)], capsys)[0].endswith("tokens, 0.0% of them <unk>\n")
+
+
+def test_lags_of_a_model_say_how_many_words_are_unknown(kept: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("the 狗 坐 end\n" * 60, encoding="utf-8")
+    study = tf_rnn.lags(kept, None, 3, data=other, batch_size=1)
+    assert re.fullmatch(
+        r"unknown words, read as <unk>: 40\.\d% of train, (\d\d\.\d)% of valid, .*% of test\.",
+        study.sentences[-1],
+    ), study.sentences
 
 
 def test_train_says_how_many_words_are_unknown(tmp_path: Path) -> None:

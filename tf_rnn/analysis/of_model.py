@@ -54,6 +54,7 @@ class ModelStudy(Study):
         margin: The difference of losses that counts as none.
         unit: The unit of losses.
         window: A width of which it is said what it cuts off; None for none.
+        notes: Lines about what is read as something else.
     """
 
     analysis: LagAnalysis = dataclasses.field(repr=False)
@@ -62,6 +63,7 @@ class ModelStudy(Study):
     margin: float
     unit: str
     window: int | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def analyses(self) -> dict[str, LagAnalysis]:
@@ -91,7 +93,7 @@ class ModelStudy(Study):
         steps = counted(self.evaluation.tokens, "held-out step", ",")
         loss = f"model: its loss on {steps} is {self._loss(self.evaluation.loss)}"
         found = [loss, self._context_sentence, self._lasting_sentence]
-        return [*filter(None, found), *([self._window_sentence] if self.window else [])]
+        return [*filter(None, found), *([self._window_sentence] if self.window else []), *self.notes]
 
     @property
     def _context_sentence(self) -> str:
@@ -261,6 +263,7 @@ def _study(model: Model, task: Task, identity: dict[str, Any], line: str) -> Mod
         identity=identity,
         line=line,
         lags=task.lags,
+        notes=task.notes(),
         at=None if at is None else measure_at(graph, model.session, task, num_steps, at),
     )
 

@@ -53,7 +53,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     }
     task = model.evaluator.task(given.get("data"), given.get("encoding"))
     if isinstance(task, tf_rnn.tasks.Tabular):
-        for line in task.unknown_words():
+        for line in task.notes():
             say(line)
     evaluation = model.evaluator.on(task, split, **how)
     record, words_beside = _beside(model, task, split, how)

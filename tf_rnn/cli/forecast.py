@@ -41,6 +41,6 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     more = {"encoding": given.get("encoding"), "hold_back": given.get("hold_back", 0)}
     found = model.forecast(given.get("horizon"), given.get("data"), **more)
-    for line in found.unknown_words:
+    for line in found.notes:
         say(line)
     print_written(found.write(out))

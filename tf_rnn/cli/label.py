@@ -40,6 +40,6 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     (out,) = require_new_table(given.get("out", "labels.csv"))
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.label(given.get("data"), encoding=given.get("encoding"))
-    for line in found.unknown_words:
+    for line in found.notes:
         say(line)
     print_written(found.write(out))

@@ -65,14 +65,14 @@ class Forecast:
         quantiles: Those that are predicted; None where it is the mean.
         time: The name of the column of times.
         series_id: The name of the column of series; None for a single one.
-        unknown_words: Lines about words that the network does not know.
+        notes: Lines about words that the network does not know.
     """
 
     forecasts: list[SeriesForecast]
     quantiles: tuple[float, ...] | None
     time: str
     series_id: str | None
-    unknown_words: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -170,7 +170,7 @@ def forecast(
         )
     found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
     columns = task.columns
-    return Forecast(found, task.quantiles, columns.time or "row", columns.series_id, task.unknown_words())
+    return Forecast(found, task.quantiles, columns.time or "row", columns.series_id, task.notes())
 
 
 def _task(model: Model, data: Any, encoding: str | None) -> Series:

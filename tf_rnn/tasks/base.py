@@ -272,6 +272,10 @@ class Task(ABC):
         """Returns lines for people about the data that were read; none for data that were made."""
         return []
 
+    def notes(self) -> list[str]:
+        """Returns lines for people about what is read as something else."""
+        return []
+
     def kept(self) -> dict[str, Any]:
         """Returns the options that a model keeps of its training data, to read other data in the same way."""
         return {}

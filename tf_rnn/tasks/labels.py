@@ -182,7 +182,7 @@ class Labels(Tabular):
         more = [f"{len(order) - MOST_SHOWN} more"] if len(order) > MOST_SHOWN else []
         listed = ", ".join([*shown_labels, *more])
         found = [f"{self.name}: {sizes} {what}; {self.label}: {listed}"]
-        return [*found, *self._gaps(), *self.unknown_words(), *self._guess()]
+        return [*found, *self._gaps(), *self.notes(), *self._guess()]
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON; `fit` is None unless it was given."""

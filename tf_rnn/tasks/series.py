@@ -227,7 +227,7 @@ class Series(Tabular):
         found = [f"{self.name}: {sizes} steps{step_words(self.series[0])}{of_series}; {ahead} of {targets}"]
         if self.fit.difference:
             found.append("predicted are changes since the last row, in units of their standard deviation")
-        return [*found, *self._gaps(), *self.unknown_words(), *self._marked_lags(), *self._guess()]
+        return [*found, *self._gaps(), *self.notes(), *self._marked_lags(), *self._guess()]
 
     def _marked_lags(self) -> list[str]:
         """A line with the lags at which the partial autocorrelation of the first target is clear."""

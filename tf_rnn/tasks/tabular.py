@@ -333,7 +333,7 @@ class Tabular(Task):
         ]
         return len(names)
 
-    def unknown_words(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Returns a line for each column of words that has some which the training part lacks."""
         found = []
         for name, known in self.fit.categories.items():
