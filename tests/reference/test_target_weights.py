@@ -26,7 +26,7 @@ from tf_rnn.training.evaluation import mean_and_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tf_rnn.tasks import Stream
+    from tf_rnn.tasks import Stream, Task
 
 STEPS, BATCH = 7, 3
 WEIGHTS = np.random.default_rng(4).choice([0.0, 0.25, 1, 3], size=(BATCH, STEPS))
@@ -207,6 +207,17 @@ def test_an_evaluation_is_the_weighted_mean(
     assert loaded.tokens == after.tokens
 
 
+def lowest_on_a_grid(task: Task) -> float:
+    """The loss of the best of many constants for two values from 0 to 1, each step a mean over its own."""
+    targets = task.stream("valid").targets
+    one, other = np.meshgrid(*[np.linspace(0, 1, 201)] * 2)
+    errors = np.stack([one.ravel(), other.ravel()], axis=1)[:, np.newaxis] - targets
+    of_values = errors**2
+    if task.quantiles is not None:
+        of_values = np.maximum(-np.array(task.quantiles) * errors, (1 - np.array(task.quantiles)) * errors)
+    return float(np.nanmean(of_values, axis=2).mean(axis=1).min())
+
+
 def test_whole_weights_are_repetitions() -> None:
     """Of tokens: in the mean, in the best constant, and in the means by position; an error is not."""
     rng = np.random.default_rng(6)
@@ -220,22 +231,27 @@ def test_whole_weights_are_repetitions() -> None:
     class Repeated(Sequences):
         def __init__(self, loss: str, *, weighted: bool) -> None:
             super().__init__()
-            self.loss, self.num_classes, self.has_starts = loss, 2, False
+            self.loss, self.num_classes, self.has_starts = loss.partition(",")[0], 2, False
+            self.quantiles = (0.3, 0.8) if "pinball" in loss else None
+            self.missing = ([1, 4, 7], [0, 1, 0]) if "missing" in loss else ([], [])
             self.has_target_weights = weighted
 
         def stream(self, split: str = "train", epoch: int = 0) -> Stream:
             targets = np.array([0, 2, 1, 1, 0, 2, 2, 2, 0], np.int32)
-            if self.loss == "squared_error":
+            if self.loss != "cross_entropy":
                 targets = np.stack([losses, losses**2], axis=1).astype(np.float32)
+                targets[self.missing] = np.nan
             if not self.has_target_weights:
                 targets = np.repeat(targets, weights, axis=0)
             found = Weighted().stream(split).at(np.arange(len(targets)))
             own = weights.astype(np.float32) if self.has_target_weights else None
             return dataclasses.replace(found, targets=targets, starts=None, target_weights=own)
 
-    for loss in ("cross_entropy", "squared_error"):
+    for loss in ("cross_entropy", "squared_error", "squared_error, missing", "pinball", "pinball, missing"):
         of_weights, of_repetitions = (constant_loss(Repeated(loss, weighted=each)) for each in (True, False))
         assert_close(of_weights, of_repetitions, 1e-7, loss)
+        if loss != "cross_entropy":
+            assert_close(of_weights, lowest_on_a_grid(Repeated(loss, weighted=False)), 1e-4, loss)
     fresh, carried = rng.random((2, 9, 4))
     shape = weights[:, np.newaxis] * np.ones((9, 4))
     found = by_position(fresh, carried, shape, 3)

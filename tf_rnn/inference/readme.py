@@ -115,7 +115,7 @@ def _in_units(units: Units, signature: dict[str, Any], start: str) -> str:
         state[PREVIOUS] = _filled(inputs[PREVIOUS], FILLED.replace("{value}", 'float("nan")'))
     return IN_UNITS_TEXT.format(
         inputs="\n".join(lines),
-        units=", its `prediction` is in the units of the targets" if units.targets else "",
+        units=", and its `prediction` is in the units of the targets" if units.targets else "",
         row=_lines(fed),
         state=_lines(state),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.tasks.values import has_target, mean_loss
+from tf_rnn.tasks.values import has_target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,30 +30,29 @@ def constant_loss(task: Task, split: str = "valid") -> float:
     """
     stream = task.checked_stream(split)
     counted = has_target(stream.targets)
-    targets = stream.targets[counted]
-    if not len(targets):
-        return 0.0
+    targets, weights = stream.targets[counted], np.ones(counted.sum())
     if stream.target_weights is not None:
-        return _weighted(targets, stream.target_weights[counted].astype(np.float64), task.loss)
-    if task.loss != "cross_entropy":
-        known = targets[:, ~np.isnan(targets).all(axis=0)].astype(np.float64)
-        if task.quantiles is None:
-            return mean_loss(known - np.nanmean(known, axis=0))
-        levels = np.resize(task.quantiles, known.shape[1])
-        best = [np.nanquantile(values, level) for values, level in zip(known.T, levels, strict=True)]
-        return mean_loss(np.array(best) - known, task.quantiles)
-    shares = np.unique_counts(targets).counts / len(targets)
-    return max(0.0, float(-(shares * np.log(shares)).sum()))
-
-
-def _weighted(targets: NDArray[Any], weights: NDArray[Any], loss: str) -> float:
-    """Returns the loss of the best constant where each target has a weight."""
+        weights = stream.target_weights[counted].astype(np.float64)
     total = weights.sum()
     if not total:
         return 0.0
-    if loss == "squared_error":
-        values = targets.astype(np.float64)
-        mean = np.average(values, axis=0, weights=weights)
-        return float(np.mean(np.average((values - mean) ** 2, axis=0, weights=weights)))
-    shares = np.bincount(targets, weights)[np.unique(targets[weights > 0])] / total
-    return max(0.0, float(-(shares * np.log(shares)).sum()))
+    if task.loss == "cross_entropy":
+        shares = np.bincount(targets, weights)[np.unique(targets[weights > 0])] / total
+        return max(0.0, float(-(shares * np.log(shares)).sum()))
+    known = ~np.isnan(targets)
+    values = np.where(known, targets, 0).astype(np.float64)
+    of_values = np.where(known, weights[:, np.newaxis] / known.sum(axis=1, keepdims=True), 0)
+    size = values.shape[1]
+    levels = [None] * size if task.quantiles is None else np.resize(task.quantiles, size)
+    columns = zip(values.T, of_values.T, levels, strict=True)
+    return sum(_lowest(*column) for column in columns if column[1].any()) / float(total)
+
+
+def _lowest(values: NDArray[Any], weights: NDArray[Any], level: float | None) -> float:
+    """Returns the lowest weighted sum of losses: squared ones, or the pinball losses of a quantile."""
+    if level is None:
+        return float(weights @ (values - np.average(values, weights=weights)) ** 2)
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    errors = values[order][np.searchsorted(reached, level * reached[-1])] - values
+    return float(weights @ np.maximum(-level * errors, (1 - level) * errors))
