@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tf_rnn.training import CurvePoint, Evaluation, TrainingResult, Worker
     from tf_rnn.training.callbacks import Progress
     from tf_rnn.training.origin import Origin
+    from tf_rnn.training.schedules import Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,6 +225,8 @@ class PreparedRun:
             result = train(
                 graph, self.task, **self.options, **more, session=session, callbacks=called, worker=worker
             )
+        if given is None and (line := _warm_up_line(more["schedule"], result)):
+            say(line)
         return Run(self.task, self.folder, result, result.updates - self.updates)
 
 
@@ -235,6 +238,16 @@ def _network_line(graph: UnrolledGraph) -> str:
     )
     block = f"{counted(sizes.num_steps, 'step')}, batch {sizes.batch_size}"
     return f"network: {network}, {counted(graph.num_parameters, 'parameter', ',')}; graph of {block}"
+
+
+def _warm_up_line(schedule: Schedule, result: TrainingResult) -> str:
+    """That the learning rate has not risen to that of the schedule; "" if it has."""
+    if result.updates >= schedule.warm_up_updates:
+        return ""
+    return (
+        f"the learning rate was still rising at the end: its warm-up is {schedule.warm_up_updates} updates "
+        f"long, the run {result.updates}"
+    )
 
 
 class OptionsFile(Callback):

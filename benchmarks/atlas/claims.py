@@ -14,7 +14,7 @@ import statistics
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.atlas.store import read
-from benchmarks.atlas.tasks import TASKS
+from benchmarks.atlas.tasks import LADDER, TASKS
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.settings import RunKey
 from tf_rnn.comparison.worker import train_part
@@ -71,7 +71,7 @@ def grown_rows(scratch: Path) -> list[dict[str, Any]]:
                 amount, until = {"tokens": float(entry.tokens)}, part / len(GROWING)
                 record, state = train_part(parcel, key, amount, until=until, state=state)
             named = {"task": task, "claim": "growing"}
-            rows.append(named | {name: record[name] for name in COLUMNS[2:]})
+            rows.append(named | _columns(record))
     return rows
 
 
@@ -96,12 +96,18 @@ def train_claims(scratch: Path) -> list[dict[str, Any]]:
                 out=scratch / f"{name}-{task.replace(' ', '-')}",
             )
             named = {"task": task, "claim": name}
-            rows += [named | {key: run[key] for key in COLUMNS[2:]} for run in found.results.records]
+            rows += [named | _columns(run) for run in found.results.records]
     return rows + grown_rows(scratch)
 
 
+def _columns(run: dict[str, Any]) -> dict[str, Any]:
+    """What the table has of a run, with the loss at its end."""
+    last = None if run["loss"] is None else run["curve"][-1]["valid_loss"]
+    return {name: run[name] for name in COLUMNS[2:]} | {"loss": last}
+
+
 def losses(folder: Path) -> dict[tuple[str, str], dict[int, float]]:
-    """The mean loss of each width at its best learning rate, by task and claim; inf where a run diverged."""
+    """The mean loss of each width at the end, by task and claim, at its best rate; inf if a run diverged."""
     found: dict[tuple[str, str], dict[int, float]] = {}
     for task, rows in read("claims.csv", folder).items():
         runs: dict[tuple[str, int, str], list[float]] = {}
@@ -120,12 +126,12 @@ def growing_table(tasks: Mapping[str, Scored], folder: Path) -> Table:
     for (task, claim), found in losses(folder).items():
         if claim == "growing":
             fixed = [tasks[task].summary(width) for width in GROWING]
-            cells = [f"{each.loss:.4f} ({each.seconds:.1f} s)" for each in fixed]
+            cells = [f"{each.last_loss:.4f} ({each.seconds:.1f} s)" for each in fixed]
             seconds = statistics.fmean(each.seconds for each in fixed)
             rows.append([task, f"{found[GROWING[-1]]:.4f} ({seconds:.1f} s)", *cells])
     growing = ", then ".join(map(str, GROWING))
     return Table(
-        f"A graph of {growing} steps, a third of the training each: held-out loss and time of the steps",
+        f"A graph of {growing} steps, a third of the training each: held-out loss at the end, time of steps",
         ["task", growing, *map(str, GROWING)],
         rows,
     )
@@ -136,14 +142,17 @@ def rmsprop_table(tasks: Mapping[str, Scored], folder: Path) -> Table:
     rows = []
     for (task, claim), found in losses(folder).items():
         if claim == "rmsprop":
-            own = tasks[task].best
-            rows.append([task, *(f"{found[width]:.4f}" for width in CLAIMS[claim].widths), f"{own.loss:.4f}"])
+            steady = [each for width in LADDER if (each := tasks[task].summary(width)).steady]
+            own = min(each.last_loss for each in steady)
+            rows.append([task, *(f"{found[width]:.4f}" for width in CLAIMS[claim].widths), f"{own:.4f}"])
     header = [
         "task",
         *(f"width {width}" for width in CLAIMS["rmsprop"].widths),
         "best width, its own optimizer",
     ]
-    return Table("RMSprop, each width at the best of three learning rates: held-out loss", header, rows)
+    return Table(
+        "RMSprop, each width at the best of three learning rates: held-out loss at the end", header, rows
+    )
 
 
 def random_table(tasks: Mapping[str, Scored], folder: Path) -> Table:
@@ -153,11 +162,11 @@ def random_table(tasks: Mapping[str, Scored], folder: Path) -> Table:
         if claim == "random":
             cells = [task]
             for width in CLAIMS[claim].widths:
-                block = tasks[task].summary(width).loss
+                block = tasks[task].summary(width).last_loss
                 cells += [f"{block:.4f}", f"{found[width]:.4f}" if found[width] < float("inf") else MISSING]
             rows.append(cells)
     header = [
         "task",
         *(f"{kind} {width}" for width in CLAIMS["random"].widths for kind in ("blocks of", "random,")),
     ]
-    return Table("Random truncation against blocks: held-out loss", header, rows)
+    return Table("Random truncation against blocks: held-out loss at the end", header, rows)

@@ -1,9 +1,9 @@
 """Scores rules on the atlas: what a width costs in loss and in time, against the best of the ladder.
 
-The regret of a width is (L - L*) / s, with L its held-out loss after the whole training, mean over seeds, L*
-that of the best width, and s the larger of L* and the distance from knowing nothing to L*. The cheapest good
-width is the one whose training steps take the least time among those with a regret of at most 2 %; of those
-within 10 % of that time, the narrowest.
+The regret of a width is (L - L*) / s, with L the lowest held-out loss of a run, mean over seeds, L* that of
+the best width, and s the larger of L* and the distance from knowing nothing to L*. The cheapest good width is
+the one whose training steps take the least time among those with a regret of at most 2 %; of those within
+10 % of that time, the narrowest.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tf_rnn.comparison.curves import best_point
 from tf_rnn.comparison.results import COST_KEYS, Results
 from tf_rnn.comparison.settings import RunKey
 from tf_rnn.files import plain
@@ -107,10 +108,5 @@ def _run(points: Sequence[dict[str, str]]) -> dict[str, Any]:
         return {"loss": None, "error": "diverged"}
     numbers = ("updates", "tokens", "seconds", "train_loss", "valid_loss")
     curve = [{name: float(point[name]) for name in numbers} for point in points]
-    return curve[-1] | {
-        "loss": curve[-1]["valid_loss"],
-        "error": None,
-        "standard_error": float(last["standard_error"]),
-        "dependency_scores": {},
-        "curve": curve,
-    }
+    more = {"standard_error": float(last["standard_error"]), "dependency_scores": {}, "curve": curve}
+    return curve[-1] | more | {"loss": best_point(curve)["valid_loss"], "error": None}

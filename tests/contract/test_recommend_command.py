@@ -83,6 +83,13 @@ def copy(tmp_path: Path, place: Path, done: Said) -> Path:
     return shutil.copytree(place, tmp_path / "out")
 
 
+def test_event_files_are_written_of_all_runs_also_of_those_that_were_dropped(copy: Path) -> None:
+    shown, _ = recommend(copy, *TINY, "--tensorboard")
+    assert f"  {copy / 'summaries'}\n" in f"{shown}\n"
+    sessions = {path.name for path in (copy / "summaries").iterdir() if path.is_dir()}
+    assert sessions == {key.title for key in losses_of(copy)}
+
+
 def test_the_answer_and_where_each_width_stood(found: dict[str, Any]) -> None:
     assert set(found) == KEYS
     assert (found["task"], found["cell"], found["config"]["amount"]) == ("echo", "vanilla", 20000)

@@ -93,10 +93,26 @@ def test_it_says_what_it_read_and_what_to_compare_with(said: list[str], text: Pa
     ]
 
 
+def test_the_page_has_the_loss_in_its_unit(kept: Path) -> None:
+    loss = metrics(kept)[-1]["valid_loss"]
+    text = (kept / "report.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# A training run\n\nValidation loss: {loss:.3f} nats (")
+
+
 def test_another_seed_gives_another_run(line: list[str], kept: Path, tmp_path: Path) -> None:
     """With the same it is the same: a run that is interrupted and resumed, below."""
     captured([*line, "--seed", "1", "--out", str(tmp_path / "other")])
     assert but_for_time(tmp_path / "other")[0] != but_for_time(kept)[0]
+
+
+def test_a_warm_up_that_the_run_does_not_reach_the_end_of_is_remarked(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "the learning rate was still rising at the end: its warm-up is 4 updates long, the run 3"
+    words = ["train", *MODEL, "--data", str(text), "--warm-up-updates", "4"]
+    for updates in ("3", "4"):
+        _, lines = succeeds([*words, "--updates", updates, "--out", f"{tmp_path}/{updates}"], capsys)
+        assert (said in lines) == (updates == "3"), lines
 
 
 def test_without_a_folder_it_goes_to_one_named_after_the_options(

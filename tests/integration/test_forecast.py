@@ -20,8 +20,7 @@ from page_helpers import assert_page, parsed, tables
 import tf_rnn
 from tf_rnn.cells import VanillaCell
 from tf_rnn.inference import export
-from tf_rnn.inference.in_units import coverage, series_errors
-from tf_rnn.inference.units import units_of
+from tf_rnn.inference.in_units import coverage, predictions, series_errors
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series, Text
 from tf_rnn.tasks.constant import constant_loss
@@ -163,6 +162,49 @@ def test_errors_are_in_the_units_of_the_target(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("context", [None, 7])
+def test_errors_are_those_of_the_loss_that_stands_beside_them(
+    context: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the state reset every few rows, too: rmse^2 is the loss times the squared unit."""
+    who = ["a"] * 65 + ["b"] * 65
+    data = write_table(tmp_path / "a.csv", who=who)
+    kept_model(tmp_path / "run", data, series_id="who", difference="off")
+    words = ["evaluate", f"{tmp_path}/run", "--json", "--split", "test", "--batch-size", "2"]
+    record = json.loads(succeeds([*words, *(["--context", "7"] if context else [])], capsys)[0])
+    model = tf_rnn.load(tmp_path / "run")
+    task = model.evaluator.task()
+    assert isinstance(task, Series)
+    whole, squares = predictions(model, task, "test"), []
+    for part, of_part in zip(task.parts("test"), whole, strict=True):
+        spread = task.fit.spread(task.series[part.series], "load")
+        squares += list(((of_part[:, 0, 0, 0] - task.targets_of(part)[:, 0, 0]) * spread) ** 2)
+    network = record["errors"][0]
+    if context is None:
+        assert network["rmse"] == pytest.approx(math.sqrt(np.mean(squares)), rel=1e-5)
+    else:
+        assert network["rmse"] != pytest.approx(math.sqrt(np.mean(squares)), rel=1e-3)
+    spreads = [task.fit.spread(one, "load") for one in task.series]
+    bounds = [spread * math.sqrt(record["loss"]) for spread in sorted(spreads)]
+    assert bounds[0] * (1 - 1e-6) <= network["rmse"] <= bounds[1] * (1 + 1e-6), f"{network}, {bounds}"
+
+
+def test_other_data_may_have_another_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.read_csv(write_table(tmp_path / "a.csv")).rename(columns={"load": "größe"})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "b.csv", index=False, encoding="latin-1")
+    tasks = Series(tmp_path / "a.csv", time="time"), Series(frame, time="time")
+    for number, task in enumerate(tasks):
+        folder = keep_run(tmp_path / f"run{number}", task, VanillaCell(5))
+        words = ["forecast", f"{folder}", "--data", f"{tmp_path}/b.csv", "--out", f"{tmp_path}/{number}.csv"]
+        assert_refused(words, "--data must be utf-8 text, but", capsys)
+        succeeds([*words, "--encoding", "latin-1"], capsys)
+        expected = tf_rnn.load(folder).forecast(data=frame).records
+        assert [row["größe"] for row in pd.read_csv(tmp_path / f"{number}.csv").to_dict("records")] == (
+            pytest.approx([record["größe"] for record in expected], rel=1e-6)
+        )
+
+
 def test_other_data_are_scaled_as_the_training_data_were(tmp_path: Path) -> None:
     """A table 100 higher is another table for the model, not the same one after a new scaling."""
     model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="off")
@@ -213,73 +255,6 @@ def test_an_export_says_in_which_units_it_reads_and_predicts(tmp_path: Path) -> 
         state = {"state_0": result["state_0"]}
     expected = model.forecast().records[0]["load"]
     assert float(result["prediction"][0, 0]) * spread + load[-1] == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"difference": "off"},
-        {"difference": "on", "horizon": 3, "inputs": "wind", "known": "holiday"},
-        {"difference": "on", "horizon": 2, "quantiles": [0.9, 0.2, 0.5], "target": ["wind", "load"]},
-    ],
-    ids=["values", "changes", "quantiles"],
-)
-def test_an_exported_graph_takes_and_gives_units(tmp_path: Path, options: dict[str, Any]) -> None:
-    """Fed with the table itself it gives the forecast; its other signature still takes scaled values."""
-    rng = np.random.default_rng(4)
-    columns: dict[str, Any] = {
-        "wind": 1e6 + rng.normal(0, 3, LENGTH).cumsum(),
-        "holiday": np.arange(LENGTH) % 5,
-    }
-    data = write_table(tmp_path / "a.csv", **columns)
-    task = Series(data, time="time", **({"target": "load"} | options))
-    model = tf_rnn.load(keep_run(tmp_path / "run", task, VanillaCell(5)))
-    export(model, tmp_path / "out")
-    hidden = 4 if task.columns.known else 0  # the last rows, of which only the holidays are known
-    expected = [
-        record[name]
-        for target in task.columns.target
-        for record in model.forecast(hold_back=hidden).records
-        for name in ([target] if task.quantiles is None else [f"{target} {q:g}" for q in task.quantiles])
-    ]
-    table = pd.read_csv(data)
-    rows = np.arange(LENGTH - hidden)
-    read = [name.partition(" +")[::2] for name in task.input_names]
-    values = np.stack([table[name].to_numpy(float)[rows + int(ahead or 0)] for name, ahead in read], axis=1)
-    loaded = tf.saved_model.load(str(tmp_path / "out" / "saved_model"))
-    step, scaled_step = (loaded.signatures[name] for name in ("in_units", "serving_default"))
-    state, scaled = {"state_0": tf.zeros([1, 5])}, task.stream("all").inputs
-    for row, fed_row in enumerate(values):
-        fed = {"values": tf.constant(fed_row[np.newaxis])}
-        if task.fit.difference:
-            previous = values[max(row - 1, 0), : len(task.columns.target)]
-            fed["previous"] = tf.constant(previous[np.newaxis])
-        result = step(**fed, **state)
-        if row == 7:
-            other = scaled_step(input=tf.constant(scaled[row : row + 1]), **state)
-            assert_close(result["state_0"].numpy(), other["state_0"].numpy(), 1e-6, "state")
-        state = {"state_0": result["state_0"]}
-    assert_close(result["prediction"].numpy()[0], np.array(expected), 1e-5, "in units")
-    signature = json.loads((tmp_path / "out" / "signature.json").read_text())
-    assert set(signature["in_units"]["inputs"]) == {"state_0", *fed}
-    assert ("`previous`" in (tmp_path / "out" / "README.md").read_text()) == task.fit.difference
-
-
-def test_only_plain_inputs_can_be_in_units(tmp_path: Path) -> None:
-    """Gaps, words, a calendar and several series have no scale of their own in a graph of one step."""
-    data, load = tmp_path / "a.csv", np.sin(np.arange(LENGTH) / 3)
-    with_gaps = np.where(np.arange(LENGTH) % 9, load, np.nan)
-    cases: list[tuple[dict[str, Any], dict[str, Any]]] = [
-        ({}, {"calendar": ["hour"]}),
-        ({"load": with_gaps}, {}),
-        ({"sky": ["red", "blue"] * (LENGTH // 2)}, {"inputs": "sky"}),
-        ({"who": np.repeat(["a", "b"], LENGTH // 2)}, {"series_id": "who"}),
-    ]
-    for columns, options in cases:
-        data = write_table(tmp_path / "a.csv", **columns)
-        task = Series(data, target="load", time="time", **options)
-        assert units_of({"options": task.options()} | task.kept()) is None, options
-    assert units_of({"options": {"lags": [3]}}) is None
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

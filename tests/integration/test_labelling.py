@@ -118,7 +118,7 @@ def test_label_names_rows_or_series_with_their_probabilities(
     for name in ("new", "bare"):
         out = tmp_path / f"{name}-labels.csv"
         words = ["label", f"{folder}", "--data", f"{tmp_path}/{name}.csv", "--out", f"{out}"]
-        assert succeeds(words, capsys)[1] == [f"written: {out}"]
+        assert succeeds(words, capsys) == (f"written: {out}\n", [])
         said[name] = pd.read_csv(out, keep_default_na=False)
     found, bare = said["new"], said["bare"]
     of_rows = sorted(expected)
@@ -131,8 +131,28 @@ def test_label_names_rows_or_series_with_their_probabilities(
     pd.testing.assert_frame_equal(bare, found.drop(columns="word in the table"))
     assert list(bare) == ["who", *([] if label_at == "end" else ["row"]), "word", "probability", *named]
     assert_refused(words, f"--out must be a new file, '{out}' exists", capsys)
-    message = "--task must have targets in the split 'all' after the warm-up, got none"
+    message = f"--data must have labels in a column 'word', the file '{tmp_path}/bare.csv' has none"
     assert_refused(["evaluate", f"{folder}", "--data", f"{tmp_path}/bare.csv"], message, capsys)
+
+
+def test_words_that_were_not_trained_on_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They say nothing to the network, and a line says so wherever it reads them; none of those it knows."""
+    frame = made_frame().assign(sky=lambda table: np.resize(["red", "blue", None], len(table)))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    task = Labels(tmp_path / "a.csv", **OPTIONS | {"inputs": ["x", "sky"]})
+    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
+    new = frame.assign(sky=np.resize(["blue", "green", "ochre"], len(frame)))
+    said = "sky has words that were not trained on, and are read as none: green, ochre"
+    for name, table in {"a": frame, "new": new, "none": new.replace(["green", "ochre"], None)}.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        data = ["--data", f"{tmp_path}/{name}.csv"]
+        for words in (
+            ["evaluate", f"{folder}"],
+            ["label", f"{folder}", "--out", f"{tmp_path}/{name}-of.csv"],
+        ):
+            _, lines = succeeds([*words, *data], capsys)
+            assert (said in lines) == (name == "new"), f"{words[0]} of {name}: {lines}"
+    assert (tmp_path / "new-of.csv").read_text() == (tmp_path / "none-of.csv").read_text()
 
 
 def test_rows_that_were_filled_in_are_not_named(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_widths_share_it_under_a_name_of_its_own() -> None:
         assert list(weights)[-3:] == names
         assert [id(weights[name]) for name in names] == list(map(id, run.graph.variables[-3:]))
     shapes = {name: variable.shape.as_list() for name, variable in weight_names(plain.graph).items()}
-    third_party = {f"initial_state/state_{part}": [3] for part in range(2)}
+    third_party = {f"initial_state/state_{part}": [6] for part in range(2)}
     assert {name: shapes[name] for name in shapes if name.startswith("initial")} == third_party
 
 

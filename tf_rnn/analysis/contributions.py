@@ -33,7 +33,8 @@ def contributions(graph: UnrolledGraph) -> Any:
 
     Returns:
         A tensor [num_steps, number of weights], lag 0 first: the entries of the cell's matrices W (of
-        all variables of a third-party cell) in one row.
+        all variables of a third-party cell) in one row. Biases, the gains of layer normalisation and a
+        learnt initial state are not among them, nor are embedding and readout.
     """
     with graph.tf_graph.as_default(), tf.name_scope("contributions"):
         parts = _layered(graph) if graph.network.is_layered else _third_party(graph)

@@ -113,7 +113,10 @@ def measure_lags(
     block. The state is carried from block to block; where the task consists of examples, every
     position is an example's last step, and the state starts at zero; with the reference "infinite" at the
     start of the example, else at that of the block. No gradient crosses the start of a sequence. Last steps
-    without a target do not count.
+    without a target do not count; the others count alike, whatever the weights of their targets.
+
+    Biases are of the gradient of the cell's weight matrices (of all variables of a third-party cell), without
+    those of its bias vectors, of the gains of layer normalisation and of a learnt initial state.
 
     Args:
         graph: Holds the variables; a forward graph is made from it.

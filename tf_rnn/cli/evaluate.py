@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
-from tf_rnn.console import visible
+from tf_rnn.console import say, visible
 from tf_rnn.files import plain, require_run
 from tf_rnn.options.declared import EVALUATE_OPTIONS
 from tf_rnn.reporting import Table
@@ -52,6 +52,9 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
         for name in ("num_steps", "batch_size", "context")
     }
     task = model.evaluator.task(given.get("data"), given.get("encoding"))
+    if isinstance(task, tf_rnn.tasks.Tabular):
+        for line in task.unknown_words():
+            say(line)
     evaluation = model.evaluator.on(task, split, **how)
     record, words_beside = _beside(model, task, split, how)
     if "json" in given:
@@ -76,8 +79,9 @@ def _beside(model: Model, task: Task, split: str, how: dict[str, Any]) -> tuple[
         return record, f", accuracy {accuracy:.1%} (always {visible(label)}: {share:.1%})"
     if isinstance(task, tf_rnn.tasks.Series):
         in_units = tf_rnn.inference.in_units
-        errors, coverage = (of(model, task, split) for of in (in_units.series_errors, in_units.coverage))
-        return {"errors": errors, "coverage": coverage}, ""
+        predicted = in_units.predictions(model, task, split, **how)
+        measured = {"errors": in_units.series_errors, "coverage": in_units.coverage}
+        return {name: measure(model, task, split, predicted) for name, measure in measured.items()}, ""
     return {}, ""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
+from tf_rnn.console import say
 from tf_rnn.files import require_new_table, require_run
 from tf_rnn.options.declared import FORECAST_OPTIONS
 from tf_rnn.reporting.terminal import print_written
@@ -38,5 +39,8 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     require_run(given["folder"])
     out, *_ = require_new_table(given.get("out", "forecast.csv"), *tf_rnn.inference.forecasting.BESIDE)
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
-    found = model.forecast(given.get("horizon"), given.get("data"), hold_back=given.get("hold_back", 0))
+    more = {"encoding": given.get("encoding"), "hold_back": given.get("hold_back", 0)}
+    found = model.forecast(given.get("horizon"), given.get("data"), **more)
+    for line in found.unknown_words:
+        say(line)
     print_written(found.write(out))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tf_rnn
 from tf_rnn.cli.groups import add_model
+from tf_rnn.console import say
 from tf_rnn.files import require_new_table, require_run
 from tf_rnn.options.declared import LABEL_OPTIONS
 from tf_rnn.reporting.terminal import print_written
@@ -39,4 +40,6 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:  # noqa: ARG001
     (out,) = require_new_table(given.get("out", "labels.csv"))
     model = tf_rnn.load(given["folder"], given.get("checkpoint", "best"))
     found = model.label(given.get("data"), encoding=given.get("encoding"))
+    for line in found.unknown_words:
+        say(line)
     print_written(found.write(out))

@@ -34,6 +34,7 @@ class Reading(NamedTuple):
         decay: How much of the pace is left after each doubling, 0 to 1.
         lowest: The lowest possible loss, below which nothing is expected.
         error: The standard error of the pace over seeds; 0 for one seed.
+        kept: The loss that counts: that at the end, or a lower one before.
     """
 
     trend: str
@@ -42,11 +43,12 @@ class Reading(NamedTuple):
     decay: float
     lowest: float = 0.0
     error: float = 0.0
+    kept: float = math.inf
 
     def after(self, doublings: float) -> float:
         """The expected loss after so many doublings: the pace shrinks as it did before."""
         if self.trend != FALLING:
-            return self.loss
+            return min(self.kept, self.loss)
         whole = math.floor(doublings)
         falls = sum(self.decay**number for number in range(1, whole + 1))
         falls += (doublings - whole) * self.decay ** (whole + 1)
@@ -60,10 +62,24 @@ class Reading(NamedTuple):
 
     def _possible(self, loss: float) -> float:
         """A loss that is expected, but not below the lowest possible unless the loss is there already."""
-        return max(loss, min(self.loss, self.lowest))
+        return min(self.kept, max(loss, min(self.loss, self.lowest)))
 
 
-def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest: float = 0.0) -> Reading:
+def best_point(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The point of a learning curve with the lowest loss: that of the checkpoint `train` calls best.
+
+    Args:
+        curve: Points with `updates` and `valid_loss`; those before training do not count.
+
+    Raises:
+        ValueError: If there is no point after training began.
+    """
+    return min((point for point in curve if point["updates"]), key=lambda point: point["valid_loss"])
+
+
+def read_curves(
+    curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest: float = 0.0, kept: float = math.inf
+) -> Reading:
     """Reads the learning curves of runs that differ in their seeds only.
 
     With L(f) the mean loss over seeds after a fraction f of the training, the pace is the smaller of
@@ -73,12 +89,13 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest
         curves: The points of each run, with `updates` and `valid_loss`; those before training do not count.
         least: The smallest fall per doubling that matters; twice its standard error over seeds counts, too.
         lowest: The lowest possible loss.
+        kept: The loss that counts, where one before the end is lower.
     """
     halves, lates, before, last = [], [], [], []
     for curve in curves:
         points = [point for point in curve if point["updates"]]
         if not points:
-            return Reading(UNKNOWN, math.nan, 0.0, 0.0, lowest)
+            return Reading(UNKNOWN, math.nan, 0.0, 0.0, lowest, kept=kept)
         last.append(points[-1]["valid_loss"])
         ends = points[-1]["updates"]
         positions = np.log2([point["updates"] / ends for point in points])
@@ -93,32 +110,14 @@ def read_curves(curves: Sequence[Sequence[dict[str, Any]]], least: float, lowest
             before.append(np.interp(-2.0, positions, losses) - half)
     loss = float(np.mean(last))
     if len(halves) < len(curves):
-        return Reading(UNKNOWN, loss, 0.0, 0.0, lowest)
+        return Reading(UNKNOWN, loss, 0.0, 0.0, lowest, kept=kept)
     fall, late_fall = float(np.mean(halves)), float(np.mean(lates))
     pace = min(fall, late_fall) if fall > 0 else max(fall, late_fall)
     error = float(np.std(halves, ddof=1)) / math.sqrt(len(halves)) if len(halves) > 1 else 0.0
     if abs(pace) <= max(least, 2 * error) or (fall > 0) != (pace > 0):
-        return Reading(LEVEL, loss, pace, 0.0, lowest, error)
+        return Reading(LEVEL, loss, pace, 0.0, lowest, error, kept)
     decay = USUAL_DECAY
     if len(before) == len(curves):
         earlier = float(np.mean(before))
         decay = min(MOST_DECAY, max(LEAST_DECAY, pace / earlier)) if earlier > 0 else MOST_DECAY
-    return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest, error)
-
-
-def lowest_point(curves: Sequence[Sequence[dict[str, Any]]]) -> tuple[float, float]:
-    """The lowest mean loss of runs that differ in their seeds only, and the fraction of the training.
-
-    Args:
-        curves: The points of each run, with `updates` and `valid_loss`; those before training do not count.
-    """
-    trained = [[point for point in curve if point["updates"]] for curve in curves]
-    means = [
-        (
-            float(np.mean([point["valid_loss"] for point in points])),
-            float(np.mean([point["updates"] for point in points])),
-        )
-        for points in zip(*trained, strict=False)
-    ]
-    loss, updates = min(means)
-    return loss, updates / means[-1][1]
+    return Reading(FALLING if pace > 0 else RISING, loss, pace, decay, lowest, error, kept)

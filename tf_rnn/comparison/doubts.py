@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_rnn.comparison.curves import FALLING, lowest_point
+from tf_rnn.comparison.curves import FALLING
 from tf_rnn.comparison.ranking import CLEARLY, MARGIN, mean_difference
 from tf_rnn.text import counted, loss_text
 
@@ -23,7 +23,6 @@ def doubt(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
     """
     return (
         _nothing_learnt(ranking, question)
-        or _is_past_its_best(chosen, ranking, question)
         or _rival_is_falling(chosen, ranking, question)
         or _dropped_would_overtake(chosen, ranking, question)
         or _all_are_falling(chosen, ranking, question)
@@ -49,22 +48,6 @@ def _nothing_learnt(ranking: Ranking, question: Question) -> str | None:
         f"{best.unit}, at num_steps {best.num_steps} after {counted(best.updates, 'update', ',.0f')}; a "
         f"constant prediction has {loss_text(nothing, best.unit)}, and differences up to "
         f"{loss_text(CLEARLY * ranking.noise, best.unit)} may be chance. To tell, {remedy}."
-    )
-
-
-def _is_past_its_best(chosen: Summary, ranking: Ranking, question: Question) -> str | None:
-    """The width that would be named, or another, had a clearly lower loss earlier: losses rise."""
-    points = [(each, lowest_point(each.curves)) for each in ranking.candidates]
-    risen = [(each, point) for each, point in points if each.loss - point[0] > 2 * ranking.ripe]
-    before, (lowest, fraction) = min(risen, key=lambda each: each[1], default=(chosen, (chosen.loss, 1.0)))
-    if chosen.loss - lowest <= 2 * ranking.ripe:
-        return None
-    which = "it" if before is chosen else f"num_steps {before.num_steps}"
-    return (
-        f"Cannot tell which width to use: num_steps {chosen.num_steps} leads with "
-        f"{loss_text(chosen.loss, chosen.unit)} {chosen.unit} after {question.budget}, but {which} had "
-        f"{loss_text(lowest, chosen.unit)} after {fraction:.1%} of that training, and losses rise. "
-        "To tell, train for less, or with a lower learning rate."
     )
 
 

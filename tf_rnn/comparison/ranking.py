@@ -93,7 +93,7 @@ class Ranking:
 
     def reading(self, summary: Summary) -> Reading:
         """What the learning curves of a summary say."""
-        return read_curves(summary.curves, MARGIN / 2 * self.scale, self.lowest)
+        return read_curves(summary.curves, MARGIN / 2 * self.scale, self.lowest, summary.loss)
 
 
 def rank(summaries: Sequence[Summary], question: Question) -> Ranking | None:

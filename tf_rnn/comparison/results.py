@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.analysis import ByPosition
+from tf_rnn.comparison.curves import best_point
 from tf_rnn.comparison.settings import RunKey
 from tf_rnn.files import (
     claim_folder,
@@ -189,6 +190,7 @@ def checked_run(run: dict[str, Any]) -> dict[str, Any]:
         numbers += [point[name] for point in run["curve"] for name in ("updates", "valid_loss")]
         if not all(math.isfinite(value) for value in [*numbers, *run["dependency_scores"].values()]):
             raise ValueError("a number is not finite")
+        run["loss"] = best_point(run["curve"])["valid_loss"]  # earlier versions had that of the end
     if "by_position" in run:
         ByPosition(**run["by_position"])
     if run.get("gradient"):
@@ -213,7 +215,7 @@ def _cut(run: dict[str, Any], fraction: float) -> dict[str, Any]:
     """A run's record as it was after a fraction of its training; scores are those of the end."""
     curve = [point for point in run["curve"] if point["updates"] <= fraction * run["updates"] + 1]
     last = {name: curve[-1][name] for name in ("train_loss", "updates", "tokens", "seconds")}
-    return run | last | {"loss": curve[-1]["valid_loss"], "curve": curve}
+    return run | last | {"loss": best_point(curve)["valid_loss"], "curve": curve}
 
 
 def checked_cost(cost: dict[str, Any]) -> dict[str, Any]:

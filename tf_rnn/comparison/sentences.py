@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_rnn.comparison.curves import FALLING, RISING
+from tf_rnn.comparison.curves import FALLING
 from tf_rnn.comparison.ranking import SAME_PRICE
 from tf_rnn.text import loss_text
 
@@ -96,8 +96,12 @@ def _remarks(chosen: Summary, ranking: Ranking, question: Question) -> list[str]
     if reading.trend == FALLING:
         fall = loss_text(reading.pace, chosen.unit)
         remarks.append(f"Its loss still falls, by {fall} with each doubling of the training.")
-    if reading.trend == RISING:
-        remarks.append("Its loss is past its lowest point and rises: train for less time, or regularise.")
+    if chosen.last_loss - chosen.loss > ranking.margin:
+        at_end = loss_text(chosen.last_loss, chosen.unit)
+        remarks.append(
+            f"That is the loss of its best checkpoint, after {chosen.best_at:.0%} of the training; at the "
+            f"end it is {at_end}: train for less time, with a lower learning rate, or regularise."
+        )
     if len(question.widths) > 1 and chosen.num_steps == question.widths[-1]:
         remarks.append("It is the widest compared; a wider graph may be better still.")
     rates = question.learning_rates

@@ -8,6 +8,7 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.comparison.curves import best_point
 from tf_rnn.comparison.reach import share_of_errors
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Summary:
         diverged: Number of runs whose loss was not finite.
         failed: Number of runs that did not end, since their worker died.
         learning_rate: The learning rate; of several, the one with the lowest mean loss.
-        losses: The held-out loss of each run by seed, nats.
+        losses: The held-out loss of each run by seed, the lowest of its curve, nats.
         loss: Their mean; nan without runs.
         spread: Standard deviation of the loss over seeds; nan with fewer than two runs.
         resolution: Standard error of one run's held-out loss, from its number of tokens.
@@ -86,6 +87,17 @@ class Summary:
     def spread_error(self) -> float:
         """Standard error of the mean loss over seeds; 0 for a single run."""
         return 0.0 if self.runs < 2 else self.spread / math.sqrt(self.runs)
+
+    @property
+    def best_at(self) -> float:
+        """The mean fraction of the budget after which the runs had their losses."""
+        found = [best_point(curve)["updates"] / curve[-1]["updates"] for curve in self.curves]
+        return self.fraction * mean(found)
+
+    @property
+    def last_loss(self) -> float:
+        """The mean held-out loss at the end of the training, where it may be higher than before."""
+        return mean([curve[-1]["valid_loss"] for curve in self.curves])
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn.comparison.channel import ChannelCallback, Measurement, raise_if_cancelled
+from tf_rnn.comparison.curves import best_point
 from tf_rnn.files import plain
 from tf_rnn.options import OptionError
 
@@ -84,8 +85,9 @@ def train_part(
     except DivergedError as error:
         return Part(record | {"loss": None, "error": str(error)}, None)
     result = stage.result
+    curve = [plain(point._asdict()) for point in result.curve]
     record |= {
-        "loss": result.evaluation.loss,
+        "loss": best_point(curve)["valid_loss"],
         "error": None,
         "standard_error": result.evaluation.standard_error,
         "train_loss": result.curve[-1].train_loss,
@@ -93,7 +95,7 @@ def train_part(
         "updates": result.updates,
         "tokens": result.tokens,
         "seconds": result.seconds,
-        "curve": [plain(point._asdict()) for point in result.curve],
+        "curve": curve,
     }
     return Part(record, stage.state)
 

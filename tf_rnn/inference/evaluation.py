@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.options import OptionError, require_whole
-from tf_rnn.tasks import TASKS, Labels, Series, described_task
+from tf_rnn.tasks import TASKS, Labels, Series, Tabular, described_task
 from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.language import require_text
 from tf_rnn.training.evaluation import (
@@ -18,6 +18,7 @@ from tf_rnn.training.evaluation import (
     mean_and_error,
     stacked_hits,
     stacked_losses,
+    stacked_predictions,
     usable,
     weights_of,
 )
@@ -148,6 +149,22 @@ class ModelEvaluator:
         hits, weights = self._counted(stacked_hits, task, split, num_steps, batch_size, context)
         return float(np.average(hits, weights=weights))
 
+    def predictions(
+        self,
+        task: Task,
+        split: str = "valid",
+        *,
+        num_steps: int = NUM_STEPS,
+        batch_size: int = 1,
+        context: int | None = None,
+    ) -> np.ndarray:
+        """The predictions at all steps of a split, [length, num_classes]; see `on`."""
+        stream = usable(task, task.checked_stream(split), split, self._graph.options.dtype)
+        length = len(stream.targets)
+        layout = lay_out(length, batch_size, num_steps, task.period, context)
+        found = self._measured(stacked_predictions, stream, layout, min(num_steps, layout.length))
+        return found.reshape(-1, found.shape[-1])[:length]
+
     def _counted(
         self,
         measure: Callable[[UnrolledGraph], Any],
@@ -167,6 +184,8 @@ class ModelEvaluator:
             batch_size: Rows.
             context: Steps between two resets.
         """
+        if isinstance(task, Tabular):
+            task.require_targets(split)
         stream = usable(task, task.checked_stream(split), split, self._graph.options.dtype)
         layout = lay_out(len(stream.targets), batch_size, num_steps, task.period, context)
         found = self._measured(measure, stream, layout, min(num_steps, layout.length))
@@ -190,7 +209,7 @@ class ModelEvaluator:
             name = self._description["name"]
             raise OptionError("data", f"must be left out for the task {name}, got {str(data)!r}")
         if data is not None and self._description["name"] in OF_OTHER_DATA:
-            return self._other_task(self._kept() | {"data": data})
+            return self._other_task(self._kept() | {"data": data, "encoding": encoding or UTF_8})
         if self._own is not None:
             return self._own
         if self._description["name"] not in TASKS:
@@ -225,7 +244,7 @@ class ModelEvaluator:
     def _measured(
         self, measure: Callable[[UnrolledGraph], Any], stream: Stream, layout: Layout, num_steps: int
     ) -> np.ndarray:
-        """What a graph measures of each token, [rows, length]."""
+        """What a graph measures of each token, [rows, length, ...]."""
         graph = self._graph.forward(num_steps=num_steps, batch_size=layout.at_a_time)
         with self._open_session(graph) as session:
             run = graph.runner(session, graph.cached(measure), graph.final_state)
@@ -260,7 +279,7 @@ def lay_out(length: int, batch_size: int, num_steps: int, period: int, context: 
 def _group_of(
     run: Callable[..., Any], zero_state: Any, stream: Stream, layout: Layout, first: int, num_steps: int
 ) -> np.ndarray:
-    """What is measured of the rows that are read in parallel with row `first`, [at_a_time, length]."""
+    """What is measured of the rows that are read in parallel with row `first`, [at_a_time, length, ...]."""
     starts = np.arange(first, first + layout.at_a_time)[:, np.newaxis] * layout.length
     last = len(stream.targets) - 1
     parts, state = [], zero_state

@@ -106,7 +106,7 @@ def export(model: Model, out: str | os.PathLike[str], *, onnx: bool = False) -> 
         names = sorted(path.name for path in folder.iterdir())
         text = readme(
             signature,
-            model.config["task"],
+            units,
             has_keras=without_keras is None,
             torch_program=None if without_torch else program(model.description),
             has_onnx=onnx,

@@ -65,12 +65,14 @@ class Forecast:
         quantiles: Those that are predicted; None where it is the mean.
         time: The name of the column of times.
         series_id: The name of the column of series; None for a single one.
+        unknown_words: Lines about words that the network does not know.
     """
 
     forecasts: list[SeriesForecast]
     quantiles: tuple[float, ...] | None
     time: str
     series_id: str | None
+    unknown_words: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -127,7 +129,14 @@ class Forecast:
         return [path, picture, page]
 
 
-def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:
+def forecast(
+    model: Model,
+    horizon: int | None = None,
+    data: Any = None,
+    *,
+    encoding: str | None = None,
+    hold_back: int = 0,
+) -> Forecast:
     """Predicts what follows a table.
 
     The network reads every series from its first row to the last one with a target. It predicts as many steps
@@ -137,13 +146,14 @@ def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold
         model: A network trained on series.
         horizon: Steps ahead; None for as many as the network was trained to predict.
         data: Other measurements with the same columns: a path or a data frame; None for those of the run.
+        encoding: That of other data; None for UTF-8.
         hold_back: The number of last rows that the forecast may not know, to be compared with it.
 
     Raises:
         OptionError: If a value is not allowed, the network is of another task, or the table lacks what is
             known ahead.
     """
-    task = _task(model, data)
+    task = _task(model, data, encoding)
     horizon = task.horizon if horizon is None else require_whole("horizon", horizon)
     hold_back = require_whole("hold_back", hold_back, at_least=0)
     if horizon > task.horizon and task.quantiles is not None:
@@ -159,11 +169,12 @@ def forecast(model: Model, horizon: int | None = None, data: Any = None, *, hold
             f"known ahead, got {horizon}",
         )
     found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
-    return Forecast(found, task.quantiles, task.columns.time or "row", task.columns.series_id)
+    columns = task.columns
+    return Forecast(found, task.quantiles, columns.time or "row", columns.series_id, task.unknown_words())
 
 
-def _task(model: Model, data: Any) -> Series:
-    task = model.evaluator.task(data)
+def _task(model: Model, data: Any, encoding: str | None) -> Series:
+    task = model.evaluator.task(data, encoding)
     if not isinstance(task, Series):
         raise OptionError("folder", f"must hold a model of series, got one of the task {task.name}")
     return task

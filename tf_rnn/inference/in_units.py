@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_rnn.inference.outputs import outputs
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,7 +16,9 @@ if TYPE_CHECKING:
     from tf_rnn.tasks.tabular import Part
 
 
-def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]]:
+def series_errors(
+    model: Model, task: Series, split: str, predicted: list[NDArray[Any]] | None = None
+) -> list[dict[str, Any]]:
     """The errors of a network and of simple forecasts on a split, from every row on: a rolling origin.
 
         rmse = sqrt(mean (forecast - value)^2),   mae = mean |forecast - value|
@@ -29,13 +29,14 @@ def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]
         model: The network.
         task: The series.
         split: One of the task's splits, or "all".
+        predicted: The network's forecasts, from `predictions`; None to make them.
 
     Returns:
         A record for each forecast and target: "forecast", "target", and, in its unit, "rmse" and "mae".
     """
     parts = task.parts(split)
-    points = [predictions(model, task, part)[..., task.middle] for part in parts]
-    found = {"network": _errors(task, parts, points)}
+    predicted = predictions(model, task, split) if predicted is None else predicted
+    found = {"network": _errors(task, parts, [part[..., task.middle] for part in predicted])}
     for name, period in {"last value": 1, "seasonal naive": task.period_of_season}.items():
         if period is not None:
             title = name if period == 1 else f"{name} ({period})"
@@ -47,17 +48,27 @@ def series_errors(model: Model, task: Series, split: str) -> list[dict[str, Any]
     ]
 
 
-def coverage(model: Model, task: Series, split: str) -> list[dict[str, Any]]:
+def coverage(
+    model: Model, task: Series, split: str, predicted: list[NDArray[Any]] | None = None
+) -> list[dict[str, Any]]:
     """How often the targets of a split lie below each predicted quantile, over all steps ahead.
+
+    Args:
+        model: The network.
+        task: The series.
+        split: One of the task's splits, or "all".
+        predicted: The network's forecasts, from `predictions`; None to make them.
 
     Returns:
         A record for each target and quantile: "target", "quantile", and the share "below"; none where the
         mean is predicted.
     """
-    parts = task.parts(split)
-    below = [task.targets_of(part) < np.moveaxis(predictions(model, task, part), 3, 0) for part in parts]
-    known = np.concatenate([~np.isnan(task.targets_of(part)) for part in parts])
-    joined = np.concatenate(below, axis=1) if below else np.zeros((0,))
+    if task.quantiles is None:
+        return []
+    targets = [task.targets_of(part) for part in task.parts(split)]
+    predicted = predictions(model, task, split) if predicted is None else predicted
+    below = [own < np.moveaxis(part, 3, 0) for own, part in zip(targets, predicted, strict=True)]
+    known, joined = ~np.isnan(np.concatenate(targets)), np.concatenate(below, axis=1)
     return [
         {
             "target": target,
@@ -65,14 +76,26 @@ def coverage(model: Model, task: Series, split: str) -> list[dict[str, Any]]:
             "below": float(joined[place, :, number][known[:, number]].mean()),
         }
         for number, target in enumerate(task.columns.target)
-        for place, quantile in enumerate(task.quantiles or ())
+        for place, quantile in enumerate(task.quantiles)
     ]
 
 
-def predictions(model: Model, task: Series, part: Part) -> NDArray[np.floating[Any]]:
-    """The network's forecasts at the rows of a part that count; see `Series.by_quantile`."""
-    found, _ = outputs(model, task.inputs_of(part))
-    return task.by_quantile(found[part.counted - part.first :])
+def predictions(model: Model, task: Series, split: str, **how: Any) -> list[NDArray[np.float64]]:
+    """The network's forecasts at the rows of each part of a split that count; see `Series.by_quantile`.
+
+    Args:
+        model: The network.
+        task: The series.
+        split: One of the task's splits, or "all".
+        **how: Options of `ModelEvaluator.predictions`.
+    """
+    parts = task.parts(split)
+    found = model.evaluator.predictions(task, split, **how)
+    ends = np.cumsum([part.stop - part.first for part in parts])
+    return [
+        task.by_quantile(found[end - (part.stop - part.counted) : end])
+        for part, end in zip(parts, ends, strict=True)
+    ]
 
 
 def _errors(task: Series, parts: list[Part], guesses: list[NDArray[Any]]) -> list[NDArray[np.float64]]:

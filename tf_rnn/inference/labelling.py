@@ -30,9 +30,11 @@ class Named:
     Attributes:
         records: A dictionary for each row in the order of the table, or for each series: where it is, the
             label, its probability, that of each label and, where known, the label that it has in the table.
+        unknown_words: Lines about words that the network does not know.
     """
 
     records: list[dict[str, Any]]
+    unknown_words: list[str] = dataclasses.field(default_factory=list)
 
     def table(self) -> Table:
         """The records as a table."""
@@ -84,7 +86,7 @@ def label(model: Model, data: Any = None, *, encoding: str | None = None) -> Nam
             if has_labels:
                 record[f"{task.label} in the table"] = one.words[task.label][row]
             found[int(one.rows[row])] = record
-    return Named([record for _, record in sorted(found.items())])
+    return Named([record for _, record in sorted(found.items())], task.unknown_words())
 
 
 def _where(task: Labels, one: Measured, row: int) -> dict[str, Any]:

@@ -122,11 +122,18 @@ class Model:
             document_separator=self.config["task"]["options"].get("document_separator"),
         )
 
-    def forecast(self, horizon: int | None = None, data: Any = None, *, hold_back: int = 0) -> Forecast:
+    def forecast(
+        self,
+        horizon: int | None = None,
+        data: Any = None,
+        *,
+        encoding: str | None = None,
+        hold_back: int = 0,
+    ) -> Forecast:
         """Predicts what follows a table; see `tf_rnn.inference.forecasting.forecast`."""
         from tf_rnn.inference.forecasting import forecast  # noqa: PLC0415 -- which reads models
 
-        return forecast(self, horizon, data, hold_back=hold_back)
+        return forecast(self, horizon, data, encoding=encoding, hold_back=hold_back)
 
     def label(self, data: Any = None, *, encoding: str | None = None) -> Named:
         """Names the class of every row or series of a table; see `tf_rnn.inference.labelling.label`."""

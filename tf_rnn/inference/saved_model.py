@@ -79,9 +79,15 @@ def write_saved_model(
     The state outputs of one step are the state inputs of the next; the caller feeds S_{-1} = 0, or -inf where
     the initial state is learnt. A class index out of range raises an error when the model is run.
 
-    With units there is a second signature, "in_units": instead of `input` it takes `values` as they were
-    measured, and, where changes are read, those of the targets one step before as `previous`; `prediction` is
-    in the units of the targets. All of them are float64.
+    With units there is a second signature, "in_units", whose `prediction` is in the units of the targets.
+    Instead of `input` it takes what there is in the table:
+
+        values      numbers as they were measured, nan where missing, float64 [batch_size, values]
+        previous    the last known ones, nan before the first step; `previous` is an output as well, which
+                    is this input of the next step
+        words       strings [batch_size, words], "" where missing
+        series      the name of the series, strings [batch_size]; any other stands for a new one
+        time        the local time that the calendar is of, in seconds since 1970, float64 [batch_size]
 
     Args:
         description: From `describe`.
@@ -103,7 +109,8 @@ def write_saved_model(
         if units is not None:
             state = {name: tensor for name, tensor in step.inputs.items() if name != INPUT}
             prediction = units.in_units(step.outputs[PREDICTION], step.values)
-            signatures[IN_UNITS] = step.values | state, step.outputs | {PREDICTION: prediction}
+            known = units.known(step.values)
+            signatures[IN_UNITS] = step.values | state, step.outputs | {PREDICTION: prediction} | known
         names = weight_names(cast("UnrolledGraph", step))  # it has what is needed of a graph
         with tf.Session(graph=graph) as session:
             assign_weights(session, names, weights)

@@ -647,6 +647,13 @@ WORKER_OPTIONS = by_name(
         '(pip install "tf-rnn[cluster]"); costs are measured on this machine',
     ),
 )
+TENSORBOARD = Option(
+    name="tensorboard",
+    rule=Flag(),
+    default=False,
+    help="also write a row of TensorBoard's HPARAMS tab and a learning curve for each run; needs the package "
+    "tensorboard",
+)
 DRY_RUN = Option(
     name="dry_run",
     rule=Flag(),
@@ -694,6 +701,7 @@ EVALUATE_OPTIONS = by_name(
 )
 FORECAST_OPTIONS = by_name(
     Option(name="data", rule=Text(), help="other measurements with the same columns (default: the run's)"),
+    EVALUATE_OPTIONS["encoding"],
     TASK_OPTIONS["horizon"].but(
         only=None,
         help="steps ahead; beyond those that were trained, predictions are fed back (default: those)",

@@ -19,6 +19,7 @@ from tf_rnn.tasks.memory import Memory
 from tf_rnn.tasks.sequences import pack
 from tf_rnn.tasks.series import Series
 from tf_rnn.tasks.stream import Stream, cut_blocks, cut_rows
+from tf_rnn.tasks.table_options import TableOptions
 from tf_rnn.tasks.tabular import Tabular
 from tf_rnn.tasks.text import Text
 from tf_rnn.tasks.vocabulary import Vocabulary
@@ -43,6 +44,8 @@ __all__ = [
     "Memory",
     "Series",
     "Stream",
+    "TableOptions",
+    "Tabular",
     "Task",
     "Text",
     "Vocabulary",

@@ -48,7 +48,8 @@ class Fit:
         scales: Mean and standard deviation of the numbers by series and column; under "" what is the same
             for all series, which also serves those that the training part lacks.
         gappy: The columns with missing values, each with an input that says where.
-        categories: The words of a column, each an input of 0 or 1; of the column of labels, each a class.
+        categories: The words of a column in the training part, each an input of 0 or 1; of the column of
+            labels those of all rows, each a class.
         difference: Whether targets are changes since the last row: the scale of a target has no mean then,
             and the standard deviation is that of the changes from row to row.
     """
@@ -78,7 +79,8 @@ class Fit:
             whole: Whether splits are made of whole series, so that one scale serves all of them.
 
         Raises:
-            OptionError: For `target`, if one is constant in the training part, or missing there.
+            OptionError: For `target`, if one is constant in the training part; for `data`, if a column has no
+                values there.
         """
         parts = list(zip(series, borders, strict=True))
         observed = [name for name in columns.inputs if name in series[0].numbers]
@@ -111,7 +113,10 @@ class Fit:
             if any(np.isnan(each.numbers[name][:border]).any() for each, border in parts)
         ]
         categories = {
-            name: _in_order({word for each in series for word in each.words[name] if word is not None})
+            name: _categories(
+                name,
+                [each.words[name][: None if name == columns.label else border] for each, border in parts],
+            )
             for name in series[0].words
         }
         return cls(scales, tuple(gappy), categories, difference)
@@ -159,6 +164,14 @@ class Fit:
         return self.scale(series, target)[1] or 1.0
 
 
+def _categories(name: str, parts: Sequence[NDArray[np.object_]]) -> tuple[str, ...]:
+    """The words of a column in their order."""
+    found = {word for part in parts for word in part if word is not None}
+    if not found:
+        raise _no_values(name)
+    return _in_order(found)
+
+
 def _in_order(words: set[str]) -> tuple[str, ...]:
     """Words in the order of the alphabet; whole numbers in that of their size."""
     try:
@@ -172,9 +185,13 @@ def _scale(name: str, parts: Sequence[NDArray[np.float64]]) -> tuple[float, floa
     values = np.concatenate(parts)
     known = values[~np.isnan(values)]
     if not len(known):
-        raise OptionError("data", f"must have values of {name!r} in the training part, got none")
+        raise _no_values(name)
     mean, spread = float(known.mean()), float(known.std())
     return mean, spread if spread > SMALLEST_SPREAD * abs(mean) else 0.0
+
+
+def _no_values(name: str) -> OptionError:
+    return OptionError("data", f"must have values of {name!r} in the training part, got none")
 
 
 def _refuse_constant(name: str, scale: tuple[float, float]) -> None:

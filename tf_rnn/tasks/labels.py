@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, shown
 from tf_rnn.options.words import LABEL_AT
-from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.features import Fit, class_targets
-from tf_rnn.tasks.tables import Columns, listed, numeric_columns
-from tf_rnn.tasks.tabular import (
-    TEST_FRACTION,
-    VALID_FRACTION,
-    Tabular,
-    column_name,
-    column_names,
-    column_of_times,
-    step_words,
-)
+from tf_rnn.tasks.logistic import LogisticPredictor
+from tf_rnn.tasks.table_options import column_names
+from tf_rnn.tasks.tables import listed, numeric_columns
+from tf_rnn.tasks.tabular import Tabular, step_words
 from tf_rnn.tasks.values import NO_CLASS, frequency_loss, has_target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from tf_rnn.tasks.base import Defaults
     from tf_rnn.tasks.tables import Measured, Opened
     from tf_rnn.tasks.tabular import Part
 
@@ -56,21 +47,12 @@ class Labels(Tabular):
 
     Args:
         data: A table, as of `Series`.
-        label: The column of classes: words or whole numbers.
-        inputs: The columns that are observed, numbers or words; at least one.
-        static: Columns that are the same in all rows of a series.
-        time: The column of dates or numbers that says when a row was measured. It must increase.
-        series_id: The column that says which series a row belongs to, where there are several.
+        label: The column of classes: words or whole numbers. All that occur are classes, in held-out parts,
+            too.
         label_at: "every" for a target in every row; "end" for one in the last row of each series alone.
-        calendar: What of a row's date is an input: any of "hour", "weekday", "month".
-        valid_fraction: The fraction of each series in "valid"; with labels at the end, of all series.
-        test_fraction: The fraction in "test".
-        valid_from: The first time of the split "valid", instead of the fractions.
-        test_from: The first time of the split "test".
-        encoding: The encoding of a CSV file.
-        fit: Scales, words and labels of a model that was trained on other data, which these need not have;
-            None to take them from these.
-        defaults: Training settings; None for some that suit the size of the data.
+        **table: The options of all tables, such as `time` and `series_id`; see `TableOptions`. There must be
+            `inputs`; with labels at the end, fractions are those of all series; where there is a `fit`,
+            the table need not have labels.
 
     Attributes:
         label: The column of classes.
@@ -83,6 +65,7 @@ class Labels(Tabular):
 
     name = "labels"
     of_frame = "labelled dataframe"
+    linear = "logistic regression"
     unit = "nats"
     horizon = 0
 
@@ -91,46 +74,22 @@ class Labels(Tabular):
         data: Any = None,
         *,
         label: str | None = None,
-        inputs: str | Sequence[str] = (),
-        static: str | Sequence[str] = (),
-        time: str | None = None,
-        series_id: str | None = None,
         label_at: str = "every",
-        calendar: str | Sequence[str] = (),
-        valid_fraction: float = VALID_FRACTION,
-        test_fraction: float = TEST_FRACTION,
-        valid_from: str | None = None,
-        test_from: str | None = None,
-        encoding: str = UTF_8,
-        fit: Any = None,
-        defaults: Defaults | None = None,
+        **table: Any,
     ) -> None:
         self.label_at = require_choice("label_at", label_at, LABEL_AT)
         if self._of_series:
             self.token = "series"
-            _require_several(series_id, {"valid_from": valid_from, "test_from": test_from})
-        opened = self._open(
-            data,
-            calendar=calendar,
-            valid_fraction=valid_fraction,
-            test_fraction=test_fraction,
-            valid_from=valid_from,
-            test_from=test_from,
-            encoding=encoding,
-        )
+            _require_several(table)
+        opened = self._open(data, table)
         self.label = _label(label, opened, data)
-        if fit is not None and self.label not in opened.frame.columns:
+        if self._options.fit is not None and self.label not in opened.frame.columns:
             opened = opened._replace(frame=opened.frame.assign(**{self.label: None}))
-        columns = Columns(
-            inputs=_inputs(inputs, self.label, opened, data),
-            static=column_names("static", static),
-            time=column_of_times(time, opened, data),
-            series_id=column_name("series_id", series_id),
-            label=self.label,
-        )
-        self._build(opened, columns, fit)
+        columns = self._columns(opened, data)
+        inputs = _inputs(columns.inputs, self.label, opened, data)
+        self._build(opened, dataclasses.replace(columns, inputs=inputs, label=self.label))
         self.num_classes = len(self.labels)
-        self.defaults = self._suitable() if defaults is None else defaults
+        self.defaults = self._suitable()
 
     @property
     def _of_series(self) -> bool:
@@ -173,6 +132,13 @@ class Labels(Tabular):
         own[: part.counted - part.first] = NO_CLASS
         return own
 
+    def _no_targets(self, split: str) -> OptionError:
+        if all(word is None for one in self.series for word in one.words[self.label]):
+            return OptionError(
+                "data", f"must have labels in a column {self.label!r}, {self._origin} has none"
+            )
+        return super()._no_targets(split)
+
     def _size(self) -> str:
         return f"{len(self.series)} series" if self._of_series else super()._size()
 
@@ -184,9 +150,15 @@ class Labels(Tabular):
         train, valid = self._known("train"), self._known("valid")
         return {"frequencies": frequency_loss(train, valid, self.num_classes)}
 
-    def contenders(self, widths: Sequence[int]) -> dict[str, float]:
-        """Returns the baselines, whatever the widths."""
-        return self.baselines()
+    def _reference(self, num_steps: int) -> float | None:
+        """Of `LogisticPredictor`."""
+        predictor = LogisticPredictor(self._read_at_all_lags, num_steps, self.num_classes)
+        train, valid = self.stream("train"), self.stream("valid")
+        if not predictor.fit(train.inputs, train.targets, self.series_starts("train")):
+            return None
+        rows = np.flatnonzero(has_target(valid.targets))
+        logarithms = predictor(valid.inputs, self.series_starts("valid"), rows)
+        return -float(logarithms[np.arange(len(rows)), valid.targets[rows]].mean())
 
     def most_frequent(self, split: str) -> tuple[str, float]:
         """Returns the label that occurs most often in a split, and its share of the labels there."""
@@ -209,31 +181,29 @@ class Labels(Tabular):
         shown_labels = [f"{self.labels[place]} {shares[place]:.1%}" for place in order[:MOST_SHOWN]]
         more = [f"{len(order) - MOST_SHOWN} more"] if len(order) > MOST_SHOWN else []
         listed = ", ".join([*shown_labels, *more])
-        return [f"{self.name}: {sizes} {what}; {self.label}: {listed}", *self._gaps()]
+        found = [f"{self.name}: {sizes} {what}; {self.label}: {listed}"]
+        return [*found, *self._gaps(), *self.unknown_words(), *self._guess()]
 
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON; `fit` is None unless it was given."""
         return {
             "data": self.data,
             "label": self.label,
-            "inputs": list(self.columns.inputs),
-            "static": list(self.columns.static),
-            "time": self.columns.time,
-            "series_id": self.columns.series_id,
             "label_at": self.label_at,
-            "calendar": list(self.calendar),
             **self._options_of_table(),
         }
 
 
-def _require_several(series_id: Any, times: dict[str, Any]) -> None:
+def _require_several(table: dict[str, Any]) -> None:
     """Raises OptionError unless labels may be at the end of series."""
-    if series_id is None:
+    if table.get("series_id") is None:
         raise OptionError("label_at", "must be every unless series_id is given, got 'end'")
-    for option, time in times.items():
-        if time is not None:
-            problem = f"must be left out where label_at is end, for splits of whole series, got {shown(time)}"
-            raise OptionError(option, problem)
+    for option in ("valid_from", "test_from"):
+        if table.get(option) is not None:
+            got = shown(table[option])
+            raise OptionError(
+                option, f"must be left out where label_at is end, for splits of whole series, got {got}"
+            )
 
 
 def _label(label: Any, opened: Opened, data: Any) -> str:
@@ -245,10 +215,9 @@ def _label(label: Any, opened: Opened, data: Any) -> str:
     return column_names("label", label)[0]
 
 
-def _inputs(inputs: Any, label: str, opened: Opened, data: Any) -> tuple[str, ...]:
-    found = column_names("inputs", inputs)
-    if not found and data is None:
+def _inputs(given: tuple[str, ...], label: str, opened: Opened, data: Any) -> tuple[str, ...]:
+    if not given and data is None:
         return tuple(name for name in numeric_columns(opened.frame) if name != label)
-    if not found:
+    if not given:
         raise OptionError("inputs", f"must name the columns that {label} is to be named from, got none")
-    return found
+    return given

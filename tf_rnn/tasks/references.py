@@ -13,36 +13,52 @@ if TYPE_CHECKING:
 RIDGE = 1e-4
 # Rows that linear predictors are fitted to at most, the newest; inputs times lags at most.
 MOST_ROWS, MOST_WEIGHTS = 100_000, 1_500
-# Seasons are looked for among lags up to this, at autocorrelations from this.
+# Seasons are looked for among lags up to this, at autocorrelations from this of the changes over these steps.
 LONGEST_SEASON, CLEAR_SEASON = 1_000, 0.2
-CLOSE = 0.9
+SPANS = (1, 2, 4, 8, 16, 32)
+# Standard errors of an autocorrelation that chance may reach; what is close to the largest, and to a lag.
+CHANCE = 3
+CLOSE, NEAR = 0.9, 1.25
 
 
 def season(values: NDArray[np.float64]) -> int | None:
-    """The period of a series by the autocorrelation r of its differences; None where there is no clear one.
+    """The period of a series by the autocorrelation r of its changes; None where there is no clear one.
 
-    Of all lags p beyond the first at which r is negative, up to a third of the series, those stand out whose
-    mean of r_p, r_2p and r_3p (of those that lie within a third of the series) is larger than that of their
-    neighbours. It is the shortest whose mean is close to the largest one.
+    Changes are looked at over 1, 2, 4, ... 32 steps: the longer the span, the less noise hides a long season,
+    and the more a walk looks like one. Of all lags p beyond the first at which r is negative, up to a third
+    of the series, those stand out whose mean of r_p, r_2p and r_3p (of those that lie within a third of the
+    series) is larger than that of their neighbours, and larger than chance. Of the span with the largest mean
+    it is the shortest lag whose mean is close to that, or a slightly longer one with a larger mean.
 
     Args:
         values: The series, [length], without gaps.
     """
     longest = min(LONGEST_SEASON, len(values) // 3)
-    if longest < 3:
-        return None
-    correlation = autocorrelation(np.diff(values), longest)
+    found = [_season_of(values, span, longest) for span in SPANS if 2 * span <= longest]
+    _, period = max(found, key=lambda one: one[0], default=(0.0, None))
+    return period
+
+
+def _season_of(values: NDArray[np.float64], span: int, longest: int) -> tuple[float, int | None]:
+    """The largest mean of autocorrelations of changes over a span, and the season; 0 and None for none."""
+    correlation = autocorrelation(values[span:] - values[:-span], longest)
     negative = np.flatnonzero(correlation < 0)
-    if not len(negative) or negative[0] >= longest:
-        return None
-    lags = np.arange(max(2, negative[0] + 1), longest + 1)
+    begin = max(2, negative[0] + 1, span if span > 1 else 0) if len(negative) else longest + 1
+    lags = np.arange(begin, longest + 1)
+    if not len(lags):
+        return 0.0, None
     multiples = lags[:, np.newaxis] * np.arange(1, 4)
     at = np.where(multiples <= longest, correlation[np.minimum(multiples, longest)], np.nan)
     scores = np.nanmean(at, axis=1)
     around = np.concatenate([[-1.0], scores, [-1.0]])
-    stands_out = (scores > around[:-2]) & (scores >= around[2:]) & (scores > CLEAR_SEASON)
+    least = max(CLEAR_SEASON, CHANCE * np.sqrt(span / len(values)))
+    stands_out = (scores > around[:-2]) & (scores >= around[2:]) & (scores > least)
     close = stands_out & (scores >= CLOSE * scores.max())
-    return int(lags[close.argmax()]) if close.any() else None
+    if not close.any():
+        return 0.0, None
+    first = lags[close.argmax()]
+    near = (lags >= first) & (lags <= NEAR * first)
+    return float(scores.max()), int(lags[near][scores[near].argmax()])
 
 
 def autocorrelation(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
@@ -86,6 +102,18 @@ def lagged(
     return np.where(reached[..., np.newaxis], inputs[places], 0).reshape(len(rows), -1)
 
 
+def columns_of(
+    inputs: NDArray[Any],
+    starts: NDArray[np.bool_],
+    lagged_inputs: int,
+    lags: int,
+    rows: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """What a linear predictor reads at some rows: lagged inputs, those of the row alone, and 1."""
+    past, now = lagged(inputs[:, :lagged_inputs], starts, lags, rows), inputs[rows, lagged_inputs:]
+    return np.concatenate([past, now, np.ones((len(rows), 1))], axis=1, dtype=np.float64)
+
+
 class LinearPredictor:
     """The linear function of K lags that fits best: ridge regression, solved exactly.
 
@@ -126,6 +154,4 @@ class LinearPredictor:
     def _columns(
         self, inputs: NDArray[Any], starts: NDArray[np.bool_], rows: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        past = lagged(inputs[:, : self._lagged_inputs], starts, self._lags, rows)
-        now = inputs[rows, self._lagged_inputs :]
-        return np.concatenate([past, now, np.ones((len(rows), 1))], axis=1, dtype=np.float64)
+        return columns_of(inputs, starts, self._lagged_inputs, self._lags, rows)

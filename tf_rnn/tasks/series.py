@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from typing import TYPE_CHECKING, Any
@@ -11,19 +12,11 @@ import numpy as np
 from tf_rnn.options import OptionError, require_choice
 from tf_rnn.options.declared import TASK_OPTIONS
 from tf_rnn.options.words import DIFFERENCES
-from tf_rnn.tasks.corpus import UTF_8
 from tf_rnn.tasks.features import Fit, last_known, last_value_is_better, target_columns
 from tf_rnn.tasks.references import LinearPredictor, partial_autocorrelations, season
-from tf_rnn.tasks.tables import Columns, numeric_columns
-from tf_rnn.tasks.tabular import (
-    TEST_FRACTION,
-    VALID_FRACTION,
-    Tabular,
-    column_name,
-    column_names,
-    column_of_times,
-    step_words,
-)
+from tf_rnn.tasks.table_options import column_names
+from tf_rnn.tasks.tables import numeric_columns
+from tf_rnn.tasks.tabular import Tabular, step_words
 from tf_rnn.tasks.values import has_target, mean_loss
 
 if TYPE_CHECKING:
@@ -31,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tf_rnn.tasks.base import Defaults
+    from tf_rnn.tasks.table_options import TableOptions
     from tf_rnn.tasks.tables import Measured, Opened
     from tf_rnn.tasks.tabular import Part
 
@@ -66,28 +59,16 @@ class Series(Tabular):
         data: A `pandas.DataFrame`; the path of a CSV file, which may be gzipped, or of a Parquet file; or
             None for hourly measurements at Kennedy Airport, New York, in 2013.
         target: The column to predict, or several; None for the only column of numbers.
-        inputs: Further columns, observed up to now: numbers, or words.
         known: Columns that are known ahead (a holiday, a price): all values from the next row to `horizon`
             rows ahead are inputs.
-        static: Columns that are the same in all rows of a series.
-        time: The column of dates or numbers that says when a row was measured. It must increase. Dates may
-            have a time zone; it is that of the calendar and of forecasts.
-        series_id: The column that says which series a row belongs to, where there are several.
         horizon: The number of steps ahead to predict; all of them at every step, as one vector.
-        calendar: What of the next row's date is an input: any of "hour", "weekday", "month".
         quantiles: Quantiles to predict instead of the mean, such as [0.1, 0.5, 0.9]; the loss is then the
             pinball loss, see `tf_rnn.graph.losses.Pinball`.
         difference: "on" to predict changes since the last row, and to read the last change instead of the
             last value; "off" for the values; "auto" for changes if the last value is a better forecast than
             the mean, for most targets of most series, in the training part.
-        valid_fraction: The fraction of each series in the split "valid".
-        test_fraction: The fraction of each series in the split "test", at its end.
-        valid_from: The first time of the split "valid", a date or a number as in the column `time`; instead
-            of the fractions.
-        test_from: The first time of the split "test".
-        encoding: The encoding of a CSV file.
-        fit: Scales and words of a model that was trained on other data; None to take them from these.
-        defaults: Training settings; None for some that suit the size of the data.
+        **table: The options of all tables, such as `time` and `series_id`; see `TableOptions`. `inputs` are
+            further columns, beside the targets; `calendar` is that of the next row's date.
 
     Attributes:
         columns: Which columns are what.
@@ -102,6 +83,7 @@ class Series(Tabular):
 
     name = "series"
     of_frame = "dataframe"
+    linear = "linear predictor"
     loss = "squared_error"
     unit = "scaled squared error"
 
@@ -110,49 +92,25 @@ class Series(Tabular):
         data: Any = None,
         *,
         target: str | Sequence[str] | None = None,
-        inputs: str | Sequence[str] = (),
         known: str | Sequence[str] = (),
-        static: str | Sequence[str] = (),
-        time: str | None = None,
-        series_id: str | None = None,
         horizon: int = 1,
-        calendar: str | Sequence[str] = (),
         quantiles: Sequence[float] | None = None,
         difference: str = "auto",
-        valid_fraction: float = VALID_FRACTION,
-        test_fraction: float = TEST_FRACTION,
-        valid_from: str | None = None,
-        test_from: str | None = None,
-        encoding: str = UTF_8,
-        fit: Any = None,
-        defaults: Defaults | None = None,
+        **table: Any,
     ) -> None:
         self.horizon = TASK_OPTIONS["horizon"].check(horizon)
         self.quantiles = None if quantiles is None else TASK_OPTIONS["quantiles"].check(list(quantiles))
         if self.quantiles is not None:
             self.loss, self.unit = "pinball", "scaled pinball loss"
         self.difference = require_choice("difference", difference, DIFFERENCES)
-        opened = self._open(
-            data,
-            calendar=calendar,
-            valid_fraction=valid_fraction,
-            test_fraction=test_fraction,
-            valid_from=valid_from,
-            test_from=test_from,
-            encoding=encoding,
-        )
-        columns = Columns(
-            target=_target(target, opened, data, time, series_id),
-            inputs=column_names("inputs", inputs),
-            known=column_names("known", known),
-            static=column_names("static", static),
-            time=column_of_times(time, opened, data),
-            series_id=column_name("series_id", series_id),
+        known = column_names("known", known)
+        opened = self._open(data, table)
+        columns = dataclasses.replace(
+            self._columns(opened, data), target=_target(target, opened, data, self._options), known=known
         )
         self.num_classes = len(columns.target) * self.horizon * self._copies
-        self._references: dict[int, float | None] = {}
-        self._build(opened, columns, fit)
-        self.defaults = self._suitable() if defaults is None else defaults
+        self._build(opened, columns)
+        self.defaults = self._suitable()
 
     def _fitted(self) -> Fit:
         borders = [border for border, *_ in self._borders]
@@ -237,29 +195,13 @@ class Series(Tabular):
         own = self._targets[part.series][part.counted : part.stop]
         return own.reshape(len(own), len(self.columns.target), self.horizon)
 
-    def reference(self, num_steps: int) -> float | None:
-        """Returns the loss on "valid" of the best linear predictor that reads the last `num_steps` rows.
-
-        It is fitted to the split "train"; see `LinearPredictor`. Where quantiles are predicted, each is the
-        prediction of the mean plus that quantile of its errors on "train". None where that has too few rows.
-        """
-        if num_steps not in self._references:
-            self._references[num_steps] = self._reference(num_steps)
-        return self._references[num_steps]
-
-    def contenders(self, widths: Sequence[int]) -> dict[str, float]:
-        """Returns the losses of the simple forecasts, and of the best linear predictor of some widths."""
-        linear = {width: loss for width in widths if (loss := self.reference(width)) is not None}
-        best = min(linear, key=lambda width: linear[width], default=None)
-        if best is None:
-            return self.baselines()
-        title = f"linear predictor that reads {best} rows"
-        title += "" if self.quantiles is None else ", and the quantiles of its errors"
-        return self.baselines() | {title: linear[best]}
+    def _contender(self, num_steps: int) -> str:
+        title = super()._contender(num_steps)
+        return title if self.quantiles is None else f"{title}, and the quantiles of its errors"
 
     def _reference(self, num_steps: int) -> float | None:
-        observed = len(self.input_names) - self._read_once
-        predictor = LinearPredictor(observed, num_steps)
+        """Of `LinearPredictor`; of quantiles each is the mean that it predicts plus that of its errors."""
+        predictor = LinearPredictor(self._read_at_all_lags, num_steps)
         train, valid = self.stream("train"), self.stream("valid")
         starts = self.series_starts("train")
         if not predictor.fit(train.inputs, train.targets, starts):
@@ -273,15 +215,6 @@ class Series(Tabular):
             guesses += [np.quantile(*pair) for pair in zip(errors.T, levels, strict=True)]
         return mean_loss(guesses - valid.targets[rows], self.quantiles)
 
-    @property
-    def _read_once(self) -> int:
-        """The number of the last inputs, whose past says nothing more: known ahead, calendar, static."""
-        before = [*self.columns.target, *self.columns.inputs]
-        names = [
-            name for name in self.input_names if name.split("=")[0] in before or name.endswith(" missing")
-        ]
-        return len(self.input_names) - len(names)
-
     def lines(self) -> list[str]:
         """Returns lines about what was read, and what linear predictors make of it."""
         counts = {
@@ -294,7 +227,7 @@ class Series(Tabular):
         found = [f"{self.name}: {sizes} steps{step_words(self.series[0])}{of_series}; {ahead} of {targets}"]
         if self.fit.difference:
             found.append("predicted are changes since the last row, in units of their standard deviation")
-        return [*found, *self._gaps(), *self._marked_lags(), *self._guess()]
+        return [*found, *self._gaps(), *self.unknown_words(), *self._marked_lags(), *self._guess()]
 
     def _marked_lags(self) -> list[str]:
         """A line with the lags at which the partial autocorrelation of the first target is clear."""
@@ -313,39 +246,25 @@ class Series(Tabular):
         more = "" if len(clear) <= SHOWN_LAGS else f", the strongest of {len(clear)} up to {clear[-1] + 1}"
         return [f"partial autocorrelation of {name} beyond chance at the lags {shown}{more}"]
 
-    def _guess(self) -> list[str]:
-        """A line with the losses of linear predictors by the number of rows that they read."""
-        losses = {width: self.reference(width) for width in self.defaults.num_steps}
-        parts = [f"{width}: {loss:.4f}" for width, loss in losses.items() if loss is not None]
-        title = "linear predictors on the validation part, by rows read"
-        return [f"{title}: {', '.join(parts)}"] if parts else []
-
     def options(self) -> dict[str, Any]:
         """Returns the constructor's options, ready for JSON; `fit` is None unless it was given."""
         return {
             "data": self.data,
             "target": list(self.columns.target),
-            "inputs": list(self.columns.inputs),
             "known": list(self.columns.known),
-            "static": list(self.columns.static),
-            "time": self.columns.time,
-            "series_id": self.columns.series_id,
             "horizon": self.horizon,
-            "calendar": list(self.calendar),
             "quantiles": None if self.quantiles is None else list(self.quantiles),
             "difference": self.difference,
             **self._options_of_table(),
         }
 
 
-def _target(
-    target: Any, opened: Opened, data: Any, time: str | None, series_id: str | None
-) -> tuple[str, ...]:
+def _target(target: Any, opened: Opened, data: Any, options: TableOptions) -> tuple[str, ...]:
     if target is not None and target != ():
         return column_names("target", target)
     if data is None:
         return DEFAULT_TARGET
-    found = [name for name in numeric_columns(opened.frame) if name not in (time, series_id)]
+    found = [name for name in numeric_columns(opened.frame) if name not in (options.time, options.series_id)]
     if len(found) != 1:
         choices = ", ".join(found[:12]) or "none that holds numbers"
         raise OptionError("target", f"must name a column of {opened.origin}, which has {choices}")

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tf_rnn.options import OptionError, require_choice, require_fraction, require_whole, shown
-from tf_rnn.options.declared import TASK_OPTIONS
+from tf_rnn.options import OptionError, require_choice, require_whole, shown
 from tf_rnn.tasks.base import Defaults, Task
-from tf_rnn.tasks.features import CYCLES, Fit, input_columns
+from tf_rnn.tasks.features import Fit, input_columns
 from tf_rnn.tasks.stream import Stream
-from tf_rnn.tasks.tables import Columns, Measured, cut_table, open_table, single_columns
+from tf_rnn.tasks.table_options import VALID_FRACTION, TableOptions, column_names, full_signature
+from tf_rnn.tasks.tables import Columns, Measured, cut_table, listed, open_table, single_columns
 from tf_rnn.tasks.times import calendar_step, months_between, usual_step
 from tf_rnn.tasks.values import has_target, is_marked
 from tf_rnn.text import counted
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from tf_rnn.tasks.tables import Opened
 
-VALID_FRACTION = TEST_FRACTION = 0.15
 WHOLE = "all"
 # Steps before a held-out part that are read first, so that the state has settled; they do not count.
 LEAD = 200
@@ -64,10 +64,12 @@ class Tabular(Task):
     Each series is cut in time into the splits "train", "valid" and "test". Held-out splits begin with up to
     200 rows of what came before, so that the state has settled; these do not count.
 
-    The constructor of a subclass calls `_open`, finds out which columns are what, and calls `_build`.
+    The constructor of a subclass takes the options of all tables as `**table`. It calls `_open`, finds out
+    which columns are what, and calls `_build`.
 
     Attributes:
         of_frame: The name of a task whose table is a data frame, which cannot be read again.
+        linear: What a linear predictor for its targets is called.
         horizon: The steps ahead of the last target of a row; 0 where it is that of the row itself.
         columns: Which columns are what.
         series: The series, as they were measured.
@@ -91,45 +93,43 @@ class Tabular(Task):
     input_kind = "real"
     token = "row"
 
+    __signature__: ClassVar[inspect.Signature]
     of_frame: ClassVar[str]
+    linear: ClassVar[str]
     horizon: int
     calendar: tuple[str, ...]
     columns: Columns
     series: list[Measured]
     fit: Fit
 
-    def _open(
-        self,
-        data: Any,
-        *,
-        calendar: str | Sequence[str],
-        valid_fraction: float,
-        test_fraction: float,
-        valid_from: str | None,
-        test_from: str | None,
-        encoding: str,
-    ) -> Opened:
+    def __init_subclass__(cls) -> None:
+        cls.__signature__ = full_signature(cls.__init__)
+
+    def _open(self, data: Any, table: dict[str, Any]) -> Opened:
         """Reads the table, once the options that need none have been checked."""
-        cycles = column_names("calendar", calendar)
-        self.calendar = tuple(require_choice("calendar", name, CYCLES) for name in cycles)
-        self.valid_fraction = require_fraction("valid_fraction", valid_fraction)
-        self.test_fraction = require_fraction("test_fraction", test_fraction)
-        if self.valid_fraction + self.test_fraction >= 1:
-            problem = f"must be below 1 - valid_fraction ({self.valid_fraction}), got {self.test_fraction}"
-            raise OptionError("test_fraction", problem)
-        self.valid_from, self.test_from = valid_from, test_from
-        self.encoding = TASK_OPTIONS["encoding"].check(encoding)
-        opened = open_table(data, self.encoding)
+        self._options = TableOptions.of(type(self), table)
+        self.calendar = column_names("calendar", self._options.calendar)
+        opened = open_table(data, self._options.encoding)
         self.data = _as_text(data)
         if not (data is None or isinstance(data, str | os.PathLike)):
             self.name = self.of_frame
         self._stamps, self._origin = opened.stamps, opened.origin
         return opened
 
-    def _build(self, opened: Opened, columns: Columns, fit: Any) -> None:
+    def _columns(self, opened: Opened, data: Any) -> Columns:
+        """The columns that the options of all tables name."""
+        options = self._options
+        return Columns(
+            inputs=column_names("inputs", options.inputs),
+            static=column_names("static", options.static),
+            time=column_of_times(options.time, opened, data),
+            series_id=options.series_id,
+        )
+
+    def _build(self, opened: Opened, columns: Columns) -> None:
         """Makes the inputs and targets of all rows, and finds out which of them belong to which split."""
-        self.columns, self._given = columns, fit
-        given = None if fit is None else Fit.from_json(fit)
+        self.columns = columns
+        given = None if self._options.fit is None else Fit.from_json(self._options.fit)
         words = None if given is None else tuple(given.categories)
         self.series = cut_table(opened.frame, columns, opened.origin, words)
         self._borders = self._find_borders()
@@ -147,10 +147,11 @@ class Tabular(Task):
         self._parts = {split: list(self._cut(split)) for split in (*self.splits, WHOLE)}
         if given is None:
             for split in self.splits:
-                self._require_targets(split)
+                self.require_targets(split)
         held = (self._counted_targets(part) for split in self.splits for part in self._parts[split])
         self.loss_steps = "marked" if any(map(is_marked, held)) else "all"
         self._streams: dict[str, Stream] = {}
+        self._references: dict[int, float | None] = {}
         self.sha256 = self._digest()
 
     @abstractmethod
@@ -172,7 +173,8 @@ class Tabular(Task):
 
     def _begins(self) -> NDArray[Any] | None:
         """The first times of the held-out parts; None where fractions say how long these are."""
-        given = {"valid_from": self.valid_from, "test_from": self.test_from}
+        options = self._options
+        given = {"valid_from": options.valid_from, "test_from": options.test_from}
         if not any(given.values()):
             return None
         for option, time in given.items():
@@ -183,13 +185,13 @@ class Tabular(Task):
             if self.columns.time is None:
                 raise OptionError(option, f"must be left out unless time is given, got {shown(time)}")
             fraction = option.replace("from", "fraction")
-            if getattr(self, fraction) != VALID_FRACTION:
+            if getattr(options, fraction) != VALID_FRACTION:
                 raise OptionError(fraction, f"must be left out where {option} is given")
         one = self.series[0]
         times = [one.clock.read(option, time, one.times) for option, time in given.items()]
         if not times[0] < times[1]:
             raise OptionError(
-                "test_from", f"must be later than valid_from, {self.valid_from}, got {self.test_from}"
+                "test_from", f"must be later than valid_from, {options.valid_from}, got {options.test_from}"
             )
         return np.array(times)
 
@@ -203,7 +205,7 @@ class Tabular(Task):
 
     def _held_out(self, length: int) -> tuple[int, int]:
         """How much of a length is in the splits "valid" and "test"."""
-        return round(length * self.valid_fraction), round(length * self.test_fraction)
+        return round(length * self._options.valid_fraction), round(length * self._options.test_fraction)
 
     def _cut(self, split: str) -> Iterator[Part]:
         """The rows of a split: all targets of a row that counts lie in it."""
@@ -216,7 +218,8 @@ class Tabular(Task):
             if stop > counted:
                 yield Part(number, max(0, counted - LEAD), counted, stop)
 
-    def _require_targets(self, split: str) -> None:
+    def require_targets(self, split: str) -> None:
+        """Raises OptionError for `data` unless a step of a split has a target."""
         if any(
             has_target(self._targets[part.series][part.counted : part.stop]).any()
             for part in self._parts[split]
@@ -235,9 +238,10 @@ class Tabular(Task):
 
     def _cut_words(self) -> str:
         """How the table is cut, by its options."""
-        if self.valid_from is not None:
-            return f"valid_from {self.valid_from}, test_from {self.test_from}"
-        return f"valid_fraction {self.valid_fraction}, test_fraction {self.test_fraction}"
+        options = self._options
+        if options.valid_from is not None:
+            return f"valid_from {options.valid_from}, test_from {options.test_from}"
+        return f"valid_fraction {options.valid_fraction}, test_fraction {options.test_fraction}"
 
     def _size(self) -> str:
         """How much there is to be split."""
@@ -288,15 +292,73 @@ class Tabular(Task):
         """Returns what a model keeps of its training data, to read other data in the same way."""
         return {"fit": self.fit.as_json(), "input_names": list(self.input_names)}
 
+    def reference(self, num_steps: int) -> float | None:
+        """Returns the loss on "valid" of the best linear predictor that reads the last `num_steps` rows.
+
+        It is fitted to the split "train"; None where that has too few rows.
+        """
+        if num_steps not in self._references:
+            self._references[num_steps] = self._reference(num_steps)
+        return self._references[num_steps]
+
+    @abstractmethod
+    def _reference(self, num_steps: int) -> float | None:
+        """See `reference`."""
+
+    def contenders(self, widths: Sequence[int]) -> dict[str, float]:
+        """Returns the baselines, and the loss of the best linear predictor of some widths."""
+        linear = {width: loss for width in widths if (loss := self.reference(width)) is not None}
+        best = min(linear, key=lambda width: linear[width], default=None)
+        if best is None:
+            return self.baselines()
+        return self.baselines() | {self._contender(best): linear[best]}
+
+    def _contender(self, num_steps: int) -> str:
+        """What the linear predictor that reads so many rows is called."""
+        return f"{self.linear} that reads {num_steps} rows"
+
+    def _guess(self) -> list[str]:
+        """A line with the losses of linear predictors by the number of rows that they read."""
+        losses = {width: self.reference(width) for width in self.defaults.num_steps}
+        parts = [f"{width}: {loss:.4f}" for width, loss in losses.items() if loss is not None]
+        title = f"{self.linear}s on the validation part, by rows read"
+        return [f"{title}: {', '.join(parts)}"] if parts else []
+
+    @property
+    def _read_at_all_lags(self) -> int:
+        """The number of first inputs whose past may say more: not those known ahead, calendar, static."""
+        before = [*self.columns.target, *self.columns.inputs]
+        names = [
+            name for name in self.input_names if name.split("=")[0] in before or name.endswith(" missing")
+        ]
+        return len(names)
+
+    def unknown_words(self) -> list[str]:
+        """Returns a line for each column of words that has some which the training part lacks."""
+        found = []
+        for name, known in self.fit.categories.items():
+            words = {word for one in self.series for word in one.words.get(name, ()) if word is not None}
+            if name != self.columns.label and (unknown := sorted(words.difference(known))):
+                found.append(
+                    f"{name} has words that were not trained on, and are read as none: {listed(unknown)}"
+                )
+        return found
+
     def _options_of_table(self) -> dict[str, Any]:
         """The options that all tables have."""
+        options, columns = self._options, self.columns
         return {
-            "valid_fraction": self.valid_fraction,
-            "test_fraction": self.test_fraction,
-            "valid_from": self.valid_from,
-            "test_from": self.test_from,
-            "encoding": self.encoding,
-            "fit": self._given,
+            "inputs": list(columns.inputs),
+            "static": list(columns.static),
+            "time": columns.time,
+            "series_id": columns.series_id,
+            "calendar": list(self.calendar),
+            "valid_fraction": options.valid_fraction,
+            "test_fraction": options.test_fraction,
+            "valid_from": options.valid_from,
+            "test_from": options.test_from,
+            "encoding": options.encoding,
+            "fit": options.fit,
         }
 
     def _gaps(self) -> list[str]:
@@ -319,7 +381,9 @@ class Tabular(Task):
         return digest.hexdigest()
 
     def _suitable(self) -> Defaults:
-        """Returns training settings that suit the size of the data."""
+        """Returns training settings: those that are given, or some that suit the size of the data."""
+        if self._options.defaults is not None:
+            return self._options.defaults
         length, held_out = self.length("train"), self.length("valid")
         batch_size = min(MOST_BATCH, max(1, min(length, held_out) // SHORTEST_ROW))
         longest = min(WIDTHS[-1], length // batch_size, held_out // batch_size)
@@ -332,23 +396,10 @@ class Tabular(Task):
         )
 
 
-def column_names(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
-    """Names as a tuple; one name alone is a tuple, too."""
-    found = (given,) if isinstance(given, str) else given
-    if not isinstance(found, tuple | list) or not all(isinstance(name, str) and name for name in found):
-        raise OptionError(option, f"must be names of columns, got {shown(given)}")
-    return tuple(found)
-
-
-def column_name(option: str, given: str | None) -> str | None:
-    """The name of a single column, or None."""
-    return None if given is None else column_names(option, given)[0]
-
-
-def column_of_times(time: Any, opened: Opened, data: Any) -> str | None:
+def column_of_times(time: str | None, opened: Opened, data: Any) -> str | None:
     """The column that is given, that of the built-in table, or the only one of dates; None for none."""
     if time is not None:
-        return column_name("time", time)
+        return time
     if data is None:
         return DEFAULT_TIME
     dates = [name for name in single_columns(opened.frame) if opened.frame[name].dtype.kind == "M"]

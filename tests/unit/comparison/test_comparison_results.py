@@ -132,6 +132,20 @@ def test_a_run_after_a_fraction_of_its_budget(reached: float) -> None:
     assert (results.after(KEY, 1.0) is None) == (reached < 1)
 
 
+def test_the_loss_is_that_of_the_best_point_so_far(folder: Path) -> None:
+    """It falls to a quarter, then rises; earlier versions kept the loss of the end."""
+    losses = {8: 0.5, 16: 0.25, 32: 0.375, 64: 0.75}
+    more = {"tokens": 0, "seconds": 0.0, "train_loss": 0.5}
+    curve = [{"updates": updates, "valid_loss": loss} | more for updates, loss in losses.items()]
+    run = made_up_run(4, loss=0.75, updates=64, curve=curve)
+    results = open_results(folder)
+    results.add_run(run)
+    found = [results.after(KEY, fraction) for fraction in (1 / 8, 1 / 4, 1 / 2)]
+    assert [each and each["loss"] for each in found] == [0.5, 0.25, 0.25]
+    results.save(verdict=None)
+    assert open_results(folder).runs[KEY]["loss"] == 0.25
+
+
 def test_a_run_that_diverged_has_done_so_after_any_fraction() -> None:
     results = made_up_results(None, [diverged_run(4)])
     assert results.after(KEY, 1 / 8) == results.after(KEY, 1.0) == diverged_run(4)

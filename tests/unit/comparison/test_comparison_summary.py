@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,18 @@ def test_a_summary_of_runs(tmp_path: Path) -> None:
     assert (found.gap_to_optimum, found.gap_to_floor) == (0.75 - TASK.optimum(), None)
     assert (found.cost, found.curves) == (made_up_cost(4), [run["curve"] for run in runs])
     assert (found.learning_rate, found.losses) == (0.1, {0: 0.5, 1: 0.75, 2: 1.0})
+
+
+def test_runs_that_got_worse_say_when_they_were_best(tmp_path: Path) -> None:
+    """One after half of its training, the other after a quarter; both had half of the budget."""
+    runs = []
+    for seed, losses in enumerate([(0.75, 0.5, 0.625), (0.25, 0.5, 0.875)]):
+        updates = (16, 32, 64)
+        curve = [{"updates": u, "valid_loss": x} for u, x in zip(updates, losses, strict=True)]
+        runs.append(made_up_run(4, seed=seed, loss=min(losses), updates=64, curve=curve))
+    (found,) = summary_of(tmp_path, runs)
+    assert (found.loss, found.last_loss, found.best_at) == (0.375, 0.75, 0.375)
+    assert dataclasses.replace(found, fraction=0.5).best_at == 0.1875
 
 
 def test_the_floor_is_for_a_reset_state_and_one_run_has_no_spread(tmp_path: Path) -> None:

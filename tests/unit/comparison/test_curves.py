@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from comparison_helpers import made_up_curve
 
-from tf_rnn.comparison.curves import FALLING, LEVEL, RISING, UNKNOWN, Reading, lowest_point, read_curves
+from tf_rnn.comparison.curves import FALLING, LEVEL, RISING, UNKNOWN, Reading, best_point, read_curves
 
 LEAST = 1 / 128
 
@@ -90,13 +90,22 @@ def test_decay_is_between_a_quarter_and_three_quarters(before: float | None, dec
     assert (found.trend, found.pace, found.decay) == (FALLING, 0.5, decay)
 
 
-def test_the_lowest_point_is_that_of_the_mean_curve_after_training_began() -> None:
-    one, other = (
-        points({0: 0.1, 1 / 4: 0.5, 1 / 2: 0.25, 1: 1.0}),
-        points({0: 0.1, 1 / 4: 0.25, 1 / 2: 1.0, 1: 1.0}),
-    )
-    assert lowest_point([one, other]) == (0.375, 1 / 4)
-    assert lowest_point([one]) == (0.25, 1 / 2)
+def test_the_best_point_is_the_first_of_the_lowest_after_training_began() -> None:
+    curve = points({0: 0.1, 1 / 4: 0.5, 1 / 2: 0.25, 3 / 4: 0.25, 1: 1.0})
+    assert best_point(curve) == {"updates": 32, "valid_loss": 0.25}
+    with pytest.raises(ValueError, match="empty"):
+        best_point(curve[:1])
+
+
+@pytest.mark.parametrize("pace", [1 / 4, 0.0, -1 / 4])
+@pytest.mark.parametrize("kept", [0.125, 0.375, 0.5])
+def test_nothing_is_expected_above_the_loss_that_is_kept(pace: float, kept: float) -> None:
+    """A loss of 0.5 at the end, with a lower one before: falling, it is at 0.375 after the next doubling."""
+    reading = read_curves([made_up_curve(0.5, pace)], LEAST, kept=kept)
+    falls = pace > 0
+    assert (reading.loss, reading.trend == FALLING) == (0.5, falls)
+    assert reading.after(1) == min(kept, 0.375 if falls else 0.5)
+    assert reading.at_best(1) == min(kept, 0.25 if falls else 0.5)
 
 
 def test_a_fall_that_seeds_disagree_on_is_none() -> None:

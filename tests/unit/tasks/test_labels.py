@@ -165,9 +165,8 @@ def test_the_baseline_is_the_entropy_of_training_frequencies() -> None:
     expected = -np.log(np.array([4, 2, 1]) / 7).mean()
     assert task.baselines() == {"frequencies": pytest.approx(expected, abs=1e-12)}
     assert task.most_frequent("train") == ("a", 0.75)
-    assert task.lines() == [
-        "labelled dataframe: 4 train / 3 valid / 3 test rows; y: a 50.0%, b 30.0%, c 20.0%"
-    ]
+    first, *_ = task.lines()
+    assert first == "labelled dataframe: 4 train / 3 valid / 3 test rows; y: a 50.0%, b 30.0%, c 20.0%"
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,32 @@ def test_a_season_is_found_in_noise_and_under_a_trend(period: int, noise: float)
     assert season(values) == period
 
 
-def test_noise_and_walks_have_no_season() -> None:
-    noise = np.random.default_rng(0).normal(0, 1, 2000)
-    assert [season(values) for values in (noise, np.cumsum(noise), np.zeros(50), noise[:5])] == [None] * 4
+@pytest.mark.parametrize("period", [7, 12, 24, 40])
+def test_a_season_is_found_in_noise_as_large_as_itself(period: int) -> None:
+    """In 40 periods, exactly or next to it, nine times in ten; in 10 periods of noise half as large, too."""
+    right = {}
+    for periods, noise in ((40, 1.0), (10, 0.5)):
+        time = np.arange(periods * period)
+        found = [
+            season(
+                np.sin(2 * np.pi * time / period) + np.random.default_rng(seed).normal(0, noise, len(time))
+            )
+            for seed in range(20)
+        ]
+        right[periods] = sum(abs((each or 0) - period) <= 1 for each in found)
+    assert right[40] >= 18, right
+    assert right[10] >= 14, right
+
+
+@pytest.mark.parametrize("length", [40, 60, 100, 300, 2000])
+def test_noise_and_walks_have_no_season(length: int) -> None:
+    """But for one in ten by chance, however short they are."""
+    generator = np.random.default_rng(length)
+    noise = generator.normal(0, 1, (40, length))
+    for name, series in {"noise": noise, "walks": np.cumsum(noise, axis=1)}.items():
+        found = [each for each in map(season, series) if each is not None]
+        assert len(found) <= 4, f"{name} of {length} steps have the seasons {found}"
+    assert [season(values) for values in (np.zeros(50), noise[0, :5], np.arange(90.0))] == [None] * 3
 
 
 def test_a_linear_predictor_is_ridge_regression_on_what_it_reads() -> None:

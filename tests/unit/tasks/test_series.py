@@ -233,6 +233,23 @@ def test_other_data_are_read_as_the_training_data_were(tmp_path: Path) -> None:
     assert_close(task.stream("all").inputs[:, 1:], np.zeros((LENGTH - 1, 3)), 0, "no gaps, no known word")
 
 
+def test_words_are_those_of_the_training_part() -> None:
+    """One that is held out alone makes no input, is read as none, and is named; a column needs some."""
+    sky = np.resize(["blue", "grey"], LENGTH).astype(object)
+    plain = Series(made_frame(sky=sky), target="load", inputs="sky", difference="off")
+    sky[TRAIN:] = np.resize(["red", "blue", None], LENGTH - TRAIN)
+    task = Series(made_frame(sky=sky), target="load", inputs="sky", difference="off")
+    assert task.input_names == plain.input_names == ("load", "sky=blue", "sky=grey")
+    inputs = task.stream("all").inputs
+    assert_close(inputs[TRAIN:, 1], sky[TRAIN : LENGTH - 1] == "blue", 0, "blue")
+    assert not inputs[TRAIN:, 2].any()
+    assert task.lines()[1] == "sky has words that were not trained on, and are read as none: red"
+    assert not [line for line in plain.lines() if "not trained on" in line]
+    sky[:TRAIN] = None
+    with pytest.raises(OptionError, match=r"^data must have values of 'sky' in the training part, got none$"):
+        Series(made_frame(sky=sky), target="load", inputs="sky")
+
+
 @pytest.mark.parametrize(
     ("period", "options"),
     [
