@@ -138,7 +138,7 @@ def test_results_go_where_they_were_meant_to_go(
     assert not (tmp_path / "a" / "results" / ".lock").exists()
 
 
-@pytest.mark.parametrize("damage", ["{", '{"cell": 3}', None])
+@pytest.mark.parametrize("damage", ['{"cell": 3}', None])
 def test_a_damaged_config_is_restored_from_a_checkpoint(
     damage: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
