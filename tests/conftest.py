@@ -9,8 +9,16 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tf_rnn.files import write_text
+from tf_rnn.reporting import page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 
@@ -26,6 +34,28 @@ settings.register_profile(
     "wide", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=SLOW
 )
 settings.load_profile("quick")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_loss_of_power() -> Iterator[None]:
+    """Nothing here outlives one, and to wait for the disk takes long; `test_output` has what is synced."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+# Whose pages are looked at. Elsewhere they have no pictures, which take longer than the training before.
+DRAWN = ("reporting", "docs", "test_command_contract.py", "test_comparison_report.py", "test_forecast.py")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if not {request.path.name, request.path.parent.name} & {*DRAWN}:
+            patch.setattr(page.Image, "figure", None)
+            patch.setattr(page.Image, "html", page.Image.markdown)
+            patch.setattr(page, "write_figure", lambda path, _: write_text(path, ""))
+        yield
 
 
 def pytest_collection_finish() -> None:

@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 import references as ref
 
 from tf_rnn._tensorflow import tf
@@ -15,7 +14,7 @@ from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.session import session_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,19 +51,6 @@ NORMED = {
     ),
 }
 ALL_CASES = CASES | NORMED
-
-
-def chessboard(rows: Iterable[Any], columns: Iterable[Any]) -> list[Any]:
-    """Every row with every column, for tests that are the same argument in each field.
-
-    The black fields are slow: each row and each column is met in white ones, by half of the others.
-    """
-    columns = list(columns)
-    return [
-        pytest.param(row, column, marks=pytest.mark.slow if (at + place) % 2 else ())
-        for at, row in enumerate(rows)
-        for place, column in enumerate(columns)
-    ]
 
 
 class Summing:

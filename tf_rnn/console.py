@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -104,11 +104,42 @@ class Log(io.TextIOBase):
         return getattr(self._stream, "encoding", None) or "utf-8"
 
 
+class NotebookLine(io.TextIOBase):
+    """A line below the cell of a notebook; each line that is written takes the place of the one before.
+
+    Args:
+        display: That of IPython.
+    """
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._display = display
+        self._handle: Any = None
+
+    def write(self, text: str) -> int:
+        """Shows the last line of a text."""
+        shown = {"text/plain": text.rstrip("\n").rpartition("\n")[2]}
+        if self._handle is None:
+            self._handle = self._display(shown, raw=True, display_id=True)
+        else:
+            self._handle.update(shown, raw=True)
+        return len(text)
+
+
 def log_console() -> Console:
-    """A console on standard error that drops what cannot be written."""
+    """A console on standard error that drops what cannot be written; in a notebook, a line below the cell."""
     from rich.console import Console  # noqa: PLC0415 (takes longer to load than a refusal may)
 
-    return Console(file=Log())  # type: ignore[arg-type]  # it has what a console needs of a file
+    display = notebook_display()
+    if display is None:
+        return Console(file=Log())  # type: ignore[arg-type]  # it has what a console needs of a file
+    # Kernels ask for colours, which a line of plain text has not.
+    return Console(file=NotebookLine(display), force_jupyter=False, force_terminal=False)  # type: ignore[arg-type]
+
+
+def notebook_display() -> Callable[..., Any] | None:
+    """IPython's `display`, where the cells of a notebook are run; else None."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return sys.modules["IPython.display"].display if hasattr(shell, "kernel") else None
 
 
 @contextlib.contextmanager

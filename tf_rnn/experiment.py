@@ -43,6 +43,7 @@ from tf_rnn.options.declared import (
     RECOMMEND_OPTIONS,
     SETUP_OPTIONS,
     TASK_OPTIONS,
+    TENSORBOARD,
     THREADS,
     TRAINING_OPTIONS,
     WORKER_OPTIONS,
@@ -261,6 +262,7 @@ class Experiment:
         out: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         scheduler: str = "local",
+        tensorboard: bool = False,
         command: Sequence[str] = (),
     ) -> Sweep:
         """Trains networks at several lengths of the graph with the same budget, and compares them.
@@ -276,6 +278,7 @@ class Experiment:
             out: A folder for the results; runs that it holds are not repeated. None to write nothing.
             workers: Parallel processes; None for one per CPU core.
             scheduler: "local", or the address of a Dask scheduler.
+            tensorboard: Whether to write a row of TensorBoard's HPARAMS tab for each run to `out`/summaries.
             command: The command line to show in the report.
 
         Raises:
@@ -294,7 +297,7 @@ class Experiment:
             workers=workers,
             scheduler=scheduler,
         )
-        return compare(**arguments, command=command)
+        return compare(**arguments, tensorboard=TENSORBOARD.check(tensorboard), command=command)
 
     @suggests
     def recommend(
@@ -310,6 +313,7 @@ class Experiment:
         out: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         scheduler: str = "local",
+        tensorboard: bool = False,
         command: Sequence[str] = (),
     ) -> Recommendation:
         """Finds the length that `compare` would name, for a fraction of its price: a race.
@@ -327,6 +331,7 @@ class Experiment:
             out: A folder for the results; an interrupted race resumes. None to write nothing.
             workers: Parallel processes; None for one per CPU core.
             scheduler: "local", or the address of a Dask scheduler.
+            tensorboard: Whether to write a row of TensorBoard's HPARAMS tab for each run to `out`/summaries.
             command: The command line to show in the report.
 
         Raises:
@@ -346,7 +351,9 @@ class Experiment:
             workers=workers,
             scheduler=scheduler,
         )
-        return recommend(**arguments, verify=verify, command=command)
+        return recommend(
+            **arguments, verify=verify, tensorboard=TENSORBOARD.check(tensorboard), command=command
+        )
 
     def plan(self, verb: str = "compare", num_steps: Any = None, **options: Any) -> Plan:
         """The runs that `compare` or `recommend` would train, and about how long they take.

@@ -21,6 +21,12 @@ def loss_words(loss: float, unit: str = "nats") -> str:
     return f"{loss:z.3f} ({_perplexity_text(perplexity(loss))} ppl, {loss / math.log(2):z.2f} bits)"
 
 
+def loss_in_units(loss: float, unit: str) -> str:
+    """As `loss_words`, with the unit: `4.612 nats (100.7 ppl, 6.65 bits)`."""
+    number, space, meaning = loss_words(loss, unit).partition(" ")
+    return f"{number} {unit}{space}{meaning}"
+
+
 def perplexity(loss: float) -> float:
     """exp(loss) of a loss in nats; inf where that is no number any more."""
     try:

@@ -172,6 +172,38 @@ def test_text(tmp_path: Path) -> None:
     assert results["config"]["data_sha256"] == Text(path).sha256
 
 
+def test_event_files_are_written_of_what_is_there(copy: Path, results: dict[str, Any]) -> None:
+    """A session for each run, though nothing is trained; they are named as written."""
+    shown, _ = compare(copy, *SWEEP, "--tensorboard")
+    assert f"  {copy / 'summaries'}\n" in f"{shown}\n"
+    sessions = {path.name for path in (copy / "summaries").iterdir() if path.is_dir()}
+    assert sessions == {key_of(run).title for run in results["runs"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--seeds", "1", "2", "3"],
+            "--seeds takes one value, so '2' and '3' would be FOLDER, and there is no such",
+        ),
+        (
+            ["--state-size", "8", "16", "--task", "echo"],
+            "--state-size takes one value, so '16' would be FOLDER",
+        ),
+        (
+            ["none", "neither", "--seeds", "3"],
+            "--seeds must be left out beside folders of finished comparisons",
+        ),
+        (["none"], "FOLDER must be two folders of finished comparisons, got 1"),
+    ],
+)
+def test_what_follows_an_option_with_one_value_is_blamed_on_it(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(["compare", *words], message, capsys)
+
+
 def test_damaged_results_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = copy / "results.json"
     path.write_bytes(path.read_bytes()[:-200])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,9 @@ def help_of(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     return {each[1].replace("-", "_"): each[2] for each in found if each}
 
 
-@pytest.mark.parametrize("verb", ["train", "compare", "recommend", "lags"])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("task", "verb"), [*zip(TASKS, itertools.cycle(["train", "compare", "recommend", "lags"]), strict=False)]
+)
 def test_help_shows_the_defaults_of_a_task(
     verb: str, task: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -44,14 +45,17 @@ def no_training(*_: object) -> None:
     raise AssertionError("a run was trained")
 
 
+RACE = f"a race of 6 runs, at most {TIME}, unless wider widths join; most .* earlier\\."
+
+
 @pytest.mark.parametrize(
-    ("verb", "total"),
+    ("verb", "total", "out"),
     [
-        ("compare", f"8 runs, about {TIME}\\."),
-        ("recommend", f"a race of 6 runs, at most {TIME}, unless wider widths join; most .* earlier\\."),
+        ("compare", f"8 runs, about {TIME}\\.", ["--out", "deep/new"]),
+        ("recommend", RACE, []),
+        ("recommend", RACE, ["--out", "empty"]),
     ],
 )
-@pytest.mark.parametrize("out", [[], ["--out", "deep/new"], ["--out", "empty"]])
 def test_runs_are_printed_and_nothing_is_written(
     verb: str,
     total: str,
@@ -102,8 +106,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("verb", ["compare", "recommend"])
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize(
+    ("case", "verb"), [*zip(REFUSED, itertools.cycle(["compare", "recommend"]), strict=False)]
+)
 def test_what_is_refused_is_refused_in_the_same_words(
     verb: str,
     case: str,

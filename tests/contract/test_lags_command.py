@@ -152,14 +152,12 @@ def test_a_gradient_of_nothing_is_drawn_too(tmp_path: Path, capsys: pytest.Captu
     "words",
     [
         ["--task", "memory", "--lag", "2", "--num-steps", "3", "--cell", "gru", "--num-layers", "2"],
-        ["--task", "influence", "--num-steps", "6"],
         ["--num-steps", "1"],
     ],
 )
 def test_other_tasks(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "out"
-    model = [] if "influence" in words else ["--state-size", "3"]
-    shown, _ = succeeds(["lags", *words, *model, "--tokens", "10", "--out", str(folder)], capsys)
+    shown, _ = succeeds(["lags", *words, "--state-size", "3", "--tokens", "10", "--out", str(folder)], capsys)
     num_steps = int(words[words.index("--num-steps") + 1])
     found = load(folder)
     assert len(found["lags"]) == num_steps

@@ -100,7 +100,7 @@ def test_a_state_that_does_not_last_is_named() -> None:
 
 def test_every_source_gives_the_same(place: Path) -> None:
     """Arrays, a file of them, the run made of them, its export; in Keras, and in a file of Keras."""
-    how: dict[str, Any] = {"num_steps": 5, "batch_size": 1}
+    how: dict[str, Any] = {"num_steps": 3, "batch_size": 1}
     run = tf_rnn.from_torch(WEIGHTS, ONES, "run", activation="relu")
     model = tf_rnn.load(run, task=ONES)
     tf_rnn.inference.export(model, "exported")
@@ -129,10 +129,10 @@ def test_every_source_gives_the_same(place: Path) -> None:
 
 def test_the_command_writes_what_the_function_finds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = (
-        "lags --model model.npz --data data.npz --activation relu --num-steps 12 --window 3 --at 20 --out out"
+        "lags --model model.npz --data data.npz --activation relu --num-steps 10 --window 3 --at 20 --out out"
     )
     shown, _ = succeeds(words.split(), capsys)
-    study = tf_rnn.lags("model.npz", None, 12, window=3, at=20, data="data.npz", activation="relu")
+    study = tf_rnn.lags("model.npz", None, 10, window=3, at=20, data="data.npz", activation="relu")
     lines = shown.splitlines()
     assert lines[: lines.index("written:")] == study.sentences
     assert sorted(files(place / "out")) == sorted([*FILES, "at.csv", "at.png"])
@@ -145,8 +145,6 @@ def test_the_command_writes_what_the_function_finds(place: Path, capsys: pytest.
     assert f"python -m tf_rnn {words}" in page
     assert "\nmodel.npz: vanilla 1, task arrays.\n" in page
     assert "| 3 | 1.5625 squared error | 1.0000 squared error |" in page
-    again, _ = succeeds(words.split(), capsys)
-    assert again == shown
     line = assert_fails([*words.replace("--window 3", "--window 2").split()], 2, capsys)
     assert "--out" in line
 
@@ -158,7 +156,7 @@ def test_a_run_knows_its_text(place: Path, capsys: pytest.CaptureFixture[str]) -
     found = {}
     for data in ([], ["--data", "other.txt"]):
         out = f"out{len(data)}"
-        succeeds(["lags", "--model", "run", *data, "--num-steps", "5", "--out", out], capsys)
+        succeeds(["lags", "--model", "run", *data, "--num-steps", "3", "--out", out], capsys)
         found[out] = json.loads((place / out / "lags.json").read_text(encoding="utf-8"))
     model = tf_rnn.load("run")
     assert found["out0"]["loss"] == pytest.approx(model.evaluator().loss, rel=1e-6)

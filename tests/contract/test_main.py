@@ -29,6 +29,16 @@ ENDS: dict[str, tuple[Exception, str]] = {
 }
 
 
+@pytest.mark.parametrize("name", program.COMMANDS)
+def test_headings_of_help_fit_a_narrow_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And usage; lists of choices, which cannot be wrapped, are longer."""
+    monkeypatch.setenv("COLUMNS", "60")
+    _, shown, _ = run_main([name, "--help"], capsys)
+    assert [line for line in shown.splitlines() if len(line) > 60 and not line.startswith("  -")] == []
+
+
 @pytest.mark.parametrize("case", ENDS)
 def test_what_the_machine_has_not_got_is_one_line(
     case: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tf_rnn.comparison import Parcel
 
 # A task that so little training is enough for, so that there is an answer.
-TINY = ["--num-steps", "2", "4", "6", "--seeds", "2", "--amount", "20000", "--state-size", "3"]
+TINY = ["--num-steps", "2", "4", "--seeds", "2", "--amount", "20000", "--state-size", "3"]
 TINY += ["--lags", "1", "--effects", "0.5", "--learning-rate", "0.3", "--batch-size", "20", "--workers", "1"]
 KEYS = {"task", "cell", "num_steps", "reason", "relative_bias", "block_bias", "step_milliseconds", "answer"}
 KEYS |= {"widths", "race", "share_of_comparison", "verification", "config"}
@@ -83,12 +83,19 @@ def copy(tmp_path: Path, place: Path, done: Said) -> Path:
     return shutil.copytree(place, tmp_path / "out")
 
 
+def test_event_files_are_written_of_all_runs_also_of_those_that_were_dropped(copy: Path) -> None:
+    shown, _ = recommend(copy, *TINY, "--tensorboard")
+    assert f"  {copy / 'summaries'}\n" in f"{shown}\n"
+    sessions = {path.name for path in (copy / "summaries").iterdir() if path.is_dir()}
+    assert sessions == {key.title for key in losses_of(copy)}
+
+
 def test_the_answer_and_where_each_width_stood(found: dict[str, Any]) -> None:
     assert set(found) == KEYS
     assert (found["task"], found["cell"], found["config"]["amount"]) == ("echo", "vanilla", 20000)
     race = {row["num_steps"]: row for row in found["race"]}
-    assert list(race)[:3] == [2, 4, 6]
-    assert {width % 6 for width in list(race)[3:]} <= {0}, "those that join are doubles of the widest"
+    assert list(race)[:2] == [2, 4]
+    assert {width % 4 for width in list(race)[2:]} <= {0}, "those that join are doubles of the widest"
     for row in race.values():
         assert row["trained"] in STAGES
         assert row["seeds"] == (1 if row["trained"] == STAGES[0] else 2)
@@ -131,11 +138,11 @@ def test_it_prints_the_race_the_answer_and_what_it_took(
 
 def test_it_says_every_stage_and_every_run(done: Said, found: dict[str, Any]) -> None:
     lines = done.errors
-    assert lines[0] == "measuring the cost of 3 widths, one at a time"
-    assert lines[1].startswith("a race of 6 runs, at most "), lines[1]
+    assert lines[0] == "measuring the cost of 2 widths, one at a time"
+    assert lines[1].startswith("a race of 4 runs, at most "), lines[1]
     first = [line for line in trained(lines) if line.endswith("after 12.5% of the budget")]
     assert all(", carry, rate 0.3, seed 0: loss " in line for line in first)
-    assert [line.split(",")[0] for line in first[:3]] == [f"[{k}/3] width {2 * k}" for k in (1, 2, 3)]
+    assert [line.split(",")[0] for line in first[:2]] == ["[1/2] width 2", "[2/2] width 4"]
     stages = [fraction for fraction in STAGES if f"after {fraction:.1%} of 20,000 tokens:" in lines]
     assert stages == list(STAGES[: len(stages)])
     assert stages[-1] == max(row["trained"] for row in found["race"])
@@ -154,7 +161,7 @@ def test_an_interrupted_race_resumes(
     train_part, begun = worker.train_part, list[tuple[RunKey, float, bool]]()
 
     def interrupted(parcel: Parcel, key: RunKey, amount: Any, channel: Any, until: float, state: Any) -> Any:
-        if len(begun) == 5:
+        if len(begun) == 3:
             raise KeyboardInterrupt
         return noted(parcel, key, amount, channel, until, state)
 
@@ -177,7 +184,7 @@ def test_an_interrupted_race_resumes(
 
     monkeypatch.setattr(worker, "train_part", noted)
     succeeds(words, capsys)
-    assert len(begun) == len(set(begun)) > 5
+    assert len(begun) == len(set(begun)) > 3
     assert len({key for key, _, is_new in begun if is_new}) == sum(is_new for *_, is_new in begun)
     curves, expected = (losses_of(path) for path in (folder, place))
     for key in curves.keys() & expected.keys():
@@ -207,7 +214,7 @@ def test_verify_trains_all_widths_in_the_same_folder(
     for key, curve in losses_of(place).items():
         assert curve == whole[key][: len(curve)], key.title
 
-    words = ["--num-steps", *map(str, widths), "--state", "carry", *TINY[4:], "--out", str(copy)]
+    words = ["--num-steps", *map(str, widths), "--state", "carry", *TINY[3:], "--out", str(copy)]
     _, lines = succeeds(["compare", *words], capsys)
     assert trained(lines) == []
     assert load(copy, "results")["verdict"] == results["verdict"]
@@ -240,11 +247,11 @@ def test_where_all_runs_diverge_the_race_is_over_and_that_is_the_answer(
     words = [*TINY, "--optimizer", "sgd", "--learning-rate", "3e38", "--out", str(tmp_path / "out")]
     shown, lines = succeeds(["recommend", *words], capsys)
     assert NO_VERDICT in " ".join(shown.split())
-    assert len(trained(lines)) == 3, "it went on"
+    assert len(trained(lines)) == 2, "it went on"
     found = load(tmp_path / "out")
     assert (found["num_steps"], found["answer"], found["reason"]) == (None, None, NO_VERDICT)
     assert (found["relative_bias"], found["step_milliseconds"]) == ([], None)
-    assert [row["fate"] for row in found["race"]] == ["dropped: 1 diverged"] * 3
+    assert [row["fate"] for row in found["race"]] == ["dropped: 1 diverged"] * 2
     assert {row["loss"] for row in found["race"]} == {None}
     assert "nan" not in shown
     assert "nan" not in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

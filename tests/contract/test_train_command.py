@@ -93,6 +93,12 @@ def test_it_says_what_it_read_and_what_to_compare_with(said: list[str], text: Pa
     ]
 
 
+def test_the_page_has_the_loss_in_its_unit(kept: Path) -> None:
+    loss = metrics(kept)[-1]["valid_loss"]
+    text = (kept / "report.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# A training run\n\nValidation loss: {loss:.3f} nats (")
+
+
 def test_another_seed_gives_another_run(line: list[str], kept: Path, tmp_path: Path) -> None:
     """With the same it is the same: a run that is interrupted and resumed, below."""
     captured([*line, "--seed", "1", "--out", str(tmp_path / "other")])

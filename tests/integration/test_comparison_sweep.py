@@ -41,7 +41,6 @@ from tf_rnn.comparison import (
     compare,
     comparing,
     decide,
-    recommend,
     summarise,
     worker,
 )
@@ -394,10 +393,3 @@ def test_the_networks_of_the_answer_are_looked_at_once(tmp_path: Path) -> None:
     }
     again = compare(comparison, task, out=tmp_path / "a", screen=Screen.silent())
     assert again.widths == found.widths, "what was measured was not kept"
-
-    one_state = dataclasses.replace(comparison, state=("carry",))
-    advice = recommend(one_state, task, out=tmp_path / "b", screen=Screen.silent())
-    assert advice.widths is not None, advice.reason
-    assert advice.widths.widths[2].steps == 2
-    assert advice.widths.remark == ""
-    assert recommend(one_state, task, out=tmp_path / "b", screen=Screen.silent()).widths == advice.widths

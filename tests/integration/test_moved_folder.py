@@ -174,7 +174,7 @@ def test_results_whose_folder_is_moved_are_not_written_elsewhere(
     assert [path.name for path in tmp_path.iterdir()] == ["moved"]
 
 
-@pytest.mark.parametrize("damage", ["{", '{"cell": 3}', None])
+@pytest.mark.parametrize("damage", ['{"cell": 3}', None])
 def test_a_damaged_config_is_restored_from_a_checkpoint(
     damage: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

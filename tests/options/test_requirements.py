@@ -16,8 +16,8 @@ OWN = "tf-rnn["  # an extra may include another
 def test_requirements_txt_is_no_second_list_and_development_includes_every_extra() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == ["-e .[dev]"]
-    assert f"{OWN}cluster,docs,onnx]" in EXTRAS["dev"]
-    assert set(EXTRAS) == {"cluster", "docs", "onnx", "dev"}
+    assert f"{OWN}cluster,docs,onnx,tensorboard]" in EXTRAS["dev"]
+    assert set(EXTRAS) == {"cluster", "docs", "onnx", "tensorboard", "dev"}
 
 
 def test_every_requirement_has_two_bounds_and_is_there_once() -> None:

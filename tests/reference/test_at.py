@@ -43,8 +43,9 @@ def numeric_norms(
     return np.asarray(np.linalg.norm(gradient, axis=2).T[::-1])
 
 
-@pytest.mark.parametrize("name", ["tanh", "gru", "lstm", "stacked"])
-@pytest.mark.parametrize("kind", ["real", "one-hot", "embedding"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("tanh", "real"), ("gru", "one-hot"), ("lstm", "embedding"), ("stacked", "one-hot")]
+)
 def test_norms_are_those_of_differences(name: str, kind: str) -> None:
     """Of unit vectors and of embeddings, too, as if they were values."""
     kinds: dict[str, dict[str, Any]] = {"real": {"input_kind": "real"}, "embedding": {"embedding_size": 3}}
@@ -68,12 +69,11 @@ def test_norms_are_those_of_differences(name: str, kind: str) -> None:
     assert found.min() > 1e-4, found
 
 
-@pytest.mark.parametrize("cell", [VanillaCell(3), GRUCell(3), LSTMCell(3)], ids=["vanilla", "gru", "lstm"])
-@pytest.mark.parametrize(("at", "reach"), [(3, 4), (5, 6), (73, 8)])
+@pytest.mark.parametrize(("cell", "at", "reach"), [(VanillaCell, 3, 4), (GRUCell, 5, 6), (LSTMCell, 23, 8)])
 def test_the_state_is_that_of_all_data_before_and_no_width_truncates(cell: Any, at: int, reach: int) -> None:
     """The gradient is that of a graph over all data from their start, up to twice the width."""
     task = Echo(lags=[2, 5], effects=[0.3, -0.15], length=600, valid_length=90)
-    graph = new_graph(cell, 2)
+    graph = new_graph(cell(3), 2)
     stream = task.stream("valid")
     with graph.session() as session:
         found = measure_at(graph, session, task, STEPS, at)

@@ -44,17 +44,18 @@ INPUTS: dict[str, dict[str, Any]] = {
     "none": {"input_size": 0, "input_kind": "none"},
 }
 LOSSES = list(itertools.product(["cross_entropy", "squared_error"], ["all", "last"], ["mean", "sum"]))
-# Every cell meets every kind of inputs, and each cell and each kind most of the losses. By default each
-# cell meets two kinds, each kind one or two cells, and each of the losses one or two of them.
+# A cell knows nothing of where its vectors come from, nor of what is made of its outputs. Each cell meets one
+# kind of inputs, so that each kind and each of the losses is met, and three more in a slow run.
 COVERING = [
     pytest.param(
         cell,
         kind,
-        LOSSES[(row + column) % len(LOSSES)],
-        marks=() if (column - 2 * row) % len(INPUTS) in (0, 1) else pytest.mark.slow,
+        LOSSES[(row + 2 * column) % len(LOSSES)],
+        marks=() if (column - row) % len(INPUTS) == 2 else pytest.mark.slow,
     )
     for row, cell in enumerate(ALL_CASES)
     for column, kind in enumerate(INPUTS)
+    if (column - row) % len(INPUTS) in (1, 2, 4, 7)
     if (cell in CASES) or kind != "none"  # nothing is normalised: `test_layer_norm.py`
 ]
 
@@ -165,13 +166,12 @@ def test_steps_are_chunked_only_where_they_are_large(monkeypatch: pytest.MonkeyP
         assert len(run.graph._forward.unrolled.outputs) == chunks, limit
 
 
-@pytest.mark.parametrize("cell", ["tanh", "lstm", "stacked"])
-def test_two_blocks_are_one_of_twice_the_width_but_for_the_border(cell: str) -> None:
+def test_two_blocks_are_one_of_twice_the_width_but_for_the_border() -> None:
     n = 3
     generator = np.random.default_rng(59)
     options: dict[str, Any] = {"reduction": "sum", "dtype": "float64"}
     with tf.Graph().as_default(), new_session() as session:
-        made = CASES[cell].make()
+        made = CASES["stacked"].make()
         wide = UnrolledGraph(made, 2 * n, 3, 5, 4, **options)
         block = UnrolledGraph(made, n, 3, 5, 4, **options)
         assign(session, wide.variables, random_values(generator, wide.variables))

@@ -295,12 +295,10 @@ def check_contributions(graph: UnrolledGraph) -> None:
 
 
 NAMES = ["tanh", "relu", "gru", "lstm", "stacked", "gru"]
-NAMES_OF_NORMED = ["normed lstm", "normed gru", "normed stacked", "normed tanh", "normed lstm", "normed gru"]
+NORMED = [("normed gru", "one-hot, more classes than rows"), ("normed stacked", "embedding")]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [*zip(NAMES, KINDS, strict=True), *zip(NAMES_OF_NORMED, KINDS, strict=True)]
-)
+@pytest.mark.parametrize(("name", "kind"), [*zip(NAMES, KINDS, strict=True), *NORMED])
 def test_contributions_sum_to_truncated_gradients(name: str, kind: str) -> None:
     check_contributions(new_graph(ALL_CASES[name].make(), **KINDS[kind]))
 

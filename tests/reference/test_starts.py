@@ -14,9 +14,9 @@ from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
 
-STEPS, BATCH = 7, 3
+STEPS, BATCH = 5, 3
 # A start in the first step, two in a row, one in the last step, and a row without any.
-STARTS = np.array([[1, 0, 0, 1, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]], bool)
+STARTS = np.array([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]], bool)
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +47,8 @@ ONES = np.ones(STEPS)
     ("cell", "options"),
     [
         ("tanh", {}),
-        pytest.param("gru", {"recompute": 3}, marks=pytest.mark.slow),
         ("lstm", {"recompute": "sqrt"}),
-        ("stacked", {"recompute": 2}),
-        pytest.param("stacked", {"input_kind": "real"}, marks=pytest.mark.slow),
+        ("stacked", {"recompute": 2, "input_kind": "real"}),
         ("third-party", {"input_kind": "real"}),
     ],
 )
@@ -59,16 +57,14 @@ def test_sequences_end_to_end_are_each_one_alone(cell: str, options: dict[str, A
     assert_equal_to(packed(run, run.graph), one_by_one(run, ONES, ONES / (STEPS * BATCH), STARTS))
 
 
-@pytest.mark.parametrize(
-    ("make", "recompute"), [(CASES["lstm"].make, 2), (CASES["gru"].make, None), (Plain, None)]
-)
+@pytest.mark.parametrize(("make", "recompute"), [(CASES["gru"].make, 2), (Plain, None)])
 def test_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) -> None:
     """Windows count some of their losses, and weigh what flows back; graphs of other widths have starts."""
     run = run_of(make(), input_kind="real", recompute=recompute)
-    counted = np.arange(STEPS) >= STEPS - 4
-    sliding = run.graph.with_steps(STEPS, 4)
-    assert_equal_to(packed(run, sliding), one_by_one(run, ONES, counted / (4 * BATCH), STARTS))
-    flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 5), 0, 0]
+    counted = np.arange(STEPS) >= STEPS - 3
+    sliding = run.graph.with_steps(STEPS, 3)
+    assert_equal_to(packed(run, sliding), one_by_one(run, ONES, counted / (3 * BATCH), STARTS))
+    flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 4), 0]
     reweighted = run.graph.with_steps(STEPS, reweighted=True)
     assert_equal_to(packed(run, reweighted, flow, weights), one_by_one(run, flow, weights, STARTS))
 
@@ -130,10 +126,10 @@ def test_flags_may_be_of_any_type_and_one_step_alone_may_be_fed() -> None:
 @pytest.mark.parametrize(
     ("starts", "problem"),
     [
-        (STARTS[:, 1:], "have shape [3, 7], got [3, 6]"),
+        (STARTS[:, 1:], "have shape [3, 5], got [3, 4]"),
         (STARTS * 0.5, "hold True or False, got 0.5"),
         (STARTS - 1, "hold True or False, got -1"),
-        (np.full((3, 7), np.nan), "hold True or False, got nan"),
+        (np.full((3, 5), np.nan), "hold True or False, got nan"),
         (STARTS.astype(str), "hold True or False, got np.str_('True')"),
     ],
 )

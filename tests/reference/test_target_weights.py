@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tf_rnn.tasks import Stream, Task
 
-STEPS, BATCH = 7, 3
+STEPS, BATCH = 5, 3
 WEIGHTS = np.random.default_rng(4).choice([0.0, 0.25, 1, 3], size=(BATCH, STEPS))
 
 
@@ -55,7 +55,7 @@ def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("tanh", {}),
         ("lstm", {"recompute": 3, "reduction": "sum", "starts": True}),
-        ("gru", {"recompute": 2, "loss_steps": 4}),
+        ("gru", {"recompute": 2, "loss_steps": 3}),
         ("stacked", {"input_kind": "real", "loss": "squared_error"}),
     ],
 )
@@ -121,7 +121,7 @@ def test_weights_are_1_where_none_are_fed_and_only_their_ratios_matter() -> None
     [
         (WEIGHTS - 1, "must be finite and at least 0, got -1.0"),
         (WEIGHTS + math.inf, "must be finite and at least 0, got inf"),
-        (WEIGHTS[1:], "must have shape [3, 7], got [2, 7]"),
+        (WEIGHTS[1:], "must have shape [3, 5], got [2, 5]"),
     ],
 )
 def test_weights_that_are_none_are_refused(value: Any, problem: str) -> None:
@@ -177,20 +177,20 @@ def test_training_is_the_loop_of_the_notes_with_weights() -> None:
     assert_close(found[1], found[0], 0, "weights of the network")
 
 
-@pytest.mark.parametrize("minimum", [1000, 11])
+@pytest.mark.parametrize("minimum", [1000, 9])
 def test_an_evaluation_is_the_weighted_mean(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, minimum: int
 ) -> None:
     """In one row and in several, of a graph and of a loaded model."""
     monkeypatch.setattr(evaluation, "MINIMUM_ROW_LENGTH", minimum)
-    task = Weighted()
+    task = Weighted(valid_length=29)
     options: dict[str, Any] = {"starts": True, "target_weights": True, "dtype": "float64", "seed": 4}
     graph = UnrolledGraph(GRUCell(4), 4, BATCH, INPUTS, CLASSES, **options)
     stream = task.stream("valid")
     with graph.session() as session:
         assign(session, graph.variables, random_values(np.random.default_rng(2), graph.variables))
         found = Evaluator(graph, task)(session)
-        whole = graph.forward(num_steps=53, batch_size=1)
+        whole = graph.forward(num_steps=29, batch_size=1)
         assert stream.starts is not None
         fed = whole.feed(stream.inputs[None], stream.targets[None], whole.zero_state(), stream.starts[None])
         losses = np.concatenate(session.run(whole.losses, fed))
@@ -198,7 +198,7 @@ def test_an_evaluation_is_the_weighted_mean(
         after = Evaluator(graph, task)(session)
     w = np.asarray(stream.target_weights, np.float64)
     mean = (w * losses).sum() / w.sum()
-    assert found.tokens == (w > 0).sum() < 53
+    assert found.tokens == (w > 0).sum() < 29
     assert_close(found.loss, mean, 1e-12, "loss")
     error = math.sqrt((w**2 * (losses - mean) ** 2).sum()) / w.sum()
     assert_close(found.standard_error, error, 1e-12, "standard error")

@@ -83,24 +83,22 @@ def test_a_reset_state_comes_close_to_the_floor(num_steps: int) -> None:
         assert evaluation.dependency_scores[8] < max(0, num_steps - 8) / num_steps + 0.05
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_width_1_with_a_carried_state_gets_worse_with_training(seed: int) -> None:
+def test_width_1_with_a_carried_state_gets_worse_with_training() -> None:
     """The readout learns to use the state, whose memory the one-step gradient then destroys.
 
     The first takes about a fifth of an epoch; the course of the second depends on the processor.
     Therefore the curve has ten points per epoch.
     """
-    curve = [point.valid_loss for point in learn(1, 16, epochs=5, seed=seed, evaluations=50).curve]
+    curve = [point.valid_loss for point in learn(1, 16, epochs=5, seed=0, evaluations=50).curve]
     assert min(curve) < curve[-1] - 0.02, f"{curve}"
     assert min(curve) < TASK.baselines()["lag 3 alone"] + 0.01, f"{curve}"
     assert min(curve) in curve[1:-1], f"{curve}"
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_width_1_with_a_reset_state_learns_nothing(seed: int) -> None:
+def test_width_1_with_a_reset_state_learns_nothing() -> None:
     expected = TASK.baselines()["no dependency"]
     assert TASK.floor(1) == expected
-    evaluation = learn(1, 16, epochs=2, seed=seed, state="reset").evaluation
+    evaluation = learn(1, 16, epochs=2, seed=0, state="reset").evaluation
     tolerance = 4 * evaluation.standard_error
     assert evaluation.loss == pytest.approx(expected, abs=tolerance), f"{tolerance}"
     assert evaluation.dependency_scores == pytest.approx({3: 0, 8: 0}, abs=1e-2)

@@ -28,12 +28,11 @@ def in_new_processes(words: list[str], place: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["text", "words"])
-def test_a_run_and_what_it_writes_are_the_same_in_a_new_process(task: str, tmp_path: Path) -> None:
+def test_a_run_and_what_it_writes_are_the_same_in_a_new_process(tmp_path: Path) -> None:
     """Every style of chance is in it: initial weights, dropout, random truncation, sampling."""
     text = tmp_path / "text.txt"
     text.write_text(made_up_text(900, letters="ab cd\n"), encoding="utf-8")
-    words = ["train", "--task", task, "--data", str(text), "--cell", "lstm", "--state-size", "6"]
+    words = ["train", "--task", "words", "--data", str(text), "--cell", "lstm", "--state-size", "6"]
     words += ["--num-layers", "2", "--dropout", "0.3", "--style", "random", "--batch-size", "3"]
     words += ["--num-steps", "4", "--epochs", "2", "--seed", "3", "--threads", "1", "--out", "run"]
     in_new_processes(words, tmp_path)
@@ -47,7 +46,7 @@ def test_a_run_and_what_it_writes_are_the_same_in_a_new_process(task: str, tmp_p
 
 @pytest.mark.slow
 def test_a_comparison_is_the_same_in_a_new_process(tmp_path: Path) -> None:
-    words = ["compare", "--num-steps", "2", "3", "--seeds", "2", "--amount", "3000", "--batch-size", "20"]
+    words = ["compare", "--num-steps", "2", "3", "--seeds", "1", "--amount", "3000", "--batch-size", "20"]
     words += ["--state-size", "3", "--style", "sliding", "--workers", "2", "--out", "out"]
     in_new_processes(words, tmp_path)
     one, other = (
@@ -55,7 +54,7 @@ def test_a_comparison_is_the_same_in_a_new_process(tmp_path: Path) -> None:
         for seed in HASH_SEEDS
     )
     kept = "num_steps state seed loss train_loss standard_error dependency_scores curve"
-    assert len(one) == 8
+    assert len(one) == 4
     for first, second in zip(one, other, strict=True):
         for name in kept.split():
             assert without_seconds(first[name]) == without_seconds(second[name]), name

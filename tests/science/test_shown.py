@@ -84,17 +84,17 @@ def test_tanh_forgets_and_an_lstm_with_open_gates_remembers() -> None:
 
 
 def test_copying_needs_a_graph_as_wide_as_the_delay() -> None:
-    task = make_task("copy", delay=30)
+    task = make_task("copy", delay=12, num_recalled=4)
     memoryless = task.baselines()["memoryless"]
-    wide = run(task, 50, 8e6, state="reset").evaluation.loss
+    wide = run(task, 20, 1.2e6, state="reset").evaluation.loss
     assert wide < memoryless / 3, (wide, memoryless)
     # With the state reset a narrower graph cannot: no predictor can.
-    narrow = run(task, 25, 4e6, state="reset").evaluation
-    floor = task.floor(25)
+    narrow = run(task, 10, 6e5, state="reset").evaluation
+    floor = task.floor(10)
     assert floor == pytest.approx(memoryless)
     assert narrow.loss > memoryless - 4 * narrow.standard_error, (narrow.loss, memoryless)
     # With the state carried it does markedly worse.
-    carried = run(task, 25, 8e6, state="carry").evaluation.loss
+    carried = run(task, 10, 1.2e6, state="carry").evaluation.loss
     assert carried > wide + 0.1 * memoryless, (carried, wide)
 
 
@@ -137,16 +137,15 @@ def test_a_network_trained_with_the_state_reset_does_not_run_on_where_memory_mus
     assert state_width(found[5, "reset"], 5, margin, "nats")[0] == 4, "lag 3 and the present step"
 
 
-@pytest.mark.parametrize("num_steps", [5, 10])
-def test_sliding_by_one_learns_more_from_the_same_errors_than_blocks(num_steps: int) -> None:
+@pytest.mark.parametrize(("num_steps", "seed"), [(5, 0), (10, 1)])
+def test_sliding_by_one_learns_more_from_the_same_errors_than_blocks(num_steps: int, seed: int) -> None:
     task = make_task("echo")
-    for seed in range(2):
-        block = run(task, num_steps, 2e6, seed=seed)
-        sliding = run(task, num_steps, 2e6, seed=seed, truncation=Truncation("sliding", stride=1))
-        assert sliding.tokens == pytest.approx(block.tokens, rel=0.01)
-        assert sliding.updates > 4 * block.updates
-        difference = block.evaluation.loss - sliding.evaluation.loss
-        assert difference > 2 * block.evaluation.standard_error, (block.evaluation, sliding.evaluation)
+    block = run(task, num_steps, 2e6, seed=seed)
+    sliding = run(task, num_steps, 2e6, seed=seed, truncation=Truncation("sliding", stride=1))
+    assert sliding.tokens == pytest.approx(block.tokens, rel=0.01)
+    assert sliding.updates > 4 * block.updates
+    difference = block.evaluation.loss - sliding.evaluation.loss
+    assert difference > 2 * block.evaluation.standard_error, (block.evaluation, sliding.evaluation)
 
 
 def test_random_truncation_trains_where_blocks_of_the_same_mean_length_diverge() -> None:
@@ -157,7 +156,7 @@ def test_random_truncation_trains_where_blocks_of_the_same_mean_length_diverge()
     assert found.evaluation.loss < 1e-6, found.evaluation
 
 
-@pytest.mark.parametrize(("num_steps", "converges"), [(40, False), (41, True), (50, True)])
+@pytest.mark.parametrize(("num_steps", "converges"), [(40, False), (41, True)])
 def test_influence_changes_sides_at_width_41(num_steps: int, *, converges: bool) -> None:
     loss = run(make_task("influence"), num_steps, 1e5).evaluation.loss
     assert (loss < 1e-3) == converges, loss

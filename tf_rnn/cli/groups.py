@@ -14,6 +14,7 @@ from tf_rnn.options.declared import (
     OUT,
     TASK,
     TASK_OPTIONS,
+    TENSORBOARD,
     WORKER_OPTIONS,
 )
 
@@ -43,7 +44,7 @@ def add_setup(parser: Parser, command: str, but: Collection[str] = ()) -> None:
 def add_results(parser: Parser, command: str, *, workers: bool) -> None:
     """Adds the options on where a command runs and where its results go."""
     default = f"folder for the results (default: results/{command}-..., named after the options)"
-    where = [*WORKER_OPTIONS.values(), DRY_RUN] if workers else []
+    where = [*WORKER_OPTIONS.values(), DRY_RUN, TENSORBOARD] if workers else []
     parser.add_declared("how it runs", [*where, OUT.but(help=default)])
 
 

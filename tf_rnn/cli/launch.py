@@ -25,7 +25,7 @@ MODULE = "tf_rnn"
 
 def add_options(parser: Parser) -> None:
     """Adds the options of this command."""
-    parser.usage = "%(prog)s [--workers N] [--restarts N] -- train ..."
+    parser.usage = "%(prog)s [options] -- train ..."
     parser.add_declared("how many", LAUNCH_OPTIONS.values())
     parser.positional["words"] = "the command after --"
     parser.add_argument(

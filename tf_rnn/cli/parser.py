@@ -6,6 +6,7 @@ import argparse
 import itertools
 import re
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.console import shell_word, visible
@@ -28,6 +29,14 @@ LACKING_VALUE = re.compile(r"argument (--\S+): expected (?:at least )?one argume
 NO_COMMAND = re.compile(r"argument COMMAND: invalid choice: '(\w+)' \(choose from (.+)\)")
 
 
+class HelpPage(argparse.HelpFormatter):
+    """The help of argparse, whose headings are wrapped as the rest is."""
+
+    def start_section(self, heading: str | None) -> None:
+        """Begins a group of options."""
+        super().start_section(heading and textwrap.fill(heading, self._width - 1))  # before a colon
+
+
 class Parser(argparse.ArgumentParser):
     """A parser without abbreviations or defaults, whose errors are one line, exit status 2.
 
@@ -41,6 +50,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options.setdefault("allow_abbrev", False)
         options.setdefault("argument_default", argparse.SUPPRESS)
+        options.setdefault("formatter_class", HelpPage)
         super().__init__(**options)
         self._negative_number_matcher = NEGATIVE_NUMBER  # argparse knows -1 and -0.5 alone
         self.positional: dict[str, str] = {}

@@ -39,7 +39,7 @@ def run(given: dict[str, Any], words: Sequence[str]) -> None:
         WorkerDiedError: If runs failed; what was found without them is written nonetheless.
     """
     experiment = tf_rnn.Experiment(**chosen(given, SETUP_OPTIONS.keys() - RECOMMEND_OPTIONS.keys()))
-    options = {"out": NAMED} | chosen(given, (*RECOMMEND_OPTIONS, *WORKER_OPTIONS, "out"))
+    options = {"out": NAMED} | chosen(given, (*RECOMMEND_OPTIONS, *WORKER_OPTIONS, "out", "tensorboard"))
     if "dry_run" in given:
         plan = experiment.plan(NAME, **options)
         print_table(plan.table())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison import worker
 from tf_rnn.comparison.executors import WorkerDiedError, completed
+from tf_rnn.comparison.hparams import require_board
 from tf_rnn.comparison.local import local_workers
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.plan import plan_of
@@ -17,7 +18,7 @@ from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.states import States
 from tf_rnn.comparison.sweep import FILES, Sweep, save
 from tf_rnn.comparison.widths import networks
-from tf_rnn.files import as_path, those_there
+from tf_rnn.files import SUMMARIES, as_path, those_there
 from tf_rnn.lock import made_and_held
 from tf_rnn.setup import GENERAL
 from tf_rnn.text import loss_text
@@ -46,6 +47,7 @@ def compare(
     workers: int | None = None,
     scheduler: str = LOCAL,
     screen: Screen | None = None,
+    tensorboard: bool = False,
     command: Sequence[str] = (),
 ) -> Sweep:
     """Trains graphs of several widths with the same budget, and measures their costs.
@@ -60,6 +62,7 @@ def compare(
         workers: Parallel processes on this machine; None for one per core.
         scheduler: "local", or the address of a Dask scheduler, `tcp://HOST:PORT`.
         screen: Shows progress; None for lines on standard error.
+        tensorboard: Whether to write event files for TensorBoard; see `tf_rnn.comparison.hparams`.
         command: The command line to show in the report, without `python -m tf_rnn`.
 
     Returns:
@@ -74,6 +77,8 @@ def compare(
     identity = comparison.identity(task)
     parcel = Parcel.of(comparison.setup, task)
     folder = None if out is None else as_path("out", out)
+    if tensorboard:
+        require_board(folder)
     screen = Screen() if screen is None else screen
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
@@ -85,9 +90,10 @@ def compare(
         look(sweep.answer, sweep.summaries, task, parcel, results, states, opened)
         if folder is None or absolute is None:
             return sweep
-        sweep.write_files(absolute, command)
+        sweep.write_files(absolute, command, tensorboard=tensorboard)
         states.clear()
-    return dataclasses.replace(sweep, files=those_there(absolute, FILES, folder))
+    names = (*FILES, SUMMARIES) if tensorboard else FILES
+    return dataclasses.replace(sweep, files=those_there(absolute, names, folder))
 
 
 def run_comparison(

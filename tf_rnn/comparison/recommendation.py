@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.elsewhere import elsewhere
+from tf_rnn.comparison.hparams import write_sessions
 from tf_rnn.comparison.plots import curve_figure
 from tf_rnn.comparison.report import comparison_line
 from tf_rnn.comparison.sentences import NO_VERDICT, duration
@@ -267,7 +268,7 @@ class Recommendation:
             self.write_files(folder, command)
         return those_there(folder, FILES, out)
 
-    def write_files(self, folder: Path, command: Sequence[str]) -> None:
+    def write_files(self, folder: Path, command: Sequence[str], *, tensorboard: bool = False) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         verify = self.sweep is not None
         own = {"num_steps": self.asked or self.comparison.num_steps, "state": self.comparison.state[0]}
@@ -279,6 +280,8 @@ class Recommendation:
         write_json(folder / "recommendation.json", self.as_json())
         write_text(folder / "recommendation.csv", Table.of_records("", self.records, COLUMNS).csv())
         self.page(command).write(folder)
+        if tensorboard:
+            write_sessions(results, self.task.unit, folder)
 
 
 def _loss(loss: float, unit: str) -> str:

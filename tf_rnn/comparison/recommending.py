@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tf_rnn.comparison import worker
 from tf_rnn.comparison.comparing import begun, look, measured_costs, run_comparison, work_of
 from tf_rnn.comparison.executors import WorkerDiedError, completed
+from tf_rnn.comparison.hparams import require_board
 from tf_rnn.comparison.parcel import Parcel
 from tf_rnn.comparison.plan import plan_of
 from tf_rnn.comparison.race import STAGES, Round, judge
@@ -21,7 +22,7 @@ from tf_rnn.comparison.screen import Screen
 from tf_rnn.comparison.states import States
 from tf_rnn.comparison.summary import summarise
 from tf_rnn.comparison.verdict import decide
-from tf_rnn.files import as_path, those_there
+from tf_rnn.files import SUMMARIES, as_path, those_there
 from tf_rnn.lock import made_and_held
 from tf_rnn.options import LARGEST_WIDTH, OptionError
 from tf_rnn.text import loss_text
@@ -51,6 +52,7 @@ def recommend(
     workers: int | None = None,
     scheduler: str = LOCAL,
     screen: Screen | None = None,
+    tensorboard: bool = False,
     command: Sequence[str] = (),
 ) -> Recommendation:
     """Finds the width that a comparison would name, for a fraction of its price.
@@ -67,6 +69,7 @@ def recommend(
         workers: Parallel processes on this machine; None for one per core.
         scheduler: "local", or the address of a Dask scheduler, `tcp://HOST:PORT`.
         screen: Shows progress; None for lines on standard error.
+        tensorboard: Whether to write event files for TensorBoard; see `tf_rnn.comparison.hparams`.
         command: The command line to show in the report, without `python -m tf_rnn`.
 
     Raises:
@@ -79,6 +82,8 @@ def recommend(
     identity = comparison.identity(task)
     parcel = Parcel.of(comparison.setup, task)
     folder = None if out is None else as_path("out", out)
+    if tensorboard:
+        require_board(folder)
     screen = Screen() if screen is None else screen
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
@@ -97,9 +102,10 @@ def recommend(
         look(verdict, found.summaries, task, parcel, results, states, opened)
         if folder is None or absolute is None:
             return found
-        found.write_files(absolute, command)
+        found.write_files(absolute, command, tensorboard=tensorboard)
         states.clear()
-    return dataclasses.replace(found, files=those_there(absolute, FILES, folder))
+    names = (*FILES, SUMMARIES) if tensorboard else FILES
+    return dataclasses.replace(found, files=those_there(absolute, names, folder))
 
 
 def with_reach(comparison: Comparison, task: Task) -> Comparison:

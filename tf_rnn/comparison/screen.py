@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from tf_rnn.comparison.channel import Measurement
-from tf_rnn.console import log_console, print_log, visible
+from tf_rnn.console import NotebookLine, log_console, print_log, visible
 from tf_rnn.text import clock, counted
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Screen:
         self._ended: set[RunKey | Measurement] = set()
         self._lock = threading.Lock()
         self._overall: TaskID | None = None
-        self._total = self._done = 0
-        self._began = 0.0
+        self._total = self._done = self._finished = 0
+        self._began = self._entered = 0.0
         self._work: Mapping[RunKey, float] = {}
         self._fractions: dict[RunKey | Measurement, float] = {}
         self._several_rates = self._has_reported = False
@@ -63,11 +63,14 @@ class Screen:
         return cls(Console(quiet=True))
 
     def __enter__(self) -> Self:
+        self._entered = time.monotonic()
         self.bars.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.bars.stop()
+        if kind is None and isinstance(self._console.file, NotebookLine):  # what stays of it
+            self.say(f"{counted(self._finished, 'run')} in {clock(time.monotonic() - self._entered)}")
 
     def say(self, line: str) -> None:
         """Prints a line."""
@@ -130,6 +133,7 @@ class Screen:
         with self._lock:
             self._ended.add(key)
             self._done += 1
+            self._finished += 1
             self._fractions[key] = 1.0
             self._show_overall()
         self.say(f"[{self._done}/{self._total}] {key.title}: {outcome}")

@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.comparison.executors import WorkerDiedError
+from tf_rnn.comparison.hparams import write_sessions
 from tf_rnn.comparison.plots import cost_figure, curve_figure, loss_figure
 from tf_rnn.comparison.reach import share_of_errors
 from tf_rnn.comparison.report import comparison_line, comparison_page
@@ -157,7 +158,7 @@ class Sweep:
         save(results, self.task, self.answer, self.widths)
         return dataclasses.replace(self, results=results)
 
-    def write_files(self, folder: Path, command: Sequence[str]) -> None:
+    def write_files(self, folder: Path, command: Sequence[str], *, tensorboard: bool = False) -> None:
         """Writes the files to a folder that is claimed and locked; see `write`."""
         save(self.results, self.task, self.answer, self.widths)
         rows = sorted(
@@ -168,6 +169,8 @@ class Sweep:
         if text := run_file("compare", self.comparison, self.task):
             write_text(folder / RUN_FILE, text)
         comparison_page(self, command).write(folder)
+        if tensorboard:
+            write_sessions(self.results, self.task.unit, folder)
 
 
 def save(results: Results, task: Task, verdict: Verdict | None, widths: FourWidths | None = None) -> None:

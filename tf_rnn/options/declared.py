@@ -647,6 +647,13 @@ WORKER_OPTIONS = by_name(
         '(pip install "tf-rnn[cluster]"); costs are measured on this machine',
     ),
 )
+TENSORBOARD = Option(
+    name="tensorboard",
+    rule=Flag(),
+    default=False,
+    help="also write a row of TensorBoard's HPARAMS tab and a learning curve for each run; needs the package "
+    "tensorboard",
+)
 DRY_RUN = Option(
     name="dry_run",
     rule=Flag(),

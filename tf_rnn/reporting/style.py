@@ -19,6 +19,8 @@ MARKERS = ("o", "s", "^", "D", "v")
 TITLE_WIDTH = 80
 # Characters of a title that fit an inch, and the height of a line of small text as a part of that of axes.
 PER_INCH, LINE_HEIGHT = 12, 0.04
+# Names of curves that end closer than this part of the width of the axes would lie on each other.
+NAME_WIDTH = 0.08
 # Thin lines in the background: losses to compare with, lags to look at.
 REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "zorder": 1}
 
@@ -107,18 +109,25 @@ def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, dict[str, Any]
     """
     if not ends:
         return
-    heights = (axes.transData + axes.transAxes.inverted()).transform([end[:2] for end in ends])
-    for right in dict.fromkeys(end[0] for end in ends):
-        group = sorted(
-            (height, y, name, look)
-            for (_, height), (x, y, name, look) in zip(heights, ends, strict=True)
-            if x == right
-        )
-        places = apart([height for height, *_ in group], LINE_HEIGHT)
-        lift = max(0.0, LINE_HEIGHT / 2 - places[0])  # not below the axes
-        for (_, y, name, look), place in zip(group, places, strict=True):
+    places = (axes.transData + axes.transAxes.inverted()).transform([end[:2] for end in ends])
+    for group in _beside_each_other(places[:, 0]):
+        group.sort(key=lambda number: places[number][1])
+        heights = apart([places[number][1] for number in group], LINE_HEIGHT)
+        lift = max(0.0, LINE_HEIGHT / 2 - heights[0])  # not below the axes
+        for number, height in zip(group, heights, strict=True):
+            x, y, name, look = ends[number]
             where = {"textcoords": ("offset points", "axes fraction"), "va": "center", "fontsize": 8}
-            axes.annotate(name, (right, y), (6, place + lift), **where, **look)
+            axes.annotate(name, (x, y), (6, height + lift), **where, **look)
+
+
+def _beside_each_other(positions: Sequence[float]) -> list[list[int]]:
+    """Numbers of positions in groups, from left to right, within which names would lie on each other."""
+    groups: list[list[int]] = []
+    for number in sorted(range(len(positions)), key=lambda each: positions[each]):
+        if not groups or positions[number] - positions[groups[-1][0]] > NAME_WIDTH:
+            groups.append([])
+        groups[-1].append(number)
+    return groups
 
 
 def apart(heights: Sequence[float], least: float) -> list[float]:

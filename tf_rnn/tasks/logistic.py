@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # Rows times columns times classes of a fit at most: a pass over them takes some milliseconds.
 MOST_PRODUCTS = 30_000_000
-# Of the minimisation: passes at most, the largest entry of the gradient at its end, pairs that it remembers.
-MOST_PASSES, FLAT, MEMORY = 300, 1e-7, 10
+# Of the minimisation: passes at most, pairs that it remembers, and how little as many passes gain at its end.
+MOST_PASSES, MEMORY, GAIN = 300, 10, 1e-5
 # A step must lower the loss by this fraction of what its slope promises; a smaller one is rounding.
 SUFFICIENT, SMALLEST_STEP = 1e-4, 1e-8
 
@@ -96,9 +96,12 @@ def logistic_weights(
 
     def loss(scaled: NDArray[np.float64]) -> Value:
         weights = inverse.T @ scaled
-        logarithms = log_softmax(columns @ weights)
-        value = -logarithms[rows, classes].mean() + (penalty * weights**2).sum()
-        errors = np.exp(logarithms)
+        logits = columns @ weights
+        logits -= logits.max(axis=1, keepdims=True)
+        odds = np.exp(logits)
+        sums = odds.sum(axis=1, keepdims=True)
+        value = (np.log(sums[:, 0]) - logits[rows, classes]).mean() + (penalty * weights**2).sum()
+        errors = odds / sums
         errors[rows, classes] -= 1
         return float(value), inverse @ (columns.T @ errors / count + 2 * penalty * weights)
 
@@ -124,9 +127,8 @@ def minimised(
     """
     point, (value, gradient) = start, function(start)
     pairs: deque[tuple[NDArray[np.float64], NDArray[np.float64]]] = deque(maxlen=MEMORY)
-    for _ in range(MOST_PASSES):
-        if np.abs(gradient).max() <= FLAT:
-            break
+    values = [value]
+    while len(values) <= MOST_PASSES and (len(values) <= MEMORY or values[-1 - MEMORY] - value > GAIN):
         direction = -_times_inverse(pairs, gradient)
         slope, length = np.vdot(direction, gradient), 1.0
         new_value, new_gradient = function(point + direction)
@@ -137,6 +139,7 @@ def minimised(
             break
         pairs.append((length * direction, new_gradient - gradient))
         point, value, gradient = point + length * direction, new_value, new_gradient
+        values.append(value)
     return point
 
 

@@ -10,7 +10,7 @@ from tf_rnn.options import OptionError, call_text
 from tf_rnn.reporting import Image, Page, Table
 from tf_rnn.reporting.page import REPORTS, command_code
 from tf_rnn.reporting.style import line_styles, literal, make_figure
-from tf_rnn.text import loss_text, loss_words, perplexity
+from tf_rnn.text import loss_in_units, loss_text, perplexity
 
 if TYPE_CHECKING:
     import os
@@ -94,13 +94,13 @@ class TrainingResult:
         Args:
             command: The command line to show, without `python -m tf_rnn`.
         """
-        last = f"Validation loss: {loss_words(self.evaluation.loss, self.unit)}."
+        last = f"Validation loss: {loss_in_units(self.evaluation.loss, self.unit)}."
         trained = [point for point in self.curve if point.updates]
         best = min(trained, key=lambda point: point.valid_loss, default=None)
         lowest = ""
         if best is not None and best is not trained[-1]:
             loss = loss_text(best.valid_loss, self.unit)
-            lowest = f"The lowest was {loss}, after epoch {best.epoch} (step {best.updates:,})."
+            lowest = f"The lowest was {loss} {self.unit}, after epoch {best.epoch} (step {best.updates:,})."
         image = Image("Training and validation loss against tokens", "curve.png", self.figure)
         return Page("A training run", f"{last} {lowest}".rstrip(), command_code(command), image, self.table())
 

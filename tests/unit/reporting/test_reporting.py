@@ -7,17 +7,15 @@ import io
 import itertools
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tf_rnn.comparison.sentences import signed_loss
 from tf_rnn.reporting import Bullets, Code, Heading, Image, Page, Table, number
 from tf_rnn.reporting.page import command_code
-from tf_rnn.reporting.style import apart, make_figure, wrapped
+from tf_rnn.reporting.style import apart, label_ends, make_figure, wrapped
 from tf_rnn.reporting.terminal import print_line, print_table, print_written
-from tf_rnn.text import counted, loss_text
-
-if TYPE_CHECKING:
-    import pytest
+from tf_rnn.text import counted, loss_in_units, loss_text
 
 TABLE = Table("Two rows", ["width", "step\n(ms)"], [["4", "0.500"], ["16", None]])
 
@@ -108,6 +106,25 @@ def test_labels_are_moved_apart_no_further_than_needed() -> None:
     moved = apart([0.0, 0.25, 0.25, 0.875], 0.25)
     assert all(upper - lower >= 0.25 for lower, upper in itertools.pairwise(moved)), moved
     assert moved[-1] == 0.875
+
+
+def test_names_of_curves_that_end_beside_each_other_do_not_overlap() -> None:
+    """Ends at the very same place, a rounding error away, a little to the left; and one far from them."""
+    figure, axes = make_figure("", (8, 5))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    ends = [(0.5, 0.25), (0.5 + 1e-12, 0.25), (0.47, 0.26), (0.5, 0.24), (0.2, 0.25)]
+    label_ends(axes, [(x, y, f"width {number}", {}) for number, (x, y) in enumerate(ends)])
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other), (one, other)
+    (alone,) = (text for text in axes.texts if text.get_text() == "width 4")
+    assert alone.xyann == (6, pytest.approx(0.25)), "a name that is in nobody's way was moved"
+
+
+def test_losses_with_their_unit_and_what_else_they_mean() -> None:
+    assert loss_in_units(4.61, "nats") == "4.610 nats (100.5 ppl, 6.65 bits)"
+    assert loss_in_units(0.25, "share of the variance") == "0.2500 share of the variance"
 
 
 def test_numbers_for_people() -> None:

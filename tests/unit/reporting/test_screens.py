@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import os
 import re
@@ -149,6 +151,52 @@ def test_the_lines_of_a_comparison(width: int, monkeypatch: pytest.MonkeyPatch) 
     shown += frame(screen.bars, width)
     assert all(len(line) <= width for line in shown.splitlines())
     assert_is_stored(f"compare-{width}", shown)
+
+
+class Cell:
+    """What is shown below the cell of a notebook."""
+
+    def __init__(self) -> None:
+        self.outputs: list[str] = []
+        self.changes = 0
+
+    def display(self, shown: dict[str, str], **how: Any) -> Any:
+        assert how == {"raw": True, "display_id": True}
+        self.outputs.append(shown["text/plain"])
+        return types.SimpleNamespace(update=functools.partial(self.update, len(self.outputs) - 1))
+
+    def update(self, number: int, shown: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.outputs[number] = shown["text/plain"]
+        self.changes += 1
+
+
+def test_a_notebook_gets_a_line_that_changes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And stays, as a summary; a comparison that was interrupted leaves its last line."""
+    cell = Cell()
+    shell = types.SimpleNamespace(kernel=None)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=cell.display))
+    with ProgressLine(seconds=0.0) as line:
+        line.on_progress(REPORT)
+        line.on_evaluation(POINT, None)
+    for error in (None, KeyboardInterrupt()):
+        with contextlib.suppress(KeyboardInterrupt), Screen() as screen:
+            screen.start_runs(4, 2, dict.fromkeys(KEYS[:2], 1.0))
+            for key in KEYS[:2]:
+                screen.begin_run(key)
+                screen.finish_run(key, "loss 0.5000 after 3.0 s")
+            if error:
+                raise error
+    assert cell.outputs == [
+        "epoch 3/13 · 5846 updates so far · loss 4.6124 · validation 4.700 (109.9 ppl, 6.78 bits) · 1:02:03",
+        "2 runs in 0:00",
+        "[4/4] width 2, reset, rate 0.002, seed 12: loss 0.5000 after 3.0 s",
+    ]
+    assert cell.changes == 1 + 3 + 2
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_a_file_gets(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
