@@ -103,9 +103,10 @@ def assert_refused(task: Task, message: str, *, real: bool = True, dtype: str = 
             np.testing.assert_array_equal(now, first, "something was trained")
 
 
-@pytest.mark.parametrize("split", ["train", "valid"])
-@pytest.mark.parametrize("part", [0, 1], ids=["inputs", "targets"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("part", "value", "split"),
+    [(0, np.nan, "train"), (0, -np.inf, "valid"), (1, np.inf, "train"), (1, np.nan, "valid")],
+)
 def test_a_value_that_is_not_finite(part: int, value: float, split: str) -> None:
     name = ("inputs", "targets")[part]
     message = f"{name} of split '{split}' must be finite, got {value} at step {FAULTY}{COLUMN}"
@@ -121,9 +122,13 @@ def test_a_value_beyond_the_graph_s_dtype() -> None:
     )
 
 
-@pytest.mark.parametrize("split", ["train", "valid"])
 @pytest.mark.parametrize(
-    ("add", "found"), [(1, "from 1 to 2"), (-1, "from -1 to 0"), (2**32, "from 4294967296 to 4294967297")]
+    ("add", "found", "split"),
+    [
+        (1, "from 1 to 2", "train"),
+        (-1, "from -1 to 0", "valid"),
+        (2**32, "from 4294967296 to 4294967297", "train"),
+    ],
 )
 def test_classes_out_of_range(add: int, found: str, split: str) -> None:
     """One-based labels, say."""

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = ["--task", "echo", "--state-size", "3", "--batch-size", "20", "--num-steps", "2"]
-SHORT = ["--seeds", "1", "--state", "carry", "--budget", "updates", "--amount", "4"]
 TRAIN = ["train", *SMALL, "--updates", "30", "--evaluations", "3"]
 COMMANDS = {
     "train": TRAIN,
     "lags": ["lags", *SMALL, "--tokens", "80"],
-    "compare": ["compare", *SMALL, *SHORT],
     "recommend": ["recommend", *SMALL, "--seeds", "1", "--amount", "80"],
 }
 

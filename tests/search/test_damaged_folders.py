@@ -141,8 +141,15 @@ SEARCHES: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "run.toml"])
-@pytest.mark.parametrize("damage", ["a link", "a pipe", "overwritten"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("metrics.jsonl", "a link"),
+        ("metrics.jsonl", "overwritten"),
+        ("run.toml", "a pipe"),
+        ("run.toml", "overwritten"),
+    ],
+)
 def test_what_has_no_end_is_written_anew_or_left(furnished: Path, damage: str, name: str) -> None:
     """What the device gives is never read to its end, nor is a pipe that nobody writes to."""
     with copied(furnished) as place:

@@ -100,7 +100,7 @@ def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Train
     assert_loss(found, losses, trained.tolerance, "in contexts")
 
 
-@pytest.mark.parametrize("initial_state", ["zero", "learnt"])
+@pytest.mark.parametrize("initial_state", [pytest.param("zero", marks=pytest.mark.slow), "learnt"])
 def test_sequences_that_start_within_the_data(tmp_path: Path, initial_state: str) -> None:
     """Whatever the width and however many rows; a reset every so many steps comes on top."""
     task = Sequences(valid_length=1301)

@@ -84,8 +84,9 @@ def reset_losses(task: Adding, num_steps: int) -> NDArray[Any]:
     return np.array(losses)
 
 
-@pytest.mark.parametrize("span", [2, 5, 8])
-@pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 6, 7, 12, 20])
+@pytest.mark.parametrize(
+    ("span", "num_steps"), [(2, 1), (2, 3), (5, 2), (5, 4), (5, 12), (8, 6), (8, 7), (8, 20)]
+)
 def test_floor_agrees_with_simulation(span: int, num_steps: int) -> None:
     task = Adding(span, seed=1, length=span * 6000)
     mean, error = mean_and_error(reset_losses(task, num_steps))

@@ -153,8 +153,10 @@ def test_a_first_interrupt_waits_for_saving(
     assert_same_end(tmp_path)
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("where", "updates", "found"), [((3, -1), 3, 2), ((-1, 0), 0, None)])
+@pytest.mark.parametrize(
+    ("first", "where", "updates", "found"),
+    [(signal.SIGINT, (3, -1), 3, 2), (signal.SIGTERM, (-1, 0), 0, None)],
+)
 def test_a_second_interrupt_is_immediate_and_does_not_claim_to_have_saved(
     tmp_path: Path, first: signal.Signals, where: Any, updates: int, found: int | None, assert_same_end: Any
 ) -> None:

@@ -88,8 +88,7 @@ def by_hand(cell: str = "vanilla", state: str = "carry", **mistakes: bool) -> Tr
         return hand_written(graph, session, state, **mistakes)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("state", ["carry", "reset"])
+@pytest.mark.parametrize(("cell", "state"), [("vanilla", "reset"), ("lstm", "carry")])
 def test_session_loop_and_train_are_the_loop_of_the_notes(cell: str, state: str) -> None:
     """Whether `train` evaluates after every update or never but at the end."""
     expected, graph = by_hand(cell, state), graph_of(cell)
@@ -296,6 +295,7 @@ BUDGETS = [{"epochs": 3}, {"epochs": 2.3}, {"updates": 13}, {"tokens": 150}, {"s
         pytest.param(style, budget, marks=() if number == place else pytest.mark.slow)
         for number, style in enumerate(["block", "sliding", "random", "adaptive", "full"])
         for place, budget in enumerate(BUDGETS)
+        if (place - number) % len(BUDGETS) in (0, 2)
     ],
 )
 def test_no_report_counts_past_its_end(
