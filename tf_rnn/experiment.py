@@ -516,8 +516,8 @@ def resume(
         threads: CPU threads; None for one per core.
         task: The task; needed only if it is not one of `tf_rnn.tasks`.
         **changes: Options that a resumed run may change: how long to train, `patience`, `num_steps`,
-            `batch_size`, `learning_rate`, `clip_norm`, `weight_decay`, `recompute`, `data`. Others may be
-            repeated.
+            `batch_size`, `learning_rate`, `clip_norm`, `weight_decay`, `recompute`, `precision`, `data`.
+            Others may be repeated.
 
     Raises:
         OptionError: If there is no run, or an option may not change.

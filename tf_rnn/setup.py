@@ -52,7 +52,7 @@ GENERAL = Defaults(
     clip_norm=5.0,
 )
 # Options that an identity has only where they are used: folders of results from before them stay valid.
-ONLY_WHERE_USED = ("weight_decay", "initial_state")
+ONLY_WHERE_USED = ("weight_decay", "initial_state", "precision")
 # Options of a task that it gets from a trained run.
 FROM_ORIGIN = ("vocabulary", "fit")
 # Options that a `repr` always shows.
@@ -88,6 +88,7 @@ class Setup:
         init_scale: Initial weights are uniform in +-init_scale; None for what suits the cell.
         initial_state: The state before the first step of a sequence, "zero" or "learnt".
         recompute: Store only every K-th state for the backward pass, or "sqrt"; see `UnrolledGraph`.
+        precision: Of matrix products in training, "float32" or "mixed_bfloat16"; see `UnrolledGraph`.
         style: The truncation scheme, a name in `tf_rnn.truncation.STYLES`.
         stride: For "sliding": steps that the window moves between updates.
         tolerance: For "adaptive": the largest acceptable fraction of the gradient lost to truncation.
@@ -114,6 +115,7 @@ class Setup:
     init_scale: float | None = NETWORK_OPTIONS["init_scale"].default
     initial_state: str = NETWORK_OPTIONS["initial_state"].default
     recompute: int | str | None = NETWORK_OPTIONS["recompute"].default
+    precision: str = NETWORK_OPTIONS["precision"].default
     style: str = NETWORK_OPTIONS["style"].default
     stride: int = NETWORK_OPTIONS["stride"].default
     tolerance: float = NETWORK_OPTIONS["tolerance"].default
@@ -389,8 +391,9 @@ def _check_cell(setup: Setup, task: Task) -> None:
         raise OptionError(
             "cell", f"must be {' or '.join(fitting)} for the task {task.name}, got {setup.cell!r}"
         )
-    layers: Mapping[str, Any] = {"num_layers": setup.num_layers} if setup.num_layers > 1 else {}
-    for option, value in {**layers, **setup.cell_options}.items():
+    changed = {name: getattr(setup, name) for name in ("num_layers", "precision")}
+    changed = {name: value for name, value in changed.items() if value != NETWORK_OPTIONS[name].default}
+    for option, value in {**changed, **setup.cell_options}.items():
         if predicts:
             raise OptionError(option, f"must be left out where cell is {setup.cell}, got {value!r}")
 

@@ -10,6 +10,7 @@ from tf_rnn.files import CONFIG, SUMMARIES, as_path, is_own_file, is_there, read
 from tf_rnn.options import SCHEDULES_OVER_BUDGET, OptionError, call_text, unexpected
 from tf_rnn.options.declared import LENGTH_OPTIONS, START_FROM
 from tf_rnn.options.file import RUN_FILE, options_text, overridden, read_options
+from tf_rnn.processor import precision_lines
 from tf_rnn.run_config import RUN_OPTIONS, SCHEDULE, changed_graph, changed_task, require_resumable
 from tf_rnn.setup import options_file
 from tf_rnn.tasks import TASKS, Language, described_task
@@ -212,7 +213,8 @@ class PreparedRun:
         with busy("starting TensorFlow", shown=given is None):
             graph, more = self.build(worker)
         if given is None:
-            say(_network_line(graph))
+            for line in (_network_line(graph), *precision_lines(graph.options.precision)):
+                say(line)
         if worker.is_chief and self.folder is not None and isinstance(self.task, Language):
             from tf_rnn.inference.narrator import Narrator  # noqa: PLC0415
 

@@ -23,6 +23,7 @@ APART = {
     "truncation": {"options"},
     "text": set[str](),
     "console": set[str](),
+    "processor": {"options"},
     "_tensorflow": set[str](),
     "run_config": {"options"},
     "files": {"options", "run_config"},
@@ -33,7 +34,7 @@ APART = {
     # For loops of any framework, in NumPy alone.
     "audit": {"options", "run_config", "files", "tasks"},
     "setup": {"options", "tasks", "truncation", "console"},
-    "cells": {"options", "_tensorflow"},
+    "cells": {"options", "processor", "_tensorflow"},
 }
 # The public face and the command may import everything.
 FACE = ("__init__", "__main__")

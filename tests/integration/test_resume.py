@@ -721,6 +721,7 @@ def test_resume_changes_what_may_change(tmp_path: Path) -> None:
     for name in ("one", "other"):
         run(case, updates=2, out=tmp_path / name)
     graph_options: dict[str, Any] = {"learning_rate": 0.5, "clip_norm": 0.25, "recompute": 2}
+    graph_options["precision"] = "mixed_bfloat16"
     changes: dict[str, Any] = {"num_steps": 3, "batch_size": 2} | graph_options
     graph = UnrolledGraph(case.cell(), 3, 2, 2, 2, **case.graph | graph_options)
     expected = run(case, graph, epochs=2, patience=3, resume=tmp_path / "one")

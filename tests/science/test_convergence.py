@@ -9,9 +9,11 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tf_rnn import cells
+from tf_rnn.cells import products
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.tasks import Echo
 from tf_rnn.training import TrainingResult, train
@@ -29,8 +31,10 @@ def learn(
     seed: int,
     state: str = "carry",
     evaluations: int | None = None,
+    precision: str = "float32",
 ) -> TrainingResult:
-    graph = UnrolledGraph(cells.VanillaCell(state_size), num_steps, 200, 2, 2, seed=seed)
+    cell = cells.VanillaCell(state_size)
+    graph = UnrolledGraph(cell, num_steps, 200, 2, 2, seed=seed, precision=precision)
     options: dict[str, Any] = {"epochs": epochs, "state": state, "evaluations": evaluations}
     with graph.session(threads=1) as session:
         return train(graph, TASK, **options, session=session, callbacks=())
@@ -102,3 +106,21 @@ def test_width_1_with_a_reset_state_learns_nothing() -> None:
     tolerance = 4 * evaluation.standard_error
     assert evaluation.loss == pytest.approx(expected, abs=tolerance), f"{tolerance}"
     assert evaluation.dependency_scores == pytest.approx({3: 0, 8: 0}, abs=1e-2)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_operands_learn_what_float32_does(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
+    """All along the curve the mean over seeds is off by less than seeds differ; both ways to round."""
+    monkeypatch.setattr(products, "has_bfloat16", lambda: has)
+    plain, mixed = (
+        np.array([curve(learn(10, 16, epochs=3, seed=seed, precision=precision)) for seed in range(4)])
+        for precision in ("float32", "mixed_bfloat16")
+    )
+    spread = plain.std(axis=0, ddof=1)
+    off = np.abs(mixed.mean(axis=0) - plain.mean(axis=0))
+    assert (off < spread).all(), f"off by {off}, seeds by {spread}"
+    assert (mixed != plain).any(), "nothing is rounded"
+
+
+def curve(result: TrainingResult) -> list[float]:
+    return [point.valid_loss for point in result.curve if point.updates]

@@ -10,12 +10,14 @@ from tf_rnn.analysis.at import InputGradients, check_at, measure_at
 from tf_rnn.analysis.lags import LagAnalysis, check_lags, measure_lags
 from tf_rnn.analysis.plots import at_figure, lag_figure
 from tf_rnn.analysis.report import describe, lag_page, lag_records, lag_table, reference_sentence
+from tf_rnn.console import say
 from tf_rnn.files import plain, those_there, write_json, write_text
 from tf_rnn.graph import make_graph
 from tf_rnn.options import require_choice, require_whole
 from tf_rnn.options.declared import LAGS_OPTIONS
 from tf_rnn.options.file import RUN_FILE
 from tf_rnn.options.words import REFERENCES
+from tf_rnn.processor import precision_lines
 from tf_rnn.reporting import Table
 from tf_rnn.reporting.folder import results_folder
 from tf_rnn.reporting.page import REPORTS
@@ -239,6 +241,8 @@ def _study(
     graph = make_graph(setup, task, num_steps, seed)
     measure = functools.partial(measure_lags, reference=identity["reference"])
     trained = evaluation = None
+    for line in precision_lines(setup.precision) if callbacks is None else ():
+        say(line)
     with graph.session(threads=threads) as session:
         untrained = measure(graph, session, task, num_steps)
         if tokens:

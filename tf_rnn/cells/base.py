@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import RECURRENT, gate_kernel, matrix_initializer
 from tf_rnn.cells.norm import Normalized, normalized
+from tf_rnn.cells.products import product
 from tf_rnn.options import (
     LARGEST_SIZE,
     OptionError,
@@ -290,7 +291,7 @@ class Cell(abc.ABC):
 
     def project(self, weights: Weights, inputs: Any) -> Any:
         """`finish` of X W_x, any number of rows: [rows, input_size] -> [rows, num_gates * state_size]."""
-        return self.finish(weights, tf.matmul(inputs, weights.input_kernel))
+        return self.finish(weights, product(inputs, weights.input_kernel))
 
     def finish(self, weights: Weights, products: Any) -> Any:
         """X W_x + b of the products X W_x, or g_x * N(X W_x) + b, row by row."""
@@ -370,7 +371,7 @@ class Cell(abc.ABC):
         Only a cell that multiplies something else than H_{t-1} by rows of W_s has others than these.
 
         Args:
-            before: H_{t-1} of the steps, [rows, state_size].
+            before: H_{t-1} of the steps as products read it (`operand`), [rows, state_size].
             residuals: Those of `combine`, for each step.
             projected: dL/d(projected), [rows, num_gates * state_size].
             recurrent: dL/d(recurrent), likewise.
@@ -381,6 +382,6 @@ class Cell(abc.ABC):
         """One step: ([batch_size, input_size], S_{t-1}) -> (output [batch_size, state_size], S_t)."""
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
-        recurrent = self.recur(weights, tf.matmul(self.hidden(state), weights.recurrent_kernel))
+        recurrent = self.recur(weights, product(self.hidden(state), weights.recurrent_kernel))
         state, _ = self.combine(weights, self.project(weights, inputs), recurrent.rows, state)
         return self.hidden(state), state

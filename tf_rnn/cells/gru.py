@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
 from tf_rnn.cells.concat import join_columns, join_rows, over_rows, split_columns
+from tf_rnn.cells.products import operand, product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ def _local_derivatives(residuals: _Residuals) -> _LocalDerivatives:
 class _ResetBeforeResiduals(NamedTuple):
     """What the derivative of a step needs, in the symbols of `GRUResetBeforeCell`."""
 
-    kernel: Any  # W_sn
+    kernel: Any  # W_sn, as products read it
     before: Any  # S_{t-1}
     reset: Any  # r
     keep: Any  # z
@@ -172,8 +173,8 @@ class GRUResetBeforeCell(Cell):
         projected_gates, projected_candidate = split_columns(projected, [2 * d, d])
         recurrent_gates, _ = split_columns(recurrent, [2 * d, d])
         reset, keep = split_columns(tf.sigmoid(projected_gates + recurrent_gates), [d, d])
-        kernel = weights.recurrent_kernel[:, 2 * d :]
-        candidate = tf.tanh(projected_candidate + tf.matmul(reset * state, kernel))
+        kernel = operand(weights.recurrent_kernel)[:, 2 * d :]
+        candidate = tf.tanh(projected_candidate + product(reset * state, kernel))
         residuals = _ResetBeforeResiduals(kernel, state, reset, keep, candidate)
         return candidate + keep * (state - candidate), residuals
 
@@ -188,15 +189,15 @@ class GRUResetBeforeCell(Cell):
         """
         kernel, before, reset, keep, n = local_derivatives
         candidate = tf.raw_ops.TanhGrad(y=n, dy=(1 - keep) * upstream)
-        product = tf.matmul(candidate, kernel, transpose_b=True)
+        d_reset = product(candidate, kernel, transpose_b=True)
         gates = [
-            tf.raw_ops.SigmoidGrad(y=reset, dy=before * product),
+            tf.raw_ops.SigmoidGrad(y=reset, dy=before * d_reset),
             tf.raw_ops.SigmoidGrad(y=keep, dy=(before - n) * upstream),
         ]
         return StepGradient(
             join_columns([*gates, candidate]),
             join_columns([*gates, tf.zeros_like(candidate)]),
-            keep * upstream + reset * product,
+            keep * upstream + reset * d_reset,
         )
 
     def recurrent_factors(

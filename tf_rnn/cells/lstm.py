@@ -8,6 +8,7 @@ from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import Cell, StepGradient, Weights
 from tf_rnn.cells.concat import join_columns, over_rows, split_columns
 from tf_rnn.cells.norm import norm_gradient, normalized
+from tf_rnn.cells.products import product
 from tf_rnn.options import require_number
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class LSTMCell(Cell):
         """
         self.build(int(inputs.shape[-1]), inputs.dtype)
         weights = self.read()
-        recurrent = self.recur(weights, tf.matmul(self.hidden(state), weights.recurrent_kernel))
+        recurrent = self.recur(weights, product(self.hidden(state), weights.recurrent_kernel))
         _, residuals = self.combine(weights, self.project(weights, inputs), recurrent.rows, state)
         return residuals.gates
 

@@ -85,7 +85,7 @@ def compare(
         absolute = None if folder is None else stack.enter_context(made_and_held("out", folder))
         stack.enter_context(screen)
         results, states = Results(absolute, identity), stack.enter_context(States(absolute))
-        screen.say_data(task)
+        screen.say_start(comparison.setup, task)
         sweep = run_comparison(comparison, task, parcel, results, states, screen, opened)
         look(sweep.answer, sweep.summaries, task, parcel, results, states, opened)
         if folder is None or absolute is None:

@@ -58,7 +58,7 @@ def plan_comparison(
     screen = Screen() if screen is None else screen
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_workers(scheduler, workers, screen))
-        screen.say_data(task)
+        screen.say_start(comparison.setup, task)
         results = Results(None, identity)
         if folder is not None:
             with made_and_held("out", folder) as absolute:  # a new folder is removed again

@@ -91,7 +91,7 @@ def recommend(
         stack.enter_context(screen)
         results = Results(absolute, identity)
         states = stack.enter_context(States(absolute))
-        screen.say_data(task)
+        screen.say_start(comparison.setup, task)
         race = Race(comparison, task, parcel, results, states, screen, opened)
         verdict = race.run()
         sweep = None

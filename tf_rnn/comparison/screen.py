@@ -12,6 +12,7 @@ from rich.table import Column
 
 from tf_rnn.comparison.channel import Measurement
 from tf_rnn.console import NotebookLine, log_console, print_log, visible
+from tf_rnn.processor import precision_lines
 from tf_rnn.text import clock, counted
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from tf_rnn.comparison.settings import RunKey
+    from tf_rnn.setup import Setup
     from tf_rnn.tasks import Task
 
 # Narrower bars leave room for the rest of a line.
@@ -76,9 +78,9 @@ class Screen:
         """Prints a line."""
         print_log(self._console, line)
 
-    def say_data(self, task: Task) -> None:
-        """Shows what was read, if anything was."""
-        for line in task.lines():
+    def say_start(self, setup: Setup, task: Task) -> None:
+        """Shows what was read, if anything was, and what is slow on this machine."""
+        for line in [*task.lines(), *precision_lines(setup.precision)]:
             self.say(line)
 
     def say_costs(self, widths: int) -> None:

@@ -10,7 +10,7 @@ import abc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.own_gradient import own_gradient
+from tf_rnn.cells.own_gradient import own_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +160,7 @@ def look_up(table: Any, indices: Any) -> Any:
 
 
 def _one_hot_gradient(operation: Any, upstream: Any) -> tuple[Any, None, None]:
-    """The gradient of a table that rows were gathered from."""
+    """The gradient of a table that rows were gathered from: a sum of rows, so never in bfloat16."""
     table, indices, _ = operation.inputs
     upstream = tf.convert_to_tensor(upstream)  # sparse where somebody gathers again
     one_hot = tf.one_hot(indices, int(table.shape[0]), dtype=upstream.dtype)

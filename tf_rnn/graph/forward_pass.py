@@ -13,6 +13,7 @@ from tf_rnn.graph.recompute import Segment
 from tf_rnn.graph.session import step_operations
 from tf_rnn.graph.unroll import Unrolled, unroll
 from tf_rnn.options import OptionError
+from tf_rnn.options.words import FLOAT32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,10 +91,10 @@ class ForwardPass:
         return unrolled
 
     def _lay_cell(self) -> Unrolled:
-        if self._options.recompute is not None:
-            raise OptionError(
-                "recompute", f"must be None for a third-party cell, got {self._options.recompute!r}"
-            )
+        for option, allowed in (("recompute", None), ("precision", FLOAT32)):
+            value = getattr(self._options, option)
+            if value != allowed:
+                raise OptionError(option, f"must be {allowed!r} for a third-party cell, got {value!r}")
         vectors = self.dropout.over_steps(0, self._vectors(), self._chunks)
         cell, (start,) = self._network.cell, self._reading.start or [None]
         on_state = functools.partial(self._on_state, start=start)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import join_columns, join_rows
+from tf_rnn.cells.products import operand, product
 from tf_rnn.graph.optimizers import SPARSE_EXACT
 from tf_rnn.graph.through_time import back_through_time
 
@@ -186,8 +187,9 @@ def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
 def _recurrent_kernel_gradient(layer: Cell, tapes: list[ChunkTape], back: LayerGradient) -> Any:
     sums = []
     for tape, projected, recurrent in zip(tapes, back.projected, back.recurrents, strict=True):
-        factors = layer.recurrent_factors(join_rows(tape.before), tape.residuals, projected, recurrent)
-        products = [tf.matmul(left, right, transpose_a=True) for left, right in factors]
+        before = join_rows(list(map(operand, tape.before)))
+        factors = layer.recurrent_factors(before, tape.residuals, projected, recurrent)
+        products = [product(left, right, transpose_a=True) for left, right in factors]
         sums.append(products[0] if len(products) == 1 else join_columns(products))
     return tf.add_n(sums)
 

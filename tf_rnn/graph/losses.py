@@ -7,7 +7,9 @@ import functools
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.graph.own_gradient import own_gradient
+from tf_rnn.cells.own_gradient import own_gradient
+from tf_rnn.cells.products import precision_of_products, products_in
+from tf_rnn.options.words import FLOAT32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,8 +86,10 @@ class CrossEntropy(Loss):
             return super().of_outputs(readout, weights, outputs, targets)
 
         rows, probabilities, positions = _losses_in_parts(readout.logits(weights, outputs), targets)
+        precision = precision_of_products()
         name = f"cross_entropy_{type(readout).__qualname__}"
-        with own_gradient("IdentityN", name, _fused_gradient(type(readout).backward)):
+        name += "" if precision == FLOAT32 else f"_{precision}"
+        with own_gradient("IdentityN", name, _fused_gradient(type(readout).backward, precision)):
             return tf.identity_n([rows, probabilities, positions, outputs, *weights])[0]
 
 
@@ -201,17 +205,19 @@ def _losses_in_parts(logits: Any, labels: Any) -> _Parts:
 
 
 @functools.cache
-def _fused_gradient(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., list[Any]]:
+def _fused_gradient(backward: Callable[..., tuple[Any, ...]], precision: str) -> Callable[..., list[Any]]:
     """The gradient of an operation with the parts of the losses, the outputs and the weights as its inputs.
 
     Args:
         backward: `Readout.backward` of the kind of readout.
+        precision: That of its products, whenever the gradient is asked for.
     """
 
     def gradient(operation: Any, upstream: Any, *_: Any) -> list[Any]:
         _, probabilities, positions, outputs, *weights = operation.inputs
         factors = tf.convert_to_tensor(upstream)  # sparse where somebody gathers some of the losses
         d_logits = tf.tensor_scatter_nd_sub(probabilities, positions, tf.ones_like(factors))
-        return [None, None, None, *backward(tuple(weights), outputs, d_logits, factors)]
+        with products_in(precision):
+            return [None, None, None, *backward(tuple(weights), outputs, d_logits, factors)]
 
     return gradient

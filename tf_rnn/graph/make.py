@@ -55,6 +55,7 @@ def make_graph(
         dropout=setup.dropout,
         init_scale=setup.init_scale,
         recompute=setup.recompute,
+        precision=setup.precision,
         starts=task.has_starts,
         target_weights=task.has_target_weights,
         initial_state=setup.initial_state,
@@ -90,7 +91,10 @@ def remake_graph(
     Raises:
         OptionError: If an option is not allowed.
     """
-    names = ("reduction", "dropout", "recompute", "optimizer", "learning_rate", "clip_norm", "weight_decay")
+    names = (
+        *("reduction", "dropout", "recompute", "precision"),
+        *("optimizer", "learning_rate", "clip_norm", "weight_decay"),
+    )
     return described_graph(
         description,
         reduce_gradients,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
+from tf_rnn.cells.products import product
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
@@ -95,15 +96,15 @@ class Linear(Readout):
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """One product for all rows."""
         U, b_p = weights
-        return tf.matmul(outputs, U) + b_p
+        return product(outputs, U) + b_p
 
     @staticmethod
     def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
         """dL/dH, dL/dU, dL/db_p; see `Readout.backward`."""
         U, _ = weights
         factors = tf.expand_dims(factors, 1)
-        d_outputs = factors * tf.matmul(d_logits, U, transpose_b=True)
-        d_U = tf.matmul(factors * outputs, d_logits, transpose_a=True)
+        d_outputs = factors * product(d_logits, U, transpose_b=True)
+        d_U = product(factors * outputs, d_logits, transpose_a=True)
         return d_outputs, d_U, _sum_over_rows(factors, d_logits)
 
 
@@ -136,15 +137,15 @@ class Tied(Readout):
     def logits(self, weights: tuple[Any, ...], outputs: Any) -> Any:
         """One product for all rows."""
         E, b_p = weights
-        return tf.matmul(outputs, E, transpose_b=True) + b_p
+        return product(outputs, E, transpose_b=True) + b_p
 
     @staticmethod
     def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
         """dL/dH, dL/dE, dL/db_p; see `Readout.backward`."""
         E, _ = weights
         factors = tf.expand_dims(factors, 1)
-        d_outputs = factors * tf.matmul(d_logits, E)
-        d_E = tf.matmul(d_logits, factors * outputs, transpose_a=True)
+        d_outputs = factors * product(d_logits, E)
+        d_E = product(d_logits, factors * outputs, transpose_a=True)
         return d_outputs, d_E, _sum_over_rows(factors, d_logits)
 
 

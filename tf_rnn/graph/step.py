@@ -6,15 +6,20 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.cells.products import products_in
 from tf_rnn.graph.initial_state import state_placeholder, zero_state
 from tf_rnn.graph.network import Network, home_graph
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.starts import started
 from tf_rnn.graph.third_party import calling
 from tf_rnn.options import GraphOptions, require_whole, shown
+from tf_rnn.options.words import FLOAT32
 
 if TYPE_CHECKING:
     from tf_rnn.graph.unrolled import UnrolledGraph
+
+# What a graph that is only run has of the options.
+FORWARD = {"optimizer": None, "dropout": 0.0, "starts": False, "target_weights": False, "precision": FLOAT32}
 
 
 class StepGraph:
@@ -33,8 +38,8 @@ class StepGraph:
         batch_size: Examples side by side.
         input_size: Number of input classes, or of real inputs; 0 for none.
         num_classes: Number of classes predicted, or of real outputs.
-        **options: As for `UnrolledGraph`; nothing is dropped, and a sequence starts where `zero_state()` is
-            fed.
+        **options: As for `UnrolledGraph`; nothing is dropped, products are float32, and a sequence starts
+            where `zero_state()` is fed.
 
     Raises:
         OptionError: (a ValueError) If an option is not allowed, naming it and what is.
@@ -46,11 +51,11 @@ class StepGraph:
             batch_size=batch_size,
             input_size=input_size,
             num_classes=num_classes,
-            **(options | {"optimizer": None, "dropout": 0.0, "starts": False, "target_weights": False}),
+            **(options | FORWARD),
         )
         self.cell = cell
         self.tf_graph = home_graph(cell)
-        with self.tf_graph.as_default(), tf.name_scope("step"):
+        with self.tf_graph.as_default(), tf.name_scope("step"), products_in(self.options.precision):
             self.network = Network(cell, self.options)
             reading = self.network.read()
             packed = self.network.encoding.placeholder(batch_size, 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import join_rows, split_rows
 from tf_rnn.cells.norm import norm_gradient
+from tf_rnn.cells.products import operand, product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def back_through_time(
 
     Source: Werbos 1990; for the LSTM Graves & Schmidhuber 2005, appendix A.
     """
-    transposed = tf.transpose(weights.recurrent_kernel)
+    transposed = tf.transpose(operand(weights.recurrent_kernel))
     projected, recurrents, combined, biases, gains = [], [], [], [], []
     before: list[list[Any]] = []
     for tape, rows in zip(reversed(tapes), reversed(d_outputs), strict=True):
@@ -76,7 +77,7 @@ def back_through_time(
             products.append(step.recurrent)
             if norm is not None:
                 products[-1] = norm_gradient(weights.gains[1] * step.recurrent, norm)
-            d_state = _add_hidden(layer, step.state, tf.matmul(products[-1], transposed))
+            d_state = _add_hidden(layer, step.state, product(products[-1], transposed))
             chunk.append(step)
             before[-1].insert(0, d_state)
         biases += [step.biases for step in chunk]

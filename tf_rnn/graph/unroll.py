@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tf_rnn._tensorflow import tf
 from tf_rnn.cells.base import StepInputs
 from tf_rnn.cells.concat import join_rows, split_rows
+from tf_rnn.cells.products import product
 from tf_rnn.graph.third_party import calling
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _run_chunk(
     before, recurrents, normalized, states, residuals = [], [], [], [], []
     for t, step in zip(steps, split_rows(projected, len(steps)), strict=True):
         before.append(layer.hidden(state))
-        recurrents.append(tf.matmul(before[-1], weights.recurrent_kernel))
+        recurrents.append(product(before[-1], weights.recurrent_kernel))
         recurrent = layer.recur(weights, recurrents[-1])
         normalized.append(recurrent.normalized)
         after, residual = layer.combine(weights, step, recurrent.rows, state)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import split_rows
+from tf_rnn.cells.products import products_in
 from tf_rnn.graph.block import Block
 from tf_rnn.graph.borders import Borders
 from tf_rnn.graph.forward_pass import ForwardPass
@@ -28,6 +29,7 @@ from tf_rnn.graph.reweighting import Reweighting
 from tf_rnn.graph.session import open_session, step_operations
 from tf_rnn.graph.training_step import NO_TRAINING, make_training_step
 from tf_rnn.options import GraphOptions, OptionError, shown
+from tf_rnn.options.words import FLOAT32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,6 +115,11 @@ class UnrolledGraph:
             and computes the steps between them again during the backward pass; "sqrt" is
             k = sqrt(num_steps), near which the memory is least. The gradient is the same.
         dtype: "float32" or "float64".
+        precision: "float32", or "mixed_bfloat16" for matrix products (of inputs, recurrence and readout, and
+            in the backward pass) of bfloat16 operands, added up in float32 and rounded to bfloat16. All else
+            is float32: variables, states, gates, losses, sums of gradients, what clips and applies them, and
+            rows that are looked up, such as those of one-hot inputs. It is for training: `forward` and
+            `StepGraph` are float32. Third-party cells make their own products, and take "float32" alone.
         starts: Whether a row may hold several sequences end to end. Where `graph.starts` is set, the state
             before a step is the initial state, and no gradient crosses.
         target_weights: Whether to feed how much each target counts: `total_loss` is then the sum of weight
@@ -170,7 +177,7 @@ class UnrolledGraph:
         self._lock = threading.RLock()  # of all graphs on the same variables
         self._siblings: dict[tuple[GraphOptions, bool], UnrolledGraph] = {(self.options, reweighted): self}
         self.tf_graph = home_graph(cell)
-        with self.tf_graph.as_default(), tf.name_scope(f"width_{num_steps}"):
+        with self.tf_graph.as_default(), tf.name_scope(f"width_{num_steps}"), self._products():
             self._place(reweighted)
 
     def __repr__(self) -> str:
@@ -342,7 +349,7 @@ class UnrolledGraph:
         return open_session(self.tf_graph, step_operations(self.cell, self.options), threads)
 
     def forward(self, num_steps: int | None = None, batch_size: int | None = None) -> UnrolledGraph:
-        """A graph of another size on the same variables, without training step and dropout.
+        """A graph of another size on the same variables, without training step and dropout, in float32.
 
         The same object each time for the same sizes.
         """
@@ -352,6 +359,7 @@ class UnrolledGraph:
             optimizer=None,
             dropout=0.0,
             recompute=None,
+            precision=FLOAT32,
         )
 
     def with_steps(
@@ -414,8 +422,12 @@ class UnrolledGraph:
     @contextlib.contextmanager
     def _adding(self) -> Iterator[None]:
         """Adds operations to the graph, whatever the context of the caller."""
-        with self.tf_graph.as_default(), tf.control_dependencies(None):
+        with self.tf_graph.as_default(), tf.control_dependencies(None), self._products():
             yield
+
+    def _products(self) -> Any:
+        """Makes products in the precision of this graph."""
+        return products_in(self.options.precision)
 
     def _by_step(self, chunks: list[Any]) -> list[Any]:
         """Splits the rows of each chunk, [steps * batch_size, ...], into those of each step."""

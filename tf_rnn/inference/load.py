@@ -16,6 +16,7 @@ from tf_rnn.inference.stepper import Stepper
 from tf_rnn.inference.weights import session_without
 from tf_rnn.options import OptionError, call_text, shown
 from tf_rnn.options.declared import CHECKPOINT
+from tf_rnn.options.words import FLOAT32
 from tf_rnn.tasks import TASKS, Task, make_vocabulary
 from tf_rnn.training.checkpoints import Checkpoint, Checkpoints
 from tf_rnn.training.plan import check_fit
@@ -161,6 +162,7 @@ def load(
     description = {name: config[name] for name in ("cell", "graph")}
     # As for an evaluation: one example, forward only.
     one_step: dict[str, Any] = {"num_steps": 1, "batch_size": 1, "optimizer": None, "dropout": 0.0}
+    one_step["precision"] = FLOAT32
     if config["graph"]["loss_steps"] not in ("all", "marked"):
         one_step["loss_steps"] = "all"
     graph = described_graph(description, **one_step)

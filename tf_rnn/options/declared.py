@@ -43,6 +43,7 @@ from tf_rnn.options.words import (
     LOSSES,
     MOST,
     OPTIMIZERS,
+    PRECISIONS,
     READOUTS,
     RECURRENT_INITS,
     REDUCTIONS,
@@ -336,6 +337,14 @@ NETWORK_OPTIONS = by_name(
         may_change=True,
         help="gradient checkpointing: store only every K-th state (or sqrt: about the square root of the "
         "length), or off",
+    ),
+    Option(
+        name="precision",
+        rule=Choice(PRECISIONS),
+        default="float32",
+        may_change=True,
+        help="mixed_bfloat16: matrix products of bfloat16 operands in training, quicker where the processor "
+        "has instructions for them; weights and all else stay float32",
     ),
     Option(
         name="style",

@@ -11,7 +11,7 @@ from tf_rnn.options.checks import require_number_of, require_whole
 from tf_rnn.options.declared import GRAPH_OPTIONS, HELD_BY_DTYPE
 from tf_rnn.options.errors import OptionError, shown
 from tf_rnn.options.fields import check_fields
-from tf_rnn.options.words import LOSS_STEPS
+from tf_rnn.options.words import FLOAT32, LOSS_STEPS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,8 @@ class GraphOptions:
     dropout: float = 0.0
     init_scale: float | None = None
     recompute: int | str | None = None
-    dtype: str = "float32"
+    dtype: str = FLOAT32
+    precision: str = FLOAT32
     starts: bool = False
     target_weights: bool = False
     initial_state: str = "zero"
@@ -54,6 +55,7 @@ class GraphOptions:
             value = getattr(self, option, None)
             if value is not None:
                 require_number_of(option, value, self.dtype)
+        self._check_precision()
         self._check_loss_steps()
         self._check_quantiles()
         self._check_embedding()
@@ -66,6 +68,12 @@ class GraphOptions:
         if not isinstance(size, numbers.Integral) or size != 0:
             raise OptionError("input_size", f"must be 0 where input_kind is 'none', got {shown(size)}")
         return 0
+
+    def _check_precision(self) -> None:
+        if FLOAT32 not in (self.precision, self.dtype):
+            raise OptionError(
+                "precision", f"must be {FLOAT32!r} where dtype is {self.dtype!r}, got {self.precision!r}"
+            )
 
     def _check_loss_steps(self) -> None:
         if isinstance(self.loss_steps, str) and self.loss_steps in LOSS_STEPS:

@@ -27,6 +27,7 @@ _ELSEWHERE = {
     "optimizer": "optim",
     "out": "log_dir logdir output output_dir save save_dir",
     "patience": "early_stopping",
+    "precision": "amp autocast mixed_precision",
     "recompute": "checkpointing remat",
     "seed": "random_seed random_state",
     "state": "stateful",

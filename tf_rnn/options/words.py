@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+FLOAT32, MIXED_BFLOAT16 = "float32", "mixed_bfloat16"
 TASKS = (
     "echo",
     "autoregression",
@@ -29,7 +30,8 @@ ACTIVATIONS = ("tanh", "relu")
 RECURRENT_INITS = ("orthogonal", "glorot", "identity")
 REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "rmsprop")
-DTYPES = ("float32", "float64")
+DTYPES = (FLOAT32, "float64")
+PRECISIONS = (FLOAT32, MIXED_BFLOAT16)
 STYLES = ("block", "sliding", "random", "adaptive", "full")
 SCHEDULES = ("constant", "step", "cosine", "plateau")
 SCHEDULES_THAT_WAIT = ("step", "plateau")

@@ -145,6 +145,7 @@ OTHERS: list[dict[str, Any]] = [
     {"dropout": 0.5},
     {"weight_decay": 0.5},
     {"initial_state": "learnt"},
+    {"precision": "mixed_bfloat16"},
     {"budget": "updates"},
     {"amount": 1501},
 ]

@@ -28,7 +28,7 @@ def test_a_plain_setup() -> None:
 def test_every_option_of_a_setup_arrives() -> None:
     given: dict[str, Any] = {"embedding_size": 6, "dropout": 0.25, "init_scale": 0.5, "reduction": "sum"}
     given |= {"optimizer": "adam", "learning_rate": 0.01, "clip_norm": 2.0, "weight_decay": 0.1}
-    given |= {"initial_state": "learnt"}
+    given |= {"initial_state": "learnt", "precision": "mixed_bfloat16"}
     setup = dataclasses.replace(
         PLAIN, cell="lstm", num_layers=2, cell_options={"forget_bias": 2.0}, tied=True, **given
     )
