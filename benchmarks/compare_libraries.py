@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from benchmarks.side_by_side.command import exit_status, output, say
 from benchmarks.side_by_side.configurations import CONFIGURATIONS
 from benchmarks.side_by_side.machine import this_machine
-from benchmarks.side_by_side.peers import FAMILIES, PEERS
+from benchmarks.side_by_side.peers import FAMILIES, LOWER_PEERS, PEERS
 from benchmarks.side_by_side.race import race
 from benchmarks.side_by_side.report import write_results
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from tf_rnn.cli.parser import Parser, typed
 from tf_rnn.files import make_folder
 from tf_rnn.options.rules import Number, Whole
+from tf_rnn.options.words import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     import argparse
@@ -56,6 +57,15 @@ def parser() -> Parser:
         help=f"libraries to measure, out of {', '.join(FAMILIES)}; default all",
     )
     made.add_argument(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=[FLOAT32],
+        metavar="WORD",
+        help=f"precision of matrix products, {' or '.join(PRECISIONS)} or both; the latter is what each "
+        f"library has for products of bfloat16 operands; default {FLOAT32}",
+    )
+    made.add_argument(
         "--rounds", type=typed(Whole()), default=7, metavar="N", help="turns per library, default 7"
     )
     made.add_argument(
@@ -92,7 +102,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     make_folder("out", arguments.out)
-    peers = [peer for peer in PEERS if peer.family in arguments.only]
+    peers = [peer for peer in (*PEERS, *LOWER_PEERS) if peer.family in arguments.only]
+    peers = [peer for peer in peers if peer.precision in arguments.precision]
     screen, machine = output(), this_machine()
     measurements: list[Measurement] = []
     files: list[Path] = []

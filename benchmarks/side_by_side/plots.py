@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.side_by_side.peers import FAMILIES, OWN
-from benchmarks.side_by_side.tables import milliseconds
+from benchmarks.side_by_side.peers import OWN
+from benchmarks.side_by_side.tables import bests_of, floors_of, milliseconds
 from tf_rnn.files import write_figure
 from tf_rnn.reporting.style import COLOURS, wrapped
 
@@ -54,34 +54,36 @@ def plot_steps(path: Path, measurements: Sequence[Measurement], title: str) -> N
 
 
 def _draw(axes: Any, measurement: Measurement) -> None:
-    best = [(family, one) for family in FAMILIES if (one := measurement.best(family))]
-    families = [family for family, _ in best]
+    best = list(bests_of(measurement).items())
+    names = [name for name, _ in best]
     times = [one.milliseconds or 0.0 for _, one in best]
     spreads = [[time - min(one.turns) for time, (_, one) in zip(times, best, strict=True)]]
     spreads.append([max(one.turns) - time for time, (_, one) in zip(times, best, strict=True)])
     axes.barh(
-        families,
+        names,
         times,
-        color=[FAMILY_COLOURS[family] for family in families],
+        color=[FAMILY_COLOURS[one.peer.family] for _, one in best],
         xerr=spreads,
         error_kw={"elinewidth": 0.8, "ecolor": "0.35", "capsize": 2},
     )
     ends = [max(one.turns) for _, one in best]
-    for family, time, end in zip(families, times, ends, strict=True):
+    for name, time, end in zip(names, times, ends, strict=True):
         axes.annotate(
             milliseconds(time),
-            (end, family),
+            (end, name),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
             fontsize=8,
         )
-    axes.axvline(measurement.floor, color="black", linestyle=":", linewidth=1.4)
-    axes.set_xlim(0, ROOM * max([measurement.floor, *ends]))
+    floors = floors_of(measurement)
+    for floor in floors.values():
+        axes.axvline(floor, color="black", linestyle=":", linewidth=1.4)
+    axes.set_xlim(0, ROOM * max([*floors.values(), *ends]))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
-    floor = milliseconds(measurement.floor)
-    axes.set_xlabel(f"ms per training step (dotted: the floor, {floor})", fontsize=9)
+    dotted = ", ".join(f"{name} {milliseconds(floor)}" for name, floor in floors.items())
+    axes.set_xlabel(f"ms per training step (dotted: {dotted})", fontsize=9)
     configuration = measurement.configuration
     axes.set_title(f"{configuration.name}: {_sizes(measurement)}", loc="left", fontsize=9)
     axes.tick_params(labelsize=9)

@@ -11,6 +11,7 @@ from benchmarks.side_by_side.peers import REFERENCE, Peer
 from benchmarks.side_by_side.processes import PeerError, Process
 from benchmarks.side_by_side.results import UNEQUAL, Measured, Measurement
 from benchmarks.side_by_side.worker import serve_peak, serve_peer
+from tf_rnn.options.words import FLOAT32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +58,9 @@ def race(
     say("reference")
     losses = reference_losses(configuration, limit)
     with contextlib.ExitStack() as stack:
-        peak = stack.enter_context(Process(serve_peak, limit=limit))
-        rates = {name: [rate] for name, rate in peak.receive().items()}
+        precisions = dict.fromkeys([FLOAT32, *(peer.precision for peer in peers)])
+        peaks = {one: stack.enter_context(Process(serve_peak, one, limit=limit)) for one in precisions}
+        rates = {one: {name: [rate] for name, rate in peak.receive().items()} for one, peak in peaks.items()}
         runners = []
         for peer in peers:
             say(f"starting {peer.name}")
@@ -71,8 +73,9 @@ def race(
             first = number % max(1, len(runners))
             for runner in [*runners[first:], *runners[:first]]:
                 runner.take_turn(steps)
-            for name, rate in peak.ask("again").items():
-                rates[name].append(rate)
+            for one, peak in peaks.items():
+                for name, rate in peak.ask("again").items():
+                    rates[one][name].append(rate)
         for runner in runners:
             runner.note_memory()
     return Measurement(configuration, [runner.result for runner in runners], rates)
@@ -116,7 +119,7 @@ class Runner:
     def check(self, reference: Sequence[float]) -> None:
         """Compares the peer's losses with the expected ones and records a difference."""
         self.result.loss_difference = largest_difference(self.losses, reference)
-        problem = inequality(self.losses, reference)
+        problem = inequality(self.losses, reference, self.result.peer.precision)
         if problem is not None:
             self.result.give_up(UNEQUAL, problem)
 

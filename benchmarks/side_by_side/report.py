@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from benchmarks.side_by_side.equality import TOLERANCE
+from benchmarks.side_by_side.equality import BFLOAT16_TOLERANCE, TOLERANCE
 from benchmarks.side_by_side.floor import training_operations
 from benchmarks.side_by_side.tables import configuration_table, notes, summary_table
 from benchmarks.side_by_side.worker import CHECKED_STEPS
 from tf_rnn.files import plain, write_json, write_text
+from tf_rnn.options.words import PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +36,17 @@ before building, after the library was loaded.
 
 Equal work: the losses of the first {CHECKED_STEPS + 1} training steps, the last after
 {CHECKED_STEPS} updates, agree within {TOLERANCE:g} nats with those of the naive unroll in double
-precision (**loss within** is the largest difference); a peer whose losses differ is shown but not
-ranked. Optimizers follow TensorFlow 1, clipping uses the norm of the full gradient, GRUs apply the
-reset gate after the product, and biases that a library duplicates are trained only once.
+precision (**loss within** is the largest difference), with bfloat16 operands within
+{BFLOAT16_TOLERANCE:.1%} of the loss; a peer whose losses differ is shown but not ranked. Optimizers follow
+TensorFlow 1, clipping uses the norm of the full gradient, GRUs apply the reset gate after the product,
+and biases that a library duplicates are trained only once.
 
 The **floor** is the time of the model's matrix products, forward and twice that backward, at the best
 rate of a single-precision product measured in the same run (medians of several sizes with NumPy and
 TensorFlow). It counts an embedded input's product for every token; a library that multiplies a small
-embedding by the kernel once and looks up rows of the result has less to do.
+embedding by the kernel once and looks up rows of the result has less to do. **over floor** is
+over this one in every row. The floor of bfloat16 is the same at the best rate of a product of bfloat16
+operands, with TensorFlow.
 
 `naive` calls the cell once per step, keeps plain lists and uses `tf.gradients`; `intra 1` is one thread
 per operation and as many parallel operations as there are cores."""
@@ -78,6 +82,7 @@ def write_results(
                 "machine": machine._asdict(),
                 "rounds": rounds,
                 "tolerance": TOLERANCE,
+                "bfloat16_tolerance": BFLOAT16_TOLERANCE,
                 "configurations": {one.configuration.name: one.as_json() for one in measurements},
             }
         ),
@@ -108,7 +113,8 @@ def _of_configuration(measurement: Measurement) -> list[str]:
     configuration = measurement.configuration
     left_out = "\n".join(f"- {line}" for line in notes(measurement))
     operations = training_operations(configuration)
-    rate = f"{operations / 1e9:.3g} GFLOP per training step, at {measurement.peak / 1e9:.0f} GFLOP/s"
+    rates = " and ".join(f"{peak / 1e9:.0f}" for one in PRECISIONS if (peak := measurement.peak(one)))
+    rate = f"{operations / 1e9:.3g} GFLOP per training step, at {rates} GFLOP/s"
     return [
         f"## {configuration.name}",
         f"{configuration.line[0].upper()}{configuration.line[1:]}.",

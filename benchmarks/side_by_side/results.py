@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.side_by_side.floor import floor_milliseconds, training_operations
 from benchmarks.side_by_side.peers import OWN, Peer
+from tf_rnn.options.words import FLOAT32, MIXED_BFLOAT16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,42 +64,52 @@ class Measurement(NamedTuple):
     Attributes:
         configuration: The configuration.
         peers: Results, in the order of `PEERS`.
-        rates: Floating-point operations per second of each product, one number per turn.
+        rates: By precision, floating-point operations per second of each product, one number per turn.
     """
 
     configuration: Configuration
     peers: list[Measured]
-    rates: dict[str, list[float]]
+    rates: dict[str, dict[str, list[float]]]
 
-    @property
-    def peak(self) -> float:
+    def peak(self, precision: str = FLOAT32) -> float | None:
         """Best rate of the machine, in floating-point operations per second: the best product's median."""
-        return max(statistics.median(rates) for rates in self.rates.values())
+        products = self.rates.get(precision, {}).values()
+        return max((statistics.median(rates) for rates in products), default=None)
 
-    @property
-    def floor(self) -> float:
-        """Time of a training step's matrix products at that rate, in milliseconds."""
-        return floor_milliseconds(self.configuration, self.peak)
+    def floor(self, precision: str = FLOAT32) -> float | None:
+        """Time of a training step's matrix products at that rate, in milliseconds; None if not measured."""
+        peak = self.peak(precision)
+        return None if peak is None else floor_milliseconds(self.configuration, peak)
 
-    def best(self, *families: str) -> Measured | None:
-        """Fastest ranked peer of the given families; None if there is none."""
-        ranked = [one for one in self.peers if one.is_ranked and one.peer.family in families]
+    def best(self, *families: str, precision: str | None = FLOAT32) -> Measured | None:
+        """Fastest ranked peer of some families in a precision, None for any; None if there is none."""
+        ranked = [
+            one
+            for one in self.peers
+            if one.is_ranked and one.peer.family in families and precision in (None, one.peer.precision)
+        ]
         return min(ranked, key=lambda one: statistics.median(one.turns), default=None)
 
-    def best_peer(self) -> Measured | None:
+    def best_peer(self, precision: str | None = FLOAT32) -> Measured | None:
         """Fastest ranked peer other than tf_rnn."""
-        return self.best(*{one.peer.family for one in self.peers} - {OWN})
+        return self.best(*{one.peer.family for one in self.peers} - {OWN}, precision=precision)
 
-    def ratio(self, other: Measured | None) -> float | None:
-        """Time of tf_rnn over that of another peer; None unless both are ranked."""
-        own = self.best(OWN)
+    def ratio(self, other: Measured | None, precision: str | None = None) -> float | None:
+        """Time of tf_rnn over that of another peer; None unless both are ranked.
+
+        Args:
+            other: The other peer.
+            precision: That of tf_rnn; None for that of the other.
+        """
+        own = other and self.best(OWN, precision=precision or other.peer.precision)
         if own is None or other is None or not other.is_ranked:
             return None
         return statistics.median(own.turns) / statistics.median(other.turns)
 
     def over_floor(self, one: Measured | None) -> float | None:
-        """Time over the floor; None unless the peer is ranked."""
-        return None if one is None or not one.is_ranked else statistics.median(one.turns) / self.floor
+        """Time over the floor in single precision; None unless the peer is ranked."""
+        floor = self.floor()
+        return None if one is None or not one.is_ranked or not floor else statistics.median(one.turns) / floor
 
     def tokens_per_second(self, one: Measured) -> float | None:
         """Training throughput in tokens per second."""
@@ -111,9 +122,21 @@ class Measurement(NamedTuple):
         return {
             "configuration": dataclasses.asdict(self.configuration),
             "operations": training_operations(self.configuration),
-            "operations_per_second": {name: statistics.median(rates) for name, rates in self.rates.items()},
-            "floor_milliseconds": self.floor,
+            "operations_per_second": self._medians(FLOAT32),
+            "floor_milliseconds": self.floor(),
+            **self._lower_as_json(),
             "peers": [self._peer_as_json(one) for one in self.peers],
+        }
+
+    def _medians(self, precision: str) -> dict[str, float]:
+        return {name: statistics.median(rates) for name, rates in self.rates[precision].items()}
+
+    def _lower_as_json(self) -> dict[str, Any]:
+        if MIXED_BFLOAT16 not in self.rates:
+            return {}
+        return {
+            "bfloat16_operations_per_second": self._medians(MIXED_BFLOAT16),
+            "bfloat16_floor_milliseconds": self.floor(MIXED_BFLOAT16),
         }
 
     def _peer_as_json(self, one: Measured) -> dict[str, Any]:

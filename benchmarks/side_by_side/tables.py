@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.side_by_side import targets
-from benchmarks.side_by_side.peers import FAMILIES, OWN
+from benchmarks.side_by_side.peers import FAMILIES, LABELS, OWN
 from benchmarks.side_by_side.results import MEASURED, Measured, Measurement, ordered
+from tf_rnn.options.words import MIXED_BFLOAT16
 from tf_rnn.reporting import Table, number
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ TORCH = "torch"
 
 
 def configuration_table(measurement: Measurement) -> Table:
-    """Tabulates all peers of one configuration, fastest first, then the floor."""
+    """Tabulates all peers of one configuration, fastest first, then the floors."""
     header = [
         "peer",
         "step (ms)",
@@ -30,9 +31,26 @@ def configuration_table(measurement: Measurement) -> Table:
         "loss\nwithin",
     ]
     rows = [_row(measurement, one) for one in ordered(measurement.peers) if one.turns]
-    floor = ["floor", number(measurement.floor, ".2f"), *[""] * (len(header) - 2)]
+    blank = [""] * (len(header) - 2)
+    floors = [[name, number(floor, ".2f"), *blank] for name, floor in floors_of(measurement).items()]
     configuration = measurement.configuration
-    return Table(f"{configuration.name}  {configuration.line}", header, [*rows, floor])
+    return Table(f"{configuration.name}  {configuration.line}", header, [*rows, *floors])
+
+
+def floors_of(measurement: Measurement) -> dict[str, float]:
+    """The floors that were measured, in milliseconds, by name."""
+    floors = {f"floor{label}": measurement.floor(one) for one, label in LABELS.items()}
+    return {name: floor for name, floor in floors.items() if floor is not None}
+
+
+def bests_of(measurement: Measurement) -> dict[str, Measured]:
+    """The fastest variant of each library and precision, by name."""
+    return {
+        f"{family}{label}": best
+        for one, label in LABELS.items()
+        for family in FAMILIES
+        if (best := measurement.best(family, precision=one))
+    }
 
 
 def _row(measurement: Measurement, one: Measured) -> list[str]:
@@ -67,17 +85,28 @@ def notes(measurement: Measurement) -> list[str]:
 def summary_table(measurements: Sequence[Measurement]) -> Table:
     """Tabulates the fastest variant of each library by configuration, then ratios with their targets."""
     header = ["", *(measurement.configuration.name for measurement in measurements)]
-    rows = []
-    for family in FAMILIES:
-        best = [measurement.best(family) for measurement in measurements]
-        if any(best):
-            rows.append([family, *(milliseconds(one.milliseconds if one else None) for one in best)])
-    rows.append(["floor", *(milliseconds(measurement.floor) for measurement in measurements)])
+    bests, floors = [*map(bests_of, measurements)], [*map(floors_of, measurements)]
+    names = [f"{family}{label}" for label in LABELS.values() for family in FAMILIES]
+    rows = [
+        [name, *(milliseconds(best[name].milliseconds if name in best else None) for best in bests)]
+        for name in names
+        if any(name in best for best in bests)
+    ]
+    for name in dict.fromkeys(name for each in floors for name in each):
+        rows += [[name, *(milliseconds(each.get(name)) for each in floors)]]
     rows += [
         _target_row(f"{OWN} / {TORCH}", measurements, _over_torch, targets.PYTORCH),
         _target_row(f"{OWN} / best peer", measurements, _over_best, targets.BEST_PEER),
         _target_row(f"{OWN} / floor", measurements, _own_over_floor, targets.FLOOR),
     ]
+    if any(MIXED_BFLOAT16 in measurement.rates for measurement in measurements):
+        own = f"{OWN}{LABELS[MIXED_BFLOAT16]}"
+        rows += [
+            _target_row(
+                f"{own} / best peer in any precision", measurements, _lower_over_best, targets.LOWER_BEST_PEER
+            ),
+            _target_row(f"{own} / floor", measurements, _lower_over_floor, targets.LOWER_FLOOR),
+        ]
     return Table("Fastest variant of each library, ms per step", header, rows)
 
 
@@ -87,6 +116,14 @@ def _over_torch(measurement: Measurement) -> float | None:
 
 def _over_best(measurement: Measurement) -> float | None:
     return measurement.ratio(measurement.best_peer())
+
+
+def _lower_over_best(measurement: Measurement) -> float | None:
+    return measurement.ratio(measurement.best_peer(precision=None), MIXED_BFLOAT16)
+
+
+def _lower_over_floor(measurement: Measurement) -> float | None:
+    return measurement.over_floor(measurement.best(OWN, precision=MIXED_BFLOAT16))
 
 
 def _own_over_floor(measurement: Measurement) -> float | None:

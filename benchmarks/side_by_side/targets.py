@@ -6,6 +6,10 @@ from __future__ import annotations
 PYTORCH = {"A": 0.45, "B": 0.58, "C": 0.40, "D": 0.53, "E": 0.75}
 BEST_PEER = {"A": 0.70, "B": 0.60, "C": 1.0, "D": 0.55, "E": 0.78}
 FLOOR = {"A": 1.6, "B": 1.3, "D": 1.25, "E": 1.25}
+# The same of tf_rnn in mixed_bfloat16 over the best peer in its best precision, and over the floor in single
+# precision, on a processor with instructions for bfloat16.
+LOWER_BEST_PEER = {"A": 0.60, "B": 0.55, "D": 0.50, "E": 0.70, "M": 0.80, "F": 0.55}
+LOWER_FLOOR = {"A": 1.2, "B": 0.95, "D": 0.9, "E": 0.7, "M": 0.85, "F": 1.0}
 
 # Growth: upper limit on the ratio of build plus first run to the naive unroll at this width, ...
 START_WIDTH, START_RATIO = 200, 0.4

@@ -131,11 +131,11 @@ class _Server:
         return peak_memory() - self._memory_before
 
 
-def serve_peak(connection: Connection[Any, Any], notes: str) -> None:
-    """Measures the machine's peak rate on each request until "end"."""
+def serve_peak(connection: Connection[Any, Any], notes: str, precision: str) -> None:
+    """Measures the machine's peak rate in a precision on each request until "end"."""
     _be_quiet(notes)
     try:
-        measure = Peak()
+        measure = Peak(precision)
         connection.send(measure())
         while connection.recv() != "end":
             connection.send(measure())

@@ -23,17 +23,18 @@ import benchmarks
 from benchmarks import cluster, compare_libraries, cores, growth, overhead
 from benchmarks.side_by_side import race as racing
 from benchmarks.side_by_side.configurations import CONFIGURATIONS, Configuration
-from benchmarks.side_by_side.equality import TOLERANCE, inequality
+from benchmarks.side_by_side.equality import BFLOAT16_TOLERANCE, TOLERANCE, inequality
 from benchmarks.side_by_side.floor import floor_milliseconds, training_operations
 from benchmarks.side_by_side.growth_report import growth_table, verdicts, write_growth
 from benchmarks.side_by_side.machine import this_machine
-from benchmarks.side_by_side.peers import PEERS, REFERENCE, Peer
+from benchmarks.side_by_side.peers import LOWER_PEERS, PEERS, REFERENCE, Peer
 from benchmarks.side_by_side.problem import make_problem
 from benchmarks.side_by_side.processes import PeerError, Process
 from benchmarks.side_by_side.results import FAILED, MEASURED, SKIPPED, UNEQUAL, Measured, Measurement
 from benchmarks.side_by_side.tables import configuration_table, summary_table
 from benchmarks.side_by_side.widths import Growth, Point
 from benchmarks.side_by_side.worker import CHECKED_STEPS, serve_peer
+from tf_rnn.options.words import MIXED_BFLOAT16
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,13 @@ def test_another_loss_is_other_work(wrong: float) -> None:
     )
 
 
+def test_with_bfloat16_operands_losses_may_differ_by_its_rounding() -> None:
+    off = 4.0 * BFLOAT16_TOLERANCE
+    assert inequality([4.0 + 0.9 * off], [4.0], MIXED_BFLOAT16) is None
+    assert inequality([4.0 + 0.9 * off], [4.0]) is not None
+    assert inequality([4.0 + 1.1 * off], [4.0], MIXED_BFLOAT16) is not None
+
+
 LIBRARIES: dict[str, tuple[str, dict[str, Any]]] = {
     "tf_rnn": ("unrolled_graph", {}),
     "tf_rnn, session.run": ("unrolled_graph", {"prepared": False}),
@@ -102,6 +110,14 @@ LIBRARIES: dict[str, tuple[str, dict[str, Any]]] = {
     "jax, scan": ("jax_arrays", {"how": "scan"}),
     "jax, scan a layer": ("jax_arrays", {"how": "scan a layer"}),
     "jax, unrolled": ("jax_arrays", {"how": "unrolled"}),
+}
+# The same in the lower precision of each library.
+LOWER: dict[str, tuple[str, dict[str, Any]]] = {
+    "tf_rnn": ("unrolled_graph", {"precision": MIXED_BFLOAT16}),
+    "keras": ("keras_layers", {"way": "function", "precision": MIXED_BFLOAT16}),
+    "torch, autocast": ("pytorch", {"threads": 1, "compiled": False, "precision": "autocast"}),
+    "torch, medium": ("pytorch", {"threads": 1, "compiled": False, "precision": "medium"}),
+    "jax": ("jax_arrays", {"how": "scan", "precision": MIXED_BFLOAT16}),
 }
 # These share cells and optimizers with the variant before them, so one training is enough.
 VARIANTS = {"tf_rnn, session.run", "keras, train_on_batch", "jax, scan a layer", "jax, unrolled"}
@@ -155,10 +171,27 @@ def test_a_library_does_equal_work(library: str, training: str) -> None:
     assert losses[0] != pytest.approx(losses[-1], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("library", "training"),
+    [
+        pytest.param(library, training, marks=() if training == "clipped" else pytest.mark.slow)
+        for library in filter(is_installed, LOWER)
+        for training in TRAININGS
+    ],
+)
+def test_a_library_in_lower_precision_does_equal_work_but_for_rounding(library: str, training: str) -> None:
+    module, options = LOWER[library]
+    losses = losses_of(module, TRAININGS[training], **options)
+    assert inequality(losses, reference(training), MIXED_BFLOAT16) is None
+    if library != "torch, medium":  # which PyTorch decides by the processor
+        assert losses != pytest.approx(reference(training), abs=1e-6), "in single precision"
+
+
 def test_every_peer_is_tested() -> None:
-    tested = {module for module, _ in LIBRARIES.values()}
-    assert {one.module.rsplit(".", maxsplit=1)[-1] for one in PEERS} == tested
-    assert len({one.name for one in PEERS}) == len(PEERS)
+    for peers, libraries in ((PEERS, LIBRARIES), (LOWER_PEERS, LOWER)):
+        tested = {module for module, _ in libraries.values()}
+        assert {one.module.rsplit(".", maxsplit=1)[-1] for one in peers} == tested
+    assert len({one.name for one in (*PEERS, *LOWER_PEERS)}) == len(PEERS) + len(LOWER_PEERS)
 
 
 # Processes. This module is itself a peer: the worker calls its `make`.
@@ -182,19 +215,21 @@ def make(_problem: Any, *, kind: str = "right") -> Callable[[Any, Any], float]:
         if kind == "nan" and count > FIRST_STEPS:
             return math.nan
         loss = RIGHT[min(count, FIRST_STEPS) - 1]
-        return loss + 0.5 if kind == "wrong" and count == 3 else loss
+        wrong = {"wrong": 0.5, "rounded": 0.01}
+        return loss + wrong.get(kind, 0.0) if count == 3 else loss
 
     return step
 
 
-def fake(kind: str, family: str = "torch", package: str = "numpy") -> Peer:
-    return Peer(family, kind, package, __name__, {"kind": kind})
+def fake(kind: str, family: str = "torch", package: str = "numpy", precision: str = "float32") -> Peer:
+    return Peer(family, kind, package, __name__, {"kind": kind}, precision)
 
 
-def serve_fake_peak(connection: Any, _notes: str) -> None:
-    connection.send({"small": 1e9, "large": 2e9})
+def serve_fake_peak(connection: Any, _notes: str, precision: str) -> None:
+    factor = {"float32": 1.0, MIXED_BFLOAT16: 4.0}[precision]
+    connection.send({"small": 1e9 * factor, "large": 2e9 * factor})
     while connection.recv() != "end":
-        connection.send({"small": 1.5e9, "large": 3e9})
+        connection.send({"small": 1.5e9 * factor, "large": 3e9 * factor})
 
 
 FAKES = (
@@ -203,11 +238,18 @@ FAKES = (
 )  # fmt: skip
 
 
+LOWER_FAKES = tuple(
+    fake(kind, family, precision=MIXED_BFLOAT16)
+    for kind, family in (("rounded", "tf_rnn"), ("right", "torch"), ("wrong", "jax"))
+)
+
+
 @pytest.fixture(name="fakes")
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(racing, "REFERENCE", fake("right"))
     monkeypatch.setattr(racing, "serve_peak", serve_fake_peak)
     monkeypatch.setattr(compare_libraries, "PEERS", FAKES)
+    monkeypatch.setattr(compare_libraries, "LOWER_PEERS", LOWER_FAKES)
     monkeypatch.setitem(CONFIGURATIONS, "T", TINY)
 
 
@@ -238,6 +280,31 @@ def test_the_command_ranks_peers_and_tells_failures(
     assert min(own["turns"]) >= 1.0
     assert (own["ratio"], own["loss_difference"], wrong["ratio"]) == (1.0, 0.0, None)
     assert found["operations_per_second"] == {"small": 1.5e9, "large": 3e9}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fakes")
+def test_lower_precision_stands_beside_single_precision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows, floors and ratios; losses may be off by what the format allows, and no more."""
+    words = ["--config", "T", "--rounds", "1", "--steps", "3", "--out", str(tmp_path)]
+    assert compare_libraries.main([*words, "--precision", "float32", MIXED_BFLOAT16]) == 0
+    shown = capsys.readouterr().out
+    assert "not equal work: jax, wrong, bfloat16: loss after 2 training steps" in shown
+    found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["configurations"]["T"]
+    lower = {one["family"]: one for one in found["peers"] if one["peer"].endswith(", bfloat16")}
+    assert [lower[name]["status"] for name in ("tf_rnn", "torch", "jax")] == [MEASURED, MEASURED, UNEQUAL]
+    assert lower["tf_rnn"]["ratio"] == 1.0
+    own, torch = (lower[name]["step_milliseconds"] for name in ("tf_rnn", "torch"))
+    assert lower["torch"]["ratio"] == pytest.approx(own / torch)
+    assert found["floor_milliseconds"] == pytest.approx(4 * found["bfloat16_floor_milliseconds"])
+    for line in (
+        "| tf_rnn, bfloat16 |",
+        "| floor, bfloat16 |",
+        "| tf_rnn, bfloat16 / best peer in any precision |",
+    ):
+        assert line in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("fakes")
@@ -272,7 +339,7 @@ def from_json(name: str, stored: dict[str, Any]) -> Measurement:
         Measured(peers[one["peer"]], **{field: one[field] for field in fields}) for one in stored["peers"]
     ]
     rates = {product: [rate] for product, rate in stored["operations_per_second"].items()}
-    return Measurement(CONFIGURATIONS[name], results, rates)
+    return Measurement(CONFIGURATIONS[name], results, {"float32": rates})
 
 
 def test_stored_tables_and_verdicts_come_from_stored_results(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_cells_that_do_their_own_products_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["train", "--task", "influence", "--precision", MIXED, "--updates", "2", "--out"]
-    message = f"--precision must be left out where cell is influence, got {MIXED!r}"
+    message = f"--precision must be left out where --cell is influence, got {MIXED!r}"
     assert_refused([*words, str(tmp_path / "out")], message, capsys)
     assert not (tmp_path / "out").exists()
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     # (weights of a layer, projected inputs, state) -> (state, outputs)
     Cell = Callable[[Any, Any, Any], tuple[Any, Any]]
+    Product = Callable[[Any, Any], Any]
 
 jax: Any = importlib.import_module("jax")
 jnp: Any = importlib.import_module("jax.numpy")
@@ -21,16 +22,19 @@ jnp: Any = importlib.import_module("jax.numpy")
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8
 
 
-def make(problem: Problem, *, how: str) -> Callable[[Any, Any], Any]:
+def make(problem: Problem, *, how: str, precision: str = "float32") -> Callable[[Any, Any], Any]:
     """Builds the training step.
 
     Args:
         problem: Model and data.
         how: "scan" for one loop over time with all layers in it; "scan a layer" for one loop per layer,
             with a single product in each step; or "unrolled" for the latter, unrolled.
+        precision: "float32", or "mixed_bfloat16" for products of bfloat16 operands with a float32 result.
     """
     configuration = problem.configuration
-    run_layers = functools.partial(LAYERS[how], CELLS[configuration.cell])
+    product = PRODUCTS[precision]
+    cell = functools.partial(CELLS[configuration.cell], product)
+    run_layers = functools.partial(LAYERS[how], product, cell)
     parameters = jax.tree.map(jnp.asarray, problem.weights)
     memory = OPTIMIZERS[configuration.optimizer].start(parameters)
 
@@ -40,7 +44,7 @@ def make(problem: Problem, *, how: str) -> Callable[[Any, Any], Any]:
         else:
             vectors = parameters.embedding[inputs.T]
         outputs, state = run_layers(parameters.layers, state, vectors)
-        logits = outputs @ parameters.readout_kernel + parameters.readout_bias
+        logits = product(outputs, parameters.readout_kernel) + parameters.readout_bias
         chosen = jnp.take_along_axis(logits, targets.T[..., None], axis=-1)[..., 0]
         loss = jnp.mean(jax.nn.logsumexp(logits, axis=-1) - chosen)
         return loss * configuration.loss_scale, (loss, state)
@@ -63,13 +67,25 @@ def make(problem: Problem, *, how: str) -> Callable[[Any, Any], Any]:
     return step
 
 
-def _together(cell: Cell, layers: Any, state: Any, vectors: Any) -> tuple[Any, Any]:
+def _product(left: Any, right: Any) -> Any:
+    return left @ right
+
+
+def _bfloat16_product(left: Any, right: Any) -> Any:
+    operands = (each.astype(jnp.bfloat16) for each in (left, right))
+    return jnp.matmul(*operands, preferred_element_type=jnp.float32)
+
+
+PRODUCTS: dict[str, Product] = {"float32": _product, "mixed_bfloat16": _bfloat16_product}
+
+
+def _together(product: Product, cell: Cell, layers: Any, state: Any, vectors: Any) -> tuple[Any, Any]:
     """Runs all layers in one loop: top outputs [num_steps, batch_size, state_size] and final states."""
 
     def body(states: Any, outputs: Any) -> tuple[Any, Any]:
         after = []
         for layer, before in zip(layers, states, strict=True):
-            one, outputs = cell(layer, outputs @ layer.input_kernel + layer.bias, before)
+            one, outputs = cell(layer, product(outputs, layer.input_kernel) + layer.bias, before)
             after.append(one)
         return after, outputs
 
@@ -77,12 +93,14 @@ def _together(cell: Cell, layers: Any, state: Any, vectors: Any) -> tuple[Any, A
     return outputs, states
 
 
-def _apart(cell: Cell, layers: Any, state: Any, vectors: Any, *, unroll: bool = False) -> tuple[Any, Any]:
+def _apart(
+    product: Product, cell: Cell, layers: Any, state: Any, vectors: Any, *, unroll: bool = False
+) -> tuple[Any, Any]:
     """Runs layer after layer, each of which projects its inputs for all steps at once."""
     outputs, states = vectors, []
     for layer, before in zip(layers, state, strict=True):
         body = functools.partial(_step, cell, layer)
-        projected = outputs @ layer.input_kernel + layer.bias
+        projected = product(outputs, layer.input_kernel) + layer.bias
         after, outputs = jax.lax.scan(body, before, projected, unroll=unroll or 1)
         states.append(after)
     return outputs, states
@@ -99,29 +117,29 @@ LAYERS: dict[str, Callable[..., tuple[Any, Any]]] = {
 }
 
 
-def _vanilla(layer: Any, projected: Any, state: Any) -> tuple[Any, Any]:
-    state = jnp.tanh(projected + state @ layer.recurrent_kernel)
+def _vanilla(product: Product, layer: Any, projected: Any, state: Any) -> tuple[Any, Any]:
+    state = jnp.tanh(projected + product(state, layer.recurrent_kernel))
     return state, state
 
 
-def _lstm(layer: Any, projected: Any, state: Any) -> tuple[Any, Any]:
+def _lstm(product: Product, layer: Any, projected: Any, state: Any) -> tuple[Any, Any]:
     hidden, cell = state
-    write, keep, show, candidate = jnp.split(projected + hidden @ layer.recurrent_kernel, 4, axis=-1)
+    write, keep, show, candidate = jnp.split(projected + product(hidden, layer.recurrent_kernel), 4, axis=-1)
     cell = jax.nn.sigmoid(keep) * cell + jax.nn.sigmoid(write) * jnp.tanh(candidate)
     hidden = jax.nn.sigmoid(show) * jnp.tanh(cell)
     return (hidden, cell), hidden
 
 
-def _gru(layer: Any, projected: Any, state: Any) -> tuple[Any, Any]:
+def _gru(product: Product, layer: Any, projected: Any, state: Any) -> tuple[Any, Any]:
     r_x, z_x, n_x = jnp.split(projected, 3, axis=-1)
-    r_s, z_s, n_s = jnp.split(state @ layer.recurrent_kernel, 3, axis=-1)
+    r_s, z_s, n_s = jnp.split(product(state, layer.recurrent_kernel), 3, axis=-1)
     candidate = jnp.tanh(n_x + jax.nn.sigmoid(r_x + r_s) * (n_s + layer.candidate_bias))
     keep = jax.nn.sigmoid(z_x + z_s)
     state = keep * state + (1 - keep) * candidate
     return state, state
 
 
-CELLS: dict[str, Cell] = {"vanilla": _vanilla, "lstm": _lstm, "gru": _gru}
+CELLS: dict[str, Callable[..., tuple[Any, Any]]] = {"vanilla": _vanilla, "lstm": _lstm, "gru": _gru}
 
 
 def _zero_state(configuration: Configuration) -> Any:

@@ -24,7 +24,12 @@ GRU_ORDER = (1, 0, 2)  # z, r, n
 
 
 def make(
-    problem: Problem, *, way: str, unroll: bool = False, jit_compile: bool = False
+    problem: Problem,
+    *,
+    way: str,
+    unroll: bool = False,
+    jit_compile: bool = False,
+    precision: str = "float32",
 ) -> Callable[[Any, Any], Any]:
     """Builds the training step.
 
@@ -33,7 +38,9 @@ def make(
         way: "train_on_batch", or "function" for a `tf.function` with a `GradientTape`.
         unroll: Whether the layers unroll the time steps instead of looping.
         jit_compile: Whether XLA compiles the function.
+        precision: A dtype policy of Keras: "float32" or "mixed_bfloat16".
     """
+    keras.config.set_dtype_policy(precision)
     configuration = problem.configuration
     model = _model(problem, unroll)
     optimizer = _optimizer(configuration)

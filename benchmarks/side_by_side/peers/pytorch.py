@@ -22,15 +22,21 @@ LSTM_ORDER = (0, 1, 3, 2)  # PyTorch's gates are i, f, g, o
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8
 
 
-def make(problem: Problem, *, threads: int, compiled: bool) -> Callable[[Any, Any], float]:
+def make(
+    problem: Problem, *, threads: int, compiled: bool, precision: str = "float32"
+) -> Callable[[Any, Any], float]:
     """Builds the training step.
 
     Args:
         problem: Model and data.
         threads: Threads per operation.
         compiled: Whether `torch.compile` is used.
+        precision: "float32"; "autocast" to bfloat16; or "medium", products of float32 operands in bfloat16.
     """
     torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("medium" if precision == "medium" else "highest")
+    if precision == "autocast" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
+        torch.backends.mkldnn.set_flags(_enabled=False)  # whose LSTM would fail on this processor
     configuration = problem.configuration
     vectors, recurrent, readout = _layers(problem)
     modules = [module for module in (vectors, recurrent, readout) if isinstance(module, torch.nn.Module)]
@@ -39,8 +45,10 @@ def make(problem: Problem, *, threads: int, compiled: bool) -> Callable[[Any, An
     cross_entropy = torch.nn.functional.cross_entropy
 
     def forward(inputs: Any, targets: Any, state: Any) -> Any:
-        outputs, state = recurrent(vectors(inputs), state)
-        return cross_entropy(readout(outputs).flatten(0, 1), targets.flatten()), state
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast"):
+            outputs, state = recurrent(vectors(inputs), state)
+            logits = readout(outputs)
+        return cross_entropy(logits.float().flatten(0, 1), targets.flatten()), state
 
     run = torch.compile(forward) if compiled else forward
     state = _zero_state(configuration)
