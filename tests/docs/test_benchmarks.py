@@ -34,6 +34,7 @@ from benchmarks.side_by_side.results import FAILED, MEASURED, SKIPPED, UNEQUAL, 
 from benchmarks.side_by_side.tables import configuration_table, summary_table
 from benchmarks.side_by_side.widths import Growth, Point
 from benchmarks.side_by_side.worker import CHECKED_STEPS, serve_peer
+from benchmarks.styles import __main__ as styles
 from tf_rnn.options.words import MIXED_BFLOAT16
 
 if TYPE_CHECKING:
@@ -409,7 +410,7 @@ def test_paces_are_shown_beside_that_of_one_process() -> None:
     ]
 
 
-@pytest.mark.parametrize("command", [cluster, compare_libraries, growth, overhead, cores])
+@pytest.mark.parametrize("command", [cluster, compare_libraries, growth, overhead, cores, styles])
 def test_bad_options_are_one_line(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(["--unknown", "3"])
