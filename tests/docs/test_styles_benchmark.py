@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "out"
 
 
+@pytest.mark.slow
 def test_every_run_learns_from_the_same_words(folder: Path) -> None:
     """Blocks of n make an update every n words of a row, sliding windows one every word."""
     found = runs(folder)
@@ -50,6 +51,7 @@ def test_every_run_learns_from_the_same_words(folder: Path) -> None:
     assert len({run["parameters"] for run in found}) == 1
 
 
+@pytest.mark.slow
 def test_the_report_has_the_command_and_the_picture(folder: Path) -> None:
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "\n```\npython -m benchmarks.styles --data " in text
