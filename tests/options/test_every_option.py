@@ -311,10 +311,11 @@ def test_graph_options_take_and_refuse_what_is_declared(name: str) -> None:
     assert getattr(GraphOptions(**given), name) == good(option)[0].value
 
 
+BOARD = {declared.TENSORBOARD.name: declared.TENSORBOARD}
 VERBS: dict[str, tuple[Callable[..., Any], dict[str, Option]]] = {
     "prepare": (Experiment.prepare, {**LENGTH_OPTIONS, **TRAINING_OPTIONS, "patience": declared.PATIENCE}),
-    "compare": (Experiment.compare, COMPARE_OPTIONS | WORKER_OPTIONS),
-    "recommend": (Experiment.recommend, RECOMMEND_OPTIONS | WORKER_OPTIONS),
+    "compare": (Experiment.compare, COMPARE_OPTIONS | WORKER_OPTIONS | BOARD),
+    "recommend": (Experiment.recommend, RECOMMEND_OPTIONS | WORKER_OPTIONS | BOARD),
     "lags": (Experiment.lags, LAGS_OPTIONS),
 }
 

@@ -13,7 +13,6 @@ from helpers import (
     Summing,
     ancestors,
     assert_close,
-    chessboard,
     gradients_of,
     make_run,
     new_session,
@@ -76,7 +75,13 @@ def relative_errors(one: Run, other: Run) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize(("cell", "inputs"), chessboard(ALL_CASES, INPUTS))
+# Each cell with two kinds of inputs, so that each kind meets several cells.
+COVERING = [
+    (cell, list(INPUTS)[(row + step) % len(INPUTS)]) for row, cell in enumerate(ALL_CASES) for step in (0, 2)
+]
+
+
+@pytest.mark.parametrize(("cell", "inputs"), COVERING)
 def test_gradients_are_those_of_float32_but_for_rounding(
     monkeypatch: pytest.MonkeyPatch, cell: str, inputs: str
 ) -> None:
