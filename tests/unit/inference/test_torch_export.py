@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import pytorch_exports
+from command_helpers import succeeds
 from helpers import assert_close
 from model_helpers import keep_run, made_up_text
 from references import softmax
 
 import tf_rnn
 from tf_rnn.cells import GRUCell, GRUResetBeforeCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.graph import UnrolledGraph
+from tf_rnn.graph.describe import describe
 from tf_rnn.inference import export
-from tf_rnn.inference.torch_export import safetensors
+from tf_rnn.inference.torch_export import no_torch, safetensors, state_dict
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Arrays, Text
 
@@ -48,10 +51,8 @@ CELLS: dict[str, Any] = {
 def test_weights_come_back_bit_for_bit(name: str, tmp_path: Path) -> None:
     keep_run(tmp_path / "run", CLASSES, CELLS[name])
     model = tf_rnn.load(tmp_path / "run", task=CLASSES)
-    done = export(model, tmp_path / "out")
-    assert done.without_torch is None
-    path = tmp_path / "out" / "model.safetensors"
-    assert path in done.files
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors(state_dict(model.description, model.weights)))
     back = tf_rnn.load(tf_rnn.from_torch(path, CLASSES, tmp_path / "back"), task=CLASSES).weights
     assert list(back) == list(model.weights)
     for weight, value in model.weights.items():
@@ -94,28 +95,29 @@ WITHOUT: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", WITHOUT)
-def test_what_pytorch_has_no_module_for_is_left_out_with_a_reason(
-    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_pytorch_has_no_module_for_has_a_reason(case: str) -> None:
     cell, reason = WITHOUT[case]
+    assert str(no_torch(describe(UnrolledGraph(cell, 2, 1, 5, 3)))).startswith(reason)
+
+
+def test_what_pytorch_has_no_module_for_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, reason = WITHOUT["two kinds"]
     (tmp_path / "text.txt").write_text(made_up_text(300), encoding="utf-8")
-    keep_run(tmp_path / "run", Text(tmp_path / "text.txt"), cell)
-    assert tf_rnn_main("export", tmp_path / "run", tmp_path / "out") == 0
-    assert f"no weights for PyTorch: {reason}" in capsys.readouterr().out
+    keep_run(tmp_path / "run", Text(tmp_path / "text.txt"), StackedCell([LSTMCell(4), GRUCell(4)]))
+    shown, _ = succeeds(["export", f"{tmp_path / 'run'}", f"{tmp_path / 'out'}"], capsys)
+    assert f"no weights for PyTorch: {reason}" in shown
     assert not (tmp_path / "out" / "model.safetensors").exists()
     assert "PyTorch" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-
-
-def tf_rnn_main(*words: Any) -> int:
-    from tf_rnn.__main__ import main  # noqa: PLC0415
-
-    return main(list(map(str, words)))
 
 
 def test_an_export_is_measured_as_its_run(tmp_path: Path) -> None:
     """By its weights for PyTorch alone; without an activation that these do not say, an `nn.RNN` is tanh."""
     keep_run(tmp_path / "run", CLASSES, CELLS["gru"])
-    export(tf_rnn.load(tmp_path / "run", task=CLASSES), tmp_path / "out")
+    done = export(tf_rnn.load(tmp_path / "run", task=CLASSES), tmp_path / "out")
+    assert done.without_torch is None
+    assert tmp_path / "out" / "model.safetensors" in done.files
     found = tf_rnn.lags(tmp_path / "out" / "model.safetensors", CLASSES, 3, batch_size=1)
     assert found.as_json() == tf_rnn.lags(tmp_path / "run", CLASSES, 3, batch_size=1).as_json()
     with pytest.raises(OptionError, match=r"^activation must be left out for nn\.GRU, got 'relu'$"):
