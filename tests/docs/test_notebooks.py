@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import math
 import re
 import runpy
 import sys
@@ -12,10 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
+import numpy as np
 import pytest
+from model_helpers import made_up_text
 from nbclient.exceptions import CellExecutionError
 
 import benchmarks
+import tf_rnn
+from tf_rnn.tasks.corpus import python_documentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +116,35 @@ def test_the_parts_of_a_notebook(path: Path) -> None:
         assert ast.parse(source)
         assert "SMALL" not in source
         assert len(source.splitlines()) <= MAX_LINES, source
+
+
+def test_the_stored_network_is_small_and_has_learnt(tmp_path: Path) -> None:
+    """On the pages of any Python: what it does not know is read as a question mark, as in the notebook."""
+    model = tf_rnn.load(FOLDER / "text_run")
+    assert sum(path.stat().st_size for path in (FOLDER / "text_run").rglob("*")) < MAX_BYTES
+    assert set(model.checkpoint.state.variables) == set(model.weights), "there is more than the weights"
+    known = set(model.tokens or ())
+    pages = "".join(mark if mark in known else "?" for mark in python_documentation()[-20_000:])
+    (tmp_path / "pages.txt").write_text(pages, encoding="utf-8")
+    loss = model.evaluator("all", tmp_path / "pages.txt", batch_size=20).loss
+    assert loss / math.log(2) < 2.2, f"{loss / math.log(2):.2f} bits a character"
+
+
+def test_what_is_kept_of_a_run_are_its_best_weights(tmp_path: Path) -> None:
+    keep = runpy.run_path(str(FOLDER / "train_text.py"))["keep"]
+    (tmp_path / "text.txt").write_text(made_up_text(900), encoding="utf-8")
+    experiment = tf_rnn.Experiment("text", data=tmp_path / "text.txt", state_size=3, batch_size=5)
+    experiment.train(4, updates=5, callbacks=(), out=tmp_path / "run")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "old").touch()
+    keep(tmp_path / "run", tmp_path / "kept")
+    kept, run = tf_rnn.load(tmp_path / "kept"), tf_rnn.load(tmp_path / "run")
+    assert set(kept.checkpoint.state.variables) == set(run.weights) < set(run.checkpoint.state.variables)
+    for name, value in run.weights.items():
+        np.testing.assert_array_equal(kept.weights[name], value, err_msg=name)
+    assert kept.evaluator("valid") == run.evaluator("valid")
+    names = {str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*.*")}
+    assert names == {"config.json", "checkpoints/checkpoint-000001.npz"}
 
 
 def test_the_readme_lists_every_notebook() -> None:
