@@ -84,7 +84,8 @@ def allowed(folder: str) -> set[str]:
     """Folders and modules that a folder may import, apart from itself."""
     if folder in APART:
         return APART[folder]
-    beside = {"options", "truncation", "run_config", "lock", "files", "text", "console", "_tensorflow"}
+    beside = {"options", "truncation", "run_config", "lock", "files", "text", "console", "processor"}
+    beside |= {"_tensorflow"}
     if folder == "cli":  # loads the package's modules when they are used
         beside |= {""}
     return {*beside, *FOLDERS[: FOLDERS.index(folder)]}

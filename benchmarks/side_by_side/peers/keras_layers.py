@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from benchmarks.side_by_side.configurations import Configuration
     from benchmarks.side_by_side.problem import Layer, Problem
@@ -40,9 +41,9 @@ def make(
         jit_compile: Whether XLA compiles the function.
         precision: A dtype policy of Keras: "float32" or "mixed_bfloat16".
     """
-    keras.config.set_dtype_policy(precision)
     configuration = problem.configuration
-    model = _model(problem, unroll)
+    with _policy(precision):
+        model = _model(problem, unroll)
     optimizer = _optimizer(configuration)
     scale = configuration.loss_scale
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -66,6 +67,17 @@ def make(
         return loss / scale
 
     return lambda inputs, targets: train_step(tf.constant(inputs), tf.constant(targets))
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Makes the layers of a block with a dtype policy; Keras has one for the process."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _model(problem: Problem, unroll: bool) -> Any:
