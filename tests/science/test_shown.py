@@ -170,8 +170,10 @@ def test_the_width_recommended_for_echo_is_as_good_as_any() -> None:
     assert narrow < min(found.task.lags)
     assert found.standings[narrow].summary.fraction < 1, found.table().markdown()
     assert found.sweep is not None
-    losses = {each.num_steps: each.loss for each in found.sweep.summaries}
+    summaries = {each.num_steps: each for each in found.sweep.summaries}
+    losses = {width: each.loss for width, each in summaries.items()}
     assert found.num_steps in losses, found.reason
     best = min(losses.values())
     assert losses[found.num_steps] <= (1 + MARGIN) * best, (found.reason, losses)
-    assert losses[narrow] > 1.2 * best, losses
+    assert losses[narrow] > (1 + 2 * MARGIN) * best, losses
+    assert summaries[narrow].last_loss > 1.2 * best, summaries[narrow]
