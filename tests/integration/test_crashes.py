@@ -187,6 +187,14 @@ def runs(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
     }
 
 
+def trained(found: dict[tuple[int, int], dict[str, Any]]) -> dict[tuple[int, int], dict[str, Any]]:
+    """What runs have learnt, without what is measured of the answer's networks at the end."""
+    looked = {"by_position", "gradient"}
+    return {
+        key: {name: value for name, value in run.items() if name not in looked} for key, run in found.items()
+    }
+
+
 class Sweep:
     """The comparison that nothing happens to."""
 
@@ -232,7 +240,7 @@ def test_a_comparison_that_is_killed_at_any_moment_comes_to_the_same_end(
                 process.wait()
                 wait_for_the_others(process.pid)
         kept = runs(folder)
-        assert kept == {key: sweep.runs[key] for key in kept}, f"after {seconds} s"
+        assert trained(kept) == trained({key: sweep.runs[key] for key in kept}), f"after {seconds} s"
         done = finished(words, tmp_path)
         assert sum("seed" in line for line in done.stderr.splitlines()) == 4 - len(kept), done.stderr
         assert runs(folder) == sweep.runs, f"after {seconds} s"
