@@ -183,7 +183,7 @@ def checked_key(run: dict[str, Any]) -> RunKey:
 
 
 def checked_run(run: dict[str, Any]) -> dict[str, Any]:
-    """Returns a run's record, or raises an error if it lacks what tables and figures need."""
+    """Returns a run's record with the lowest loss of its curve, or raises an error if it lacks something."""
     checked_key(run)
     if run["loss"] is not None:
         numbers = [run[name] for name in ("loss", "standard_error", "updates", "tokens", "seconds")]
