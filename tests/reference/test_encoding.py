@@ -61,11 +61,14 @@ def test_projections_are_those_of_the_vectors(kind: str, rows: int) -> None:
         else:
             inputs = vectors = generator.normal(size=(5, options.input_size))
         read, weights = encoding.read(), cell.read()
-        project = encoding.projector(read, cell, weights, rows)
+        projection = encoding.projector(read, cell, weights, rows)(tf.constant(inputs))
         tensor = tf.constant(inputs)
         placeholder = encoding.placeholder(3, 2)
         assert placeholder.shape.as_list() == [3, 2, *inputs.shape[1:]], "batch first"
         assert placeholder.dtype == tensor.dtype
-        found = session.run([encoding.vectors(read, tensor), project(tensor)])
+        given = [] if projection.vectors is None else [projection.vectors]
+        found = session.run([encoding.vectors(read, tensor), projection.rows, *given])
     assert_close(found[0], vectors, 0, "vectors")
     assert_close(found[1], vectors @ W[: options.vector_size] + b, 1e-14, "projections")
+    for given in found[2:]:
+        assert_close(given, vectors, 0, "vectors that were projected")

@@ -17,12 +17,16 @@ import contextvars
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn._tensorflow import tf
+from tf_rnn.cells.concat import join_rows
 from tf_rnn.cells.own_gradient import own_gradient
 from tf_rnn.options.words import FLOAT32
 from tf_rnn.processor import has_bfloat16
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+# The most rows of a product over several chunks: enough for its full speed.
+JOINED_ROWS = 1024
 
 _PRECISION = contextvars.ContextVar("tf_rnn/precision", default=FLOAT32)
 
@@ -47,6 +51,24 @@ def operand(tensor: Any) -> Any:
     return tensor if _PRECISION.get() == FLOAT32 else _operand(tensor)
 
 
+def sum_of_rows(indices: Any, rows: Any, count: int) -> Any:
+    """For each number below `count` the sum of the rows that have it as their index, [count, columns].
+
+        sum_r [indices_r = k] rows_r   for k = 0, ..., count - 1
+
+    A product with the one-hot matrix of the indices, which for few indices is much faster than TensorFlow's
+    scattered sum.
+
+    Args:
+        indices: int32 [rows].
+        rows: A matrix, or an `operand`.
+        count: The number of sums.
+    """
+    rows = operand(rows)
+    one_hot = tf.one_hot(indices, count, dtype=rows.dtype)
+    return product(one_hot, rows, transpose_a=True)
+
+
 def product(left: Any, right: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
     """The product of two matrices, float32 or float64; either may be transposed.
 
@@ -61,20 +83,80 @@ def product(left: Any, right: Any, *, transpose_a: bool = False, transpose_b: bo
     return _product(_operand(left), _operand(right), transpose_a, transpose_b)
 
 
+def sum_of_products(pairs: Sequence[tuple[Any, Any]]) -> Any:
+    """The sum of left^T right over pairs of matrices of equally many rows, as those of chunks of steps.
+
+    In lower precision pairs are joined to longer ones first: each product is rounded, and written out
+    twice before it is added up.
+
+    Args:
+        pairs: Matrices, or `operand` of them, of the same columns.
+    """
+    if _PRECISION.get() != FLOAT32:
+        pairs = [
+            (join_rows(left), join_rows(right)) for left, right in _grouped([map(operand, p) for p in pairs])
+        ]
+    return tf.add_n([product(left, right, transpose_a=True) for left, right in pairs])
+
+
+def _grouped(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[list[Any], list[Any]]]:
+    """Pairs in groups of at most `JOINED_ROWS` rows, or of one pair."""
+    groups: list[tuple[list[Any], list[Any]]] = []
+    rows = JOINED_ROWS
+    for left, right in pairs:
+        own = int(left.shape[0])
+        if rows + own > JOINED_ROWS:
+            groups.append(([], []))
+            rows = 0
+        rows += own
+        groups[-1][0].append(left)
+        groups[-1][1].append(right)
+    return groups
+
+
 def _operand(tensor: Any) -> Any:
     if tensor.dtype == tf.bfloat16:
         return tensor
-    rounded = _cast(tensor, tf.bfloat16)
+    rounded = _joined(tensor)
+    if rounded is None:
+        rounded = _cast(tensor, tf.bfloat16)
     return rounded if has_bfloat16() else _cast(rounded, tf.float32)
+
+
+def _joined(tensor: Any) -> Any:
+    """The rounded parts of a concatenation joined, made at the first call; None unless they are there.
+
+    That is half the memory of the whole, which need not be read and rounded again. One part may still lack
+    its operand: the last state of a chunk, which no product has read yet.
+    """
+    parts = tensor.op.inputs[:-1] if tensor.op.type == "ConcatV2" else []
+    if sum(_cast_of(part, tf.bfloat16) is not None for part in parts) < max(len(parts) - 1, 1):
+        return None
+    for consumer in tensor.consumers():
+        if consumer.type == "IdentityN" and consumer.outputs[-1].dtype == tf.bfloat16:
+            return consumer.outputs[-1]
+    rounded = tf.concat([_cast(part, tf.bfloat16) for part in parts], axis=tensor.op.inputs[-1])
+    with own_gradient("IdentityN", "joined", _to_the_whole):
+        return tf.identity_n([tensor, rounded])[-1]
+
+
+def _to_the_whole(_: Any, __: Any, upstream: Any) -> tuple[Any, None]:
+    """The gradient of a concatenation's operand, which the rounded parts take no part in."""
+    return upstream, None
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
     """The one cast of a tensor to a dtype, made at the first call."""
-    for consumer in tensor.consumers():
-        if consumer.type == "Cast" and consumer.outputs[0].dtype == dtype:
-            return consumer.outputs[0]
+    made = _cast_of(tensor, dtype)
+    if made is not None:
+        return made
     with own_gradient("Cast", "cast", _unchanged):
         return tf.cast(tensor, dtype)
+
+
+def _cast_of(tensor: Any, dtype: Any) -> Any:
+    casts = (consumer.outputs[0] for consumer in tensor.consumers() if consumer.type == "Cast")
+    return next((cast for cast in casts if cast.dtype == dtype), None)
 
 
 def _product(left: Any, right: Any, transpose_a: bool, transpose_b: bool) -> Any:

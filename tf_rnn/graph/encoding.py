@@ -7,10 +7,12 @@ many inputs at once (`projector`), which is often cheaper than making the vector
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.own_gradient import own_gradient
+from tf_rnn.cells.products import precision_of_products, products_in, sum_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,18 @@ if TYPE_CHECKING:
 
 # Up to this many rows a one-hot matrix product sums gradients faster than scattering them does.
 ONE_HOT_ROWS = 512
+
+
+class Projection(NamedTuple):
+    """X W_x + b of many inputs.
+
+    Attributes:
+        rows: X W_x + b, one row for each input.
+        vectors: X; None where rows were looked up in a table instead.
+    """
+
+    rows: Any
+    vectors: Any = None
 
 
 class Encoding(abc.ABC):
@@ -48,7 +62,7 @@ class Encoding(abc.ABC):
     @abc.abstractmethod
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
-    ) -> Callable[[Any], Any]:
+    ) -> Callable[[Any], Projection]:
         """The function from a chunk's inputs to X W_x + b.
 
         Args:
@@ -76,12 +90,12 @@ class OneHot(Encoding):
 
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
-    ) -> Callable[[Any], Any]:
+    ) -> Callable[[Any], Projection]:
         """Rows of W_x + b (`Cell.finish`); where there are more classes than inputs, rows of W_x, plus b."""
         if 2 * self._size <= rows:
             table = layer.finish(weights, weights.input_kernel)
-            return lambda inputs: look_up(table, inputs)
-        return lambda inputs: layer.finish(weights, look_up(weights.input_kernel, inputs))
+            return lambda inputs: Projection(look_up(table, inputs))
+        return lambda inputs: Projection(layer.finish(weights, look_up(weights.input_kernel, inputs)))
 
 
 class Embedding(Encoding):
@@ -104,12 +118,12 @@ class Embedding(Encoding):
 
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
-    ) -> Callable[[Any], Any]:
+    ) -> Callable[[Any], Projection]:
         """Rows of E W_x + b where that table is smaller than what the graph looks up."""
         if 2 * self._size <= rows:
             table = layer.project(weights, values[0])
-            return lambda inputs: look_up(table, inputs)
-        return lambda inputs: layer.project(weights, self.vectors(values, inputs))
+            return lambda inputs: Projection(look_up(table, inputs))
+        return lambda inputs: project(layer, weights, self.vectors(values, inputs))
 
 
 class Real(Encoding):
@@ -132,9 +146,14 @@ class Real(Encoding):
 
     def projector(
         self, values: tuple[Any, ...], layer: Cell, weights: Weights, rows: int
-    ) -> Callable[[Any], Any]:
+    ) -> Callable[[Any], Projection]:
         """One matrix product a chunk."""
-        return lambda inputs: layer.project(weights, inputs)
+        return lambda inputs: project(layer, weights, inputs)
+
+
+def project(layer: Cell, weights: Weights, vectors: Any) -> Projection:
+    """X W_x + b of vectors X."""
+    return Projection(layer.project(weights, vectors), vectors)
 
 
 def make_encoding(options: GraphOptions, initializer: Any) -> Encoding:
@@ -155,13 +174,19 @@ def look_up(table: Any, indices: Any) -> Any:
     if int(table.shape[0]) > ONE_HOT_ROWS:
         return tf.gather(table, indices)
 
-    with own_gradient("GatherV2", "look_up", _one_hot_gradient):
+    precision = precision_of_products()
+    with own_gradient("GatherV2", f"look_up_{precision}", _one_hot_gradient(precision)):
         return tf.gather(table, indices)
 
 
-def _one_hot_gradient(operation: Any, upstream: Any) -> tuple[Any, None, None]:
-    """The gradient of a table that rows were gathered from: a sum of rows, so never in bfloat16."""
-    table, indices, _ = operation.inputs
-    upstream = tf.convert_to_tensor(upstream)  # sparse where somebody gathers again
-    one_hot = tf.one_hot(indices, int(table.shape[0]), dtype=upstream.dtype)
-    return tf.matmul(one_hot, upstream, transpose_a=True), None, None
+@functools.cache
+def _one_hot_gradient(precision: str) -> Callable[..., tuple[Any, None, None]]:
+    """The gradient of a table that rows were gathered from, in a precision, whenever it is asked for."""
+
+    def gradient(operation: Any, upstream: Any) -> tuple[Any, None, None]:
+        table, indices, _ = operation.inputs
+        upstream = tf.convert_to_tensor(upstream)  # sparse where somebody gathers again
+        with products_in(precision):
+            return sum_of_rows(indices, upstream, int(table.shape[0])), None, None
+
+    return gradient

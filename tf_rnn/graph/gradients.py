@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.concat import join_columns, join_rows
-from tf_rnn.cells.products import operand, product
+from tf_rnn.cells.products import operand, sum_of_products
 from tf_rnn.graph.optimizers import SPARSE_EXACT
 from tf_rnn.graph.through_time import back_through_time
 
@@ -88,11 +88,17 @@ def layered_gradients(
         layer, weights, tapes = network.cell.layers[number], reading.layers[number], unrolled.tapes[number]
         below = unrolled.tapes[number - 1] if number else []
         gains = weights.gains[:1]
-        read = [weights.input_kernel, weights.biases[0], *gains, *([] if number else reading.embedding)]
+        is_looked_up = gains or any(tape.inputs is None for tape in tapes)
+        kernels = [weights.input_kernel] if is_looked_up else []
+        read = [weights.biases[0], *gains, *kernels, *([] if number else reading.embedding)]
         back = back_through_time(layer, weights, tapes, d_outputs, d_states[number], borders)
         tops = [tape.projected for tape in tapes]
-        (d_kernel, d_bias, *others), d_outputs = _flow_down(tops, back.projected, read, below)
-        d_gains, d_embedding = others[: len(gains)], others[len(gains) :]
+        (d_bias, *others), d_outputs = _flow_down(tops, back.projected, read, below)
+        d_gains, others = others[: len(gains)], others[len(gains) :]
+        if not is_looked_up:
+            inputs = [tape.inputs for tape in tapes]
+            others.insert(0, sum_of_products(list(zip(inputs, back.projected, strict=True))))
+        d_kernel, *d_embedding = others
         d_kernels = join_rows([d_kernel, _recurrent_kernel_gradient(layer, tapes, back)])
         d_layers[:0] = [d_kernels, d_bias, *back.biases, *d_gains, *back.gains]
         states.insert(0, list(itertools.chain(*back.states)))
@@ -185,13 +191,12 @@ def _of_both_uses(looked_up: Any, read_out: Any) -> Any:
 
 
 def _recurrent_kernel_gradient(layer: Cell, tapes: list[ChunkTape], back: LayerGradient) -> Any:
-    sums = []
+    factors = []
     for tape, projected, recurrent in zip(tapes, back.projected, back.recurrents, strict=True):
         before = join_rows(list(map(operand, tape.before)))
-        factors = layer.recurrent_factors(before, tape.residuals, projected, recurrent)
-        products = [product(left, right, transpose_a=True) for left, right in factors]
-        sums.append(products[0] if len(products) == 1 else join_columns(products))
-    return tf.add_n(sums)
+        factors.append(layer.recurrent_factors(before, tape.residuals, projected, recurrent))
+    sums = list(map(sum_of_products, zip(*factors, strict=True)))
+    return sums[0] if len(sums) == 1 else join_columns(sums)
 
 
 def true_gradients(pairs: list[GradientAndVariable], optimizer: str) -> list[GradientAndVariable]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from tf_rnn.graph.encoding import project
 from tf_rnn.graph.unroll import Unrolled, unroll_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tf_rnn.graph.dropout import Dropout
+    from tf_rnn.graph.encoding import Projection
     from tf_rnn.graph.network import Network, Reading
 
 
@@ -65,15 +67,16 @@ class LayerUnroller:
         )
 
 
-def _projector(network: Network, reading: Reading, dropout: Dropout, rows: int) -> Callable[[int, Any], Any]:
+def _projector(
+    network: Network, reading: Reading, dropout: Dropout, rows: int
+) -> Callable[[int, Any], Projection]:
     """The lowest layer's X W_x + b, a function of a chunk's number and its inputs."""
     encoding, layer, weights = network.encoding, network.cell.layers[0], reading.layers[0]
     if not dropout.acts(0):
-        project = encoding.projector(reading.embedding, layer, weights, rows)
-        return lambda _, inputs: project(inputs)
+        projector = encoding.projector(reading.embedding, layer, weights, rows)
+        return lambda _, inputs: projector(inputs)
 
-    def project_after_dropout(chunk: int, inputs: Any) -> Any:
-        vectors = encoding.vectors(reading.embedding, inputs)
-        return layer.project(weights, dropout(0, chunk, vectors))
+    def project_after_dropout(chunk: int, inputs: Any) -> Projection:
+        return project(layer, weights, dropout(0, chunk, encoding.vectors(reading.embedding, inputs)))
 
     return project_after_dropout

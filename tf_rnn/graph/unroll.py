@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tf_rnn.cells.base import StepInputs
 from tf_rnn.cells.concat import join_rows, split_rows
 from tf_rnn.cells.products import product
+from tf_rnn.graph.encoding import project
 from tf_rnn.graph.third_party import calling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tf_rnn.cells import Cell, Weights
+    from tf_rnn.graph.encoding import Projection
 
 
 def same_state(_: int, state: Any) -> Any:
@@ -66,6 +68,8 @@ class ChunkTape(NamedTuple):
 
     Attributes:
         steps: The steps of the graph in the chunk.
+        inputs: X of all steps, [steps * batch_size, input_size], time first; None where projections were
+            looked up.
         before: H_{t-1} of each step.
         projected: X W_x + b of the whole chunk, [steps * batch_size, columns].
         recurrents: H_{t-1} W_s of each step.
@@ -75,6 +79,7 @@ class ChunkTape(NamedTuple):
     """
 
     steps: range
+    inputs: Any
     before: list[Any]
     projected: Any
     recurrents: list[Any]
@@ -125,7 +130,7 @@ class Unrolled(NamedTuple):
 def unroll_layers(
     layers: Sequence[Cell],
     weights: Sequence[Weights],
-    project_inputs: Callable[[int, Any], Any],
+    project_inputs: Callable[[int, Any], Projection],
     chunks: list[list[Any]],
     states: Sequence[Any],
     on_states: Sequence[Callable[[int, Any], Any]],
@@ -160,8 +165,8 @@ def unroll_layers(
         steps = range(first, first + len(inputs))
         history = []
         for number, (layer, read) in enumerate(zip(layers, weights, strict=True)):
-            projected = layer.project(read, outputs) if number else project_inputs(position, outputs)
-            chunk = _run_chunk(layer, read, projected, current[number], steps, on_states[number])
+            projection = project(layer, read, outputs) if number else project_inputs(position, outputs)
+            chunk = _run_chunk(layer, read, projection, current[number], steps, on_states[number])
             result.tapes[number].append(chunk.tape)
             history.append(chunk.states)
             current[number] = chunk.carried
@@ -180,13 +185,13 @@ class _Chunk(NamedTuple):
 def _run_chunk(
     layer: Cell,
     weights: Weights,
-    projected: Any,
+    projection: Projection,
     state: Any,
     steps: range,
     on_state: Callable[[int, Any], Any],
 ) -> _Chunk:
     before, recurrents, normalized, states, residuals = [], [], [], [], []
-    for t, step in zip(steps, split_rows(projected, len(steps)), strict=True):
+    for t, step in zip(steps, split_rows(projection.rows, len(steps)), strict=True):
         before.append(layer.hidden(state))
         recurrents.append(product(before[-1], weights.recurrent_kernel))
         recurrent = layer.recur(weights, recurrents[-1])
@@ -197,5 +202,7 @@ def _run_chunk(
         states.append(after)
         state = on_state(t, after)
     outputs = join_rows([layer.hidden(after) for after in states])
-    tape = ChunkTape(steps, before, projected, recurrents, normalized, residuals, outputs)
+    tape = ChunkTape(
+        steps, projection.vectors, before, projection.rows, recurrents, normalized, residuals, outputs
+    )
     return _Chunk(tape, states, state)
