@@ -25,7 +25,8 @@ def run_losses(logits: Any, labels: Any) -> tuple[Any, Any]:
         )
         readout = READOUTS["none"](classes, options, "network")
         outputs = tf.constant(logits)
-        losses = LOSSES["cross_entropy"]().of_outputs(readout, (), outputs, tf.constant(labels, tf.int32))
+        labels = tf.constant(labels, tf.int32)
+        (losses,) = LOSSES["cross_entropy"]().of_outputs(readout, (), [outputs], [labels])
         found: tuple[Any, Any] = session.run((losses, tf.gradients(losses, outputs)[0]))
         return found
 

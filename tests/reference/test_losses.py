@@ -39,7 +39,8 @@ def run_cross_entropy(logits: Any, labels: Any, upstream: Any) -> tuple[Any, Any
     with tf.Graph().as_default(), new_session() as session:
         tensor = tf.constant(logits)
         readout = make_readout("none", tensor.shape[1], tensor.shape[1])
-        losses = LOSSES["cross_entropy"]().of_outputs(readout, (), tensor, tf.constant(labels, tf.int32))
+        labels = tf.constant(labels, tf.int32)
+        (losses,) = LOSSES["cross_entropy"]().of_outputs(readout, (), [tensor], [labels])
         (gradient,) = tf.gradients(losses, [tensor], grad_ys=[tf.constant(upstream, tensor.dtype)])
         found: tuple[Any, Any] = session.run((losses, gradient))
         return found
@@ -106,8 +107,8 @@ def test_a_loss_in_one_with_its_readout_is_the_loss_of_the_readout(name: str) ->
         readout = make_readout(name, 5 if name != "none" else 3, 3)
         given = [tf.constant(value) for value in outputs_and_weights(name)]
         outputs, *weights = given
-        losses = LOSSES["cross_entropy"]().of_outputs(
-            readout, tuple(weights), outputs, tf.constant(labels, tf.int32)
+        (losses,) = LOSSES["cross_entropy"]().of_outputs(
+            readout, tuple(weights), [outputs], [tf.constant(labels, tf.int32)]
         )
         plain = tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels=labels, logits=readout.logits(tuple(weights), outputs)

@@ -86,31 +86,32 @@ def product(left: Any, right: Any, *, transpose_a: bool = False, transpose_b: bo
 def sum_of_products(pairs: Sequence[tuple[Any, Any]]) -> Any:
     """The sum of left^T right over pairs of matrices of equally many rows, as those of chunks of steps.
 
-    In lower precision pairs are joined to longer ones first: each product is rounded, and written out
-    twice before it is added up.
-
     Args:
         pairs: Matrices, or `operand` of them, of the same columns.
     """
-    if _PRECISION.get() != FLOAT32:
-        pairs = [
-            (join_rows(left), join_rows(right)) for left, right in _grouped([map(operand, p) for p in pairs])
-        ]
+    groups = joined([left for left, _ in pairs])
+    if len(groups) < len(pairs):
+        operands = [tuple(map(operand, pair)) for pair in pairs]
+        pairs = [tuple(map(join_rows, zip(*operands[group], strict=True))) for group in groups]
     return tf.add_n([product(left, right, transpose_a=True) for left, right in pairs])
 
 
-def _grouped(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[list[Any], list[Any]]]:
-    """Pairs in groups of at most `JOINED_ROWS` rows, or of one pair."""
-    groups: list[tuple[list[Any], list[Any]]] = []
-    rows = JOINED_ROWS
-    for left, right in pairs:
-        own = int(left.shape[0])
-        if rows + own > JOINED_ROWS:
-            groups.append(([], []))
+def joined(matrices: Sequence[Any]) -> list[slice]:
+    """Which matrices had better be joined to one factor left of a sum of products left^T right.
+
+    In float32 each stands alone. In lower precision a product is rounded, and written out twice before it
+    is added up, so those of few rows are joined.
+    """
+    most = 0 if _PRECISION.get() == FLOAT32 else JOINED_ROWS
+    groups: list[slice] = []
+    rows = 0
+    for position, matrix in enumerate(matrices):
+        own = int(matrix.shape[0])
+        if not groups or rows + own > most:
+            groups.append(slice(position, position))
             rows = 0
+        groups[-1] = slice(groups[-1].start, position + 1)
         rows += own
-        groups[-1][0].append(left)
-        groups[-1][1].append(right)
     return groups
 
 

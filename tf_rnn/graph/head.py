@@ -9,6 +9,8 @@ from tf_rnn.graph.losses import LOSSES, Loss
 from tf_rnn.graph.readout import READOUTS, Readout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.options import GraphOptions
 
 
@@ -36,8 +38,8 @@ class Head:
         """Predictions [rows, num_classes] of outputs [rows, output_size]."""
         return self.loss.predict(self.readout.logits(weights, outputs))
 
-    def losses(self, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
-        """The loss of each row, [rows]; where losses are marked, 0 for a row without a target."""
+    def losses(self, weights: tuple[Any, ...], outputs: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
+        """The loss of each row of each chunk; where losses are marked, 0 for a row without a target."""
         of_outputs = self.loss.of_marked_outputs if self._is_marked else self.loss.of_outputs
         return of_outputs(self.readout, weights, outputs, targets)
 

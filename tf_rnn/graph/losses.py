@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import abc
 import functools
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.own_gradient import own_gradient
-from tf_rnn.cells.products import precision_of_products, products_in
+from tf_rnn.cells.products import joined, precision_of_products, products_in
+from tf_rnn.graph.readout import UpstreamLogits
 from tf_rnn.options.words import FLOAT32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tf_rnn.graph.readout import Readout
+    from tf_rnn.graph.readout import Backward, Readout
     from tf_rnn.options import GraphOptions
 
 
@@ -47,18 +49,32 @@ class Loss(abc.ABC):
     def marks(self, targets: Any) -> Any:
         """Which rows have a target, booleans [rows]: a class other than -1, a real value other than nan."""
 
-    def of_outputs(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
-        """The loss of each row of a cell's outputs, [rows]; `weights` are those of the readout."""
-        return self.losses(readout.logits(weights, outputs), targets)
+    def of_outputs(
+        self, readout: Readout, weights: tuple[Any, ...], outputs: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Any]:
+        """The loss of each row of a cell's outputs, chunk by chunk.
+
+        Args:
+            readout: From outputs to logits.
+            weights: Those of the readout.
+            outputs: [rows, output_size] of each chunk.
+            targets: [rows, ...] of each chunk.
+        """
+        logits = [readout.logits(weights, each) for each in outputs]
+        return list(map(self.losses, logits, targets))
 
     def of_marked_outputs(
-        self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any
-    ) -> Any:
+        self, readout: Readout, weights: tuple[Any, ...], outputs: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Any]:
         """As `of_outputs`, and 0 for a row without a target."""
-        marks = self.marks(targets)
-        some_target = tf.where_v2(marks, targets, tf.zeros_like(targets))
+        marks = list(map(self.marks, targets))
+        some_target = [
+            tf.where_v2(mark, each, tf.zeros_like(each)) for mark, each in zip(marks, targets, strict=True)
+        ]
         losses = self.of_outputs(readout, weights, outputs, some_target)
-        return tf.where_v2(marks, losses, tf.zeros_like(losses))
+        return [
+            tf.where_v2(mark, each, tf.zeros_like(each)) for mark, each in zip(marks, losses, strict=True)
+        ]
 
 
 class CrossEntropy(Loss):
@@ -80,17 +96,18 @@ class CrossEntropy(Loss):
         """TensorFlow's own operation, the fastest for few classes."""
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
 
-    def of_outputs(self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any) -> Any:
+    def of_outputs(
+        self, readout: Readout, weights: tuple[Any, ...], outputs: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Any]:
         """Fuses readout and loss for many classes, which saves the gradient a pass over the logits."""
         if readout.num_classes <= FEW_CLASSES:
             return super().of_outputs(readout, weights, outputs, targets)
-
-        rows, probabilities, positions = _losses_in_parts(readout.logits(weights, outputs), targets)
-        precision = precision_of_products()
-        name = f"cross_entropy_{type(readout).__qualname__}"
-        name += "" if precision == FLOAT32 else f"_{precision}"
-        with own_gradient("IdentityN", name, _fused_gradient(type(readout).backward, precision)):
-            return tf.identity_n([rows, probabilities, positions, outputs, *weights])[0]
+        chunks = [
+            _losses_in_parts(readout.logits(weights, each), labels, each)
+            for each, labels in zip(outputs, targets, strict=True)
+        ]
+        found = (_fused(readout, weights, chunks[group]) for group in joined(outputs))
+        return list(itertools.chain.from_iterable(found))
 
 
 class RealLoss(Loss):
@@ -118,12 +135,16 @@ class RealLoss(Loss):
         return tf.reduce_mean(self.differences(logits, targets), axis=1)
 
     def of_marked_outputs(
-        self, readout: Readout, weights: tuple[Any, ...], outputs: Any, targets: Any
-    ) -> Any:
+        self, readout: Readout, weights: tuple[Any, ...], outputs: Sequence[Any], targets: Sequence[Any]
+    ) -> list[Any]:
         """The mean over the outputs of a row that have a target; 0 for a row without one."""
+        logits = [readout.logits(weights, each) for each in outputs]
+        return list(map(self._marked_losses, logits, targets))
+
+    def _marked_losses(self, logits: Any, targets: Any) -> Any:
         is_known = tf.logical_not(tf.is_nan(targets))
         some_target = tf.where_v2(is_known, targets, tf.zeros_like(targets))
-        differences = self.differences(readout.logits(weights, outputs), some_target)
+        differences = self.differences(logits, some_target)
         known = tf.cast(is_known, differences.dtype)
         return tf.reduce_sum(differences * known, axis=1) / tf.maximum(tf.reduce_sum(known, axis=1), 1)
 
@@ -169,20 +190,22 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 class _Parts(NamedTuple):
-    """The losses of rows, and what their gradient p - onehot(label) is made from.
+    """The losses of a chunk, and what their gradient p - onehot(label) is made from.
 
     Attributes:
         losses: [rows].
         probabilities: p = softmax(logits), [rows, classes].
         positions: Row and label, int32 [rows, 2].
+        outputs: H, [rows, output_size].
     """
 
     losses: Any
     probabilities: Any
     positions: Any
+    outputs: Any
 
 
-def _losses_in_parts(logits: Any, labels: Any) -> _Parts:
+def _losses_in_parts(logits: Any, labels: Any, outputs: Any) -> _Parts:
     """-ln softmax(logits)[label] of each row, in nats.
 
     With m = max_j logits_j and p = softmax(logits), max_j p_j = 1 / sum_j exp(logits_j - m), so
@@ -196,28 +219,48 @@ def _losses_in_parts(logits: Any, labels: Any) -> _Parts:
     Args:
         logits: [rows, classes].
         labels: int32 [rows], in [0, classes).
+        outputs: What the logits were read from.
     """
     probabilities = tf.nn.softmax(logits)
     positions = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
     below_most = tf.reduce_max(logits, axis=1) - tf.gather_nd(logits, positions)
     losses = below_most - tf.log(tf.reduce_max(probabilities, axis=1))
-    return _Parts(losses, probabilities, positions)
+    return _Parts(losses, probabilities, positions, outputs)
+
+
+def _fused(readout: Readout, weights: tuple[Any, ...], chunks: Sequence[_Parts]) -> list[Any]:
+    """The losses of some chunks, with one gradient of the readout's weights."""
+    precision = precision_of_products()
+    name = f"cross_entropy_{type(readout).__qualname__}"
+    name += "" if precision == FLOAT32 else f"_{precision}"
+    with own_gradient("IdentityN", name, _fused_gradient(type(readout).backward, precision)):
+        made = tf.identity_n([*itertools.chain.from_iterable(chunks), *weights])
+    return made[: len(chunks) * len(_Parts._fields) : len(_Parts._fields)]
 
 
 @functools.cache
-def _fused_gradient(backward: Callable[..., tuple[Any, ...]], precision: str) -> Callable[..., list[Any]]:
-    """The gradient of an operation with the parts of the losses, the outputs and the weights as its inputs.
+def _fused_gradient(backward: Callable[..., Backward], precision: str) -> Callable[..., list[Any]]:
+    """The gradient of an operation with the parts of each chunk, and then the weights, as its inputs.
 
     Args:
-        backward: `Readout.backward` of the kind of readout.
+        backward: `Readout.backward` of the kind of readout, which has as many weights as gradients of them.
         precision: That of its products, whenever the gradient is asked for.
     """
 
-    def gradient(operation: Any, upstream: Any, *_: Any) -> list[Any]:
-        _, probabilities, positions, outputs, *weights = operation.inputs
-        factors = tf.convert_to_tensor(upstream)  # sparse where somebody gathers some of the losses
-        d_logits = tf.tensor_scatter_nd_sub(probabilities, positions, tf.ones_like(factors))
+    def gradient(operation: Any, *upstream: Any) -> list[Any]:
+        size = len(_Parts._fields)
+        count = len(operation.inputs) // size
+        parts = [_Parts(*operation.inputs[size * k : size * (k + 1)]) for k in range(count)]
+        chunks = []
+        for (_, probabilities, positions, outputs), d_losses in zip(
+            parts, upstream[: size * count : size], strict=True
+        ):
+            factors = tf.convert_to_tensor(d_losses)  # sparse where somebody gathers some of the losses
+            d_logits = tf.tensor_scatter_nd_sub(probabilities, positions, tf.ones_like(factors))
+            chunks.append(UpstreamLogits(outputs, d_logits, factors))
         with products_in(precision):
-            return [None, None, None, *backward(tuple(weights), outputs, d_logits, factors)]
+            found = backward(tuple(operation.inputs[size * count :]), chunks)
+        of_parts = ([None, None, None, d_outputs] for d_outputs in found.outputs)
+        return [*itertools.chain.from_iterable(of_parts), *found.weights]
 
     return gradient

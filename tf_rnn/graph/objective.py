@@ -191,12 +191,12 @@ class Objective:
         skipped: int,
     ) -> list[ChunkLosses]:
         """The losses of all steps but the first ones; `skipped` says how many."""
-        chunks, step = [], first_step
-        for rows, wanted in zip(outputs, targets, strict=True):
-            left_out = min(max(0, first_step + skipped - step), len(wanted))
-            if left_out < len(wanted):
-                counted = rows[left_out * self._batch_size :] if left_out else rows
-                losses = self._head.losses(readout, counted, join_rows(wanted[left_out:]))
-                chunks.append(ChunkLosses(step + left_out, losses))
-            step += len(wanted)
-        return chunks
+        first_steps, counted, wanted, step = [], [], [], first_step
+        for rows, of_steps in zip(outputs, targets, strict=True):
+            left_out = min(max(0, first_step + skipped - step), len(of_steps))
+            if left_out < len(of_steps):
+                first_steps.append(step + left_out)
+                counted.append(rows[left_out * self._batch_size :] if left_out else rows)
+                wanted.append(join_rows(of_steps[left_out:]))
+            step += len(of_steps)
+        return list(map(ChunkLosses, first_steps, self._head.losses(readout, counted, wanted)))

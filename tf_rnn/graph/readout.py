@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells.initial import matrix_initializer
-from tf_rnn.cells.products import product
+from tf_rnn.cells.products import product, sum_of_products
 from tf_rnn.options import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tf_rnn.options import GraphOptions
+
+
+class UpstreamLogits(NamedTuple):
+    """What flows back to the logits of a chunk.
+
+        dL/d(logits_r) = factors_r d_logits_r   for row r
+
+    The factors are multiplied into the small matrices on both sides; `d_logits`, as wide as there are
+    classes, is only read.
+
+    Attributes:
+        outputs: H, [rows, output_size].
+        d_logits: [rows, num_classes].
+        factors: [rows].
+    """
+
+    outputs: Any
+    d_logits: Any
+    factors: Any
+
+    @property
+    def column(self) -> Any:
+        """The factors, [rows, 1]."""
+        return tf.expand_dims(self.factors, 1)
+
+
+class Backward(NamedTuple):
+    """The derivative of logits.
+
+    Attributes:
+        outputs: dL/dH of each chunk.
+        weights: dL/d(weights), summed over the chunks.
+    """
+
+    outputs: list[Any]
+    weights: tuple[Any, ...]
 
 
 class Readout(abc.ABC):
@@ -66,20 +104,8 @@ class Readout(abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
-        """The derivative of `logits`: dL/dH, then dL/d(weights).
-
-            dL/d(logits_r) = factors_r d_logits_r   for row r
-
-        The factors are multiplied into the small matrices on both sides; `d_logits`, as wide as there
-        are classes, is only read.
-
-        Args:
-            weights: The weights that the logits were computed with.
-            outputs: H, [rows, output_size].
-            d_logits: [rows, num_classes].
-            factors: [rows].
-        """
+    def backward(weights: tuple[Any, ...], chunks: Sequence[UpstreamLogits]) -> Backward:
+        """The derivative of `logits` of some chunks that were read out with the same weights."""
 
 
 class Linear(Readout):
@@ -99,13 +125,12 @@ class Linear(Readout):
         return product(outputs, U) + b_p
 
     @staticmethod
-    def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
+    def backward(weights: tuple[Any, ...], chunks: Sequence[UpstreamLogits]) -> Backward:
         """dL/dH, dL/dU, dL/db_p; see `Readout.backward`."""
         U, _ = weights
-        factors = tf.expand_dims(factors, 1)
-        d_outputs = factors * product(d_logits, U, transpose_b=True)
-        d_U = product(factors * outputs, d_logits, transpose_a=True)
-        return d_outputs, d_U, _sum_over_rows(factors, d_logits)
+        d_outputs = [each.column * product(each.d_logits, U, transpose_b=True) for each in chunks]
+        d_U = sum_of_products([(each.column * each.outputs, each.d_logits) for each in chunks])
+        return Backward(d_outputs, (d_U, _sum_over_rows(chunks)))
 
 
 class Tied(Readout):
@@ -140,13 +165,12 @@ class Tied(Readout):
         return product(outputs, E, transpose_b=True) + b_p
 
     @staticmethod
-    def backward(weights: tuple[Any, ...], outputs: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
+    def backward(weights: tuple[Any, ...], chunks: Sequence[UpstreamLogits]) -> Backward:
         """dL/dH, dL/dE, dL/db_p; see `Readout.backward`."""
         E, _ = weights
-        factors = tf.expand_dims(factors, 1)
-        d_outputs = factors * product(d_logits, E)
-        d_E = product(d_logits, factors * outputs, transpose_a=True)
-        return d_outputs, d_E, _sum_over_rows(factors, d_logits)
+        d_outputs = [each.column * product(each.d_logits, E) for each in chunks]
+        d_E = sum_of_products([(each.d_logits, each.column * each.outputs) for each in chunks])
+        return Backward(d_outputs, (d_E, _sum_over_rows(chunks)))
 
 
 class Direct(Readout):
@@ -170,14 +194,15 @@ class Direct(Readout):
         return outputs
 
     @staticmethod
-    def backward(_: tuple[Any, ...], __: Any, d_logits: Any, factors: Any) -> tuple[Any, ...]:
+    def backward(_: tuple[Any, ...], chunks: Sequence[UpstreamLogits]) -> Backward:
         """dL/dH; see `Readout.backward`."""
-        return (tf.expand_dims(factors, 1) * d_logits,)
+        return Backward([each.column * each.d_logits for each in chunks], ())
 
 
-def _sum_over_rows(factors: Any, d_logits: Any) -> Any:
-    """The sum over rows of factor times `d_logits`, [num_classes]; factors are [rows, 1]."""
-    return tf.reshape(tf.matmul(factors, d_logits, transpose_a=True), [-1])
+def _sum_over_rows(chunks: Sequence[UpstreamLogits]) -> Any:
+    """The sum over the rows of all chunks of factor times `d_logits`, [num_classes]."""
+    sums = [tf.matmul(each.column, each.d_logits, transpose_a=True) for each in chunks]
+    return tf.reshape(tf.add_n(sums), [-1])
 
 
 def _bias(options: GraphOptions) -> Any:
