@@ -97,6 +97,7 @@ def serve_peer(
 class _Server:
     def __init__(self, connection: Connection[Any, Any], peer: Peer, configuration: Configuration) -> None:
         self._connection = connection
+        importlib.import_module(peer.package)  # tf_rnn would import it when the model is built
         module = importlib.import_module(peer.module)
         problem = make_problem(configuration)
         self._memory_before = peak_memory()
