@@ -116,6 +116,23 @@ def test_every_product_has_bfloat16_operands_each_cast_once(
     assert kinds <= {"Cast", "MatMul", "OneHot", "Const", *copies}, f"{kinds}: too much in bfloat16"
 
 
+@pytest.mark.parametrize("rows", [1, 2 * BATCH, 5 * BATCH, 100])
+def test_weights_products_are_joined_up_to_so_many_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """The chunks of 7 steps have 2, 2, 2 and 1; a weight's gradient is a product for each group of them."""
+    set_instructions(monkeypatch, has=True)
+    monkeypatch.setattr(products, "JOINED_ROWS", rows)
+    options = INPUTS["many vectors"]
+    one, other = (run_in(each, CASES["stacked"].make(), **options) for each in (MIXED, "float32"))
+    operations = products_among(ancestors([one.graph.train_step]))
+    of_weights = [op for op in operations if op.get_attr("transpose_a") and op.inputs[0].op.type != "OneHot"]
+    read = [int(op.inputs[0].shape[0]) for op in of_weights]
+    groups = {1: [2, 2, 2, 1], 2 * BATCH: [2, 2, 2, 1], 5 * BATCH: [4, 3], 100: [7]}[rows]
+    weights = 7  # an input and a recurrent kernel of each of three layers, and the readout's
+    assert sorted(read) == sorted(BATCH * steps for steps in groups * weights)
+    errors = relative_errors(one, other)
+    assert max(errors.values()) < ROUNDINGS * ROUNDING, f"{errors}"
+
+
 def test_without_instructions_all_tensors_but_casts_are_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     set_instructions(monkeypatch, has=False)
     graph = run_in(MIXED, LSTMCell(4), input_size=5, input_kind="real").graph

@@ -220,14 +220,35 @@ def test_any_of_many_lines_is_done_or_refused_in_one_line(furnished: Path, comma
     search(command, furnished, settings(settings.get_profile("wide"), max_examples=40))
 
 
+def options_on_a_line(command: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """What some options need, and those options: in turns each with one of the values that it takes."""
+    by_need: dict[tuple[str, ...], list[list[list[str]]]] = {}
+    for action in options_of(command):
+        if hasattr(action, "option") and action.nargs not in (0, "*"):
+            by_need.setdefault(tuple(needed_by(action)), []).append(taken(action))
+    for need, options in by_need.items():
+        for line in itertools.zip_longest(*options):
+            yield list(need), [words for words in line if words]
+
+
+def try_together(furnished: Path, needed: list[str], options: list[list[str]]) -> None:
+    """Tries a line with all of some options; where it is refused, each half of them, down to one."""
+    line = [*needed, *itertools.chain(*options)]
+    with copied(furnished) as place:
+        status = assert_well_ended(line, place, writable(line)).status
+    if status and len(options) > 1:
+        half = len(options) // 2
+        try_together(furnished, needed, options[:half])
+        try_together(furnished, needed, options[half:])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_option_with_what_it_takes(furnished: Path, command: str) -> None:
-    """A search meets what is odd about one value by chance; `test_every_option` has what is refused."""
+    """A search meets what is odd about one value by chance; `test_every_option` has what is refused.
+
+    Several options share a line, so that some are met together; one that is refused there is tried alone.
+    """
     needed = [command, *map(fitting, places_of(command)), *sizes(command)]
-    for action in options_of(command):
-        if hasattr(action, "option") and action.nargs not in (0, "*"):
-            for words in taken(action):
-                line = [*needed, *needed_by(action), *words]
-                with copied(furnished) as place:
-                    assert_well_ended(line, place, writable(line))
+    for need, options in options_on_a_line(command):
+        try_together(furnished, [*needed, *need], options)

@@ -8,6 +8,8 @@ Where the processor has instructions for bfloat16, operands are bfloat16 tensors
 product of them with a float32 result on the CPU, so that is rounded to bfloat16 as well. Elsewhere TensorFlow
 would convert operands back in every product, and cut the result off instead of rounding it, so that what
 flows back over many steps would shrink; there operands are the rounded numbers as float32 tensors.
+
+A result in bfloat16 is written, converted, and then added up: a sum of products has few of them (`joined`).
 """
 
 from __future__ import annotations

@@ -234,7 +234,7 @@ def _fused(readout: Readout, weights: tuple[Any, ...], chunks: Sequence[_Parts])
     name = f"cross_entropy_{type(readout).__qualname__}"
     name += "" if precision == FLOAT32 else f"_{precision}"
     with own_gradient("IdentityN", name, _fused_gradient(type(readout).backward, precision)):
-        made = tf.identity_n([*itertools.chain.from_iterable(chunks), *weights])
+        made: list[Any] = tf.identity_n([*itertools.chain.from_iterable(chunks), *weights])
     return made[: len(chunks) * len(_Parts._fields) : len(_Parts._fields)]
 
 
