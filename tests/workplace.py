@@ -41,6 +41,10 @@ KEPT, EXPORTED, OUT = "kept", "exported", "out"
 TEXTS = ("text.txt", "bytes.txt", "empty.txt", "splits", "pipe", KEPT)
 
 
+class OutOfTime(BaseException):
+    """A line takes too long: nothing that a command could take for an error of its own."""
+
+
 class Ended(NamedTuple):
     """How a command line ended."""
 
@@ -120,7 +124,7 @@ def patience(seconds: int = PATIENCE) -> Iterator[None]:
     """Ends what takes longer than so many seconds, or more memory on top than any line needs here."""
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"not done after {seconds} s")
+        raise OutOfTime(f"not done after {seconds} s")
 
     before = signal.signal(signal.SIGALRM, ring)
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)

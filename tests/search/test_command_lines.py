@@ -236,7 +236,7 @@ def try_together(furnished: Path, needed: list[str], options: list[list[str]]) -
     line = [*needed, *itertools.chain(*options)]
     with copied(furnished) as place:
         status = assert_well_ended(line, place, writable(line)).status
-    if status and len(options) > 1:
+    if status == 2 and len(options) > 1:
         half = len(options) // 2
         try_together(furnished, needed, options[:half])
         try_together(furnished, needed, options[half:])

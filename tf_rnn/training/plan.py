@@ -22,6 +22,9 @@ from tf_rnn.truncation import Truncation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# Beyond this, neighbouring fractions of a budget are the same number.
+MOST_EVALUATIONS = 2**53
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -73,11 +76,15 @@ class Plan:
     def evaluated_at(self, number: int) -> float:
         """The fraction of the budget at which an evaluation is due, counted from 1; inf for none."""
         planned = self.evaluations
-        if planned is None:
-            return math.inf
         if isinstance(planned, tuple):
             return planned[number - 1] if number <= len(planned) else math.inf
-        return number / planned if number <= planned else math.inf
+        count = self.num_evaluations
+        return math.inf if count is None or number > count else number / count
+
+    @property
+    def num_evaluations(self) -> int | None:
+        """How many evaluations are spread evenly, as far as fractions of the budget can be told apart."""
+        return min(self.evaluations, MOST_EVALUATIONS) if isinstance(self.evaluations, int) else None
 
     @classmethod
     def from_config(cls, training: dict[str, Any]) -> Plan:

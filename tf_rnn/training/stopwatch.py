@@ -138,9 +138,9 @@ class Stopwatch:
 
     def pass_evaluations(self) -> None:
         """Goes to the first of the planned evaluations that is still to come."""
-        if isinstance(self._plan.evaluations, int):  # there may be more of them than updates
-            passed = int(self.fraction * self._plan.evaluations)
-            self._next_evaluation = max(self._next_evaluation, min(passed, self._plan.evaluations))
+        count = self._plan.num_evaluations
+        if count is not None:  # there may be more of them than updates
+            self._next_evaluation = max(self._next_evaluation, int(self.fraction * count))
         while self._planned_evaluation_is_due:
             self._next_evaluation += 1
 

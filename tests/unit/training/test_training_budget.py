@@ -136,6 +136,17 @@ def test_many_evaluations_fall_on_the_right_updates() -> None:
     assert watch.is_spent
 
 
+@pytest.mark.parametrize("evaluations", [101, 2**53, 2**53 + 1, 10**30])
+def test_more_evaluations_than_updates_are_one_for_each(evaluations: int) -> None:
+    """However many: the next one is found at once, not by counting up to it."""
+    watch, history = make_watch("updates", 100, per_epoch=100, evaluations=evaluations)
+    for counted in range(1, 101):
+        count(watch, history)
+        assert watch.evaluation_is_due(at_epoch_end=False), f"not due after update {counted}"
+        watch.pass_evaluations()
+        assert not watch.evaluation_is_due(at_epoch_end=False) or watch.is_spent, f"due again: {counted}"
+
+
 @pytest.mark.parametrize(("style", "left_over"), [("sliding", 0), ("random", 0), ("adaptive", 3)])
 def test_the_last_evaluation_is_at_the_very_end(style: str, left_over: int) -> None:
     """As many as were asked for, although rows of 22 steps do not come out even; whole epochs end whole."""
