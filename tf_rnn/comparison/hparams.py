@@ -131,7 +131,9 @@ class Board:
     def _column(self, name: str, values: list[Any]) -> Any:
         kinds = {bool: "BOOL", str: "STRING"}
         kind = f"DATA_TYPE_{kinds.get(type(values[0]), 'FLOAT64')}"
-        info = self._of.api.HParamInfo(name=name, type=self._of.api.DataType.Value(kind))
+        # The tab shows first what differs, and only a few of the others.
+        differs, data_type = len(values) > 1, self._of.api.DataType.Value(kind)
+        info = self._of.api.HParamInfo(name=name, type=data_type, differs=differs)
         info.domain_discrete.extend(values)
         return info
 

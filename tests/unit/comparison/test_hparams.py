@@ -106,6 +106,13 @@ def test_hyperparameters_are_those_of_the_run_and_of_the_network(tab: Tab) -> No
     assert domain == [1, 4, 9]
 
 
+def test_what_differs_between_the_runs_comes_first(tab: Tab) -> None:
+    """Of the others the tab shows few, by name."""
+    names = [info.name for info in tab.experiment.hparam_infos]
+    assert names[:4] == ["learning_rate", "num_steps", "seed", "state"]
+    assert names[4:] == sorted(names[4:])
+
+
 def test_columns_of_losses_name_their_unit(tab: Tab) -> None:
     titles = {info.name.tag: info.display_name for info in tab.experiment.metric_infos}
     assert titles == {LOSS: "held-out loss (nats)", TRAINED: "part of the training"}
