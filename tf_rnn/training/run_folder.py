@@ -96,6 +96,7 @@ class RunFolder:
         self._best = start.state.best if start else None
         self._checkpoints = Checkpoints(path / CHECKPOINTS, "out", start and start.number)
         self._next_save = time.monotonic() + self.save_seconds
+        self._encoded: dict[CurvePoint, list[str]] = {}
 
     @property
     def save_is_due(self) -> bool:
@@ -120,7 +121,7 @@ class RunFolder:
         history = state.history
         require_finite_weights(state, weights)
         self.require_in_place()
-        lines = records(curve, self._unit)
+        lines = self._lines(curve)
         if is_over and self._has(history, lines):
             return
         began = time.monotonic()
@@ -129,7 +130,7 @@ class RunFolder:
             loss = curve[-1].valid_loss
             if self._best is None or loss < self._best.valid_loss:
                 self._best = Best(number, loss)
-        metrics = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+        metrics = "".join(f"{line}\n" for line in lines)
         try:
             self._checkpoints.write(number, dataclasses.replace(state, best=self._best))
             write_text(self.path / METRICS, metrics)
@@ -139,7 +140,15 @@ class RunFolder:
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(self.save_seconds, took / self.save_share)
 
-    def _has(self, history: History, lines: list[dict[str, Any]]) -> bool:
+    def _lines(self, curve: list[CurvePoint]) -> list[str]:
+        """The lines of the metrics, each encoded once: a run may have thousands, and be saved after each."""
+        for point in curve:
+            if point not in self._encoded:
+                encoded = [json.dumps(line, allow_nan=False) for line in records([point], self._unit)]
+                self._encoded[point] = encoded
+        return [line for point in curve for line in self._encoded[point]]
+
+    def _has(self, history: History, lines: list[str]) -> bool:
         """Whether the run got no further than where it was resumed, and all of its metrics are there.
 
         They are written after the checkpoint, so that a process may have been killed in between. The last
@@ -155,7 +164,7 @@ class RunFolder:
         try:
             text = path.read_text(encoding="utf-8")
             found = [json.loads(line) | {"seconds": 0} for line in text.splitlines()]
-            return found == [line | {"seconds": 0} for line in lines]
+            return found == [json.loads(line) | {"seconds": 0} for line in lines]
         except (OSError, ValueError, TypeError, RecursionError):
             return False
 
