@@ -9,7 +9,7 @@ import numpy as np
 from tf_rnn._tensorflow import tf
 from tf_rnn.graph.feeding import checked_array, checked_state, require_range, require_weights
 from tf_rnn.graph.initial_state import state_placeholder, zero_state
-from tf_rnn.graph.prepared import make_callable
+from tf_rnn.graph.prepared import flat, make_callable
 from tf_rnn.graph.starts import Starts
 from tf_rnn.options import OptionError
 
@@ -97,7 +97,7 @@ class Block:
         ) -> Any:
             given = [inputs] if self._options.input_size else []
             more = defaults | self._given(starts, target_weights)
-            return run(*given, targets, *tf.nest.flatten(state), *values, *more.values())
+            return run(*given, targets, *flat(state), *values, *more.values())
 
         return run_block
 
