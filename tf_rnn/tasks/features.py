@@ -26,7 +26,7 @@ MONDAY = np.datetime64("1970-01-05", "ns")
 
 def _part_of_year(times: NDArray[Any]) -> NDArray[np.float64]:
     years = times.astype("datetime64[Y]")
-    starts, ends = years.astype("datetime64[ns]"), (years + 1).astype("datetime64[ns]")
+    starts, ends = years.astype("datetime64[ns]"), (years + np.timedelta64(1, "Y")).astype("datetime64[ns]")
     return np.asarray((times - starts) / (ends - starts))
 
 
