@@ -99,13 +99,18 @@ def outputs_and_weights(readout: str) -> list[NDArray[np.float64]]:
 
 
 @pytest.mark.parametrize("name", list(READOUTS))
+@pytest.mark.parametrize("rows", [4, None])
 @pytest.mark.usefixtures("both_ways")
-def test_a_loss_in_one_with_its_readout_is_the_loss_of_the_readout(name: str) -> None:
-    """Values and all gradients, each row counting by a factor of its own, one of them not at all."""
+def test_a_loss_in_one_with_its_readout_is_the_loss_of_the_readout(name: str, rows: int | None) -> None:
+    """Values and all gradients, each row counting by a factor of its own, one of them not at all.
+
+    The graph need not know how many rows there are: a third-party cell may not tell.
+    """
     labels, factors = np.array([2, 0, 0, 1]), np.array([0.5, -2, 0, 1])
     with tf.Graph().as_default(), new_session() as session:
         readout = make_readout(name, 5 if name != "none" else 3, 3)
         given = [tf.constant(value) for value in outputs_and_weights(name)]
+        given[0] = tf.placeholder_with_default(given[0], [rows, given[0].shape[1]])
         outputs, *weights = given
         (losses,) = LOSSES["cross_entropy"]().of_outputs(
             readout, tuple(weights), [outputs], [tf.constant(labels, tf.int32)]

@@ -99,17 +99,21 @@ def sum_of_products(pairs: Sequence[tuple[Any, Any]]) -> Any:
 
 
 def joined(matrices: Sequence[Any]) -> list[slice]:
-    """Which matrices had better be joined to one factor left of a sum of products left^T right.
+    """The runs of matrices to be joined to one left factor in a sum of products left^T right.
 
-    In float32 each stands alone. In lower precision a product is rounded, and written out twice before it
-    is added up, so those of few rows are joined.
+    In float32 each matrix stands alone, and may have any number of rows. In lower precision a product is
+    rounded, and written out twice before it is added up, so matrices of few rows are joined.
+
+    Args:
+        matrices: The left factors, [rows, ...] each.
     """
-    most = 0 if _PRECISION.get() == FLOAT32 else JOINED_ROWS
+    if _PRECISION.get() == FLOAT32:
+        return [slice(position, position + 1) for position in range(len(matrices))]
     groups: list[slice] = []
     rows = 0
     for position, matrix in enumerate(matrices):
         own = int(matrix.shape[0])
-        if not groups or rows + own > most:
+        if not groups or rows + own > JOINED_ROWS:
             groups.append(slice(position, position))
             rows = 0
         groups[-1] = slice(groups[-1].start, position + 1)

@@ -243,13 +243,13 @@ def _fused_gradient(backward: Callable[..., Backward], precision: str) -> Callab
     """The gradient of an operation with the parts of each chunk, and then the weights, as its inputs.
 
     Args:
-        backward: `Readout.backward` of the kind of readout, which has as many weights as gradients of them.
+        backward: `Readout.backward` of the kind of readout.
         precision: That of its products, whenever the gradient is asked for.
     """
 
     def gradient(operation: Any, *upstream: Any) -> list[Any]:
         size = len(_Parts._fields)
-        count = len(operation.inputs) // size
+        count = len(operation.inputs) // size  # a readout has fewer weights than a chunk has parts
         parts = [_Parts(*operation.inputs[size * k : size * (k + 1)]) for k in range(count)]
         chunks = []
         for (_, probabilities, positions, outputs), d_losses in zip(
