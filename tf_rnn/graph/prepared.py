@@ -89,7 +89,7 @@ def make_callable(session: Any, fetches: Sequence[Any], feeds: Sequence[Any]) ->
 
 
 def flat(value: Any) -> list[Any]:
-    """The parts of a structure in order, as `tf.nest.flatten` finds them; those of tuples and lists sooner."""
+    """The parts of a structure, as `tf.nest.flatten` finds them, but sooner for tuples and lists."""
     if not isinstance(value, tuple | list):
         found: list[Any] = tf.nest.flatten(value)
         return found
