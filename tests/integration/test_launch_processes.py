@@ -59,10 +59,10 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
     return process.returncode, out, err.splitlines()
 
 
-def processes(folder: Path, restart: int = 0) -> list[int]:
-    """The workers of one start, in order, once both are connected."""
-    until(lambda: len(list(folder.glob(f"{restart}.*"))) == 2, f"start {restart} of both workers")
-    return [int(path.suffix[1:]) for path in sorted(folder.glob(f"{restart}.*"))]
+def processes(folder: Path, left: int | str = 0) -> list[int]:
+    """The workers that left this name, the number of their start if not another, once both have."""
+    until(lambda: len(list(folder.glob(f"{left}.*"))) == 2, f"{left} of both workers")
+    return [int(path.suffix[1:]) for path in sorted(folder.glob(f"{left}.*"))]
 
 
 def assert_all_ended(folder: Path) -> None:
@@ -111,18 +111,19 @@ def test_a_worker_that_fails_ends_the_run_with_its_status_and_no_restart(tmp_pat
 
 def test_an_interrupt_goes_to_worker_0_alone_which_may_take_its_time(tmp_path: Path) -> None:
     what = """
-try:
-    while True:
-        ring.gather([])
-        time.sleep(0.01)
-except KeyboardInterrupt:
-    assert index == 0
-    time.sleep(0.5)
-    print("saved", flush=True)
-    sys.exit(130)
+noted = []
+signal.signal(signal.SIGINT, lambda *_: noted.append(index))
+open(f"ready.{index}.{os.getpid()}", "w").close()
+while not noted:
+    ring.gather([])
+    time.sleep(0.01)
+assert index == 0
+time.sleep(0.5)
+print("saved", flush=True)
+sys.exit(130)
 """
     process = launched(tmp_path, what)
-    processes(tmp_path)
+    processes(tmp_path, "ready")
     process.send_signal(signal.SIGINT)
     status, out, lines = finish(process)
     assert (status, out) == (130, "saved\n"), lines
@@ -130,16 +131,17 @@ except KeyboardInterrupt:
 
 
 def test_a_second_interrupt_ends_all_at_once(tmp_path: Path) -> None:
-    process = launched(
-        tmp_path, "signal.signal(signal.SIGINT, lambda *_: open(f'3.{index}.{os.getpid()}', 'w').close())"
-    )
-    processes(tmp_path)
-    time.sleep(0.2)
+    what = """
+signal.signal(signal.SIGINT, lambda *_: open(f"noted.{index}.{os.getpid()}", "w").close())
+open(f"ready.{index}.{os.getpid()}", "w").close()
+"""
+    process = launched(tmp_path, what)
+    processes(tmp_path, "ready")
     process.send_signal(signal.SIGINT)
-    until(lambda: bool(list(tmp_path.glob("3.*"))), "the first interrupt in worker 0")
+    until(lambda: bool(list(tmp_path.glob("noted.*"))), "the first interrupt in worker 0")
     process.send_signal(signal.SIGINT)
     assert finish(process)[0] == 130
-    assert [path.name[:4] for path in tmp_path.glob("3.*")] == ["3.0."]
+    assert [path.stem for path in tmp_path.glob("noted.*")] == ["noted.0"]
     assert_all_ended(tmp_path)
 
 
