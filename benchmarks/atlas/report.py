@@ -17,7 +17,7 @@ from tf_rnn.reporting.style import COLOURS, MARKERS, REFERENCE, make_figure
 from tf_rnn.reporting.table import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from benchmarks.atlas.score import Outcome, Scored
@@ -77,6 +77,23 @@ def rule_table(outcomes: Mapping[str, Mapping[str, Outcome | None]], search: Map
     header = ["rule", "names a width", "good", "good, at most a rung too wide", "median regret",
               "worst regret", "time", "memory", "search"]  # fmt: skip
     return Table("What rules cost", header, rows)
+
+
+def without_ties(outcomes: Iterable[Outcome | None]) -> str:
+    """Where the widths of `recommend` are if any lead in time counts.
+
+    Args:
+        outcomes: Those of the scored tasks.
+    """
+    named = [each for each in outcomes if each is not None]
+    wider = sum(each.rungs > 1 for each in named)
+    faster = sum(each.rungs > 1 and each.time < 1 for each in named)
+    near = sum(each.rungs_from_fastest <= 1 for each in named)
+    return (
+        f"{wider} of the widths that `recommend` names are more than a rung above the cheapest good one; "
+        f"{faster} of them take less time than it. Without ties, measured from the good width of the least "
+        f"time, {near} of {len(named)} are at most a rung too wide."
+    )
 
 
 def task_table(tasks: Mapping[str, Scored]) -> Table:
@@ -168,6 +185,7 @@ def write_report(folder: Path, scratch: Path) -> None:
         picture,
         rule_table(scores, search),
         NOTES,
+        without_ties(each["recommend"] for each in scores.values()),
         Heading("Claims"),
         *_titled(rmsprop_table(tasks, folder)),
         *_titled(random_table(tasks, folder)),

@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
         width: A rung of the ladder.
         regret: How much worse than the best width, as a fraction.
         rungs: How many rungs it is from the cheapest good width, below 0 if narrower.
+        rungs_from_fastest: The same from the good width that takes the least time, however small the lead.
         time: Time of its training steps relative to that of the cheapest good width.
         memory: Memory likewise.
     """
@@ -41,6 +42,7 @@ class Outcome(NamedTuple):
     width: int
     regret: float
     rungs: int
+    rungs_from_fastest: int
     time: float
     memory: float
 
@@ -62,11 +64,19 @@ class Scored:
         return min((each for each in self._summaries.values() if each.steady), key=lambda each: each.loss)
 
     @functools.cached_property
+    def good(self) -> list[Summary]:
+        """The good widths, the narrowest first."""
+        return [each for each in self._summaries.values() if self.regret(each.num_steps) <= GOOD]
+
+    @functools.cached_property
+    def fastest(self) -> Summary:
+        """The good width that takes the least time."""
+        return min(self.good, key=lambda each: each.seconds)
+
+    @functools.cached_property
     def cheapest(self) -> Summary:
         """The cheapest good width."""
-        good = [each for each in self._summaries.values() if self.regret(each.num_steps) <= GOOD]
-        least = min(each.seconds for each in good)
-        return next(each for each in good if each.seconds <= (1 + SAME_PRICE) * least)
+        return next(each for each in self.good if each.seconds <= (1 + SAME_PRICE) * self.fastest.seconds)
 
     def summary(self, width: int) -> Summary:
         """The runs of a width."""
@@ -86,7 +96,8 @@ class Scored:
         return Outcome(
             width,
             self.regret(width),
-            LADDER.index(width) - LADDER.index(cheapest.num_steps),
+            rungs_between(cheapest.num_steps, width),
+            rungs_between(self.fastest.num_steps, width),
             own.seconds / cheapest.seconds,
             own.cost["graph_bytes"] / cheapest.cost["graph_bytes"],
         )
@@ -102,6 +113,11 @@ class Scored:
         """The outcome of each rule; None where it names no width."""
         named = {name: rule(self.evidence) for name, rule in RULES.items()}
         return {name: None if width is None else self.outcome(rung(width)) for name, width in named.items()}
+
+
+def rungs_between(start: int, end: int) -> int:
+    """How many rungs of the ladder it is up from one width to another."""
+    return LADDER.index(end) - LADDER.index(start)
 
 
 def scored(names: Iterable[str], folder: Path, scratch: Path) -> dict[str, Scored]:

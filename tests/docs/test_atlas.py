@@ -39,14 +39,14 @@ LOSSES = {
     1: 0.75, 2: 0.625, 3: 0.5078125, 5: 0.5, 8: 0.53125, 12: 0.5625, 20: 0.59375, 35: 0.625,
     50: 0.65625, 70: 0.6875
 }  # fmt: skip
-SECONDS = {1: 80, 2: 16, 3: 2, 5: 4, 8: 4, 12: 8, 20: 8, 35: 8, 50: 8, 70: 16}
+SECONDS: dict[int, float] = {1: 80, 2: 16, 3: 2, 5: 4, 8: 4, 12: 8, 20: 8, 35: 8, 50: 8, 70: 16}
 
 
-def made_up_results(losses: dict[int, float] = LOSSES) -> Results:
+def made_up_results(losses: dict[int, float] = LOSSES, seconds: dict[int, float] = SECONDS) -> Results:
     """Runs of three seeds that agree; a constant prediction has 1 nat."""
     results = Results(None, COMPARISON.identity(EXPERIMENT.task))
     tokens = 1 << 20
-    costs = [made_up_cost(width) | {"tokens_per_second": tokens / SECONDS[width]} for width in LADDER]
+    costs = [made_up_cost(width) | {"tokens_per_second": tokens / seconds[width]} for width in LADDER]
     results.add_costs(costs)
     for key in COMPARISON.keys:
         curve = [
@@ -79,8 +79,17 @@ def test_regret_rungs_time_and_memory() -> None:
     scored = Scored(made_up_sweep())
     assert (scored.best.num_steps, scored.cheapest.num_steps) == (5, 3)
     memory = made_up_cost(12)["graph_bytes"] / made_up_cost(3)["graph_bytes"]
-    assert scored.outcome(12) == Outcome(12, regret=0.125, rungs=3, time=4.0, memory=memory)
+    assert scored.outcome(12) == Outcome(
+        12, regret=0.125, rungs=3, rungs_from_fastest=3, time=4.0, memory=memory
+    )
     assert scored.outcome(3).regret == 1 / 64
+
+
+def test_a_tie_goes_to_the_narrowest_though_a_wider_one_is_faster() -> None:
+    scored = Scored(made_up_sweep(seconds=SECONDS | {5: 1.875}))
+    outcome = scored.outcome(12)
+    assert (scored.cheapest.num_steps, scored.fastest.num_steps) == (3, 5)
+    assert (outcome.rungs, outcome.rungs_from_fastest) == (3, 2)
 
 
 def test_race_and_comparison_name_the_cheapest_of_the_equal() -> None:
