@@ -137,12 +137,12 @@ class Epoch(NamedTuple):
     """What windows may depend on beside graph and rows.
 
     Attributes:
-        rng: A function of the seed and the epoch; for "random".
+        number: Its number, from 0; for "random".
         measure: The mean gradient norm by lag, [num_steps], at the current weights, measured from a given
             step on; for "adaptive".
     """
 
-    rng: np.random.Generator
+    number: int
     measure: Callable[[int], np.ndarray]
 
 
@@ -174,7 +174,7 @@ class Style(abc.ABC):
             measure: For "adaptive": the mean gradient norm by lag, [num_steps], at the current weights,
                 measured from a given step on.
         """
-        return self._windows(Epoch(np.random.default_rng([self._truncation.seed, epoch]), measure))
+        return self._windows(Epoch(epoch, measure))
 
     @abc.abstractmethod
     def _windows(self, epoch: Epoch) -> Iterator[Window]:
@@ -327,11 +327,11 @@ class Random(Style):
     knows_updates = False
 
     def _windows(self, epoch: Epoch) -> Iterator[Window]:
-        n = self._num_steps
+        n, rng = self._num_steps, np.random.default_rng([self._truncation.seed, epoch.number])
         divisor = float(n) if self._graph.options.reduction == "mean" else 1.0
         start = 0
         while start < self._length:
-            steps, flow = draw_segment(epoch.rng, n, self._length - start)
+            steps, flow = draw_segment(rng, n, self._length - start)
             graph = self._graph.with_steps(_ladder(n, steps, self._length), reweighted=True)
             factors, weights = np.zeros((2, graph.num_steps))
             factors[: steps - 1] = flow

@@ -83,7 +83,8 @@ class Block:
             for name, tensor in self._optional.items()
         }
         fed += self._optional.values()
-        if self._options.input_size:
+        has_inputs = bool(self._options.input_size)
+        if has_inputs:
             fed.insert(0, self._packed_inputs)
         run = make_callable(session, fetches, fed)
 
@@ -95,8 +96,10 @@ class Block:
             starts: Any = None,
             target_weights: Any = None,
         ) -> Any:
-            given = [inputs] if self._options.input_size else []
-            more = defaults | self._given(starts, target_weights)
+            given = [inputs] if has_inputs else []
+            more = defaults
+            if starts is not None or target_weights is not None:
+                more = defaults | self._given(starts, target_weights)
             return run(*given, targets, *flat(state), *values, *more.values())
 
         return run_block

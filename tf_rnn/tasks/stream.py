@@ -44,9 +44,8 @@ class Stream:
 
     def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Stream:
         """Returns the stream with the same change made to each of its arrays."""
-        starts, weights = (
-            None if array is None else change(array) for array in (self.starts, self.target_weights)
-        )
+        starts = None if self.starts is None else change(self.starts)
+        weights = None if self.target_weights is None else change(self.target_weights)
         return Stream(change(self.inputs), change(self.targets), starts, weights)
 
     def at(self, times: NDArray[np.integer[Any]]) -> Stream:

@@ -244,8 +244,11 @@ def _classes(name: str, values: np.ndarray, size: int, split: str, *, may_be_non
 
 
 def _reals(name: str, values: np.ndarray, dtype: str, split: str, *, may_be_nan: bool) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        reals = np.asarray(values, dtype)
+    if values.dtype == dtype:
+        reals = values
+    else:
+        with np.errstate(over="ignore"):
+            reals = np.asarray(values, dtype)
     strange = np.isinf(reals) if may_be_nan else ~np.isfinite(reals)
     if strange.any():
         width = values.shape[-1]
