@@ -76,11 +76,11 @@ class Run:
 
     def figure(self) -> Any:
         """The learning curve: a `matplotlib.figure.Figure`."""
-        return self.result.figure()
+        return self.result.figure(self.task.baselines())
 
     def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
         """Writes the learning curve; see `TrainingResult.write`."""
-        return self.result.write(out, command)
+        return self.result.write(out, command, self.task.baselines())
 
     @property
     def best(self) -> CurvePoint:

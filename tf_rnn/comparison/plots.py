@@ -10,8 +10,8 @@ import numpy as np
 from tf_rnn.reporting.style import (
     COLOURS,
     MARKERS,
-    REFERENCE,
     colour_of,
+    draw_baselines,
     label_ends,
     literal,
     make_figure,
@@ -31,8 +31,6 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 # Losses that differ by a larger factor are drawn on a logarithmic axis.
 LOG_FROM = 1000
-# A baseline is far away if it lies further above the highest loss than so many times the losses' range.
-FAR = 3.0
 WIDTH_LABEL = "width: num_steps in the graph"
 
 
@@ -51,7 +49,7 @@ def loss_figure(summaries: Sequence[Summary], task: Task, title: str) -> Any:
     widths = sorted({summary.num_steps for summary in summaries})
     width_axis(axes, widths, WIDTH_LABEL)
     losses = [summary.loss for summary in summaries if summary.runs]
-    _draw_baselines(axes, task, losses)
+    draw_baselines(axes, task.baselines(), losses)
     for state, style in STYLES.items():
         drawn = [summary for summary in summaries if summary.state == state and summary.runs]
         if drawn:
@@ -83,23 +81,6 @@ def _runs_below(drawn: Sequence[Summary], task: Task) -> bool:
     line = np.interp(np.log(between), np.log(known), [summary.loss for summary in drawn])
     floors = [task.floor(width) for width in between]
     return any(floor is not None and loss < floor for loss, floor in zip(line, floors, strict=True))
-
-
-def _draw_baselines(axes: Any, task: Task, losses: Sequence[float]) -> None:
-    """A line for each baseline; of those far above all losses, only the names."""
-    highest = max(losses, default=math.inf) + FAR * (max(losses, default=0) - min(losses, default=0))
-    far = {name: loss for name, loss in task.baselines().items() if loss > highest}
-    look = {"va": "center", "fontsize": 9, "color": "0.3"}
-    for name, loss in task.baselines().items():
-        if name not in far:
-            axes.axhline(loss, linestyle="--", **REFERENCE)
-            place = {"xycoords": ("axes fraction", "data")}
-            axes.annotate(literal(f"{name}, {loss:.4f}"), (1.01, loss), **place, **look)
-    if far:
-        above = "\n".join(f"{name}, {loss:.4f}" for name, loss in far.items())
-        axes.annotate(
-            literal(f"above:\n{above}"), (1.01, 1.02), xycoords="axes fraction", **look | {"va": "bottom"}
-        )
 
 
 def curve_figure(

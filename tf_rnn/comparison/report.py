@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tf_rnn.comparison.elsewhere import elsewhere
 from tf_rnn.comparison.ranking import MARGIN, SAME_PRICE
-from tf_rnn.reporting import Bullets, Heading, Image, Page, Plain
-from tf_rnn.reporting.page import command_code
+from tf_rnn.reporting import Heading, Image, Page, Plain
+from tf_rnn.reporting.page import baseline_sections, command_code
 from tf_rnn.setup import setup_line
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
     """
     task = sweep.task
     compared = task.baselines() | task.contenders(sweep.comparison.widths)
-    baselines = Bullets([f"{name}: {loss:.4f} {task.unit}" for name, loss in compared.items()])
     return Page(
         "How wide should the graph be?",
         sweep.sentence,
@@ -64,7 +63,7 @@ def comparison_page(sweep: Sweep, command: Sequence[str]) -> Page:
         *(sweep.widths.sections if sweep.widths else ()),
         Heading("What each width learns"),
         sweep.table(),
-        *(("Losses to compare with:", baselines) if compared else ()),
+        *baseline_sections(compared, task.unit),
         Image("Held-out loss against width", "loss.png", sweep.figure),
         Heading("How each width learns"),
         Image("Held-out loss against training", "curves.png", sweep.curve_figure),

@@ -13,7 +13,7 @@ from tf_rnn.reporting.document import document, escaped, paragraphs, scrolling, 
 from tf_rnn.reporting.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 # The files of a page, its pictures apart.
@@ -159,6 +159,14 @@ class Page:
                 write_figure(folder / section.file, section.figure)
         for name, text in zip(REPORTS, (self.markdown(), self.html()), strict=True):
             write_text(folder / name, text)
+
+
+def baseline_sections(losses: Mapping[str, float], unit: str) -> list[Section]:
+    """A list of losses to compare with, by name; nothing where there are none."""
+    if not losses:
+        return []
+    lines = [f"{name}: {loss:.4f} {unit}" for name, loss in losses.items()]
+    return ["Losses to compare with:", Bullets(lines)]
 
 
 def _lead(answer: str) -> str:

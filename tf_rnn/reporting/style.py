@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tf_rnn.console import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Colours that differ in grey and to colour-blind eyes (Okabe & Ito 2008), with markers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
@@ -23,6 +24,8 @@ PER_INCH, LINE_HEIGHT = 12, 0.04
 NAME_WIDTH = 0.08
 # Thin lines in the background: losses to compare with, lags to look at.
 REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "zorder": 1}
+# A baseline is far away if it lies further above the highest loss than so many times the losses' range.
+FAR = 3.0
 
 
 def make_figure(title: str, size: tuple[float, float], columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
@@ -80,6 +83,13 @@ def whole_ticks(axes: Any) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
+def short_ticks(axes: Any) -> None:
+    """Writes large numbers at the x-axis as 200k and 5M."""
+    from matplotlib.ticker import EngFormatter  # noqa: PLC0415
+
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
 def line_styles() -> list[dict[str, Any]]:
     """A colour and a marker for each of several curves."""
     return [
@@ -98,6 +108,29 @@ def colour_of(number: int, count: int) -> Any:
     from matplotlib import colormaps  # noqa: PLC0415 (takes half a second to load)
 
     return colormaps["viridis"](0.9 * number / max(1, count - 1))
+
+
+def draw_baselines(axes: Any, baselines: Mapping[str, float], losses: Sequence[float]) -> None:
+    """Draws a line for each baseline; of those far above all losses, only writes the names.
+
+    Args:
+        axes: What is drawn on.
+        baselines: Losses by name.
+        losses: What is drawn besides.
+    """
+    highest = max(losses, default=math.inf) + FAR * (max(losses, default=0) - min(losses, default=0))
+    far = {name: loss for name, loss in baselines.items() if loss > highest}
+    look = {"va": "center", "fontsize": 9, "color": "0.3"}
+    for name, loss in baselines.items():
+        if name not in far:
+            axes.axhline(loss, linestyle="--", **REFERENCE)
+            place = {"xycoords": ("axes fraction", "data")}
+            axes.annotate(literal(f"{name}, {loss:.4f}"), (1.01, loss), **place, **look)
+    if far:
+        above = "\n".join(f"{name}, {loss:.4f}" for name, loss in far.items())
+        axes.annotate(
+            literal(f"above:\n{above}"), (1.01, 1.02), xycoords="axes fraction", **look | {"va": "bottom"}
+        )
 
 
 def label_ends(axes: Any, ends: Sequence[tuple[float, float, str, dict[str, Any]]]) -> None:

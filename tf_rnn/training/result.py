@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.files import as_path, claim_folder, plain, read_config, write_text
 from tf_rnn.options import OptionError, call_text
 from tf_rnn.reporting import Image, Page, Table
-from tf_rnn.reporting.page import REPORTS, command_code
-from tf_rnn.reporting.style import line_styles, literal, make_figure
+from tf_rnn.reporting.page import REPORTS, baseline_sections, command_code
+from tf_rnn.reporting.style import draw_baselines, line_styles, literal, make_figure, short_ticks
 from tf_rnn.text import loss_in_units, loss_text, perplexity
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -74,8 +76,12 @@ class TrainingResult:
         }
         return Table.of_columns(TITLE, columns)
 
-    def figure(self) -> Any:
-        """Training and validation loss against tokens: a `matplotlib.figure.Figure`."""
+    def figure(self, baselines: Mapping[str, float] | None = None) -> Any:
+        """Training and validation loss against tokens: a `matplotlib.figure.Figure`.
+
+        Args:
+            baselines: Losses to compare with, by name; drawn as lines.
+        """
         figure, axes = make_figure(TITLE, (8, 5))
         losses = {
             "training": [point.train_loss for point in self.curve],
@@ -83,16 +89,20 @@ class TrainingResult:
         }
         for (name, values), style in zip(losses.items(), line_styles(), strict=False):
             axes.plot([point.tokens for point in self.curve], values, label=name, **style)
+        drawn = [loss for values in losses.values() for loss in values if not math.isnan(loss)]
+        draw_baselines(axes, baselines or {}, drawn)
+        short_ticks(axes)
         axes.set_xlabel("tokens: rows times time steps")
         axes.set_ylabel(literal(f"loss ({self.unit})"))
         axes.legend(edgecolor="none")
         return figure
 
-    def page(self, command: Sequence[str] = ()) -> Page:
+    def page(self, command: Sequence[str] = (), baselines: Mapping[str, float] | None = None) -> Page:
         """The report.
 
         Args:
             command: The command line to show, without `python -m tf_rnn`.
+            baselines: Losses to compare with, by name.
         """
         last = f"Validation loss: {loss_in_units(self.evaluation.loss, self.unit)}."
         trained = [point for point in self.curve if point.updates]
@@ -101,15 +111,28 @@ class TrainingResult:
         if best is not None and best is not trained[-1]:
             loss = loss_text(best.valid_loss, self.unit)
             lowest = f"The lowest was {loss} {self.unit}, after epoch {best.epoch} (step {best.updates:,})."
-        image = Image("Training and validation loss against tokens", "curve.png", self.figure)
-        return Page("A training run", f"{last} {lowest}".rstrip(), command_code(command), image, self.table())
+        figure = functools.partial(self.figure, baselines)
+        return Page(
+            "A training run",
+            f"{last} {lowest}".rstrip(),
+            command_code(command),
+            Image("Training and validation loss against tokens", "curve.png", figure),
+            *baseline_sections(baselines or {}, self.unit),
+            self.table(),
+        )
 
-    def write(self, out: str | os.PathLike[str], command: Sequence[str] = ()) -> list[Path]:
+    def write(
+        self,
+        out: str | os.PathLike[str],
+        command: Sequence[str] = (),
+        baselines: Mapping[str, float] | None = None,
+    ) -> list[Path]:
         """Writes the page, `curve.csv` and `curve.png`; a run that is saved has checkpoints beside.
 
         Args:
             out: The folder of the run, a new one, or one that has been written to in this way.
             command: The command line to show in the report, without `python -m tf_rnn`.
+            baselines: Losses to compare with, by name.
 
         Returns:
             The files.
@@ -124,7 +147,7 @@ class TrainingResult:
             claim_folder(folder, CONTENT)
         table = Table.of_records(TITLE, self.records, list(self.records[0]) if self.records else [])
         write_text(folder / FILES[0], table.csv())
-        self.page(command).write(folder)
+        self.page(command, baselines).write(folder)
         return [folder / name for name in FILES]
 
 
