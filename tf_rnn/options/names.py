@@ -21,6 +21,7 @@ _ELSEWHERE = {
     "embedding_size": "embed_dim embedding_dim emsize",
     "epochs": "max_epochs n_epochs num_epochs",
     "horizon": "forecast_horizon output_chunk_length prediction_length",
+    "label": "class_column classes",
     "learning_rate": "eta lr step_size",
     "num_layers": "depth layers n_layers",
     "num_steps": "bptt input_chunk_length seq_len seq_length sequence_length timesteps unroll width",
