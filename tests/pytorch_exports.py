@@ -75,7 +75,7 @@ def exported(name: str, folder: Path) -> NDArray[Any]:
     """Exports a network, and returns what it predicts for its inputs, [steps, num_classes]."""
     layers, options = NETWORKS[name]
     with tf.Graph().as_default():
-        graph = UnrolledGraph(StackedCell(layers()), LENGTH, 1, **options)
+        graph = UnrolledGraph(StackedCell(layers()), LENGTH, 1, optimizer=None, **options)
     names, description = weight_names(graph), describe(graph)
     weights = {each: weight(each, variable.shape) for each, variable in names.items()}
     inputs = inputs_of(options)[None]
