@@ -45,7 +45,7 @@ class Shown(NamedTuple):
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     folder = tmp_path_factory.mktemp("readme")
-    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(400)]
+    lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(150)]
     (folder / "my.txt").write_text("".join(lines), encoding="utf-8")
     script, loop = examples()
     outputs = []

@@ -23,7 +23,7 @@ from tf_rnn.graph.lags import gradient_norms
 if TYPE_CHECKING:
     from tf_rnn.tasks import Stream
 
-BATCH, STEPS = 3, 4
+BATCH, STEPS = 3, 3
 TASK = Sequences(valid_length=62)
 
 
@@ -67,7 +67,7 @@ def test_what_each_lag_adds_is_what_it_adds_in_the_last_sequence_alone() -> None
                 parts = parts + np.pad(own_parts / BATCH, ((0, first), (0, 0)))
             products += parts @ parts.T
             state = states[-1]
-        assert found.positions == 5
+        assert found.positions == 6
         assert_close(np.array(found.gradient_norm), np.mean(norms, axis=0), 1e-12, "norms")
         assert_close(np.array(found.relative_bias), truncation_bias(products)[0], 1e-10, "bias")
 
@@ -111,7 +111,7 @@ def test_a_state_that_is_never_carried_is_as_good_fresh() -> None:
     graph, differences = graph_of(GRUCell(6)), []
     with graph.session() as session:
         for task in (Single(valid_length=200), Sequences(valid_length=200)):
-            found = measure_positions(graph, session, task, 8, 1000)
+            found = measure_positions(graph, session, task, 4, 1000)
             differences.append(np.array(found.fresh) - np.array(found.carried))
     assert_close(differences[0], np.zeros(len(differences[0])), 1e-14, "every step a start")
     assert np.abs(differences[1]).max() > 1e-4

@@ -58,7 +58,7 @@ READOUT = ["readout/U", "readout/b_p"]
 def test_names_of_weights_in_the_variables_order(
     cell: Any, options: dict[str, Any], names: list[str]
 ) -> None:
-    graph = alone(cell, **options)
+    graph = alone(cell, **options, optimizer=None)
     found = weight_names(graph)
     assert list(found) == names
     assert [v.op.name for v in found.values()] == [v.op.name for v in graph.variables]
@@ -88,7 +88,7 @@ def test_names_do_not_depend_on_where_a_graph_is_or_how_large() -> None:
 def test_all_that_training_changes_is_saved(optimizer: str, kind: str) -> None:
     """All variables of a `tf.Graph` that has nothing else, each once, also of graphs of other styles."""
     graph = alone(CASES[kind].make(), optimizer=optimizer, embedding_size=6, clip_norm=1.0)
-    if kind == "tanh":
+    if (optimizer, kind) == ("adam", "tanh"):
         for sibling in (graph.with_steps(2, 1), graph.with_steps(3), graph.with_steps(2, reweighted=True)):
             assert saved_names(sibling) == saved_names(graph)
     assert saved_names(graph.forward(num_steps=1, batch_size=1)) == weight_names(graph)

@@ -27,7 +27,7 @@ def test_the_truncated_gradient_changes_its_sign_at_41() -> None:
     assert_close(cell.truncated_influence(2000), -6, 1e-12, "whole influence")
 
 
-@pytest.mark.parametrize("width", [1, 2, 40, 41, 53])
+@pytest.mark.parametrize("width", [1, 2, 11])
 def test_a_block_truncates_after_its_width(width: int) -> None:
     cell = InfluenceCell(start=0.25)
     graph = UnrolledGraph(
