@@ -48,8 +48,10 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     lines = [f"The {number} cats saw {number % 7} dogs and sat down.\n" for number in range(150)]
     (folder / "my.txt").write_text("".join(lines), encoding="utf-8")
     script, loop = examples()
+    narrower = script.replace("num_steps=50", "num_steps=10")
+    assert narrower != script
     outputs = []
-    for code in (loop, script):
+    for code in (loop, narrower):
         with (
             contextlib.chdir(folder),
             contextlib.redirect_stdout(io.StringIO()) as output,

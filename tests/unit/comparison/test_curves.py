@@ -80,8 +80,7 @@ def test_the_last_quarter_counts_too(losses: dict[float, float], trend: str, pac
 
 
 @pytest.mark.parametrize(
-    ("before", "decay"),
-    [(None, 0.5), (2.0, 0.25), (0.75, 2 / 3), (0.25, 0.75), (0.0, 0.75), (-1.0, 0.75)],
+    ("before", "decay"), [(None, 0.5), (2.0, 0.25), (0.75, 2 / 3), (0.25, 0.75), (0.0, 0.75), (-1.0, 0.75)]
 )
 def test_decay_is_between_a_quarter_and_three_quarters(before: float | None, decay: float) -> None:
     """Of a curve that is too short for it, a half."""

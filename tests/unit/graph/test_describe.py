@@ -211,10 +211,7 @@ DESCRIBED = "graph must be described"
         ({"graph": 3}, f"{DESCRIBED} by a dictionary of its options, got 3"),
         ({"graph": NEEDED | {"width": 3}}, f"{DESCRIBED} by options that graphs have, got 'width'"),
         ({"graph": NEEDED | {3: 3}}, f"{DESCRIBED} by options that graphs have, got 3"),
-        (
-            {"graph": {"num_steps": 4}},
-            f"{DESCRIBED} with its batch_size, got ['num_steps']",
-        ),
+        ({"graph": {"num_steps": 4}}, f"{DESCRIBED} with its batch_size, got ['num_steps']"),
         ({"graph": NEEDED | {"num_steps": 0}}, "num_steps must be a whole number of at least 1, got 0"),
     ],
 )

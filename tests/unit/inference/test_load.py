@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from tf_rnn.inference import Model
 
+# The width of the training changes nothing here.
+keep_narrow = partial(keep_run, num_steps=2)
 EPOCHS = 3
 # Of the array that `spoil` spoils, the last.
 DAMAGE = "the checksum of names.npy is wrong"
@@ -153,7 +155,7 @@ def test_a_run_without_a_good_checkpoint_is_refused(copy: Path, tmp_path: Path) 
 def test_the_stepper_is_the_network(texts: Path, tmp_path: Path) -> None:
     """Probabilities of a few steps in NumPy, the state kept inside, and zero again after a reset."""
     cell = StackedCell([LSTMCell(3), GRUCell(4)])
-    stepper, _ = model = load(keep_run(tmp_path / "out", Text(texts), cell, dtype="float64", dropout=0.5))
+    stepper, _ = model = load(keep_narrow(tmp_path / "out", Text(texts), cell, dtype="float64", dropout=0.5))
     naive = NaiveNetwork(model)
     first = []
     for _ in range(2):
@@ -169,7 +171,7 @@ def test_the_stepper_is_the_network(texts: Path, tmp_path: Path) -> None:
 
 def test_it_says_how_it_was_trained(texts: Path, tmp_path: Path) -> None:
     task = Text(texts)
-    model = load(keep_run(tmp_path / "out", task, LSTMCell(3, forget_bias=2.0), num_steps=6, batch_size=2))
+    model = load(keep_narrow(tmp_path / "out", task, LSTMCell(3, forget_bias=2.0), num_steps=6, batch_size=2))
     written = json.loads((tmp_path / "out" / "config.json").read_text(encoding="utf-8"))
     assert model.config == written
     assert model.config["task"]["sha256"] == task.sha256
@@ -181,7 +183,7 @@ def test_it_says_how_it_was_trained(texts: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_none_of_language_has_no_words(tmp_path: Path) -> None:
-    model = load(keep_run(tmp_path / "out", Echo(length=60, valid_length=50), VanillaCell(3)))
+    model = load(keep_narrow(tmp_path / "out", Echo(length=60, valid_length=50), VanillaCell(3)))
     assert model.tokens is None
     for ask in (lambda: model.vocabulary, lambda: model.sample(length=1)):
         with pytest.raises(OptionError, match=r"^model must be one of language, got one of the task echo$"):
@@ -198,7 +200,7 @@ def test_two_models_do_not_disturb_each_other(texts: Path, tmp_path: Path) -> No
 
     weights = (partial(random_weights, seed=seed) for seed in (1, 2))
     folders = [
-        keep_run(tmp_path / str(number), Text(texts), VanillaCell(3), each)
+        keep_narrow(tmp_path / str(number), Text(texts), VanillaCell(3), each)
         for number, each in enumerate(weights)
     ]
     alone = [list(taken(load(folder))) for folder in folders]
@@ -225,7 +227,7 @@ def test_the_default_graph_is_left_alone(kept: tuple[Path, TrainingResult]) -> N
 def test_without_its_data_it_steps_and_writes(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(made_up_text(100), encoding="utf-8")
-    folder = keep_run(tmp_path / "out", Text(path), VanillaCell(3))
+    folder = keep_narrow(tmp_path / "out", Text(path), VanillaCell(3))
     before = "".join(load(folder).sample("ab", 20, seed=1))
     path.unlink()
     model = load(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from tf_rnn.tasks import Task
     from tf_rnn.training import Evaluation
 
+# The width of the training changes nothing here.
+keep_narrow = partial(keep_run, num_steps=2)
 # Rounding errors of a loss of a few nats.
 TOLERANCES = {"float64": 1e-12, "float32": 1e-6}
 SIZES = {"train": 401, "valid": 101, "test": 83, "all": 587}
@@ -79,7 +82,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 
 def trained_on(data: Path, folder: Path, cell: Any, weights: Any = None, **options: Any) -> Trained:
     task = Text(data)
-    model = load(keep_run(folder, task, cell, weights, **options))
+    model = load(keep_narrow(folder, task, cell, weights, **options))
     return Trained(task, model, NaiveNetwork(model), TOLERANCES[options.get("dtype", "float32")])
 
 
@@ -109,7 +112,7 @@ def test_the_loss_is_that_of_a_loop_of_single_steps_for_any_width(trained: Train
 def test_sequences_that_start_within_the_data(tmp_path: Path, initial_state: str) -> None:
     """Whatever the width and however many rows; a reset every so many steps comes on top."""
     task = Sequences(valid_length=701)
-    run = keep_run(
+    run = keep_narrow(
         tmp_path / "out", task, LSTMCell(4), starts=True, dtype="float64", initial_state=initial_state
     )
     model, stream = load(run, task=task), task.stream("valid")
@@ -224,7 +227,7 @@ TASKS: dict[str, tuple[Task, Callable[[], Any], int]] = {
 def test_other_tasks(name: str, tmp_path: Path) -> None:
     """Examples longer than one token, losses at some steps only, real inputs."""
     task, make_cell, tokens = TASKS[name]
-    model = load(keep_run(tmp_path / "out", task, make_cell(), dtype="float64"))
+    model = load(keep_narrow(tmp_path / "out", task, make_cell(), dtype="float64"))
     losses = NaiveNetwork(model).losses(task.stream("valid"))
     in_contexts = NaiveNetwork(model).losses(task.stream("valid"), 9)
     # Real values are float32 in the data, so exact in both.
@@ -237,7 +240,7 @@ def test_other_tasks(name: str, tmp_path: Path) -> None:
 def test_parallel_rows_of_whole_examples(tmp_path: Path) -> None:
     """1,106 tokens in three rows, with a cell that forgets."""
     task = Copy(3, 2, 2, length=70, valid_length=1106)
-    model = load(keep_run(tmp_path / "out", task, VanillaCell(4), scaled(0.3), dtype="float64"))
+    model = load(keep_narrow(tmp_path / "out", task, VanillaCell(4), scaled(0.3), dtype="float64"))
     assert lay_out(1106, 9, 10, task.period, None).rows == 3
     losses = NaiveNetwork(model).losses(task.stream("valid"))
     assert_loss(model.evaluator(batch_size=9, num_steps=10), losses, 1e-12)
@@ -247,7 +250,7 @@ def test_a_task_without_inputs_and_without_data(tmp_path: Path) -> None:
     """S_t = A S_{t-1} + theta v; the first 200 tokens are a warm-up and do not count. It has two splits."""
     task = Influence(length=50, valid_length=251)
     options: dict[str, Any] = {"batch_size": 1, "dtype": "float64"}
-    folder = keep_run(tmp_path / "out", task, InfluenceCell(), lambda _: [np.array(0.3)], **options)
+    folder = keep_narrow(tmp_path / "out", task, InfluenceCell(), lambda _: [np.array(0.3)], **options)
     model = load(folder)
     assert model.weights == {"cell/theta": 0.3}, "a cell without layers"
     found = model.evaluator(num_steps=7)
@@ -279,7 +282,7 @@ def test_a_directory_instead_of_a_file_with_fractions_which_may_not_change(tmp_p
     path = tmp_path / "all.txt"
     path.write_text(made_up_text(400), encoding="utf-8")
     task = Text(path, valid_fraction=0.2, test_fraction=0.1)
-    model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
+    model = load(keep_narrow(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
     naive = NaiveNetwork(model)
     before = model.evaluator(num_steps=3)
     assert_loss(before, naive.losses(task.stream("valid")), 1e-12)
@@ -303,7 +306,7 @@ def test_unknown_characters_are_refused_unknown_words_become_unk(vanilla: Traine
     for text, line in ((known, "a b c a b a"), (strange, "a z b q a"), (as_unknown, "a <unk> b <unk> a")):
         text.write_text(f"{line}\n" * 30, encoding="utf-8")
     task = Words(known, vocabulary_size=4)
-    model = load(keep_run(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
+    model = load(keep_narrow(tmp_path / "out", task, VanillaCell(3), dtype="float64"))
     one, same = (model.evaluator("all", text, num_steps=3) for text in (strange, as_unknown))
     assert one == same
 

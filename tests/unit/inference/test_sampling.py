@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# The width of the training changes nothing here.
+keep_narrow = partial(keep_run, num_steps=2)
 LETTERS = CharacterVocabulary("abc\n")
 SIGMAS = 5
 DRAWS = 5_000
@@ -57,9 +59,7 @@ def likely(size: int) -> st.SearchStrategy[NDArray[Any]]:
 
 
 @given(
-    probabilities=st.integers(1, 9).flatmap(likely),
-    temperature=st.floats(0.01, 20),
-    top_k=st.integers(0, 11),
+    probabilities=st.integers(1, 9).flatmap(likely), temperature=st.floats(0.01, 20), top_k=st.integers(0, 11)
 )
 def test_sharpened_is_its_definition(probabilities: NDArray[Any], temperature: float, top_k: int) -> None:
     """P ** (1 / temperature) over the most likely classes, the first of equals, in Python."""
@@ -120,7 +120,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("sampling")
     task = Text(write_splits(folder / "splits"))
     weights = partial(random_weights, seed=17, scale=2.0)
-    return load(keep_run(folder / "out", task, LSTMCell(7), weights, dtype="float64"))
+    return load(keep_narrow(folder / "out", task, LSTMCell(7), weights, dtype="float64"))
 
 
 def test_the_state_is_carried(model: Model) -> None:
@@ -177,7 +177,7 @@ def test_unknown_words_are_read_as_unk() -> None:
 def test_a_model_of_words(tmp_path: Any) -> None:
     path = tmp_path / "text.txt"
     path.write_text("the cat sat\nthe end\n" * 20, encoding="utf-8")
-    model = load(keep_run(tmp_path / "out", Words(path), GRUCell(4), embedding_size=3))
+    model = load(keep_narrow(tmp_path / "out", Words(path), GRUCell(4), embedding_size=3))
     pieces = list(model.sample("the dog", 30, temperature=1, seed=1))
     assert len(pieces) == 32
     text = "".join(pieces)
@@ -208,8 +208,7 @@ def test_bad_options_are_refused_at_the_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "text"),
-    [("b", "ab"), ("bc", "abc"), ("ca", "abca"), ("cab", "abcab"), ("aa", "abcabca")],
+    ("until", "text"), [("b", "ab"), ("bc", "abc"), ("ca", "abca"), ("cab", "abcab"), ("aa", "abcabca")]
 )
 def test_until_ends_with_the_token_that_completes_it(until: str, text: str) -> None:
     """The text `abcabc...`, of 7 tokens at most."""
@@ -237,7 +236,7 @@ def test_until_is_a_text(until: Any) -> None:
 def test_each_document_is_sampled_from_a_state_of_zero(tmp_path: Path) -> None:
     """The likeliest characters of a model of documents are those of the network in NumPy, reset likewise."""
     task = Text(write_splits(tmp_path / "texts"), document_separator="\n")
-    model = load(keep_run(tmp_path / "out", task, GRUCell(5), starts=True, dtype="float64"))
+    model = load(keep_narrow(tmp_path / "out", task, GRUCell(5), starts=True, dtype="float64"))
     naive, prime = NaiveNetwork(model), "ab\ncd\n\n"
 
     def greedy(separator: str | None) -> str:

@@ -412,11 +412,7 @@ def test_a_series_that_opens_late_has_the_scale_of_all() -> None:
         ({"load": 1e200}, {"target": "load"}, "up to 1e+100, but 'load' has 1e+200 in row 0"),
         ({"load": [[1]] * LENGTH}, {"target": "load"}, "but 'load' has [1] in row 0"),
         ({"load": 1j}, {"target": "load"}, "holds complex numbers"),
-        (
-            {"t": ["01/02/2024"] * LENGTH},
-            {"target": "load", "time": "t"},
-            "got '01/02/2024' in row 0 of",
-        ),
+        ({"t": ["01/02/2024"] * LENGTH}, {"target": "load", "time": "t"}, "got '01/02/2024' in row 0 of"),
         ({"kind": ["a", "b"] * 20}, {"target": "load", "static": "kind"}, "never change, but 'kind' does"),
         (
             {"t": pd.date_range("2024-01-01", periods=LENGTH)},

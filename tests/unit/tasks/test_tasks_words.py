@@ -124,10 +124,7 @@ def test_words_are_not_changed_and_carriage_returns_are_blanks(tmp_path: Path) -
 def test_baselines_by_hand(tmp_path: Path) -> None:
     # Train: "a a b \n", so that with one added a is 3, b 2, <eos> 2 and <unk> 1 of 8. Valid: "b z \n a".
     task = Words(write(tmp_path, "a a b\nb z\na a a a\n"), **THIRDS)
-    expected = {
-        "uniform": math.log(4),
-        "unigram": -(math.log(1 / 8) + math.log(2 / 8) + math.log(3 / 8)) / 3,
-    }
+    expected = {"uniform": math.log(4), "unigram": -(math.log(1 / 8) + math.log(2 / 8) + math.log(3 / 8)) / 3}
     assert task.baselines() == pytest.approx(expected, rel=1e-12)
     assert list(task.baselines()) == ["uniform", "unigram"]
 
