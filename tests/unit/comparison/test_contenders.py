@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 import pandas as pd
 import pytest
 from comparison_helpers import made_up_summary
-from matplotlib.axes import Axes
 
 from tf_rnn.comparison.elsewhere import elsewhere
 from tf_rnn.comparison.plots import loss_figure
 from tf_rnn.comparison.ranking import Question
 from tf_rnn.comparison.verdict import decide
 from tf_rnn.tasks import Echo, Series
-
-if TYPE_CHECKING:
-    from tf_rnn.tasks import Task
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +68,8 @@ def test_baselines_far_above_all_losses_are_named_not_drawn(
         assert (drawn, named) == ([], ["above:\nlast value, 1.5000\nseasonal naive, 1.2000"])
     else:
         assert drawn == [1.2, 1.5]
-    curves = [line for line in axes.lines if line.get_label() == "linear predictor that reads as many rows"]
-    assert_is_reference(curves, task)
-
-
-def assert_is_reference(curves: list[Any], task: Task) -> None:
-    (curve,) = curves
-    assert isinstance(curve.axes, Axes)
-    assert list(curve.get_xdata()) == [2, 9]
-    assert list(curve.get_ydata()) == [task.reference(2), task.reference(9)]
+    (curve,) = (line for line in axes.lines if line.get_label() == "linear predictor that reads as many rows")
+    assert curve.get_xydata().tolist() == [[width, task.reference(width)] for width in (2, 9)]
 
 
 def test_the_width_has_other_names_elsewhere(task: Series) -> None:

@@ -73,7 +73,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Tab:
 
 
 def test_every_run_is_a_row_with_its_loss_and_the_part_that_it_was_trained(tab: Tab) -> None:
-    assert tab.losses == {
+    """One that diverged or died has failed; columns name the unit."""
+    expected = {
         "width 4, carry, rate 0.1, seed 0": {LOSS: 0.25, TRAINED: 1.0},
         "width 4, carry, rate 0.1, seed 1": {LOSS: 0.375, TRAINED: 1.0},
         "width 4, carry, rate 0.1, seed 2": {},
@@ -81,17 +82,17 @@ def test_every_run_is_a_row_with_its_loss_and_the_part_that_it_was_trained(tab: 
         "width 1, reset, rate 0.25, seed 0": {LOSS: 0.5, TRAINED: 1.0},
         "width 9, carry, rate 0.1, seed 0": {},
     }
-
-
-def test_a_run_that_diverged_or_died_has_failed(tab: Tab) -> None:
-    names = {name: api_pb2.Status.Name(group.sessions[0].status) for name, group in tab.rows.items()}
-    failed = {name for name, status in names.items() if status == "STATUS_FAILURE"}
-    assert failed == {"width 4, carry, rate 0.1, seed 2", "width 9, carry, rate 0.1, seed 0"}
-    assert {*names.values()} == {"STATUS_FAILURE", "STATUS_SUCCESS"}
+    assert tab.losses == expected
+    statuses = {name: api_pb2.Status.Name(group.sessions[0].status) for name, group in tab.rows.items()}
+    assert statuses == {
+        name: "STATUS_SUCCESS" if losses else "STATUS_FAILURE" for name, losses in expected.items()
+    }
+    titles = {info.name.tag: info.display_name for info in tab.experiment.metric_infos}
+    assert titles == {LOSS: "held-out loss (nats)", TRAINED: "part of the training"}
 
 
 def test_hyperparameters_are_those_of_the_run_and_of_the_network(tab: Tab) -> None:
-    """Numbers as numbers, which the tab sorts; None as off."""
+    """Numbers as numbers, which the tab sorts; None as off; what differs between the runs comes first."""
     found = tab.values("width 1, reset, rate 0.25, seed 0")
     expected = {"num_steps": 1, "state": "reset", "seed": 0, "learning_rate": 0.25, "task": "echo"}
     expected |= {"cell": "vanilla", "state_size": 3, "batch_size": 7, "optimizer": "adagrad"}
@@ -104,18 +105,9 @@ def test_hyperparameters_are_those_of_the_run_and_of_the_network(tab: Tab) -> No
         assert api_pb2.DataType.Name(columns[name].type) == f"DATA_TYPE_{kind}", name
     domain = [value.number_value for value in columns["num_steps"].domain_discrete.values]
     assert domain == [1, 4, 9]
-
-
-def test_what_differs_between_the_runs_comes_first(tab: Tab) -> None:
-    """Of the others the tab shows few, by name."""
-    names = [info.name for info in tab.experiment.hparam_infos]
-    assert names[:4] == ["learning_rate", "num_steps", "seed", "state"]
+    names = list(columns)
+    assert names[:4] == ["learning_rate", "num_steps", "seed", "state"], "of the others the tab shows few"
     assert names[4:] == sorted(names[4:])
-
-
-def test_columns_of_losses_name_their_unit(tab: Tab) -> None:
-    titles = {info.name.tag: info.display_name for info in tab.experiment.metric_infos}
-    assert titles == {LOSS: "held-out loss (nats)", TRAINED: "part of the training"}
 
 
 def test_the_learning_curve_is_that_of_the_run(tab: Tab) -> None:

@@ -103,22 +103,6 @@ def test_parts_may_begin_at_dates() -> None:
     counted = {split: [(part.counted, part.stop) for part in task.parts(split)] for split in task.splits}
     assert counted == {"train": [(0, 13), (0, 6)], "valid": [(13, 17), (6, 10)], "test": [(17, 24), (10, 14)]}
     assert Series(frame, **options, valid_fraction=0.2).sha256 != task.sha256
-    for changes, message in (
-        (
-            {"valid_from": "2024-01-15"},
-            "test_from must be given where the other held-out part begins at a time",
-        ),
-        ({"valid_from": "2024-01-15", "test_from": "2024-01-15"}, "test_from must be later than valid_from"),
-        ({"valid_from": "soon", "test_from": "later"}, "valid_from must be a time as in the column of times"),
-        ({"valid_from": "1", "test_from": "2", "test_fraction": 0.3}, "test_fraction must be left out where"),
-    ):
-        with pytest.raises(OptionError, match=f"^{message}"):
-            Series(frame, **options | changes)
-
-
-def test_parts_begin_at_dates_only_where_there_are_some() -> None:
-    with pytest.raises(OptionError, match=r"^valid_from must be left out unless time is given, got '1'$"):
-        Series(made_frame(), target="load", valid_from="1", test_from="2")
 
 
 def test_the_lead_is_limited() -> None:
@@ -316,53 +300,62 @@ def test_linear_predictors_of_quantiles_are_those_of_the_mean_and_of_its_errors(
     assert "linear predictor that reads 1 rows, and the quantiles of its errors" in task.contenders([1])
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "message"),
-    [
-        ({}, {"target": "lod"}, "target must be columns of the data frame, got 'lod'; it has load, price"),
-        ({}, {}, "target must name a column of the data frame, which has load, price"),
-        ({}, {"target": "load", "inputs": ["load"]}, "inputs must be given once for each column"),
-        (
-            {"load": ["1"] * 5 + ["n/k"] + ["2"] * 34},
-            {"target": "load"},
-            "has 'n/k' in row 5 of the data frame",
-        ),
-        ({"load": [1.0] * 39 + [np.inf]}, {"target": "load"}, "has inf in row 39"),
-        ({"load": np.nan}, {"target": "load"}, "all of 'load' is missing"),
-        ({"load": 4.0}, {"target": "load"}, "'load' is always 4 there"),
-        (
-            {"word": [f"w{n % 51}" for n in range(40)]},
-            {"target": "load", "time": "word"},
-            "got 'w0' in row 0",
-        ),
-        (
-            {"t": [*range(39), 38]},
-            {"target": "load", "time": "t"},
-            "time must increase from row to row, got 38 again",
-        ),
-        ({"t": [*range(38), 50, 40]}, {"target": "load", "time": "t"}, "got 40 after 50 in row 39"),
-        (
-            {"t": range(40)},
-            {"target": "load", "time": "t", "calendar": "hour"},
-            "unless time is a column of dates",
-        ),
-        ({}, {"target": "load", "horizon": 7}, "leave none for 'valid' with a horizon of 7"),
-        (
-            {},
-            {"target": "load", "valid_fraction": 0.6, "test_fraction": 0.4},
-            "must be below 1 - valid_fraction",
-        ),
-        ({}, {"target": "load", "static": "price", "known": "price"}, "as known, too"),
-    ],
-)
-def test_bad_tables_are_refused_in_one_line(
-    changes: dict[str, Any], options: dict[str, Any], message: str
-) -> None:
+def assert_refused(message: str, data: Any, **options: Any) -> None:
+    """In one line that has these words."""
     with pytest.raises(OptionError) as caught:
-        Series(made_frame(**changes), **options)
+        Series(data, **options)
     found = str(caught.value)
     assert message in found, f"{found!r} does not say {message!r}"
     assert "\n" not in found
+
+
+DATES = {"t": pd.date_range("2024-01-01", periods=LENGTH)}
+# Columns, options beside the target "load", and what is said.
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"target": "lod"}, "target must be columns of the data frame, got 'lod'; it has load, price"),
+    ({}, {"target": None}, "target must name a column of the data frame, which has load, price"),
+    ({}, {"inputs": ["load"]}, "inputs must be given once for each column"),
+    ({"load": ["1"] * 5 + ["n/k"] + ["2"] * 34}, {}, "has 'n/k' in row 5 of the data frame"),
+    ({"load": [1.0] * 39 + [np.inf]}, {}, "has inf in row 39"),
+    ({"load": np.nan}, {}, "all of 'load' is missing"),
+    ({"load": 4.0}, {}, "'load' is always 4 there"),
+    ({"load": 1e200}, {}, "up to 1e+100, but 'load' has 1e+200 in row 0"),
+    ({"load": [[1]] * LENGTH}, {}, "but 'load' has [1] in row 0"),
+    ({"load": 1j}, {}, "holds complex numbers"),
+    ({"t": [f"w{n % 51}" for n in range(40)]}, {"time": "t"}, "got 'w0' in row 0"),
+    ({"t": ["01/02/2024"] * LENGTH}, {"time": "t"}, "got '01/02/2024' in row 0 of"),
+    ({"t": [*range(39), 38]}, {"time": "t"}, "time must increase from row to row, got 38 again"),
+    ({"t": [*range(38), 50, 40]}, {"time": "t"}, "got 40 after 50 in row 39"),
+    ({"t": range(40)}, {"time": "t", "calendar": "hour"}, "unless time is a column of dates"),
+    ({"kind": ["a", "b"] * 20}, {"static": "kind"}, "never change, but 'kind' does"),
+    ({}, {"static": "price", "known": "price"}, "as known, too"),
+    ({}, {"horizon": 7}, "leave none for 'valid' with a horizon of 7"),
+    ({}, {"horizon": 10**8}, "must be a whole number of at most 10000"),
+    ({}, {"valid_fraction": 0.6, "test_fraction": 0.4}, "must be below 1 - valid_fraction"),
+    ({}, {"valid_from": "1", "test_from": "2"}, "valid_from must be left out unless time is given, got '1'"),
+]
+# Where the held-out parts begin: valid_from, test_from, and what is said.
+BORDERS: list[tuple[Any, Any, str]] = [
+    ("2024-01-15", None, "test_from must be given where the other held-out part begins at a time"),
+    ("2024-01-15", "2024-01-15", "test_from must be later than valid_from"),
+    ("soon", "later", "valid_from must be a time as in the column of times"),
+    ("NaT", "2024-02-01", "valid_from must be a time as in the column of times, got 'NaT'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "options", "message"), REFUSED)
+def test_bad_tables_are_refused_in_one_line(
+    changes: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    assert_refused(message, made_frame(**changes), **{"target": "load"} | options)
+
+
+def test_bad_borders_are_refused_in_one_line() -> None:
+    dated: dict[str, Any] = {"target": "load", "time": "t"}
+    for begin, test, message in BORDERS:
+        assert_refused(message, made_frame(**DATES), **dated, valid_from=begin, test_from=test)
+    both = {"valid_from": "1", "test_from": "2", "test_fraction": 0.3}
+    assert_refused("test_fraction must be left out where", made_frame(**DATES), **dated, **both)
 
 
 @pytest.mark.parametrize(
@@ -382,11 +375,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None
     path = tmp_path / ("table.csv.gz" if (content or b"").startswith(b"\x1f\x8b") else "table.csv")
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(OptionError) as caught:
-        Series(path, target="a")
-    found = str(caught.value)
-    assert message in found, f"{found!r} does not say {message!r}"
-    assert "\n" not in found
+    assert_refused(message, path, target="a")
 
 
 def test_a_series_that_opens_late_has_the_scale_of_all() -> None:
@@ -404,28 +393,6 @@ def test_a_series_that_opens_late_has_the_scale_of_all() -> None:
     new = frame.drop(columns="day").assign(who="new")
     other = Series(new, target="load", series_id="who", fit=task.kept()["fit"])
     assert other.fit.scale(other.series[0], "load") == task.fit.scales[""]["load"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "options", "message"),
-    [
-        ({"load": 1e200}, {"target": "load"}, "up to 1e+100, but 'load' has 1e+200 in row 0"),
-        ({"load": [[1]] * LENGTH}, {"target": "load"}, "but 'load' has [1] in row 0"),
-        ({"load": 1j}, {"target": "load"}, "holds complex numbers"),
-        ({"t": ["01/02/2024"] * LENGTH}, {"target": "load", "time": "t"}, "got '01/02/2024' in row 0 of"),
-        ({"kind": ["a", "b"] * 20}, {"target": "load", "static": "kind"}, "never change, but 'kind' does"),
-        (
-            {"t": pd.date_range("2024-01-01", periods=LENGTH)},
-            {"target": "load", "time": "t", "valid_from": "NaT", "test_from": "2024-02-01"},
-            "valid_from must be a time as in the column of times, got 'NaT'",
-        ),
-        ({}, {"target": "load", "horizon": 10**8}, "must be a whole number of at most 10000"),
-    ],
-)
-def test_more_that_is_refused(changes: dict[str, Any], options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        Series(made_frame(**changes), **options)
-    assert message in str(caught.value), str(caught.value)
 
 
 def test_odd_data_frames() -> None:

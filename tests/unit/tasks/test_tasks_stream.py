@@ -254,43 +254,28 @@ def test_what_a_stream_must_be(read: Callable[[Task], object], task: Task, probl
         read(task)
 
 
+SEVEN, SEVENTEEN = Counting(7), Counting(17, period=5)
 IT_FITS = "; it fits with a batch_size of at most 1"
-EXAMPLES = "the 17 tokens of split 'train' cut into 2 rows of whole examples"
+CUT = "tokens of split 'train' cut into 2 rows of whole examples"
+STEPS, ROWS = "num_steps must be at most", "batch_size must be at most"
+ERRORS: list[tuple[Callable[[], object], str]] = [
+    (lambda: SEVEN.rows(8), f"{ROWS} 7 for the 7 tokens of split 'train', got 8"),
+    (
+        lambda: SEVEN.blocks(2, 4, "valid"),
+        f"{STEPS} 3 (the 7 tokens of split 'valid' cut into 2 rows), got 4{IT_FITS}",
+    ),
+    (lambda: cut_rows(SEVEN.stream(), 8), f"{ROWS} 7 for the 7 tokens of the stream, got 8"),
+    (
+        lambda: cut_blocks(SEVEN.stream(), 1, 8),
+        f"{STEPS} 7 (the 7 tokens of the stream cut into 1 row), got 8",
+    ),
+    (lambda: SEVENTEEN.rows(4), f"{ROWS} 3 for the 3 examples of 5 steps of split 'train', got 4"),
+    (lambda: SEVENTEEN.blocks(2, 6), f"{STEPS} 5 (the 17 {CUT}), got 6{IT_FITS}"),
+    (lambda: cut_rows(SEVEN.stream(), 1, period=0), "period must be a whole number of at least 1, got 0"),
+]
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: Counting(7).rows(8),
-            "batch_size must be at most 7 for the 7 tokens of split 'train', got 8",
-        ),
-        (
-            lambda: Counting(7).blocks(2, 4, "valid"),
-            f"num_steps must be at most 3 (the 7 tokens of split 'valid' cut into 2 rows), got 4{IT_FITS}",
-        ),
-        (
-            lambda: cut_rows(Counting(7).stream(), 8),
-            "batch_size must be at most 7 for the 7 tokens of the stream, got 8",
-        ),
-        (
-            lambda: cut_blocks(Counting(7).stream(), 1, 8),
-            "num_steps must be at most 7 (the 7 tokens of the stream cut into 1 row), got 8",
-        ),
-        (
-            lambda: Counting(17, period=5).rows(4),
-            "batch_size must be at most 3 for the 3 examples of 5 steps of split 'train', got 4",
-        ),
-        (
-            lambda: Counting(17, period=5).blocks(2, 6),
-            f"num_steps must be at most 5 ({EXAMPLES}), got 6{IT_FITS}",
-        ),
-        (
-            lambda: cut_rows(Counting(7).stream(), 1, period=0),
-            "period must be a whole number of at least 1, got 0",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("call", "message"), ERRORS)
 def test_errors_come_at_the_call(call: Callable[[], object], message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         call()
