@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -120,8 +121,9 @@ LOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "torch, medium": ("pytorch", {"threads": 1, "compiled": False, "precision": "medium"}),
     "jax": ("jax_arrays", {"how": "scan", "precision": MIXED_BFLOAT16}),
 }
-# These share cells and optimizers with the variant before them, so one training is enough.
-VARIANTS = {"tf_rnn, session.run", "keras, train_on_batch", "jax, scan a layer", "jax, unrolled"}
+# These share cells and optimizers with a variant before them, so one training is enough.
+VARIANTS = {"tf_rnn, session.run", "static_rnn", "dynamic_rnn", "keras, train_on_batch"}
+VARIANTS |= {"jax, scan a layer", "jax, unrolled"}
 TRAININGS = {
     "lstm": TINY,
     "gru": dataclasses.replace(TINY, cell="gru", num_layers=1),
@@ -172,14 +174,15 @@ def test_a_library_does_equal_work(library: str, training: str) -> None:
     assert losses[0] != pytest.approx(losses[-1], abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("library", "training"),
-    [
-        pytest.param(library, training, marks=() if training == "clipped" else pytest.mark.slow)
-        for library in filter(is_installed, LOWER)
-        for training in TRAININGS
-    ],
-)
+# Cells and optimizers are those of single precision, so that each library has one other training.
+OTHERS = itertools.cycle(training for training in TRAININGS if training != "clipped")
+LOWER_WORK = [(library, "clipped") for library in filter(is_installed, LOWER)]
+LOWER_WORK_TOO = [
+    pytest.param(library, next(OTHERS), marks=pytest.mark.slow) for library in filter(is_installed, LOWER)
+]
+
+
+@pytest.mark.parametrize(("library", "training"), [*LOWER_WORK, *LOWER_WORK_TOO])
 def test_a_library_in_lower_precision_does_equal_work_but_for_rounding(library: str, training: str) -> None:
     module, options = LOWER[library]
     losses = losses_of(module, TRAININGS[training], **options)

@@ -218,7 +218,7 @@ def remembering(series: int) -> pd.DataFrame:
 @pytest.mark.slow
 def test_what_the_first_row_says_is_learnt_where_the_window_holds_it() -> None:
     """A graph as wide as the longest series names the label; single steps name it by chance."""
-    task = Labels(remembering(600), **AT_END)
+    task = Labels(remembering(400), **AT_END)
     losses = {}
     for width in (8, 1):
         graph = UnrolledGraph(
@@ -232,7 +232,7 @@ def test_what_the_first_row_says_is_learnt_where_the_window_holds_it() -> None:
         )
         with graph.session(threads=1) as session:
             state = "carry" if width > 1 else "reset"
-            result = train(graph, task, epochs=20, state=state, session=session, callbacks=())
+            result = train(graph, task, epochs=16, state=state, session=session, callbacks=())
             losses[width] = min(point.valid_loss for point in result.curve)
     chance = task.baselines()["frequencies"]
     assert losses[8] < 0.1, f"{losses}, by chance {chance}"
