@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib
 import io
 import itertools
@@ -85,24 +86,24 @@ def test_python_runs_and_prints_what_its_comments_say(
         assert [line for line in said if line not in shown.splitlines()] == [], shown
 
 
-@every_page
-def test_commands_parse(page: str) -> None:
-    parser = Parser(prog="tf_rnn")
+@functools.cache
+def command_parser() -> tuple[Parser, set[str]]:
+    """The parser of all commands, and their options."""
+    parser, known = Parser(prog="tf_rnn"), {"--help"} | FOREIGN
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, module in COMMANDS.items():
-        module.add_options(subparsers.add_parser(name))
+        subparser = subparsers.add_parser(name)
+        module.add_options(subparser)
+        known |= set(subparser._option_string_actions)
+    return parser, known
+
+
+@every_page
+def test_commands_parse_and_options_exist(page: str) -> None:
+    parser, known = command_parser()
     for words in commands(PAGES[page]):
         if words[0] not in {"COMMAND", "..."}:
             assert parser.parse_args(words).command == words[0]
-
-
-@every_page
-def test_options_exist(page: str) -> None:
-    known = {"--help"} | FOREIGN
-    for name, module in COMMANDS.items():
-        subparser = Parser(prog=name)
-        module.add_options(subparser)
-        known |= set(subparser._option_string_actions)
     text = re.sub(r"-m benchmarks\..*", "", PAGES[page])  # they have options of their own
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     assert sorted(named - known) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,12 @@ def imports(source: str, module: str) -> set[str]:
     return found
 
 
+@functools.cache
+def imports_of(module: str) -> set[str]:
+    """What a module of the package imports."""
+    return imports(MODULES[module].read_text(encoding="utf-8"), module)
+
+
 def parts(names: set[str]) -> set[str]:
     """Folders and top-level modules of the package among the names; "" for the package itself."""
     within = (name.split(".") for name in names)
@@ -129,7 +136,7 @@ def test_every_module_has_its_layer() -> None:
 @pytest.mark.parametrize("folder", [*FOLDERS, *(name for name in APART if name not in FOLDERS)])
 def test_each_folder_imports_only_lower_ones(folder: str) -> None:
     for module in (name for name in MODULES if name.split(".", maxsplit=1)[0] == folder):
-        found = parts(imports(MODULES[module].read_text(encoding="utf-8"), module))
+        found = parts(imports_of(module))
         beyond = found - {folder} - allowed(folder)
         assert not beyond, f"{module} imports {sorted(beyond)}, allowed are {sorted(allowed(folder))}"
 
@@ -143,10 +150,7 @@ def test_each_folder_imports_only_lower_ones(folder: str) -> None:
     ],
 )
 def test_heavy_packages_are_imported_in_one_place_each(heavy: set[str], place: str) -> None:
-    found = {
-        name: packages(imports(path.read_text(encoding="utf-8"), name)) for name, path in MODULES.items()
-    }
-    assert [name for name, names in found.items() if names & heavy] == [place]
+    assert [name for name in MODULES if packages(imports_of(name)) & heavy] == [place]
 
 
 def test_importing_loads_no_heavy_package() -> None:
