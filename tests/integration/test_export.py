@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import resource
 import shutil
@@ -17,7 +16,15 @@ from command_helpers import succeeds
 from helpers import CASES, assert_close, new_session, random_block, random_state
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, StackedCell, VanillaCell, describe_cell
+from tf_rnn.cells import (
+    GRUCell,
+    GRUResetBeforeCell,
+    InfluenceCell,
+    LSTMCell,
+    StackedCell,
+    VanillaCell,
+    describe_cell,
+)
 from tf_rnn.files import read_config
 from tf_rnn.graph import UnrolledGraph, describe, described_graph
 from tf_rnn.graph.naming import weight_names
@@ -31,16 +38,19 @@ from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import GraphOptions, OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 STEPS, BATCH = 4, 3
 REAL: dict[str, Any] = {"input_kind": "real", "loss": "squared_error"}
-KINDS: dict[str, dict[str, Any]] = {
-    "classes": {"input_size": 5},
-    "embedded": {"input_size": 5, "embedding_size": 2},
-    "real": {"input_size": 5, **REAL},
+# A cell of each kind and options that do not depend on each other; class inputs may come with real targets.
+NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "real": (CASES["stacked"].make, REAL),
+    "one-hot": (lambda: StackedCell([GRUResetBeforeCell(6), VanillaCell(7)]), {"loss": "squared_error"}),
+    "tied": (lambda: LSTMCell(4), {"embedding_size": 4, "num_classes": 5, "readout": "tied"}),
+    "embedded": (lambda: GRUCell(6), {"embedding_size": 2, "dtype": "float32"}),
 }
 KERAS_FILES = {"model.keras", "model.weights.h5"}
 
@@ -49,8 +59,8 @@ class Example(NamedTuple):
     """A network with random weights, and its predictions.
 
     Attributes:
-        description: From `describe`.
-        weights: Weights by name, biases random, too.
+        description: From `describe`, without an optimizer.
+        weights: Weights by name, biases random, too, but for zeros of both signs, as -0.0 + 0.0 is 0.0.
         inputs: [BATCH, STEPS, ...]; None for a network without inputs.
         state: S_{-1}, random.
         predictions: Predictions from that state, [BATCH, STEPS, num_classes].
@@ -67,16 +77,18 @@ class Example(NamedTuple):
     from_zero: NDArray[Any]
 
 
-def make_example(cell: Any, *, batch_size: int = BATCH, **options: Any) -> Example:
+def make_example(cell: Any, **options: Any) -> Example:
     generator = np.random.default_rng(211)
-    options = {"num_classes": 3, "dtype": "float64", **options}
+    options = {"input_size": 5, "num_classes": 3, "dtype": "float64", "optimizer": None, **options}
     with tf.Graph().as_default():
-        graph = UnrolledGraph(cell, STEPS, batch_size, **options)
+        graph = UnrolledGraph(cell, STEPS, BATCH, **options)
     names = weight_names(graph)
     weights = {
         name: (0.6 * generator.normal(size=variable.shape)).astype(options["dtype"])
         for name, variable in names.items()
     }
+    for value in weights.values():
+        value.flat[:2] = 0.0, -0.0
     inputs, targets = random_block(generator, graph)
     state = random_state(generator, graph.init_state)
     with new_session(graph.tf_graph) as session:
@@ -153,68 +165,45 @@ def load_saved(folder: Path) -> Saved:
     return Saved(model, step, inputs, outputs, state)
 
 
-@pytest.mark.parametrize(
-    ("cell", "kind", "dtype", "tolerance"),
-    [
-        ("tanh", "classes", "float64", 1e-12),
-        ("relu", "embedded", "float64", 1e-12),
-        ("gru_reset_before", "classes", "float64", 1e-12),
-        ("stacked", "real", "float64", 1e-12),
-        ("stacked", "embedded", "float32", 1e-5),
-    ],
-)
-def test_saved_model_keras_and_our_graph_predict_the_same(
-    tmp_path: Path, cell: str, kind: str, dtype: str, tolerance: float
-) -> None:
-    example = make_example(CASES[cell].make(), **KINDS[kind], dtype=dtype)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_saved_model_keras_and_our_graph_predict_the_same(tmp_path: Path, name: str) -> None:
+    """For a batch of any size and sequences of any length; weights come back from Keras bit for bit."""
+    cell, options = NETWORKS[name]
+    example = make_example(cell(), **options)
+    assert example.inputs is not None
+    dtype = example.predictions.dtype
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
     done = export(as_model(example), tmp_path / "out")
     assert done.without_keras is None
-    predictions, state = run_saved_model(tmp_path / "out" / "saved_model", example.inputs, example.state)
-    assert predictions.dtype == state[0].dtype == dtype
-    assert_close(predictions, example.predictions, tolerance, "SavedModel")
-    assert_close(state, example.last_state, tolerance, "its state")
+    rows = slice(1, None)
+    state = tf.nest.map_structure(lambda array: array[rows], example.state)
+    predictions, last = run_saved_model(tmp_path / "out" / "saved_model", example.inputs[rows], state)
+    assert predictions.dtype == last[0].dtype == dtype
+    assert_close(predictions, example.predictions[rows], tolerance, "SavedModel")
+    assert_close(last, [array[rows] for array in example.last_state], tolerance, "its state")
 
     model = tf.compat.v2.keras.models.load_model(tmp_path / "out" / "model.keras")
     found = model(example.inputs).numpy()
     assert found.dtype == dtype
     assert_close(found, example.from_zero, tolerance, "Keras")
     assert np.abs(example.from_zero - example.predictions).max() > 1e-2
-    # `predict` converts real inputs to float32 and runs a graph.
-    rounding = 1e-6 if kind == "real" else tolerance
-    assert_close(model.predict(example.inputs, verbose=0), found, max(tolerance, rounding), "Keras' predict")
-    one_step = model(example.inputs[:1, :1]).numpy()  # type: ignore[index]
+    one_step = model(example.inputs[:1, :1]).numpy()
     assert_close(one_step, found[:1, :1], tolerance, "one example, one step")
+    if name == "real":  # `predict` converts them to float32 and runs a graph
+        assert_close(model.predict(example.inputs, verbose=0), found, 1e-6, "Keras' predict")
 
-    before = [weight.numpy() for weight in model.weights]
     for weight in model.weights:
-        weight.assign(np.zeros(weight.shape))
+        weight.assign(np.ones(weight.shape))
     model.load_weights(tmp_path / "out" / "model.weights.h5")
-    assert_close([weight.numpy() for weight in model.weights], before, 0, "weights alone")
-
-
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
-def test_tied_readouts_and_other_losses(tmp_path: Path, loss: str) -> None:
-    """The readout shares the embedding's weights; class inputs may come with real targets.
-
-    A SavedModel takes any batch size.
-    """
-    sizes: dict[str, Any] = {"input_size": 5, "embedding_size": 4, "num_classes": 5}
-    example = make_example(LSTMCell(4), batch_size=7, **sizes, readout="tied", loss=loss)
-    assert list(example.weights) == ["embedding/E", "layer_0/W", "layer_0/b", "readout/b_p"]
-    export(as_model(example), tmp_path / "out")
-    assert example.inputs is not None
-    rows = slice(2, 3) if loss == "cross_entropy" else slice(2, 6)
-    state = tf.nest.map_structure(lambda array: array[rows], example.state)
-    predictions, last = run_saved_model(tmp_path / "out" / "saved_model", example.inputs[rows], state)
-    assert_close(predictions, example.predictions[rows], 1e-12, "SavedModel")
-    assert_close(last, [array[rows] for array in example.last_state], 1e-12, "its state")
-    model = tf.compat.v2.keras.models.load_model(tmp_path / "out" / "model.keras")
-    assert_close(model(example.inputs).numpy(), example.from_zero, 1e-12, "Keras")
+    back = weights_of_keras(example.description, model)
+    assert list(back) == list(example.weights)
+    for place, value in example.weights.items():
+        assert (back[place].dtype, back[place].shape) == (value.dtype, value.shape), place
+        assert back[place].tobytes() == value.tobytes(), f"{place}: {back[place]}, not {value}"
 
 
 def test_the_signature_has_the_names_shapes_and_dtypes(tmp_path: Path) -> None:
-    cell = StackedCell([GRUCell(6), LSTMCell(4)])
-    example = make_example(cell, input_size=5, **REAL, dtype="float32")
+    example = make_example(StackedCell([GRUCell(6), LSTMCell(4)]), **REAL, dtype="float32")
     signature = write_saved_model(example.description, example.weights, tmp_path / "saved_model")
     state = {
         "state_0": {"shape": [None, 6], "dtype": "float32"},
@@ -235,7 +224,7 @@ def test_the_signature_has_the_names_shapes_and_dtypes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("embedding_size", [None, 2])
 def test_a_saved_model_checks_classes_and_has_gradients(tmp_path: Path, embedding_size: int | None) -> None:
     """For the embedding, too, whose gradient in our graphs is a function that cannot be saved."""
-    example = make_example(VanillaCell(7), input_size=5, embedding_size=embedding_size)
+    example = make_example(VanillaCell(7), embedding_size=embedding_size)
     write_saved_model(example.description, example.weights, tmp_path / "saved_model")
     saved = load_saved(tmp_path / "saved_model")
     state = tf.zeros([2, 7], tf.float64)
@@ -251,28 +240,33 @@ def test_a_saved_model_checks_classes_and_has_gradients(tmp_path: Path, embeddin
             saved.step(input=tf.constant([0, outside]), state_0=state)
 
 
+NO_INPUT: dict[str, Any] = {"input_size": 0, "input_kind": "none"}
 WITHOUT_KERAS: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "no input": (VanillaCell(7), {"input_size": 0, "input_kind": "none"}, "input_kind is 'none'"),
-    "no readout": (GRUCell(3), {"input_size": 5, "readout": "none"}, "readout is 'none'"),
     "influence": (
         InfluenceCell(7),
-        {"input_size": 0, "input_kind": "none", "readout": "none", "num_classes": 1, "loss": "squared_error"},
+        {**NO_INPUT, "readout": "none", "num_classes": 1, "loss": "squared_error"},
         "Keras has no layer like the cell 'influence'",
     ),
     "layer normalisation": (
         StackedCell([LSTMCell(4, layer_norm=True), GRUCell(3)]),
-        {"input_size": 5},
+        {},
         "Keras has no layer like the cell 'lstm' with layer normalisation",
     ),
     "learnt initial state": (
         StackedCell([LSTMCell(4), GRUCell(3)]),
-        {"input_size": 5, "initial_state": "learnt"},
+        {"initial_state": "learnt"},
         "layers of Keras start from a state of zero, initial_state is 'learnt'",
     ),
 }
 
 
-@pytest.mark.parametrize("name", list(WITHOUT_KERAS))
+def assert_not_in_keras(description: dict[str, Any], weights: dict[str, Any], reason: str) -> None:
+    for make in (keras_model, weights_of_keras):
+        with pytest.raises(OptionError, match=f"^model must have an equivalent in Keras: .*{reason}"):
+            make(description, weights)
+
+
+@pytest.mark.parametrize("name", WITHOUT_KERAS)
 def test_without_an_equivalent_in_keras_there_is_only_the_saved_model(tmp_path: Path, name: str) -> None:
     cell, options, reason = WITHOUT_KERAS[name]
     example = make_example(cell, **options)
@@ -281,16 +275,24 @@ def test_without_an_equivalent_in_keras_there_is_only_the_saved_model(tmp_path: 
     assert done.without_torch
     assert not (KERAS_FILES | {"model.safetensors"}) & {path.name for path in done.files}
     assert "Keras" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    predictions, state = run_saved_model(tmp_path / "out" / "saved_model", example.inputs, example.state)
-    assert_close(predictions, example.predictions, 1e-12, "SavedModel")
-    assert_close(state, example.last_state, 1e-12, "its state")
     fed = -np.inf if "initial_state" in options else 0.0
     start = tf.nest.map_structure(lambda part: np.full_like(part, fed), example.state)
-    predictions, _ = run_saved_model(tmp_path / "out" / "saved_model", example.inputs, start)
+    saved = tmp_path / "out" / "saved_model"
+    predictions, state = run_saved_model(saved, example.inputs, example.state)
+    assert_close(predictions, example.predictions, 1e-12, "SavedModel")
+    assert_close(state, example.last_state, 1e-12, "its state")
+    predictions, _ = run_saved_model(saved, example.inputs, start)
     assert_close(predictions, example.from_zero, 1e-12, "from the initial state")
-    for make in (keras_model, weights_of_keras):
-        with pytest.raises(OptionError, match=f"^model must have an equivalent in Keras: .*{reason}"):
-            make(example.description, example.weights)
+    assert_not_in_keras(example.description, example.weights, reason)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [(NO_INPUT, "input_kind is 'none'"), ({"input_size": 5, "readout": "none"}, "readout is 'none'")],
+)
+def test_keras_needs_an_input_and_a_readout(options: dict[str, Any], reason: str) -> None:
+    graph = GraphOptions(num_steps=2, batch_size=2, num_classes=3, **options)
+    assert_not_in_keras({"cell": describe_cell(GRUCell(3)), "graph": vars(graph)}, {}, reason)
 
 
 RUN_README = """
@@ -316,9 +318,8 @@ for folder in sys.argv[1:]:
 @pytest.mark.slow
 def test_the_readme_runs_without_the_package(tmp_path: Path) -> None:
     """Four steps of zeros for three examples, by the SavedModel and, where there is one, by Keras."""
-    without: dict[str, Any] = {"input_size": 0, "input_kind": "none"}
-    kinds: dict[str, Any] = {"none": without, "learnt": without | {"initial_state": "learnt"}}
-    kinds["embedded"] = KINDS["embedded"]
+    kinds: dict[str, Any] = {"none": NO_INPUT, "learnt": NO_INPUT | {"initial_state": "learnt"}}
+    kinds["embedded"] = {"embedding_size": 2}
     examples = {
         kind: make_example(StackedCell([GRUCell(6), LSTMCell(4)]), **options)
         for kind, options in kinds.items()
@@ -342,10 +343,17 @@ def test_the_readme_runs_without_the_package(tmp_path: Path) -> None:
         assert_close(found, np.broadcast_to(expected, found.shape), 1e-12, done.stdout)
 
 
-def test_files(tmp_path: Path) -> None:
+def test_files_are_written_within_another_graph_and_leave_it_alone(tmp_path: Path) -> None:
     example = make_example(LSTMCell(4), input_size=3)
     out = tmp_path / "two" / "levels"
-    done = export(as_model(example, tokens=("a", "é", "\n")), out)
+    with tf.Graph().as_default() as graph:
+        assert not tf.executing_eagerly()
+        done = export(as_model(example, tokens=("a", "é", "\n")), out)
+        model = keras_model(example.description, example.weights)
+        weights = weights_of_keras(example.description, model)
+        assert graph.get_operations() == []
+    assert_close(weights, example.weights, 0)
+    assert_close(model(example.inputs).numpy(), example.from_zero, 1e-12)
     names = [
         "README.md",
         "config.json",
@@ -365,25 +373,13 @@ def test_files(tmp_path: Path) -> None:
         read_config(out)
 
 
-def test_export_within_another_graph(tmp_path: Path) -> None:
-    example = make_example(VanillaCell(7), input_size=5)
-    with tf.Graph().as_default() as graph:
-        assert not tf.executing_eagerly()
-        export(as_model(example), tmp_path / "out")
-        model = keras_model(example.description, example.weights)
-        weights = weights_of_keras(example.description, model)
-        assert graph.get_operations() == []
-    assert_close(weights, example.weights, 0)
-    assert_close(model(example.inputs).numpy(), example.from_zero, 1e-12)
-
-
 # --- folders ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def small() -> Any:
     """A model of which a weight has more than 10,000 bytes."""
-    return as_model(make_example(LSTMCell(20), input_size=5))
+    return as_model(make_example(LSTMCell(20)))
 
 
 def _interrupt(*_: Any) -> None:
@@ -476,24 +472,8 @@ def test_the_two_keras_biases_of_a_gate_are_added() -> None:
     assert layer.to_bias(ours).tolist() == [[11, 22, 33, 44, 5, 6], [0, 0, 0, 0, 50, 60]]
 
 
-@pytest.mark.parametrize(
-    ("cell", "dtype"), [*zip(CASES, itertools.cycle(["float32", "float64"]), strict=False)]
-)
-def test_weights_come_back_bit_for_bit(cell: str, dtype: str) -> None:
-    """Including zeros of both signs: -0.0 + 0.0 would be 0.0."""
-    example = make_example(CASES[cell].make(), input_size=5, embedding_size=2, dtype=dtype)
-    for value in example.weights.values():
-        value.flat[:2] = 0.0, -0.0
-    model = keras_model(example.description, example.weights)
-    found = weights_of_keras(example.description, model)
-    assert list(found) == list(example.weights)
-    for name, value in example.weights.items():
-        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape), name
-        assert found[name].tobytes() == value.tobytes(), name
-
-
 def test_other_weights_and_malformed_descriptions_are_refused(tmp_path: Path) -> None:
-    example = make_example(VanillaCell(7), input_size=5)
+    example = make_example(VanillaCell(7))
     for weights in (
         {**example.weights, "readout/U": np.zeros((7, 4))},
         {name: value for name, value in example.weights.items() if name != "readout/U"},
@@ -524,7 +504,7 @@ def test_the_command_says_why_there_is_no_keras_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    example = make_example(VanillaCell(7), input_size=0, input_kind="none")
+    example = make_example(VanillaCell(7), **NO_INPUT)
     monkeypatch.setattr("tf_rnn.inference.load", lambda *_: as_model(example))
     printed, _ = succeeds(["export", str(tmp_path / "run"), str(tmp_path / "out")], capsys)
     assert "no Keras model: a model of Keras has an input and a readout, input_kind is 'none'\n" in printed
