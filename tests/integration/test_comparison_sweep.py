@@ -7,15 +7,14 @@ import csv
 import dataclasses
 import json
 import math
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from command_helpers import assert_fails, little_data, run_main, succeeds
+from command_helpers import Here, assert_fails, little_data, run_main, succeeds
 from comparison_helpers import (
     TASK_OPTIONS,
     die_as_often_as_told,
@@ -89,16 +88,24 @@ def in_a_thread(*_: Any) -> Iterator[Workers]:
         yield Workers(executor, None, lambda: 1, ())
 
 
-@pytest.mark.parametrize("train", [made_up_or_die, pytest.param(train_or_die, marks=pytest.mark.slow)])
+def told_to_die(
+    folder: Path, deaths: dict[str, int], train: Any, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[str], Path]:
+    """The command line of a comparison whose workers die as often as told, and where that is noted."""
+    begun = folder / "begun"
+    begun.mkdir()
+    monkeypatch.setenv("DEATHS", json.dumps([str(begun), deaths]))
+    monkeypatch.setattr(worker, "train_part", train)
+    return [*WORDS, "--out", str(with_costs(folder / "out", COMPARISON))], begun
+
+
 def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
-    train: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Width 2, seed 1 kills its worker once, width 4, seed 0 kills every one; then nobody does any more."""
-    folder, begun = with_costs(tmp_path / "out", COMPARISON), tmp_path / "begun"
-    begun.mkdir()
-    monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1, "4-0": 9}]))
-    monkeypatch.setattr(worker, "train_part", train)
-    status, shown, errors = run_main([*WORDS, "--out", str(folder)], capsys)
+    words, begun = told_to_die(tmp_path, {"2-1": 1, "4-0": 9}, made_up_or_die, monkeypatch)
+    folder = tmp_path / "out"
+    status, shown, errors = run_main(words, capsys)
     assert status == 1, errors
     assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 2, "4-1": 1}
     lines = errors.splitlines()
@@ -125,16 +132,27 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
 
     monkeypatch.setenv("DEATHS", json.dumps([str(begun), {}]))
     monkeypatch.setitem(schedulers.SCHEDULERS, "local", in_a_thread)
-    _, lines = succeeds([*WORDS, "--out", str(folder)], capsys)
+    _, lines = succeeds(words, capsys)
     assert lines[0] == "3 of 4 runs are already finished"
     assert lines[1].startswith("1 run, about "), lines[1]
     assert [line.split(":")[0] for line in lines[2:]] == ["[4/4] width 4, carry, rate 0.1, seed 0"]
     completed = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert completed["failed"] == []
     assert len(completed["runs"]) == 4
-    for run in completed["runs"]:  # those of worker processes are the same as of this one
-        parcel = Parcel.of(COMPARISON.setup, COMPARISON.make_task())
-        here = train(parcel, RunKey(*(run[name] for name in RunKey._fields)), {"tokens": 4000}).record
+
+
+@pytest.mark.slow
+def test_what_workers_train_is_the_same_as_here_though_one_is_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, begun = told_to_die(tmp_path, {"2-1": 1}, train_or_die, monkeypatch)
+    succeeds(words, capsys)
+    assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 1, "4-1": 1}
+    runs = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["runs"]
+    assert len(runs) == 4
+    parcel = Parcel.of(COMPARISON.setup, COMPARISON.make_task())
+    for run in runs:
+        here = train_part(parcel, RunKey(*(run[name] for name in RunKey._fields)), {"tokens": 4000}).record
         for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error"):
             assert here[name] == run[name], f"{name} of {here['num_steps']}, {here['seed']}"
 
@@ -142,6 +160,16 @@ def test_killed_workers_lose_nothing_and_a_run_that_kills_two_has_failed(
 def test_costs_whose_process_dies_end_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The process is one of `local_workers`, which gives up work that has killed two."""
+
+    @contextlib.contextmanager
+    def here(*_: Any) -> Iterator[Workers]:
+        yield Workers(Here(), None, lambda: 1, (BrokenProcessPool,))
+
+    def die(*_: Any) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(comparing, "local_workers", here)
     monkeypatch.setattr(worker, "cost_runs", die)
     line = assert_fails([*WORDS, "--out", str(tmp_path / "out")], 1, capsys, after=1)
     assert line == (
@@ -152,10 +180,6 @@ def test_costs_whose_process_dies_end_the_command(
 
 def made_up_costs(_: Parcel, widths: Sequence[int], *__: Any) -> list[dict[str, Any]]:
     return [made_up_cost(width) for width in widths]
-
-
-def die(*_: Any) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 # --- what is told of runs that failed ------------------------------------------------------------------
@@ -313,6 +337,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_in_memory_nothing_is_written_and_what_is_written_later_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Beside other runs of the same configuration. Runs are made up."""
+    monkeypatch.setattr(worker, "train_part", lambda _, key, *__: Part(made_up_run(*key), None))
     monkeypatch.chdir(tmp_path)
     made = compare(COMPARISON, screen=Screen.silent())
     assert isinstance(made, Sweep)
@@ -320,32 +346,22 @@ def test_in_memory_nothing_is_written_and_what_is_written_later_is_the_same(
     assert made.answer is not None
     assert made.sentence == made.answer.sentence
     assert [(run["num_steps"], run["seed"]) for run in made.records] == [(2, 0), (2, 1), (4, 0), (4, 1)]
-    assert (made.table().title, made.cost_table().title) == (
-        "What each width learns",
-        "What each width costs",
-    )
-    assert len(made.figure().axes) == 1
-    assert len(made.cost_figure().axes) == 4
-    assert len(made.curve_figure().axes) == 1
+    assert made.table().title == "What each width learns"
+    assert made.cost_table().title == "What each width costs"
+    figures = (made.figure(), made.cost_figure(), made.curve_figure())
+    assert [len(figure.axes) for figure in figures] == [1, 4, 1]
     files = made.write("out", ["compare", "--out", "out"])
     assert {path.name for path in files} | {"config.json"} == {path.name for path in Path("out").iterdir()}
     saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert saved["runs"] == made.records
-    again = compare(COMPARISON, out="out", screen=Screen.silent())
+    with monkeypatch.context() as patch:
+        patch.delattr(worker, "train_part")
+        again = compare(COMPARISON, out="out", screen=Screen.silent())
     assert again.records == made.records, "finished runs were repeated"
-
-
-@pytest.mark.usefixtures("quick")
-def test_writing_keeps_other_runs_of_the_same_configuration(tmp_path: Path) -> None:
-    narrow, wide = (
-        compare(dataclasses.replace(COMPARISON, num_steps=(width,), seeds=1), screen=Screen.silent())
-        for width in WIDTHS
-    )
-    narrow.write(tmp_path)
-    wide.write(tmp_path)
-    saved = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert [run["num_steps"] for run in saved["runs"]] == [2, 4]
-    assert [cost["num_steps"] for cost in saved["costs"]] == [2, 4]
+    compare(dataclasses.replace(COMPARISON, num_steps=(3,), seeds=1), screen=Screen.silent()).write("out")
+    saved = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert [run["num_steps"] for run in saved["runs"]] == [2, 2, 3, 4, 4]
+    assert [cost["num_steps"] for cost in saved["costs"]] == [2, 3, 4]
 
 
 def test_seeds_drop_different_connections(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,16 +372,14 @@ def test_seeds_drop_different_connections(monkeypatch: pytest.MonkeyPatch) -> No
         return make_graph(setup, task, num_steps, 0)
 
     monkeypatch.setattr(graph, "make_graph", with_equal_weights)
-    setup = Setup(task="echo", state_size=5, num_layers=2, batch_size=20, dropout=0.5)
+    setup = Setup(task="echo", cell="vanilla", state_size=5, num_layers=2, batch_size=20, dropout=0.5)
     parcel = Parcel.of(setup, Echo(length=2000, valid_length=200))
     keys = [RunKey(2, "carry", seed, 0.1) for seed in (0, 1, 0)]
     parts = [train_part(parcel, key, {"updates": 3}) for key in keys]
     losses = [part.record["loss"] for part in parts]
     assert losses[0] == losses[2] != losses[1]
-    found = [
-        look_run(parcel, key, part.state or b"", 5, 900, True) for key, part in zip(keys, parts, strict=True)
-    ]
-    assert found[0] == found[2] != found[1]
+    looked = [look_run(parcel, keys[0], parts[n].state or b"", 5, 900, True) for n in (0, 2)]
+    assert looked[0] == looked[1]
 
 
 # --- what the trained networks show ---------------------------------------------------------------------
@@ -376,6 +390,7 @@ def test_the_networks_of_the_answer_are_looked_at_once(tmp_path: Path) -> None:
     """The value of the step before is to be predicted: two steps are enough for the state."""
     inputs = np.random.default_rng(0).normal(size=(4000, 1)).astype(np.float32)
     task = Arrays(inputs, np.roll(inputs, 1, axis=0))
+    task.defaults = dataclasses.replace(task.defaults, longest=20)
     setup = Setup(task=task, cell="vanilla", state_size=4, batch_size=20, learning_rate=0.02)
     comparison = Comparison(setup=setup, num_steps=(2, 4), seeds=1, amount=40_000)
     found = compare(comparison, task, out=tmp_path / "a", screen=Screen.silent())
@@ -383,7 +398,7 @@ def test_the_networks_of_the_answer_are_looked_at_once(tmp_path: Path) -> None:
     loss, gradient, state, lasting = found.widths.widths
     assert loss.steps == found.answer.num_steps if found.answer else 0
     assert (state.steps, state.shown) == (2, "2")
-    assert lasting.shown == "at least 100", "twice the longest that suits the data"
+    assert lasting.shown == "at least 40", "twice the longest that suits the data"
     assert gradient.steps is None or gradient.steps >= 2
     assert found.widths.remark.startswith("Trained with the state reset at every block, it stays good: ")
     page = (tmp_path / "a" / "report.md").read_text(encoding="utf-8")

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # 17 blocks an epoch, after each of which the run is evaluated and saved.
-MODEL = ["--task", "text", "--cell", "gru", "--state-size", "6", "--batch-size", "4", "--num-steps", "5"]
-EPOCHS = 4
+MODEL = ["--task", "text", "--cell", "gru", "--state-size", "3", "--batch-size", "4", "--num-steps", "3"]
+EPOCHS = 3
 # So many times in a row a run is killed before another one is begun.
 IN_A_ROW = 4
 
@@ -51,10 +51,10 @@ class Whole:
 
     def __init__(self, place: Path) -> None:
         text, folder = place / "text.txt", place / "whole"
-        text.write_text(made_up_text(400), encoding="utf-8")
+        text.write_text(made_up_text(240), encoding="utf-8")
         self.words = ["train", *MODEL, "--data", str(text), "--epochs", str(EPOCHS), "--threads", "1"]
         self.words += ["--dropout", "0.2"]
-        ran([*self.words, "--out", str(place / "first")], place / "first")  # the server is started
+        ran(["--help"], place / "first")  # the server is started
         began = time.monotonic()
         self.ended: Ended = ran([*self.words, "--out", str(folder)], folder)
         self.seconds = time.monotonic() - began
@@ -74,13 +74,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 
 def moments(whole: Whole, rng: np.random.Generator) -> Iterator[Crash]:
-    """By turns between two changes on the disk, and at any time; such as nothing is left to do at, too."""
+    """First in the writing of a checkpoint that is not the first one; then by turns at any time and between
+    two changes on the disk, also such as nothing is left to do at.
+    """
+    changes = whole.ended.changes
+    written = [
+        n for n, change in enumerate(changes, 1) if change.startswith("os.rename") and ".npz" in change
+    ]
+    yield Crash(before_change=int(rng.choice(written[1:])))
     while True:
-        yield Crash(before_change=int(rng.integers(1, len(whole.ended.changes) + 1)))
         yield Crash(after_seconds=float(rng.uniform(0, whole.seconds)))
+        yield Crash(before_change=int(rng.integers(1, len(changes) + 1)))
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
     kills: int, whole: Whole, tmp_path: Path
 ) -> None:
@@ -89,6 +96,10 @@ def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
     done, while_writing, saved, folder = 0, 0, 0, tmp_path / "run-0"
     for number, crash in enumerate(moments(whole, rng)):
         ended = ran(whole.resumed(folder), folder, crash)
+        if number == 0:
+            assert ended.is_killed, f"{crash}: {ended}"
+            assert partials(folder), f"after {crash} there is {checkpoints(folder)} alone"
+            assert checkpoints(folder), crash
         if ended.is_killed:
             done += 1
             while_writing += bool(partials(folder))
@@ -112,23 +123,7 @@ def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
     print(f"{kills} kills, {while_writing} of them while a checkpoint was being written")
 
 
-def test_a_run_that_is_killed_while_a_checkpoint_is_written_comes_to_the_same_end(
-    whole: Whole, tmp_path: Path
-) -> None:
-    """At a moment in the writing of the second checkpoint or a later one: the one before it counts."""
-    rng = np.random.default_rng(new_seed())
-    changes, folder = whole.ended.changes, tmp_path / "run"
-    within = [n for n, change in enumerate(changes) if change.startswith("os.rename") and ".npz" in change]
-    crash = Crash(before_change=int(rng.choice(within[1:])) + 1)
-    ended = ran(whole.resumed(folder), folder, crash)
-    assert ended.is_killed, ended
-    assert partials(folder), crash
-    assert len(checkpoints(folder)) >= 1
-    assert ran(whole.resumed(folder), folder).status == 0
-    assert_same_outcome(folder, whole.outcome, crash)
-
-
-@pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_without_room_says_so_and_goes_on_when_there_is_some(
     times: int, whole: Whole, tmp_path: Path
 ) -> None:
@@ -149,7 +144,7 @@ def test_a_run_without_room_says_so_and_goes_on_when_there_is_some(
         assert_same_outcome(folder, whole.outcome, crash)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(
     times: int, whole: Whole, tmp_path: Path
 ) -> None:
@@ -229,8 +224,8 @@ def test_a_comparison_that_is_killed_at_any_moment_comes_to_the_same_end(
 ) -> None:
     """Finished runs are kept, the others made, and no worker outlives whoever started it."""
     rng = np.random.default_rng(new_seed())
-    for number in range(3):  # early, in the middle, and late
-        folder, seconds = tmp_path / f"out-{number}", (number + rng.uniform()) / 3 * sweep.seconds
+    for number in range(2):  # early and late
+        folder, seconds = tmp_path / f"out-{number}", (number + rng.uniform()) / 2 * sweep.seconds
         words = [*SWEEP, "--out", str(folder)]
         with started(words) as process:
             try:
