@@ -62,17 +62,11 @@ def refuse() -> None:
     raise OptionError("data", "must be there")
 
 
-def until_cancelled(folder: str, channel: Any) -> None:
-    process_id(folder, "begun")
+def until_cancelled(channel: Any) -> None:
+    channel.send(KEYS[1], 0.25, "a quarter")
     while not channel.is_cancelled():
         time.sleep(0.01)
-    process_id(folder, "cancelled")
     raise CancelledRunError
-
-
-def report(channel: Any) -> bool:
-    channel.send(KEYS[1], 0.25, "a quarter")
-    return bool(channel.is_cancelled())
 
 
 def calls(folder: Path, name: str) -> int:
@@ -82,7 +76,7 @@ def calls(folder: Path, name: str) -> int:
 # --- processes ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two() -> Iterator[Workers]:
     with local_workers("local", 2, Screen(Console(file=io.StringIO()))) as workers:
         yield workers
@@ -129,7 +123,7 @@ def test_an_error_comes_back_and_its_process_stays(two: Workers, tmp_path: Path)
     assert two.executor.submit(process_id, str(tmp_path), "x").result(DEADLINE) == before
 
 
-def test_progress_is_shown() -> None:
+def test_progress_is_shown_and_after_an_error_work_is_cancelled() -> None:
     shown: list[Any] = []
     arrived = Event()
 
@@ -138,27 +132,18 @@ def test_progress_is_shown() -> None:
             shown.append(given)
             arrived.set()
 
-    with local_workers("local", 1, Watcher(Console(file=io.StringIO()))) as workers:
-        assert workers.executor.submit(report, workers.channel).result(DEADLINE) is False
-        assert arrived.wait(DEADLINE)
-    assert shown == [(KEYS[1], 0.25, "a quarter")]
-    assert type(shown[0][0]) is RunKey
-
-
-def test_after_an_error_work_is_cancelled(tmp_path: Path) -> None:
     def interrupted() -> None:
-        end = time.monotonic() + DEADLINE
-        with local_workers("local", 2, Screen(Console(file=io.StringIO()))) as workers:
-            under_way.append(workers.executor.submit(until_cancelled, str(tmp_path), workers.channel))
-            while not calls(tmp_path, "begun") and time.monotonic() < end:
-                time.sleep(0.01)
+        with local_workers("local", 2, Watcher(Console(file=io.StringIO()))) as workers:
+            under_way.append(workers.executor.submit(until_cancelled, workers.channel))
+            assert arrived.wait(DEADLINE)
             raise KeyboardInterrupt
 
     under_way: list[Future[None]] = []
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert (calls(tmp_path, "begun"), calls(tmp_path, "cancelled")) == (1, 1)
     assert isinstance(under_way[0].exception(0), CancelledRunError)
+    assert shown == [(KEYS[1], 0.25, "a quarter")]
+    assert type(shown[0][0]) is RunKey
 
 
 ORPHANS = """
