@@ -22,23 +22,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=[np.nan, np.inf])
-def diverged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A run whose readout holds no finite number."""
+def test_sample_names_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of a run whose readout holds no finite number."""
     folder = keep_run(tmp_path / "run", Text(write_splits(tmp_path / "splits")), LSTMCell(4))
-    for path in folder.rglob("*.npz"):
-        arrays = dict(np.load(path))
-        arrays["variables/readout/U"][:] = request.param
-        np.savez(path, **arrays)
-    return folder
-
-
-def test_sample_names_the_folder(diverged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = "DIR must hold a model with finite predictions, got nan; its weights have diverged"
-    for temperature in ("0", "0.8"):
-        assert_refused(["sample", str(diverged), "--temperature", temperature], message, capsys)
+    for value, temperature in ((np.nan, "0"), (np.inf, "0.8")):
+        for path in folder.rglob("*.npz"):
+            arrays = dict(np.load(path))
+            arrays["variables/readout/U"][:] = value
+            np.savez(path, **arrays)
+        assert_refused(["sample", str(folder), "--temperature", temperature], message, capsys)
     with pytest.raises(OptionError, match=r"^model must predict finite probabilities, got nan; "):
-        next(load(diverged).sample())
+        next(load(folder).sample())
 
 
 def test_a_sample_during_training_does_not_end_it(tmp_path: Path) -> None:

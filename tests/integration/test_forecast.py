@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,32 +44,62 @@ def kept_model(folder: Path, data: Path, **options: Any) -> tf_rnn.inference.Mod
     return tf_rnn.load(keep_run(folder, task, VanillaCell(5), starts=task.has_starts))
 
 
+class Kept(NamedTuple):
+    """A model that tests share, its run, and its table."""
+
+    model: tf_rnn.inference.Model
+    run: Path
+    data: Path
+
+    @classmethod
+    def of(cls, folder: Path, columns: dict[str, Any], **options: Any) -> Kept:
+        data = write_table(folder / "a.csv", **columns)
+        return cls(kept_model(folder / "run", data, **options), folder / "run", data)
+
+
+@pytest.fixture(scope="module")
+def level(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """One step ahead, of the values themselves."""
+    return Kept.of(tmp_path_factory.mktemp("level"), {}, difference="off")
+
+
+@pytest.fixture(scope="module")
+def changes(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Three steps ahead, of changes."""
+    return Kept.of(tmp_path_factory.mktemp("changes"), {}, horizon=3, difference="on")
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Two series."""
+    who = {"who": ["a"] * 65 + ["b"] * 65}
+    return Kept.of(tmp_path_factory.mktemp("of_two"), who, series_id="who", difference="off")
+
+
 @pytest.mark.parametrize(
-    ("trained", "asked", "difference"),
-    [(1, None, "off"), (3, None, "on"), (3, 2, "off"), (1, 4, "on"), (2, 7, "off"), (2, 7, "on")],
+    ("which", "asked"), [("level", None), ("level", 4), ("changes", None), ("changes", 2), ("changes", 7)]
 )
 def test_a_forecast_is_the_network_run_step_by_step(
-    tmp_path: Path, trained: int, asked: int | None, difference: str
+    which: str, asked: int | None, request: pytest.FixtureRequest
 ) -> None:
     """Beyond the steps that were trained, predictions are fed back as if they had been measured."""
-    data = write_table(tmp_path / "a.csv")
-    model = kept_model(tmp_path / "run", data, horizon=trained, difference=difference)
-    found = model.forecast(asked).records
-    load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
-    is_change = difference == "on"
+    kept: Kept = request.getfixturevalue(which)
+    is_change, steps = which == "changes", asked or (3 if which == "changes" else 1)
+    found = kept.model.forecast(asked).records
+    load = pd.read_csv(kept.data)["load"].to_numpy()
     mean, spread = load[:90].mean(), (np.diff(load[:90]) if is_change else load[:90]).std()
-    stepper, known, read = model.stepper.another(), list(load), 0
-    while len(known) < LENGTH + (asked or trained):
+    stepper, known, read = kept.model.stepper.another(), list(load), 0
+    while len(known) < LENGTH + steps:
         for row in range(read, len(known)):
-            level = known[max(row - 1, 0)] if is_change else mean
-            predicted = stepper.step(np.array([[(known[row] - level) / spread]], np.float32))
+            before = known[max(row - 1, 0)] if is_change else mean
+            predicted = stepper.step(np.array([[(known[row] - before) / spread]], np.float32))
         read = len(known)
         known += list(predicted[0] * spread + (known[-1] if is_change else mean))
-    assert len(found) == (asked or trained)
+    assert len(found) == steps
     values = np.array([record["load"] for record in found])
-    assert_close(values, np.array(known[LENGTH:][: len(found)]), 1e-5, "forecast")
-    assert found[-1]["time"] == f"2024-03-06 {9 + len(found):02d}:00:00"
-    assert [record["step"] for record in found] == list(range(1, len(found) + 1))
+    assert_close(values, np.array(known[LENGTH:][:steps]), 1e-5, "forecast")
+    assert found[-1]["time"] == f"2024-03-06 {9 + steps:02d}:00:00"
+    assert [record["step"] for record in found] == list(range(1, steps + 1))
 
 
 def test_dates_are_those_of_the_zone_of_the_table(tmp_path: Path) -> None:
@@ -85,10 +115,9 @@ def test_dates_are_those_of_the_zone_of_the_table(tmp_path: Path) -> None:
     assert records[0]["time"] == "2024-03-31 02:00:00+02:00", "the offset of the last row of the file"
 
 
-def test_what_is_held_back_is_not_known(tmp_path: Path) -> None:
+def test_what_is_held_back_is_not_known(changes: Kept, tmp_path: Path) -> None:
     """The last rows may be anything, missing too; they stand beside the forecast."""
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=3)
-    frame = pd.read_csv(tmp_path / "a.csv")
+    model, frame = changes.model, pd.read_csv(changes.data)
     changed = frame.copy()
     changed.loc[LENGTH - 4 :, "load"] = [1e5, 7.0, np.nan, 8.0]
     changed.to_csv(tmp_path / "b.csv", index=False)
@@ -100,7 +129,7 @@ def test_what_is_held_back_is_not_known(tmp_path: Path) -> None:
 
 
 def test_what_is_known_ahead_is_read_ahead(tmp_path: Path) -> None:
-    """Rows after the last target hold it; only the steps of the forecast matter."""
+    """Rows after the last target hold it, without a gap; only the steps of the forecast matter."""
     price = np.random.default_rng(4).normal(0, 1, LENGTH)
     model = kept_model(
         tmp_path / "run", write_table(tmp_path / "a.csv", price=price), horizon=2, known=["price"]
@@ -118,25 +147,17 @@ def test_what_is_known_ahead_is_read_ahead(tmp_path: Path) -> None:
         shown[changed] = [record["load"] for record in model.forecast(data=tmp_path / "b.csv").records]
     assert shown[LENGTH - 1] == shown[None], "three steps ahead"
     assert shown[LENGTH - 3] != shown[None] != shown[LENGTH - 2]
-
-
-def test_a_gap_in_what_is_known_ahead_is_refused(tmp_path: Path) -> None:
-    frame = pd.read_csv(write_table(tmp_path / "a.csv", price=np.arange(LENGTH) % 7.0))
-    model = kept_model(tmp_path / "run", tmp_path / "a.csv", horizon=3, known=["price"])
-    frame.loc[LENGTH - 4 :, "load"] = np.nan
     frame.loc[LENGTH - 2, "price"] = np.nan
-    with pytest.raises(OptionError, match="it has 2 without a gap"):
+    with pytest.raises(OptionError, match="it has 1 without a gap"):
         model.forecast(data=frame)
 
 
-def test_a_new_series_knows_nothing_of_what_is_held_back(tmp_path: Path) -> None:
+def test_a_new_series_knows_nothing_of_what_is_held_back(of_two: Kept) -> None:
     """Its scale is that of all series, not its own."""
-    who = ["a"] * 65 + ["b"] * 65
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv", who=who), series_id="who")
-    frame = pd.read_csv(tmp_path / "a.csv")[:65].assign(who="new")
+    frame = pd.read_csv(of_two.data)[:65].assign(who="new")
     changed = frame.copy()
     changed.loc[60:, "load"] *= 50
-    before, after = (model.forecast(data=each, hold_back=5).records for each in (frame, changed))
+    before, after = (of_two.model.forecast(data=each, hold_back=5).records for each in (frame, changed))
     assert [record["load"] for record in after] == [record["load"] for record in before]
 
 
@@ -148,9 +169,8 @@ def test_observed_columns_end_where_the_table_ends(tmp_path: Path) -> None:
         model.forecast(2)
 
 
-def test_errors_are_in_the_units_of_the_target(tmp_path: Path) -> None:
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="off")
-    load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
+def test_errors_are_in_the_units_of_the_target(level: Kept) -> None:
+    model, load = level.model, pd.read_csv(level.data)["load"].to_numpy()
     task = model.evaluator.task()
     assert isinstance(task, Series)
     network, last, *_ = series_errors(model, task, "test")
@@ -162,31 +182,26 @@ def test_errors_are_in_the_units_of_the_target(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("context", [None, 7])
 def test_errors_are_those_of_the_loss_that_stands_beside_them(
-    context: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    of_two: Kept, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the state reset every few rows, too: rmse^2 is the loss times the squared unit."""
-    who = ["a"] * 65 + ["b"] * 65
-    data = write_table(tmp_path / "a.csv", who=who)
-    kept_model(tmp_path / "run", data, series_id="who", difference="off")
-    words = ["evaluate", f"{tmp_path}/run", "--json", "--split", "test", "--batch-size", "2"]
-    record = json.loads(succeeds([*words, *(["--context", "7"] if context else [])], capsys)[0])
-    model = tf_rnn.load(tmp_path / "run")
-    task = model.evaluator.task()
+    task = of_two.model.evaluator.task()
     assert isinstance(task, Series)
-    whole, squares = predictions(model, task, "test"), []
-    for part, of_part in zip(task.parts("test"), whole, strict=True):
+    squares = []
+    for part, of_part in zip(task.parts("test"), predictions(of_two.model, task, "test"), strict=True):
         spread = task.fit.spread(task.series[part.series], "load")
         squares += list(((of_part[:, 0, 0, 0] - task.targets_of(part)[:, 0, 0]) * spread) ** 2)
-    network = record["errors"][0]
-    if context is None:
-        assert network["rmse"] == pytest.approx(math.sqrt(np.mean(squares)), rel=1e-5)
-    else:
-        assert network["rmse"] != pytest.approx(math.sqrt(np.mean(squares)), rel=1e-3)
-    spreads = [task.fit.spread(one, "load") for one in task.series]
-    bounds = [spread * math.sqrt(record["loss"]) for spread in sorted(spreads)]
-    assert bounds[0] * (1 - 1e-6) <= network["rmse"] <= bounds[1] * (1 + 1e-6), f"{network}, {bounds}"
+    carried = math.sqrt(np.mean(squares))
+    spreads = sorted(task.fit.spread(one, "load") for one in task.series)
+    words = ["evaluate", f"{of_two.run}", "--json", "--split", "test", "--batch-size", "2"]
+    found = [json.loads(succeeds([*words, *more], capsys)[0]) for more in ([], ["--context", "7"])]
+    rmse = [record["errors"][0]["rmse"] for record in found]
+    assert rmse[0] == pytest.approx(carried, rel=1e-5)
+    assert rmse[1] != pytest.approx(carried, rel=1e-3)
+    for record, one in zip(found, rmse, strict=True):
+        low, high = (spread * math.sqrt(record["loss"]) for spread in spreads)
+        assert low * (1 - 1e-6) <= one <= high * (1 + 1e-6), f"{one}, not within {low} and {high}"
 
 
 def test_other_data_may_have_another_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,10 +220,9 @@ def test_other_data_may_have_another_encoding(tmp_path: Path, capsys: pytest.Cap
         )
 
 
-def test_other_data_are_scaled_as_the_training_data_were(tmp_path: Path) -> None:
+def test_other_data_are_scaled_as_the_training_data_were(level: Kept, tmp_path: Path) -> None:
     """A table 100 higher is another table for the model, not the same one after a new scaling."""
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="off")
-    frame = pd.read_csv(tmp_path / "a.csv")
+    model, frame = level.model, pd.read_csv(level.data)
     frame.to_csv(tmp_path / "same.csv", index=False)
     frame.assign(load=frame["load"] + 100).to_csv(tmp_path / "b.csv", index=False)
     same, other = (model.evaluator("all", tmp_path / name).loss for name in ("same.csv", "b.csv"))
@@ -228,40 +242,38 @@ def test_a_model_of_a_data_frame_reads_other_frames(tmp_path: Path) -> None:
         tf_rnn.load(folder).forecast(3)
 
 
-def test_a_run_that_starts_from_another_reads_its_table_in_the_same_way(tmp_path: Path) -> None:
+def test_a_run_that_starts_from_another_reads_its_table_in_the_same_way(
+    changes: Kept, tmp_path: Path
+) -> None:
     """Columns, scale and all: before its first update it is the trained model on the new table."""
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), horizon=2)
     other = write_table(tmp_path / "b.csv", 150, load=np.random.default_rng(3).normal(50, 20, 150))
     experiment = tf_rnn.Experiment("series", data=other, batch_size=3)
-    started = experiment.train(4, updates=1, start_from=tmp_path / "run", callbacks=(), threads=1)
-    assert started.curve[0].valid_loss == pytest.approx(model.evaluator("valid", other).loss, rel=1e-5)
-    with pytest.raises(OptionError, match=r"^horizon must be 2, as in the run in .*, or left out; got 3$"):
-        tf_rnn.Experiment("series", data=other, horizon=3).train(4, start_from=tmp_path / "run")
+    started = experiment.train(4, updates=1, start_from=changes.run, callbacks=(), threads=1)
+    expected = changes.model.evaluator("valid", other).loss
+    assert started.curve[0].valid_loss == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(OptionError, match=r"^horizon must be 3, as in the run in .*, or left out; got 2$"):
+        tf_rnn.Experiment("series", data=other, horizon=2).train(4, start_from=changes.run)
 
 
-def test_an_export_says_in_which_units_it_reads_and_predicts(tmp_path: Path) -> None:
+def test_an_export_says_in_which_units_it_reads_and_predicts(changes: Kept, tmp_path: Path) -> None:
     """By its README alone, the SavedModel gives the forecast."""
-    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"), difference="on")
-    export(model, tmp_path / "out")
+    export(changes.model, tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     mean, spread = map(float, re.findall(r"^\| load \| (\S+) \| (\S+) \|$", text, re.MULTILINE)[0])
     assert mean == 0
     assert "value = prediction * spread + the last known value." in text
-    load = pd.read_csv(tmp_path / "a.csv")["load"].to_numpy()
+    load = pd.read_csv(changes.data)["load"].to_numpy()
     step = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
     state = {"state_0": tf.zeros([1, 5])}
     for change in np.diff(load, prepend=load[0]) / spread:
         result = step(input=tf.constant([[change]], tf.float32), **state)
         state = {"state_0": result["state_0"]}
-    expected = model.forecast().records[0]["load"]
+    expected = changes.model.forecast().records[0]["load"]
     assert float(result["prediction"][0, 0]) * spread + load[-1] == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = keep_run(
-        tmp_path / "run", Series(write_table(tmp_path / "a.csv"), target="load", time="time"), VanillaCell(5)
-    )
-    out = tmp_path / "ahead.csv"
+def test_the_command(changes: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = changes.run, tmp_path / "ahead.csv"
     shown, _ = succeeds(
         ["forecast", f"{folder}", "--horizon", "3", "--hold-back", "5", "--out", f"{out}"], capsys
     )

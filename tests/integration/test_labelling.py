@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,90 +49,109 @@ def counted_by_hand(model: tf_rnn.inference.Model, task: Labels, split: str) -> 
     return float(np.mean(losses)), float(np.mean(np.equal(named, true))), share
 
 
-@pytest.mark.parametrize("label_at", ["every", "end"])
+class Kept(NamedTuple):
+    """A run and its model and task, whose labels are those of rows or, at the end, of series."""
+
+    run: Path
+    model: tf_rnn.inference.Model
+    task: Labels
+    at_end: bool
+
+
+@pytest.fixture(scope="module", params=["every", "end"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    folder = tmp_path_factory.mktemp("kept")
+    made_frame().to_csv(folder / "a.csv", index=False)
+    task = Labels(folder / "a.csv", **OPTIONS, label_at=request.param)
+    run = keep_run(folder / "run", task, VanillaCell(5), starts=True)
+    return Kept(run, tf_rnn.load(run), task, request.param == "end")
+
+
 def test_evaluate_prints_the_accuracy_beside_the_loss(
-    label_at: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kept: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made_frame().to_csv(tmp_path / "a.csv", index=False)
+    """Of the run's data and of others, to be read and in JSON."""
     made_frame(1).to_csv(tmp_path / "b.csv", index=False)
-    task = Labels(tmp_path / "a.csv", **OPTIONS, label_at=label_at)
-    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
-    model = tf_rnn.load(folder)
-    other = Labels(tmp_path / "b.csv", **OPTIONS, label_at=label_at, fit=task.kept()["fit"])
+    label_at = "end" if kept.at_end else "every"
+    other = Labels(tmp_path / "b.csv", **OPTIONS, label_at=label_at, fit=kept.task.kept()["fit"])
     read_again = ["--split", "test"], ["--data", str(tmp_path / "b.csv")]
-    for words, read, split in zip(read_again, (task, other), ("test", "all"), strict=True):
-        loss, accuracy, share = counted_by_hand(model, read, split)
-        shown, _ = succeeds(["evaluate", f"{folder}", *words], capsys)
+    for words, read, split in zip(read_again, (kept.task, other), ("test", "all"), strict=True):
+        loss, accuracy, share = counted_by_hand(kept.model, read, split)
         most = read.most_frequent(split)[0]
-        expected = f"accuracy {accuracy:.1%} (always {most}: {share:.1%})\n"
-        noun = "rows" if label_at == "every" else "series"
-        assert shown.endswith(f" {noun}, {expected}"), f"{shown!r}, not {expected!r}"
-        record = json.loads(succeeds(["evaluate", f"{folder}", *words, "--json"], capsys)[0])
+        if kept.at_end == (split == "all"):
+            shown, _ = succeeds(["evaluate", f"{kept.run}", *words], capsys)
+            expected = f"accuracy {accuracy:.1%} (always {most}: {share:.1%})\n"
+            noun = "series" if kept.at_end else "rows"
+            assert shown.endswith(f" {noun}, {expected}"), f"{shown!r}, not {expected!r}"
+        record = json.loads(succeeds(["evaluate", f"{kept.run}", *words, "--json"], capsys)[0])
         assert record["loss"] == pytest.approx(loss, rel=1e-5), f"{record}, not {loss}"
         found = record["accuracy"], record["most_frequent"], record["accuracy_of_most_frequent"]
         assert found == (pytest.approx(accuracy), most, pytest.approx(share)), f"{record}"
 
 
-def test_a_model_of_labels_forecasts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And one of a data frame reads other data frames, with its own labels."""
-    task = Labels(made_frame(), **OPTIONS)
-    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
-    other = made_frame(1)
-    expected = Labels(other, **OPTIONS, fit=task.kept()["fit"])
-    found = tf_rnn.load(folder).evaluator.task(other)
-    assert isinstance(found, Labels)
-    assert found.sha256 == expected.sha256
-    with pytest.raises(OptionError, match=r"got 'perhaps'$"):
-        tf_rnn.load(folder).evaluator.task(other.replace("well", "perhaps"))
-    made_frame().to_csv(tmp_path / "a.csv", index=False)
-    message = "DIR must hold a model of series, got one of the task labels"
-    words = ["forecast", f"{folder}", "--data", f"{tmp_path}/a.csv", "--out", f"{tmp_path}/x.csv"]
-    assert_refused(words, message, capsys)
-
-
-@pytest.mark.parametrize("label_at", ["every", "end"])
 def test_label_names_rows_or_series_with_their_probabilities(
-    label_at: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kept: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the order of the table, whose series are mixed; with labels beside them where there are some."""
-    made_frame().to_csv(tmp_path / "a.csv", index=False)
-    task = Labels(tmp_path / "a.csv", **OPTIONS, label_at=label_at)
-    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
     new = made_frame(1).sample(frac=1, random_state=3).reset_index(drop=True)
     new.to_csv(tmp_path / "new.csv", index=False)
     new.drop(columns="word").to_csv(tmp_path / "bare.csv", index=False)
-    model = tf_rnn.load(folder)
-    network, expected = NaiveNetwork(model), {}
-    scales = task.fit.scales
+    network, expected = NaiveNetwork(kept.model), {}
+    scales = kept.task.fit.scales
     for who, rows in new.groupby("who", sort=False):
         state = network.zero_state()
         for row in rows.index:
-            scale = scales.get(str(who), scales[""]) if label_at == "every" else scales[""]
+            scale = scales[""] if kept.at_end else scales.get(str(who), scales[""])
             x = [(new[name][row] - scale[name][0]) / scale[name][1] for name in "xy"]
             logits, state = network.step(np.array(x, np.float32), state)
             odds = np.exp(logits[0])
             expected[row] = odds / odds.sum()
-        if label_at == "end":
+        if kept.at_end:
             expected = {row: values for row, values in expected.items() if row not in rows.index[:-1]}
     said = {}
     for name in ("new", "bare"):
         out = tmp_path / f"{name}-labels.csv"
-        words = ["label", f"{folder}", "--data", f"{tmp_path}/{name}.csv", "--out", f"{out}"]
+        words = ["label", f"{kept.run}", "--data", f"{tmp_path}/{name}.csv", "--out", f"{out}"]
         assert succeeds(words, capsys) == (f"written: {out}\n", [])
         said[name] = pd.read_csv(out, keep_default_na=False)
     found, bare = said["new"], said["bare"]
-    of_rows = sorted(expected)
-    named = [f"word={word}" for word in task.labels]
+    of_rows, labels = sorted(expected), kept.task.labels
+    named = [f"word={word}" for word in labels]
     np.testing.assert_allclose(found[named], [expected[row] for row in of_rows], rtol=1e-4)
-    assert found["word"].to_list() == [task.labels[expected[row].argmax()] for row in of_rows]
+    assert found["word"].to_list() == [labels[expected[row].argmax()] for row in of_rows]
     np.testing.assert_array_equal(found["probability"], found[named].max(axis=1))
     assert found["who"].to_list() == new["who"][of_rows].to_list()
     assert found["word in the table"].to_list() == new["word"][of_rows].fillna("").to_list()
     pd.testing.assert_frame_equal(bare, found.drop(columns="word in the table"))
-    assert list(bare) == ["who", *([] if label_at == "end" else ["row"]), "word", "probability", *named]
-    assert_refused(words, f"--out must be a new file, '{out}' exists", capsys)
-    message = f"--data must have labels in a column 'word', the file '{tmp_path}/bare.csv' has none"
-    assert_refused(["evaluate", f"{folder}", "--data", f"{tmp_path}/bare.csv"], message, capsys)
+    assert list(bare) == ["who", *([] if kept.at_end else ["row"]), "word", "probability", *named]
+    if kept.at_end:
+        assert_refused(words, f"--out must be a new file, '{out}' exists", capsys)
+        message = f"--data must have labels in a column 'word', the file '{tmp_path}/bare.csv' has none"
+        assert_refused(["evaluate", f"{kept.run}", "--data", f"{tmp_path}/bare.csv"], message, capsys)
+
+
+def test_a_model_of_labels_forecasts_nothing_and_only_such_a_one_names_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one of a data frame reads other data frames, with its own labels."""
+    task = Labels(made_frame(), **OPTIONS)
+    folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
+    other, model = made_frame(1), tf_rnn.load(folder)
+    expected = Labels(other, **OPTIONS, fit=task.kept()["fit"])
+    found = model.evaluator.task(other)
+    assert isinstance(found, Labels)
+    assert found.sha256 == expected.sha256
+    with pytest.raises(OptionError, match=r"got 'perhaps'$"):
+        model.evaluator.task(other.replace("well", "perhaps"))
+    other.to_csv(tmp_path / "a.csv", index=False)
+    message = "DIR must hold a model of series, got one of the task labels"
+    words = ["forecast", f"{folder}", "--data", f"{tmp_path}/a.csv", "--out", f"{tmp_path}/x.csv"]
+    assert_refused(words, message, capsys)
+    values = pd.DataFrame({"x": np.sin(np.arange(60))})
+    of_series = tf_rnn.load(keep_run(tmp_path / "series", Series(values), VanillaCell(5)))
+    message = "^folder must hold a model of labels, got one of the task dataframe$"
+    with pytest.raises(OptionError, match=message):
+        of_series.label(values)
 
 
 def test_words_that_were_not_trained_on_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,20 +184,3 @@ def test_rows_that_were_filled_in_are_not_named(tmp_path: Path) -> None:
     records = model.label(frame).records
     assert [record["t"] for record in records] == [str(time) for time in frame["t"]]
     assert [record["word in the table"] for record in records] == frame["word"].to_list()
-
-
-def test_only_a_model_of_labels_names_some(tmp_path: Path) -> None:
-    values = pd.DataFrame({"x": np.sin(np.arange(60))})
-    model = tf_rnn.load(keep_run(tmp_path / "run", Series(values), VanillaCell(5)))
-    message = "^folder must hold a model of labels, got one of the task dataframe$"
-    with pytest.raises(OptionError, match=message):
-        model.label(values)
-
-
-def test_a_model_of_labels_is_exported(tmp_path: Path) -> None:
-    """It has scales as one of series has, and no targets whose units could be told."""
-    task = Labels(made_frame(), **OPTIONS)
-    model = tf_rnn.load(keep_run(tmp_path / "run", task, VanillaCell(5), starts=True))
-    found = tf_rnn.inference.export(model, tmp_path / "out")
-    assert {path.name for path in found.files} >= {"README.md", "saved_model", "config.json"}
-    assert "value = prediction" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
