@@ -30,7 +30,7 @@ class Cluster:
     """
 
     def __init__(self, folder: Path, allowed_failures: int = 1, **environment: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._file = folder / "scheduler.json"
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
@@ -41,19 +41,19 @@ class Cluster:
 
     def _start(self, kind: str, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self._file), "--no-dashboard"]
-        log = (self._folder / f"{kind}-{len(self.workers)}.log").open("wb")
+        log = (self.folder / f"{kind}-{len(self.workers)}.log").open("wb")
         with log:
             return subprocess.Popen(
                 [*command, *words],
                 env=os.environ | {"PYTHONPATH": PATHS} | environment,
-                cwd=self._folder,
+                cwd=self.folder,
                 stdout=log,
                 stderr=log,
             )
 
     def add(self, name: str, **environment: str) -> None:
         """Starts a worker of one thread; where it dies nobody starts it again."""
-        words = ["--no-nanny", "--nthreads", "1", "--name", name, "--local-directory", str(self._folder)]
+        words = ["--no-nanny", "--nthreads", "1", "--name", name, "--local-directory", str(self.folder)]
         self.workers[name] = self._start("worker", *words, **environment)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
-from command_helpers import DEADLINE, assert_refused, little_data, started, succeeds
+from command_helpers import DEADLINE, assert_refused, started, succeeds, workers_here
 from comparison_helpers import (
     OWN_TASK,
     made_up_cost,
@@ -101,13 +101,25 @@ def quiet_screen() -> Screen:
 
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two workers that nobody kills."""
-    with cluster(tmp_path_factory.mktemp("steady"), "one", "two") as made:
+    """Two workers, of which one dies where a test says so."""
+    with cluster(tmp_path_factory.mktemp("steady")) as made:
+        fill(made)
         yield made
+
+
+def fill(made: Cluster) -> None:
+    """There are two workers again, to whom `die_as_often_as_told` says when to die."""
+    begun = made.folder / "begun"
+    begun.mkdir(exist_ok=True)
+    alive = sum(process.poll() is None for process in made.workers.values())
+    for _ in range(2 - alive):
+        made.add(f"worker-{len(made.workers)}", DEATHS=json.dumps([str(begun), {"2-1": 1}]))
+    wait_for_workers(made.address, 2)
 
 
 @pytest.fixture
 def two(steady: Cluster) -> Iterator[Workers]:
+    fill(steady)
     with open_workers(steady.address, None, quiet_screen()) as workers:
         yield workers
 
@@ -297,19 +309,18 @@ def losses(folder: Path, comparison: Comparison) -> dict[RunKey, Any]:
 
 
 def test_a_worker_that_dies_loses_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    steady: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of two workers is killed while it trains; its run is done again by the other."""
+    fill(steady)
+    before = {name for name, process in steady.workers.items() if process.poll() is None}
     one = dataclasses.replace(COMPARISON, state=("carry",))
-    folder, begun = with_costs(tmp_path / "out", one), tmp_path / "begun"
-    begun.mkdir()
-    monkeypatch.setenv("DEATHS", json.dumps([str(begun), {"2-1": 1}]))  # which workers inherit
+    folder = with_costs(tmp_path / "out", one)
     monkeypatch.setattr(worker, "train_part", made_up_or_die)
-    with cluster(tmp_path, "one", "two") as made:
-        words = ["compare", *WORDS, "--state", "carry", "--out", str(folder), "--scheduler", made.address]
-        _, lines = succeeds(words, capsys)
-        ended = [process.poll() is not None for process in made.workers.values()]
-    assert times_begun(begun) == {"2-0": 1, "2-1": 2, "4-0": 1, "4-1": 1}
+    words = ["compare", *WORDS, "--state", "carry", "--out", str(folder), "--scheduler", steady.address]
+    _, lines = succeeds(words, capsys)
+    ended = [steady.workers[name].poll() is not None for name in before]
+    assert times_begun(steady.folder / "begun") == {"2-0": 1, "2-1": 2, "4-0": 1, "4-1": 1}
     assert sorted(ended) == [False, True], "not one of the two workers was killed"
     assert lines[0].startswith("4 runs, about "), lines[0]
     assert [line.split("]")[0] for line in lines[1:]] == [f"[{k}/4" for k in range(1, 5)]
@@ -319,9 +330,10 @@ def test_a_worker_that_dies_loses_nothing(
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_path: Path) -> None:
     """One of two workers is killed while it trains; its run is done again by the other."""
-    folder = with_costs(tmp_path / "out", COMPARISON)
+    one = dataclasses.replace(COMPARISON, seeds=1)
+    folder = with_costs(tmp_path / "out", one)
     with cluster(tmp_path, "one", "two", allowed_failures=3) as made:
-        words = ["compare", *WORDS, "--out", str(folder), "--scheduler", made.address]
+        words = ["compare", *WORDS, "--seeds", "1", "--out", str(folder), "--scheduler", made.address]
         with started(words) as process:
             file = folder / "results.json"
             wait_for(lambda: '"curve"' in file.read_text(encoding="utf-8"), "a run's end")
@@ -329,12 +341,12 @@ def test_a_killed_worker_loses_nothing_and_results_are_the_same_bit_for_bit(tmp_
             _, errors = process.communicate(timeout=DEADLINE)
         assert (process.returncode, "Traceback" in errors) == (0, False), errors
     planned, *lines = errors.splitlines()
-    assert planned.startswith("8 runs, about "), planned
-    assert [line.split("]")[0] for line in lines] == [f"[{k}/8" for k in range(1, 9)], errors
-    found = losses(folder, COMPARISON)
-    assert list(found) == COMPARISON.keys
-    for key in (COMPARISON.keys[0], COMPARISON.keys[3], COMPARISON.keys[-1]):
-        here = run_here(COMPARISON, key)
+    assert planned.startswith("4 runs, about "), planned
+    assert [line.split("]")[0] for line in lines] == [f"[{k}/4" for k in range(1, 5)], errors
+    found = losses(folder, one)
+    assert list(found) == one.keys
+    for key in (one.keys[0], one.keys[-1]):
+        here = run_here(one, key)
         assert {name: here[name] for name in found[key]} == found[key], key.title
 
 
@@ -363,7 +375,7 @@ def test_recommend_gives_the_same_answer_on_a_cluster(
     one = dataclasses.replace(COMPARISON, state=("carry",), num_steps=(2, 4, 8, 16, 32))
     found: list[dict[str, Any]] = []
     for place in ("local", steady.address):
-        with little_data():
+        with workers_here():  # on a cluster there are others
             folder = with_costs(tmp_path / str(len(found)), one)
             succeeds(["recommend", *WORDS, "--scheduler", place, "--out", str(folder)], capsys)
         found.append(json.loads((folder / "recommendation.json").read_text(encoding="utf-8")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,14 +26,16 @@ BATCH, ROW = 3, 23
 WIDTHS, UPDATES = (2, 3, 5), 9
 
 
-def new_graph(num_steps: int = WIDTHS[-1]) -> UnrolledGraph:
+@functools.cache
+def graph() -> UnrolledGraph:
+    """For all tests: what is trained is in a session."""
     options: dict[str, Any] = {
         "optimizer": "adam",
         "learning_rate": 0.1,
         "clip_norm": 0.1,
         "dtype": "float64",
     }
-    return UnrolledGraph(GRUCell(4), num_steps, BATCH, 2, 2, seed=7, **options)
+    return UnrolledGraph(GRUCell(4), WIDTHS[-1], BATCH, 2, 2, seed=7, **options)
 
 
 def task() -> Echo:
@@ -42,24 +45,29 @@ def task() -> Echo:
 @pytest.mark.parametrize("state", ["carry", "reset"])
 def test_it_trains_on_the_windows_of_each_width_in_turn(state: str) -> None:
     """Windows that follow one another, by hand; a new epoch where the rest of a row is too short."""
-    graph = new_graph()
-    with graph.session(threads=1) as session:
+    with graph().session(threads=1) as session:
         found = train(
-            graph, task(), updates=UPDATES, schedule_width=WIDTHS, state=state, session=session, callbacks=()
+            graph(),
+            task(),
+            updates=UPDATES,
+            schedule_width=WIDTHS,
+            state=state,
+            session=session,
+            callbacks=(),
         )
     starts = [(2, 0), (2, 2), (2, 4), (3, 6), (3, 9), (3, 12), (5, 15), (5, 0), (5, 5)]
     rows = [task().rows(BATCH, "train", epoch) for epoch in (0, 1)]
-    graph = new_graph()
-    with graph.session(threads=1) as session:
-        carried = zero = graph.zero_state()
+    of_width = {width: graph().with_steps(width) for width in WIDTHS}
+    with graph().session(threads=1) as session:
+        carried = zero = graph().zero_state()
         for number, (width, start) in enumerate(starts):
-            of = graph.with_steps(width)
+            of = of_width[width]
             begins = number > 0 and start == 0
             inputs, targets = rows[number > 6].steps(start, start + width)
             before = zero if begins or state == "reset" else carried
             fed = of.feed(inputs, targets, before)
             _, carried = session.run([of.train_step, of.final_state], fed)
-        expected = session.run(weight_names(graph))
+        expected = session.run(weight_names(graph()))
     assert found.tokens == BATCH * sum(width for width, _ in starts)
     assert list(found.weights) == list(expected)
     for name, value in expected.items():
@@ -68,7 +76,7 @@ def test_it_trains_on_the_windows_of_each_width_in_turn(state: str) -> None:
 
 def test_the_parts_of_the_training_are_equal_in_tokens_too() -> None:
     """Of 240 tokens in 3 rows, 40 updates of 1 step and 8 of 5."""
-    found = train(new_graph(), task(), tokens=240, schedule_width=(1, 5), callbacks=())
+    found = train(graph(), task(), tokens=240, schedule_width=(1, 5), callbacks=())
     assert (found.updates, found.tokens) == (48, 240)
 
 
@@ -91,7 +99,7 @@ def test_the_parts_of_the_training_are_equal_in_tokens_too() -> None:
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(OptionError) as raised:
-        train(new_graph(), task(), updates=3, **options)
+        train(graph(), task(), updates=3, **options)
     assert str(raised.value) == problem
 
 

@@ -162,15 +162,18 @@ def test_words_that_were_not_trained_on_are_named(tmp_path: Path, capsys: pytest
     folder = keep_run(tmp_path / "run", task, VanillaCell(5), starts=True)
     new = frame.assign(sky=np.resize(["blue", "green", "ochre"], len(frame)))
     said = "sky has words that were not trained on, and are read as none: green, ochre"
-    for name, table in {"a": frame, "new": new, "none": new.replace(["green", "ochre"], None)}.items():
+    tables = {"a": frame, "new": new, "none": new.replace(["green", "ochre"], None)}
+    for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
-        data = ["--data", f"{tmp_path}/{name}.csv"]
-        for words in (
-            ["evaluate", f"{folder}"],
-            ["label", f"{folder}", "--out", f"{tmp_path}/{name}-of.csv"],
-        ):
-            _, lines = succeeds([*words, *data], capsys)
-            assert (said in lines) == (name == "new"), f"{words[0]} of {name}: {lines}"
+    out = ["label", f"{folder}", "--out"]
+    for name, words in (
+        ("a", ["evaluate", f"{folder}"]),
+        ("new", ["evaluate", f"{folder}"]),
+        ("new", [*out, f"{tmp_path}/new-of.csv"]),
+        ("none", [*out, f"{tmp_path}/none-of.csv"]),
+    ):
+        _, lines = succeeds([*words, "--data", f"{tmp_path}/{name}.csv"], capsys)
+        assert (said in lines) == (name == "new"), f"{words[0]} of {name}: {lines}"
     assert (tmp_path / "new-of.csv").read_text() == (tmp_path / "none-of.csv").read_text()
 
 
