@@ -1,10 +1,11 @@
-"""A Dask scheduler and workers on this machine, in processes of their own, for tests."""
+"""Processes of tests: a Dask scheduler and workers on this machine, and work for processes."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -89,3 +90,25 @@ def wait_for(condition: Any, what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"not after {DEADLINE} s: {what}"
         time.sleep(0.02)
+
+
+# --- work, which processes find by its name -----------------------------------------------------------
+
+
+def process_id(folder: str, name: str) -> int:
+    """Leaves a file for each time it is called."""
+    (Path(folder) / f"{name}-{time.monotonic_ns()}").touch()
+    return os.getpid()
+
+
+def deadly(folder: str, name: str, deaths: int) -> int:
+    """Kills its process the first times it is called."""
+    done = process_id(folder, name)
+    if calls(Path(folder), name) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+def calls(folder: Path, name: str) -> int:
+    """How often work of this name was begun."""
+    return len(list(folder.glob(f"{name}-*")))

@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cluster_helpers import Cluster, cluster, wait_for, wait_for_workers
+from cluster_helpers import Cluster, calls, cluster, deadly, process_id, wait_for, wait_for_workers
 from command_helpers import DEADLINE, assert_refused, started, succeeds, workers_here
 from comparison_helpers import (
     OWN_TASK,
@@ -48,6 +47,7 @@ from tf_rnn.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 KEYS = [RunKey(width, "carry", 0, 0.1) for width in (2, 3, 5, 7)]
@@ -66,34 +66,12 @@ WORDS += ["--batch-size", "20", "--state-size", "3"]
 # --- work, which workers find by its name -----------------------------------------------------------
 
 
-def process_id(folder: str, name: str) -> int:
-    """Leaves a file for each time it is called."""
-    (Path(folder) / f"{name}-{time.monotonic_ns()}").touch()
-    return os.getpid()
-
-
-def deadly(folder: str, name: str, deaths: int) -> int:
-    """Kills its worker the first times it is called."""
-    done = process_id(folder, name)
-    if calls(Path(folder), name) <= deaths:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return done
-
-
 def until_cancelled(folder: str, channel: Any) -> None:
     process_id(folder, "begun")
     channel.send(KEYS[1], 0.25, "a quarter")
     while not channel.is_cancelled():
         time.sleep(0.01)
     process_id(folder, "cancelled")
-
-
-def calls(folder: Path, name: str) -> int:
-    return len(list(folder.glob(f"{name}-*")))
-
-
-def quiet_screen() -> Screen:
-    return Screen.silent()
 
 
 # --- the executor ------------------------------------------------------------------------------------
@@ -120,7 +98,7 @@ def fill(made: Cluster) -> None:
 @pytest.fixture
 def two(steady: Cluster) -> Iterator[Workers]:
     fill(steady)
-    with open_workers(steady.address, None, quiet_screen()) as workers:
+    with open_workers(steady.address, None, Screen.silent()) as workers:
         yield workers
 
 
@@ -223,7 +201,7 @@ def test_workers_need_not_have_the_module_of_a_task(
     results.add_costs([made_up_cost(3)])
     parcel = Parcel.of(comparison.setup, task)
     with States(None) as states:
-        sweep = run_comparison(comparison, task, parcel, results, states, quiet_screen(), two)
+        sweep = run_comparison(comparison, task, parcel, results, states, Screen.silent(), two)
     assert isinstance(sweep, Sweep)
     (run,) = sweep.records
     assert run["loss"] == run_here(comparison, RunKey(3, "carry", 0, 0.1), louder)["loss"]
@@ -256,7 +234,7 @@ def test_a_cluster_without_the_package_is_refused(
 def test_work_that_kills_its_workers_is_given_up_and_the_rest_is_done(tmp_path: Path) -> None:
     with (
         cluster(tmp_path, "one", "two", "three", allowed_failures=1) as made,
-        open_workers(made.address, None, quiet_screen()) as workers,
+        open_workers(made.address, None, Screen.silent()) as workers,
     ):
         jobs = [(key, (str(tmp_path), f"w{key.num_steps}", 9 if key == KEYS[1] else 0)) for key in KEYS]
         outcomes = dict(completed(workers, deadly, jobs))
@@ -288,7 +266,7 @@ def test_without_a_worker_runs_wait_for_one_and_that_is_told(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_scheduler_that_goes_away_ends_the_work_with_one_error(tmp_path: Path) -> None:
     def lose(made: Cluster) -> None:
-        with open_workers(made.address, None, quiet_screen()) as workers:
+        with open_workers(made.address, None, Screen.silent()) as workers:
             jobs = [(key, (str(tmp_path), workers.channel)) for key in KEYS]
             waiting = completed(workers, until_cancelled, jobs)
             made.scheduler.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster_helpers import calls, deadly, process_id
 from command_helpers import DEADLINE
 from rich.console import Console
 
@@ -35,20 +35,6 @@ KEYS = [RunKey(width, "carry", 0, 0.1) for width in (2, 3, 5, 7)]
 # --- work, which processes import by its name ---------------------------------------------------------
 
 
-def process_id(folder: str, name: str) -> int:
-    """Leaves a file for each time it is called."""
-    (Path(folder) / f"{name}-{time.monotonic_ns()}").touch()
-    return os.getpid()
-
-
-def deadly(folder: str, name: str, deaths: int) -> int:
-    """Kills its process the first times it is called."""
-    done = process_id(folder, name)
-    if calls(Path(folder), name) <= deaths:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return done
-
-
 def met(folder: str, name: str) -> int:
     """Waits until it is called a second time."""
     done = process_id(folder, name)
@@ -67,10 +53,6 @@ def until_cancelled(channel: Any) -> None:
     while not channel.is_cancelled():
         time.sleep(0.01)
     raise CancelledRunError
-
-
-def calls(folder: Path, name: str) -> int:
-    return len(list(folder.glob(f"{name}-*")))
 
 
 # --- processes ---------------------------------------------------------------------------------------

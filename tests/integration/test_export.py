@@ -30,10 +30,9 @@ from tf_rnn.graph import UnrolledGraph, describe, described_graph
 from tf_rnn.graph.naming import weight_names
 from tf_rnn.inference import exporting as module
 from tf_rnn.inference.exporting import Exported, export
-from tf_rnn.inference.keras_layers import KERAS_LAYERS, reorder_gates
 from tf_rnn.inference.keras_model import keras_model
 from tf_rnn.inference.keras_weights import weights_of_keras
-from tf_rnn.inference.saved_model import open_step, write_saved_model
+from tf_rnn.inference.saved_model import write_saved_model
 from tf_rnn.inference.weights import assign_weights
 from tf_rnn.options import GraphOptions, OptionError
 
@@ -45,12 +44,13 @@ if TYPE_CHECKING:
 
 STEPS, BATCH = 4, 3
 REAL: dict[str, Any] = {"input_kind": "real", "loss": "squared_error"}
-# A cell of each kind and options that do not depend on each other; class inputs may come with real targets.
+# A cell of each kind and options that do not depend on each other; class inputs may come with real targets,
+# and a single step could not have `loss_steps` of 3.
 NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "real": (CASES["stacked"].make, REAL),
     "one-hot": (lambda: StackedCell([GRUResetBeforeCell(6), VanillaCell(7)]), {"loss": "squared_error"}),
     "tied": (lambda: LSTMCell(4), {"embedding_size": 4, "num_classes": 5, "readout": "tied"}),
-    "embedded": (lambda: GRUCell(6), {"embedding_size": 2, "dtype": "float32"}),
+    "embedded": (lambda: GRUCell(6), {"embedding_size": 2, "dtype": "float32", "loss_steps": 3}),
 }
 KERAS_FILES = {"model.keras", "model.weights.h5"}
 
@@ -59,7 +59,7 @@ class Example(NamedTuple):
     """A network with random weights, and its predictions.
 
     Attributes:
-        description: From `describe`, without an optimizer.
+        description: From `describe`, without an optimizer; of a network that was trained with dropout.
         weights: Weights by name, biases random, too, but for zeros of both signs, as -0.0 + 0.0 is 0.0.
         inputs: [BATCH, STEPS, ...]; None for a network without inputs.
         state: S_{-1}, random.
@@ -97,8 +97,10 @@ def make_example(cell: Any, **options: Any) -> Example:
             [graph.predictions, graph.final_state], graph.feed(inputs, targets, state)
         )
         from_zero = session.run(graph.predictions, graph.feed(inputs, targets, graph.zero_state()))
+    description = describe(graph)
+    description["graph"]["dropout"] = 0.5
     return Example(
-        describe(graph),
+        description,
         weights,
         inputs,
         state,
@@ -333,7 +335,7 @@ def test_the_readme_runs_without_the_package(tmp_path: Path) -> None:
     lines = [line.removeprefix("last") for line in done.stdout.splitlines() if line.startswith("last")]
     for (kind, example), line in zip(examples.items(), lines, strict=True):
         found = np.array(json.loads(line))
-        graph = described_graph(example.description, optimizer=None)
+        graph = described_graph(example.description, dropout=0.0)
         with new_session(graph.tf_graph) as session:
             assign_weights(session, weight_names(graph), example.weights)
             block = random_block(np.random.default_rng(0), graph)
@@ -452,26 +454,6 @@ def test_third_party_cells_are_refused_before_anything_is_written(tmp_path: Path
 # --- weights ---------------------------------------------------------------------------------------
 
 
-def test_the_order_of_gates_is_its_own_inverse() -> None:
-    """LSTM: i f o g to i f c o; both GRUs: r z n to z r h."""
-    orders = {name: layer.gate_order for name, layer in KERAS_LAYERS.items()}
-    gru = (1, 0, 2)
-    assert orders == {"vanilla": (0,), "gru": gru, "gru_reset_before": gru, "lstm": (0, 1, 3, 2)}
-    gates = np.array([[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6]])
-    reordered = reorder_gates(gates, (1, 0, 2))
-    assert reordered.tolist() == [[2, 2, 1, 1, 3, 3], [5, 5, 4, 4, 6, 6]]
-    assert reorder_gates(reordered, (1, 0, 2)).tolist() == gates.tolist()
-
-
-def test_the_two_keras_biases_of_a_gate_are_added() -> None:
-    layer = KERAS_LAYERS["gru"]
-    bias = np.array([[1.0, 2, 3, 4, 5, 6], [10.0, 20, 30, 40, 50, 60]])  # z z r r h h
-    kernels = np.random.default_rng(3).normal(size=(7, 6))
-    ours = layer.from_keras(kernels[:5], kernels[5:], bias)
-    assert (ours["b"].tolist(), ours["b_n"].tolist()) == ([33, 44, 11, 22, 5, 6], [50, 60])
-    assert layer.to_bias(ours).tolist() == [[11, 22, 33, 44, 5, 6], [0, 0, 0, 0, 50, 60]]
-
-
 def test_other_weights_and_malformed_descriptions_are_refused(tmp_path: Path) -> None:
     example = make_example(VanillaCell(7))
     for weights in (
@@ -486,15 +468,6 @@ def test_other_weights_and_malformed_descriptions_are_refused(tmp_path: Path) ->
         with pytest.raises(OptionError):
             write_saved_model(description, example.weights, tmp_path / "saved_model")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_options_of_training_do_not_matter() -> None:
-    """Among them a `loss_steps` that a single step could not have."""
-    options = GraphOptions(num_steps=9, batch_size=2, input_size=5, num_classes=2, loss_steps=7, dropout=0.5)
-    description = {"cell": describe_cell(LSTMCell(3)), "graph": vars(options)}
-    with tf.Graph().as_default():
-        outputs = open_step(description).outputs
-    assert list(outputs) == ["prediction", "state_0_hidden", "state_0_cell"]
 
 
 # --- commands --------------------------------------------------------------------------------------
