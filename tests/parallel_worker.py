@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,11 +24,10 @@ ROWS, STEPS, BLOCKS = 6, 4, 5
 
 
 class Case(NamedTuple):
-    """A network, and which targets its blocks have."""
+    """A network."""
 
     cell: Callable[[], Any]
     options: dict[str, Any]
-    is_marked: bool = False
 
 
 CASES = {
@@ -43,11 +40,9 @@ CASES = {
         {"embedding_size": 5, "readout": "tied", "recompute": 2, "optimizer": "adam", "reduction": "sum"}
         | {"weight_decay": 0.3},
     ),
-    "real": Case(
-        lambda: VanillaCell(3), {"input_kind": "real", "loss": "squared_error", "optimizer": "momentum"}
-    ),
-    "marked": Case(
-        lambda: VanillaCell(3), {"loss_steps": "marked", "optimizer": "sgd", "learning_rate": 0.7}, True
+    "real, marked": Case(
+        lambda: VanillaCell(3),
+        {"input_kind": "real", "loss": "squared_error", "loss_steps": "marked", "optimizer": "momentum"},
     ),
     "weighted, starting": Case(
         lambda: GRUCell(3),
@@ -57,41 +52,30 @@ CASES = {
 }
 
 
-class Outcome(NamedTuple):
-    """What a run leaves.
-
-    Attributes:
-        losses: Of each update, over all rows.
-        norms: Of the gradient before clipping.
-        state: The final state of all rows, a flat list.
-        weights: By position in `graph.variables`.
-    """
-
-    losses: list[float]
-    norms: list[float]
-    state: list[np.ndarray]
-    weights: list[np.ndarray]
-
-
 def stream(case: Case) -> Stream:
     """Rows of inputs and targets; of marked targets, the last worker has fewer, and one block none."""
     generator = np.random.default_rng(5)
     shape = (ROWS, STEPS * BLOCKS)
     if case.options.get("input_kind") == "real":
-        return Stream(generator.normal(size=(*shape, 7)), generator.normal(size=(*shape, 7)))
-    targets = generator.integers(7, size=shape)
-    if case.is_marked:
-        targets[generator.random(shape) < 0.4] = -1
-        targets[ROWS // 2 :, : 2 * STEPS] = -1
-        targets[:, 3 * STEPS : 4 * STEPS] = -1
-    inputs, starts, weights = generator.integers(7, size=shape), None, None
-    if case.options.get("target_weights"):  # of a block the sum is below 1
-        starts, weights = generator.random(shape) < 0.2, 0.02 * generator.random(shape)
-    return Stream(inputs, targets, starts, weights)
+        inputs, targets = generator.normal(size=(2, *shape, 7))
+        targets[generator.random(shape) < 0.4] = np.nan
+        targets[ROWS // 2 :, : 2 * STEPS] = np.nan
+        targets[:, 3 * STEPS : 4 * STEPS] = np.nan
+        return Stream(inputs, targets)
+    inputs, targets = generator.integers(7, size=(2, *shape))
+    if not case.options.get("target_weights"):
+        return Stream(inputs, targets)
+    # Of a block the sum of the weights is below 1.
+    return Stream(inputs, targets, generator.random(shape) < 0.2, 0.02 * generator.random(shape))
 
 
-def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
-    """The session loop of the notes over a worker's rows; without a ring over all rows."""
+def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> list[np.ndarray]:
+    """The session loop of the notes over a worker's rows; without a ring over all rows.
+
+    Returns:
+        The loss of each update, over all rows; the norms of the gradients before clipping; the final state
+        of all rows; the weights, by position in `graph.variables`.
+    """
     with tf.Graph().as_default():
         all_reduce = AllReduce(ring) if ring else None
         share = ROWS // task.num_workers
@@ -121,42 +105,44 @@ def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> Outcome:
                     [loss, graph.gradient_norm, graph.final_state, graph.train_step],
                     graph.feed(block.inputs, block.targets, state, block.starts, block.target_weights),
                 )
-                losses.append(float(of_block))
-                norms.append(float(norm))
+                losses.append(of_block)
+                norms.append(norm)
             whole = gathered_state(ring, state) if ring else state
-            return Outcome(losses, norms, tf.nest.flatten(whole), session.run(list(graph.variables)))
+            weights = session.run(list(graph.variables))
+            return [np.array(losses), np.array(norms), *tf.nest.flatten(whole), *weights]
 
 
-def train_until(ring: Ring, stop: int) -> None:
-    """Makes updates until worker 1 asks all to stop, after so many, or a worker is lost."""
-    with AllReduce(ring) as all_reduce:
-        graph = UnrolledGraph(VanillaCell(3), 2, 1, 2, 2, reduce_gradients=all_reduce)
-        with graph.session(1) as session:
-            run = graph.runner(session, graph.train_step)
-            updates = 0
-            while not any(all_reduce.sums):
-                all_reduce.numbers = (float(ring.task.index == 1 and updates == stop),)
-                run([[0, 1]], [[1, 0]], graph.zero_state())
-                updates += 1
-                print(updates, flush=True)
+def work(task: ClusterTask, say: Callable[[str], object]) -> None:
+    """Trains all cases and writes what comes out, makes four updates, then others without end.
+
+    Args:
+        task: The place in the cluster.
+        say: Receives the number of each of these updates.
+    """
+    with Ring(task, "tests", say) as ring:
+        for name, case in CASES.items():
+            np.savez(f"{name}.{task.index}.npz", *trained(case, task, ring))
+        with AllReduce(ring) as all_reduce:
+            graph = UnrolledGraph(VanillaCell(3), 2, 1, 2, 2, reduce_gradients=all_reduce)
+            with graph.session(1) as session:
+                run = graph.runner(session, graph.train_step)
+                for last in (4, -1):  # worker 1 asks all to stop
+                    is_over, updates = False, 0
+                    while not is_over:
+                        updates += 1
+                        all_reduce.numbers = (float(task.index == 1 and updates == last),)
+                        run([[0, 1]], [[1, 0]], graph.zero_state())
+                        is_over = any(all_reduce.sums)
+                        say(f"{updates}")
 
 
 def main() -> None:
-    """Trains all cases and writes the outcomes, makes four updates, then others without end."""
+    """A worker as a process."""
     watch_parent()
     task = cluster_task()
     assert task is not None
     try:
-        with Ring(task, "tests", lambda line: print(line, flush=True)) as ring:
-            for name, case in CASES.items():
-                outcome = trained(case, task, ring)
-                path = Path(f"{name}.{task.index}.npz")
-                np.savez(path, *outcome.state, *outcome.weights)
-                path.with_suffix(".json").write_text(
-                    json.dumps([outcome.losses, outcome.norms]), encoding="utf-8"
-                )
-            train_until(ring, 3)
-            train_until(ring, -1)
+        work(task, lambda line: print(line, flush=True))
     except LostWorkerError as error:
         sys.exit(f"worker {task.index}: {error}")
 
