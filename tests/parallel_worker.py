@@ -112,7 +112,7 @@ def trained(case: Case, task: ClusterTask, ring: Ring | None = None) -> list[np.
             return [np.array(losses), np.array(norms), *tf.nest.flatten(whole), *weights]
 
 
-def work(task: ClusterTask, say: Callable[[str], object]) -> None:
+def work(task: ClusterTask, say: Callable[[str], None]) -> None:
     """Trains all cases and writes what comes out, makes four updates, then others without end.
 
     Args:

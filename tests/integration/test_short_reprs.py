@@ -48,7 +48,9 @@ def test_reprs_of_graphs() -> None:
         repr(StepGraph.of(graph))
         == "StepGraph(LSTMCell(state_size=3), batch_size=1, input_size=2, num_classes=2)"
     )
-    many = UnrolledGraph(StackedCell([GRUCell(3) for _ in range(24)]), **SIZES | {"num_steps": 1})
+    many = UnrolledGraph(
+        StackedCell([GRUCell(3) for _ in range(24)]), **SIZES | {"num_steps": 1}, optimizer=None
+    )
     assert len(repr(many)) < 400
 
 
@@ -64,9 +66,10 @@ def test_reprs_of_results(tmp_path: Path) -> None:
         assert repr(run.result) == f"TrainingResult(updates=5, tokens=400, valid_loss={loss})"
         assert repr(run.load()) == "Model(task='echo', cell=VanillaCell(state_size=3), checkpoint=2)"
         study = experiment.lags(4, tokens=0)
-        sweep = experiment.compare([2], seeds=1, amount=300, state=["carry"])
-        found = experiment.recommend([2, 4], seeds=1, amount=300)
-        plan = experiment.plan("compare", [2, 4], seeds=1, amount=900, state=["carry"])
+        found = experiment.recommend([1, 2], seeds=1, amount=100, verify=True)
+        plan = experiment.plan("compare", [1], seeds=1, amount=900, state=["carry"])
+    sweep = found.sweep
+    assert sweep is not None
     assert repr(sweep) == f"Sweep({sweep.line}: {sweep.sentence})"
     assert repr(found) == f"Recommendation({found.line}: {found.reason})"
     assert repr(plan) == f"Plan({plan.sentence})"
