@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import little_data, workers_here
-from comparison_helpers import make_comparison
+from command_helpers import workers_here
+from comparison_helpers import TASK_OPTIONS, make_comparison
 from model_helpers import checkpoints, metrics
 from rich.console import Console
 
@@ -21,19 +22,17 @@ from tf_rnn.training import Callback
 from tf_rnn.training.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tf_rnn.comparison import Recommendation, Sweep
     from tf_rnn.training.state import CurvePoint
     from tf_rnn.training_run import Run
 
-EXPERIMENT: dict[str, Any] = {"task": "echo", "state_size": 3, "batch_size": 20}
-
-
-@pytest.fixture(autouse=True)
-def _little_data() -> Iterator[None]:
-    with little_data():
-        yield
+EXPERIMENT: dict[str, Any] = {
+    "task": tf_rnn.tasks.Echo(length=200, valid_length=20),
+    "state_size": 3,
+    "batch_size": 5,
+}
 
 
 class At(Callback):
@@ -47,9 +46,17 @@ class At(Callback):
             self._do()
 
 
-def train(out: Any, *callbacks: Callback, updates: int = 40) -> Run:
+def train(out: Any, *callbacks: Callback) -> Run:
     experiment = tf_rnn.Experiment(**EXPERIMENT)
-    return experiment.train(5, updates=updates, evaluations=4, out=out, callbacks=callbacks)
+    return experiment.train(2, updates=8, evaluations=4, out=out, callbacks=callbacks)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing happens to."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(folder)
+    return folder
 
 
 def tree(folder: Path) -> set[str]:
@@ -57,8 +64,10 @@ def tree(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)).partition("events.")[0] for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("updates", [10, 20])
-def test_a_run_whose_folder_is_moved_ends_and_can_be_resumed(tmp_path: Path, updates: int) -> None:
+@pytest.mark.parametrize("updates", [2, 4])
+def test_a_run_whose_folder_is_moved_ends_and_can_be_resumed(
+    tmp_path: Path, whole: Path, updates: int
+) -> None:
     folder, moved = tmp_path / "run", tmp_path / "moved"
     message = f"^out must stay where it is until the run ends, {str(folder)!r} has been moved or deleted; "
     with pytest.raises(OptionError, match=message):
@@ -66,10 +75,9 @@ def test_a_run_whose_folder_is_moved_ends_and_can_be_resumed(tmp_path: Path, upd
     assert [path.name for path in tmp_path.iterdir()] == ["moved"]
     assert not (moved / ".lock").exists()
     resumed = tf_rnn.resume(moved, callbacks=())
-    assert resumed.result.updates == 40
-    train(tmp_path / "whole")
+    assert resumed.result.updates == 8
     assert [line["valid_loss"] for line in metrics(moved)] == pytest.approx(
-        [line["valid_loss"] for line in metrics(tmp_path / "whole")], rel=1e-5
+        [line["valid_loss"] for line in metrics(whole)], rel=1e-5
     )
 
 
@@ -99,18 +107,18 @@ def test_another_folder_in_its_place_is_not_written_to(tmp_path: Path) -> None:
         (folder / "mine").touch()
 
     with pytest.raises(OptionError, match="has been moved or deleted"):
-        train(folder, At(20, replace))
+        train(folder, At(4, replace))
     assert [path.name for path in folder.iterdir()] == ["mine"]
 
 
-def test_a_process_may_change_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_may_change_its_directory(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     monkeypatch.chdir(tmp_path / "a")
-    train("run", At(10, lambda: os.chdir(tmp_path / "b")))
-    monkeypatch.chdir(tmp_path / "a")
-    train("undisturbed")
-    assert tree(tmp_path / "a" / "run") == tree(tmp_path / "a" / "undisturbed")
+    train("run", At(2, lambda: os.chdir(tmp_path / "b")))
+    assert tree(tmp_path / "a" / "run") == tree(whole)
     assert list((tmp_path / "b").iterdir()) == []
 
 
@@ -126,21 +134,25 @@ class Leaving(Screen):
 
 
 def compared(verb: Callable[..., Sweep | Recommendation], place: Path) -> list[Path]:
-    settings = make_comparison(seeds=1, state=("carry",), amount=700)
+    little = TASK_OPTIONS | {"length": 100}
+    settings = make_comparison(num_steps=(2, 1), seeds=1, state=("carry",), amount=100, task_options=little)
     with workers_here():
         return list(verb(settings, out="results", workers=1, screen=Leaving(place)).files)
 
 
 def studied(place: Path) -> list[Path]:
     leaving = [At(10, lambda: os.chdir(place))]
-    return list(tf_rnn.Experiment(**EXPERIMENT).lags(3, tokens=600, out="results", callbacks=leaving).files)
+    return list(tf_rnn.Experiment(**EXPERIMENT).lags(3, tokens=150, out="results", callbacks=leaving).files)
 
 
-@pytest.mark.parametrize(
-    "write",
-    [functools.partial(compared, compare), functools.partial(compared, recommend), studied],
-    ids=["compare", "recommend", "lags"],
-)
+WRITING: dict[str, Callable[[Path], list[Path]]] = {
+    "compare": functools.partial(compared, compare),
+    "recommend": functools.partial(compared, recommend),
+    "lags": studied,
+}
+
+
+@pytest.mark.parametrize("write", WRITING.values(), ids=WRITING)
 def test_results_go_where_they_were_meant_to_go(
     write: Callable[[Path], list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,11 +168,7 @@ def test_results_go_where_they_were_meant_to_go(
     assert not (tmp_path / "a" / "results" / ".lock").exists()
 
 
-@pytest.mark.parametrize(
-    "write",
-    [functools.partial(compared, compare), functools.partial(compared, recommend), studied],
-    ids=["compare", "recommend", "lags"],
-)
+@pytest.mark.parametrize("write", WRITING.values(), ids=WRITING)
 def test_results_whose_folder_is_moved_are_not_written_elsewhere(
     write: Callable[[Path], list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,9 +184,9 @@ def test_results_whose_folder_is_moved_are_not_written_elsewhere(
 
 @pytest.mark.parametrize("damage", ['{"cell": 3}', None])
 def test_a_damaged_config_is_restored_from_a_checkpoint(
-    damage: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    damage: str | None, tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(tmp_path, updates=20)
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     config = (tmp_path / "config.json").read_bytes()
     if damage is None:
         (tmp_path / "config.json").unlink()
@@ -186,14 +194,14 @@ def test_a_damaged_config_is_restored_from_a_checkpoint(
         (tmp_path / "config.json").write_text(damage, encoding="utf-8")
     with pytest.raises(OptionError, match=r"^state_size must stay 3 in a resumed run, got 4"):
         tf_rnn.resume(tmp_path, state_size=4)
-    assert tf_rnn.resume(tmp_path, updates=30, callbacks=()).result.updates == 30
+    assert tf_rnn.resume(tmp_path, updates=9, callbacks=()).result.updates == 9
     assert (tmp_path / "config.json").read_bytes() == config
     assert "config.json was damaged; it is that of the last checkpoint again\n" in capsys.readouterr().err
     for path in checkpoints(tmp_path):
         path.unlink()
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(OptionError, match=r"^resume must hold undamaged results, "):
-        tf_rnn.resume(tmp_path, updates=40)
+        tf_rnn.resume(tmp_path, updates=10)
 
 
 def test_a_run_finds_its_text_from_elsewhere_or_says_whose_is_missing(
@@ -205,8 +213,8 @@ def test_a_run_finds_its_text_from_elsewhere_or_says_whose_is_missing(
     text, folder = here / "cats.txt", tmp_path / "run"
     text.write_text("a cat sat on a mat. " * 30, encoding="utf-8")
     monkeypatch.chdir(here)
-    experiment = tf_rnn.Experiment("text", data="cats.txt", state_size=3, batch_size=2)
-    run = experiment.train(5, updates=4, out=folder, callbacks=())
+    experiment = tf_rnn.Experiment("text", data="cats.txt", cell="vanilla", state_size=3, batch_size=2)
+    run = experiment.train(3, updates=4, out=folder, callbacks=())
     monkeypatch.chdir(elsewhere)
     found, trained = tf_rnn.load(folder, "last").evaluator(batch_size=1).loss, run.evaluation.loss
     assert found == pytest.approx(trained, rel=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import re
@@ -15,7 +16,8 @@ import onnxruntime
 import pytest
 from command_helpers import succeeds
 from helpers import CASES, assert_close
-from test_export import KINDS, STEPS, WITHOUT_KERAS, Example, as_model, make_example
+from test_export import KINDS, STEPS, WITHOUT_KERAS, Example, as_model
+from test_export import make_example as make_example_of
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOLERANCE = 1e-5  # single precision, in another order of sums
+make_example = functools.partial(make_example_of, optimizer=None)  # no gradients
 
 
 def session_of(model: Any) -> Any:
@@ -120,7 +123,7 @@ def test_what_has_no_equivalent_is_refused_before_anything_is_written(tmp_path: 
 def test_without_the_package_one_line_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    example = make_example(VanillaCell(7), **KINDS["real"])
+    example = make_example(VanillaCell(3), **KINDS["real"])
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(OptionError, match=r'^onnx needs the package onnx: pip install "tf-rnn\[onnx\]"$'):
         export(as_model(example), tmp_path / "out", onnx=True)
@@ -131,7 +134,7 @@ def test_the_command_writes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    example = make_example(VanillaCell(7), **KINDS["real"])
+    example = make_example(VanillaCell(3), **KINDS["real"])
     monkeypatch.setattr("tf_rnn.inference.load", lambda *_: as_model(example))
     printed, _ = succeeds(["export", str(tmp_path / "run"), str(tmp_path / "out"), "--onnx"], capsys)
     assert str(tmp_path / "out" / "model.onnx") in printed

@@ -76,6 +76,10 @@ class Launched:
         self.known |= set(found.values())
         return found
 
+    def until_started(self, number: int) -> None:
+        """Waits until so many workers have run, over all starts."""
+        until(lambda: len(self.known | {*self.workers().values()}) == number, f"a start of worker {number}")
+
     def __enter__(self) -> Self:
         return self
 
@@ -100,9 +104,9 @@ def start(*words: str) -> subprocess.Popen[str]:
     )
 
 
-def evaluated(folder: Path) -> bool:
-    """Whether a run has been evaluated and saved a few times."""
-    return (folder / "metrics.jsonl").exists() and len(metrics(folder)) >= 3
+def until_evaluated(folder: Path, times: int) -> None:
+    """Waits until a run has been evaluated and saved so many times."""
+    until(lambda: (folder / "metrics.jsonl").exists() and len(metrics(folder)) >= times, "a checkpoint")
 
 
 def assert_same_run(out: Path, case: str) -> None:
@@ -128,32 +132,21 @@ def assert_same_run(out: Path, case: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_workers_learn_what_one_process_learns(place: Path, tmp_path: Path) -> None:
-    """Where targets are marked; the other tests have text."""
-    out = tmp_path / "run"
-    with Launched("--workers", "2", "--", "train", *CASES["adding"], "--out", str(out)) as launched:
-        status, lines = launched.end()
-    assert status == 0, lines
-    assert lines[-1].startswith((f"saved in {out}: lowest validation loss", "to sample from it"))
-    assert not [line for line in lines if line.startswith("worker")]
-    assert_same_run(out, "adding")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_after_a_worker_was_killed_all_resume_from_the_last_checkpoint(
-    victim: int, place: Path, tmp_path: Path
-) -> None:
+def test_after_a_worker_was_killed_all_resume_from_the_last_checkpoint(place: Path, tmp_path: Path) -> None:
+    """First worker 0 is killed, then worker 1."""
     out = tmp_path / "run"
     with Launched("--", "train", *CASES["text"], "--out", str(out)) as launched:
-        until(lambda: evaluated(out), "a checkpoint")
-        os.kill(launched.workers()[victim], signal.SIGKILL)
-        until(lambda: len({*launched.workers().values(), *launched.known}) == 4, "another start")
+        for victim in (0, 1):
+            until_evaluated(out, 3 + 4 * victim)
+            os.kill(launched.workers()[victim], signal.SIGKILL)
+            launched.until_started(4 + 2 * victim)
         status, lines = launched.end()
     assert status == 0, lines
-    other = f"tf_rnn train: error: another worker has ended; so does worker {1 - victim}"
-    assert f"{'worker 1: ' if victim == 0 else ''}{other}" in lines, lines
-    assert f"worker {victim} was killed by SIGKILL; restart 1 of 3 from the last checkpoint" in lines, lines
+    for victim, other in ((0, "worker 1: "), (1, "")):
+        error = f"{other}tf_rnn train: error: another worker has ended; so does worker {1 - victim}"
+        assert error in lines, lines
+        restart = f"restart {1 + victim} of 3 from the last checkpoint"
+        assert f"worker {victim} was killed by SIGKILL; {restart}" in lines, lines
     assert_same_run(out, "text")
 
 
@@ -161,7 +154,7 @@ def test_after_a_worker_was_killed_all_resume_from_the_last_checkpoint(
 def test_an_interrupted_run_is_saved_and_resumed_by_one_process(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with Launched("--", "train", *CASES["text"], "--out", str(out)) as launched:
-        until(lambda: evaluated(out), "a checkpoint")
+        until_evaluated(out, 3)
         assert sorted(launched.workers()) == [0, 1]
         launched.process.send_signal(signal.SIGINT)
         status, lines = launched.end()
@@ -183,6 +176,8 @@ def test_a_run_of_one_process_is_resumed_by_three(place: Path, tmp_path: Path) -
     with Launched("--workers", "3", "--", "train", *words) as launched:
         status, lines = launched.end()
     assert status == 0, lines
+    assert lines[-1].startswith((f"saved in {out}: lowest validation loss", "to sample from it"))
+    assert not [line for line in lines if line.startswith("worker")]
     found, expected = read_checkpoint(checkpoints(out)[-1]), of_one_process("text")
     for name, values in expected.variables.items():
         np.testing.assert_allclose(found.variables[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
@@ -192,8 +187,9 @@ def test_a_run_of_one_process_is_resumed_by_three(place: Path, tmp_path: Path) -
 def test_workers_that_are_started_by_hand_need_one_folder_and_the_same_options(
     place: Path, tmp_path: Path
 ) -> None:
+    """Here targets are marked; the other tests have text."""
     cluster = ["--cluster", json.dumps({"worker": free_addresses(2)}), "--task-type", "worker"]
-    out, words = tmp_path / "run", ["train", *CASES["text"], *cluster]
+    out, words = tmp_path / "run", ["train", *CASES["adding"], *cluster]
     with (
         start(*words, "--task-index", "0", "--out", str(out)) as one,
         start(*words, "--task-index", "1", "--out", str(tmp_path / "none")) as other,
@@ -202,7 +198,7 @@ def test_workers_that_are_started_by_hand_need_one_folder_and_the_same_options(
     assert (one.returncode, other.returncode) == (0, 0), found
     assert found[1] == ""
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    assert_same_run(out, "text")
+    assert_same_run(out, "adding")
     with (
         start(*words, "--task-index", "0", "--out", str(tmp_path / "new")) as one,
         start(*words, "--task-index", "1", "--clip-norm", "0.2") as other,

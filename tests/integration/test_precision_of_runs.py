@@ -11,7 +11,7 @@ from helpers import assert_close
 from model_helpers import keep_run, made_up_text
 
 from tf_rnn import processor
-from tf_rnn.cells import LSTMCell
+from tf_rnn.cells import GRUCell
 from tf_rnn.experiment import Experiment
 from tf_rnn.inference import load
 from tf_rnn.inference.exporting import export
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MIXED = "mixed_bfloat16"
 LINE = f"this processor has no bfloat16 instructions: {MIXED} works, and is slower than float32"
 MODEL = ["--cell", "gru", "--state-size", "5", "--batch-size", "20"]
-TRAIN = ["train", *MODEL, "--num-steps", "7", "--threads", "1"]
+TRAIN = ["train", *MODEL, "--num-steps", "3", "--threads", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +51,6 @@ def test_a_run_is_typed_and_resumed_in_another_precision(
     assert succeeds([*resumed, "8"], capsys)[1].count(LINE) == 1
     _, plain = succeeds([*resumed, "10", "--precision", "float32"], capsys)
     assert (plain.count(LINE), precision_of(folder)) == (0, "float32"), plain
-    _, again = succeeds([*resumed, "12", "--precision", MIXED], capsys)
-    assert (again.count(LINE), precision_of(folder)) == (1, MIXED), again
 
 
 def test_nothing_is_said_where_the_processor_has_them_or_nobody_knows(
@@ -61,12 +59,12 @@ def test_nothing_is_said_where_the_processor_has_them_or_nobody_knows(
     experiment = Experiment("echo", state_size=3, batch_size=20, precision=MIXED)
     for has in (None, True):
         monkeypatch.setattr(processor, "has_bfloat16", lambda has=has: has)
-        experiment.train(4, updates=2)
+        experiment.train(2, updates=1)
         assert LINE not in capsys.readouterr().err
 
 
 def test_whatever_compares_says_it_once_and_is_another_comparison(tmp_path: Path) -> None:
-    words = ["--num-steps", "2", "4", "--seeds", "1", "--state", "carry", "--amount", "2000", *MODEL]
+    words = ["--num-steps", "2", "4", "--seeds", "1", "--state", "carry", "--amount", "800", *MODEL]
     with workers_here():
         found = said("compare", tmp_path / "a", *words, "--precision", MIXED)
     assert found.errors.count(LINE) == 1, found.errors
@@ -75,7 +73,7 @@ def test_whatever_compares_says_it_once_and_is_another_comparison(tmp_path: Path
     assert f"precision {MIXED}" in (tmp_path / "a" / "report.md").read_text(encoding="utf-8")
     with pytest.raises(OptionError, match=r"^out must hold results of the same .* precision is"):
         Experiment("echo", cell="gru", state_size=5, batch_size=20).compare(
-            [2, 4], state=["carry"], seeds=1, amount=2000, out=tmp_path / "a"
+            [2, 4], state=["carry"], seeds=1, amount=800, out=tmp_path / "a"
         )
 
 
@@ -96,10 +94,10 @@ def test_cells_that_do_their_own_products_are_refused(
 def test_a_trained_network_is_the_same_whatever_it_was_trained_in(tmp_path: Path) -> None:
     """Weights as they were, predictions, evaluation and the files of an export, bit for bit."""
     path = tmp_path / "text.txt"
-    path.write_text(made_up_text(700), encoding="utf-8")
+    path.write_text(made_up_text(200), encoding="utf-8")
     task, found, written = Text(path), [], []
     for precision in (MIXED, "float32"):
-        folder = keep_run(tmp_path / precision, task, LSTMCell(4), precision=precision)
+        folder = keep_run(tmp_path / precision, task, GRUCell(4), precision=precision)
         assert precision_of(folder) == precision
         model = load(folder)
         assert model.graph.options.precision == "float32"

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,9 +122,9 @@ CASES = {
 
 
 @functools.cache
-def block_graph() -> UnrolledGraph:
-    """For tests that need not make one themselves."""
-    return CASES["block"].make()
+def graph_of(name: str) -> UnrolledGraph:
+    """For all tests that need not make one themselves."""
+    return CASES[name].make()
 
 
 # Interrupted: what is spread over a budget must stay where it is.
@@ -149,7 +150,7 @@ INTERRUPTED = {
         truncation("adaptive") | RESET | {"evaluations": 3},
     ),
     "growing": Case(
-        lambda: cells.LSTMCell(3), 13, {"optimizer": "adam"} | DROPOUT, {"schedule_width": (1, 3, 4)}
+        lambda: cells.VanillaCell(5), 7, {"optimizer": "adam"} | DROPOUT, {"schedule_width": (1, 3, 4)}
     ),
 }
 
@@ -242,8 +243,7 @@ def test_a_run_that_is_stopped_after_every_update_is_the_one_that_never_stopped(
     tmp_path: Path, name: str
 ) -> None:
     """Within an epoch and exactly at its end; what is restored is compared after every update."""
-    case = CASES[name]
-    graph = case.make()
+    case, graph = CASES[name], graph_of(name)
     whole = run(case, graph, updates=UPDATES, out=tmp_path / "whole")
     assert whole.result is not None
     assert sorted(whole.notes.variables) == list(range(1, UPDATES + 1))
@@ -294,9 +294,9 @@ def test_the_cases_cover_what_there_is() -> None:
 
 def test_another_graph_resumes(tmp_path: Path) -> None:
     """In a `tf.Graph` of its own, made without the seed of the first, which was interrupted."""
-    case = CASES["block"]
-    whole = run(case, epochs=2)
-    assert run(case, None, [3], epochs=2, out=tmp_path).result is None
+    case, graph = CASES["block"], graph_of("block")
+    whole = run(case, graph, epochs=2)
+    assert run(case, graph, [3], epochs=2, out=tmp_path).result is None
     rest = run(case._replace(graph=case.graph | {"seed": None}), epochs=2, resume=tmp_path)
     assert_same_run(rest, whole)
     assert min(rest.notes.variables) == 4
@@ -322,7 +322,7 @@ def test_patience_is_counted_over_a_stop(tmp_path: Path, patience: int) -> None:
 
 
 def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
-    case, graph = CASES["block"], block_graph()
+    case, graph = CASES["block"], graph_of("block")
     first = run(case, graph, epochs=1, out=tmp_path)
     assert_same_run(run(case, graph, resume=tmp_path), first)  # nothing is left to be done
     other = run(case, case.make(batch_size=2), epochs=1, resume=tmp_path).result
@@ -337,7 +337,7 @@ def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
 def test_a_run_that_ended_within_an_epoch_has_an_evaluation_that_a_longer_one_has_not(
     tmp_path: Path,
 ) -> None:
-    case, graph = CASES["block"], block_graph()
+    case, graph = CASES["block"], graph_of("block")
     first = run(case, graph, updates=3, out=tmp_path)
     assert first.result is not None
     assert [point.updates for point in first.result.curve] == [0, 2, 3]
@@ -363,7 +363,7 @@ def test_a_run_that_is_saved_is_trained_like_one_that_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a checkpoint after every update, and TensorBoard's files."""
-    case, graph = CASES["block"], block_graph()
+    case, graph = CASES["block"], graph_of("block")
     whole = run(case, graph, updates=3)
     monkeypatch.setattr(loop, "TensorBoard", TensorBoard)
     monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
@@ -405,6 +405,14 @@ def test_other_kinds_of_tasks_are_resumed(tmp_path: Path, name: str) -> None:
 
 # --- with other sizes ----------------------------------------------------------------------------
 
+RESIZED = Case(lambda: cells.VanillaCell(5), 13, {"optimizer": "adam"})
+
+
+@functools.cache
+def resized(num_steps: int = 4) -> UnrolledGraph:
+    """On one cell, at several widths."""
+    return RESIZED.make(num_steps, cell=RESIZED.cell() if num_steps == 4 else resized().cell)
+
 
 def read(
     graph: UnrolledGraph, session: Any, rows: Any, start: int, state: Any, *, resets: bool = False
@@ -430,9 +438,7 @@ def read(
 def test_another_width_continues_at_the_same_step_with_the_same_state(
     tmp_path: Path, state: str, stop: int, start: int, num_steps: int
 ) -> None:
-    case = Case(lambda: cells.VanillaCell(5), 13, {"optimizer": "adam"}, {"state": state})
-    cell = case.cell()
-    graph, other = case.make(4, cell=cell), case.make(num_steps, cell=cell)
+    case, graph, other = RESIZED._replace(options={"state": state}), resized(), resized(num_steps)
     run(case, graph, updates=stop, out=tmp_path)
     found = run(case, other, epochs=2, resume=tmp_path)
     assert found.result is not None
@@ -452,7 +458,7 @@ def test_another_width_continues_at_the_same_step_with_the_same_state(
 
 def test_a_run_whose_width_has_changed_is_resumed_at_the_second_width(tmp_path: Path) -> None:
     case = CASES["block"]
-    wide, narrow = block_graph(), case.make(3)
+    wide, narrow = graph_of("block"), case.make(3)
     for folder in ("once", "twice"):
         run(case, wide, updates=1, out=tmp_path / folder)
     whole = run(case, narrow, updates=4, resume=tmp_path / "once")
@@ -471,9 +477,8 @@ class Rest(Echo):
 
 @pytest.mark.parametrize("style", ["sliding", "adaptive"])
 def test_another_style_continues_as_over_a_row_that_begins_there(tmp_path: Path, style: str) -> None:
-    case = Case(lambda: cells.VanillaCell(5), 11, {"optimizer": "sgd"}, truncation(style, stride=2))
-    cell = case.cell()
-    graph, other = case.make(4, cell=cell), case.make(3, cell=cell)
+    case = RESIZED._replace(row=11, options=truncation(style, stride=2))
+    graph, other = resized(), resized(3)
     run(case, graph, updates=2, out=tmp_path)
     found = run(case, other, epochs=1, resume=tmp_path)
     assert found.result is not None
@@ -604,7 +609,7 @@ def test_a_run_that_must_not_be_resumed_is_not_touched(kept: Path) -> None:
 
 def test_a_schedule_over_the_whole_budget_keeps_it(tmp_path: Path) -> None:
     case = CASES["block"]._replace(options=COSINE)
-    graph = block_graph()
+    graph = graph_of("block")
     run(case, graph, [2], epochs=2, out=tmp_path)
     there = digests(tmp_path)
     for budget, before, after in (({"epochs": 3}, 2.0, 3.0), ({"updates": 6}, "epochs", "updates")):
@@ -665,7 +670,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_one_line_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The updates since the one before are made again, to the same end; without any nothing is begun."""
-    case, graph = CASES["block"], block_graph()
+    case, graph = CASES["block"], graph_of("block")
     run(case, graph, updates=3, out=tmp_path)
     names = checkpoint_names(tmp_path)
     spoil(tmp_path / "checkpoints" / names[-1])
@@ -706,9 +711,9 @@ def test_the_configuration_says_all_that_the_run_was_made_of(kept: Path) -> None
 
 
 def test_resume_needs_nothing_but_the_folder(tmp_path: Path) -> None:
-    case = CASES["adaptive"]
-    whole = run(case, updates=5)
-    run(case, updates=3, out=tmp_path)
+    case, graph = CASES["adaptive"], graph_of("adaptive")
+    whole = run(case, graph, updates=5)
+    run(case, graph, updates=3, out=tmp_path)
     calls: list[dict[str, Any]] = [{"updates": 5}, {}]  # the second time nothing is left to do
     for options in calls:
         rest = resume(tmp_path, threads=1, callbacks=(), **options)
@@ -718,8 +723,8 @@ def test_resume_needs_nothing_but_the_folder(tmp_path: Path) -> None:
 def test_resume_changes_what_may_change(tmp_path: Path) -> None:
     """As `train` with another graph does."""
     case = Case(lambda: cells.VanillaCell(5), 13, {"optimizer": "sgd"})
-    for name in ("one", "other"):
-        run(case, updates=2, out=tmp_path / name)
+    run(case, updates=2, out=tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
     graph_options: dict[str, Any] = {"learning_rate": 0.5, "clip_norm": 0.25, "recompute": 2}
     graph_options["precision"] = "mixed_bfloat16"
     changes: dict[str, Any] = {"num_steps": 3, "batch_size": 2} | graph_options
@@ -737,7 +742,7 @@ def test_a_text_may_be_moved_but_not_changed(tmp_path: Path) -> None:
     path, folder = tmp_path / "cats.txt", tmp_path / "run"
     path.write_text("a cat sat on a mat — é. " * 9, encoding="utf-8")
     task = Text(path)
-    graph = UnrolledGraph(cells.GRUCell(3), 4, ROWS, task.input_size, task.num_classes, seed=1)
+    graph = UnrolledGraph(cells.VanillaCell(3), 4, ROWS, task.input_size, task.num_classes, seed=1)
 
     def trained(task: Task, **kept: Any) -> TrainingResult:
         with graph.session(threads=1) as session:
@@ -762,7 +767,7 @@ def test_a_text_may_be_moved_but_not_changed(tmp_path: Path) -> None:
 
 def test_a_task_of_ones_own_must_be_given(tmp_path: Path) -> None:
     twin = Twin(**CASES["block"].task.options())
-    train(block_graph(), twin, updates=2, out=tmp_path, callbacks=())
+    train(graph_of("block"), twin, updates=2, out=tmp_path, callbacks=())
     with pytest.raises(OptionError, match=r"^task must be given to resume a run of a task of your own"):
         resume(tmp_path, updates=3)
     assert resume(tmp_path, updates=3, task=twin, callbacks=()).result.updates == 3

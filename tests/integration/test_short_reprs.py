@@ -10,7 +10,7 @@ from keras import layers as keras_layers  # type: ignore[import-untyped]
 
 import tf_rnn
 from tf_rnn import UnrolledGraph
-from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
+from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import StepGraph
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Echo
@@ -49,7 +49,7 @@ def test_reprs_of_graphs() -> None:
         == "StepGraph(LSTMCell(state_size=3), batch_size=1, input_size=2, num_classes=2)"
     )
     many = UnrolledGraph(
-        StackedCell([GRUCell(3) for _ in range(24)]), **SIZES | {"num_steps": 1}, optimizer=None
+        StackedCell([VanillaCell(3) for _ in range(24)]), **SIZES | {"num_steps": 1}, optimizer=None
     )
     assert len(repr(many)) < 400
 

@@ -53,13 +53,19 @@ def begun(place: Path, task: str = "text", out: Path | None = None, **more: Any)
     )
 
 
+@pytest.fixture(scope="module")
+def whole(place: Path) -> Any:
+    """A run on characters that was never stopped."""
+    return begun(place)
+
+
 @pytest.mark.parametrize(("task", "kind"), [("text", Text), ("words", Words)])
 def test_its_loss_at_first_is_what_the_trained_run_has_on_these_data(
-    task: str, kind: Any, place: Path
+    task: str, kind: Any, place: Path, whole: Any
 ) -> None:
     """The best checkpoint, in the vocabulary of that run."""
     best, last = (tf_rnn.load(place / task, which) for which in ("best", "last"))
-    run = begun(place, task)
+    run = whole if task == "text" else begun(place, task, updates=1)
     expected, others = (model.evaluator.on(run.task).loss for model in (best, last))
     found = run.curve[0].valid_loss
     assert found == pytest.approx(expected, rel=1e-5) != pytest.approx(others, rel=1e-3)
@@ -106,16 +112,16 @@ class Killed(Callback):
             raise RuntimeError
 
 
-STOPPED = {"in training": 3, "in its first evaluation": 0, "before its first checkpoint": 0}
+STOPPED = {"in training": 2, "in its first evaluation": 0, "before its first checkpoint": 0}
 
 
 @pytest.mark.parametrize("stopped", STOPPED)
-def test_it_resumes_bit_for_bit(stopped: str, place: Path, tmp_path: Path) -> None:
+def test_it_resumes_bit_for_bit(stopped: str, place: Path, whole: Any, tmp_path: Path) -> None:
     """Without the trained run; but where it was stopped before it had a checkpoint that is needed again."""
     place = shutil.copytree(place, tmp_path / "place")
-    whole, out = begun(place, updates=5), tmp_path / "run"
+    out = tmp_path / "run"
     with pytest.raises(RuntimeError):
-        begun(place, updates=5, out=out, callbacks=[Killed(STOPPED[stopped])])
+        begun(place, out=out, callbacks=[Killed(STOPPED[stopped])])
     origin = json.loads((out / "config.json").read_text(encoding="utf-8"))["start_from"]
     if stopped == "before its first checkpoint":
         shutil.rmtree(out / "checkpoints")
@@ -177,8 +183,8 @@ def test_typed_it_needs_nothing_but_the_data(
     assert tf_rnn.load(tmp_path / "run").tokens == tf_rnn.load(place / "words").tokens
 
 
-def test_a_task_object_and_a_graph_must_fit(place: Path) -> None:
-    fits, other = Text(place / "new.txt", vocabulary=begun(place).task.vocabulary), Text(place / "new.txt")
+def test_a_task_object_and_a_graph_must_fit(place: Path, whole: Any) -> None:
+    fits, other = Text(place / "new.txt", vocabulary=whole.task.vocabulary), Text(place / "new.txt")
     tf_rnn.Experiment(fits, batch_size=2).train(4, updates=1, start_from=place / "text", **QUIET)
     start: dict[str, Any] = {"start_from": place / "text", "callbacks": ()}
     for task, message in (

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 import tf_rnn
+from tf_rnn.tasks import Echo
 from tf_rnn.training import CurvePoint, Progress, Tracker
-
-EXPERIMENT = {"state_size": 3, "batch_size": 7}
 
 
 class Kept:
@@ -23,9 +22,8 @@ class Kept:
 
 def test_a_run_sends_its_curve_in_the_order_of_updates() -> None:
     kept = Kept()
-    result = tf_rnn.Experiment("echo", **EXPERIMENT).train(
-        num_steps=5, tokens=7 * 5 * 20, evaluations=4, callbacks=[Tracker(kept)]
-    )
+    experiment = tf_rnn.Experiment(Echo(length=90, valid_length=20), state_size=3, batch_size=7)
+    result = experiment.train(num_steps=2, updates=8, evaluations=4, callbacks=[Tracker(kept)])
     steps = [step for step, _ in kept.lines]
     assert steps == sorted(steps, key=lambda step: step or 0), steps
     sent = [(step, data["loss/valid"]) for step, data in kept.lines if "loss/valid" in data]

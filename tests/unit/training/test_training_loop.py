@@ -263,15 +263,15 @@ ONLY_SOME = "loss_steps must be 'marked' for the task adding, which has targets 
 @pytest.mark.parametrize(
     ("task", "sizes", "options", "message"),
     [
-        (TASK, (4, 3, 3, 2), {}, "input_size must be 2 for the task echo, the graph has 3"),
-        (TASK, (4, 3, 2, 5), {}, "num_classes must be 2 for the task echo, the graph has 5"),
-        (TASK, (4, 3, 2, 2), {"input_kind": "real"}, "input_kind must be 'classes' for the task echo, "),
+        (TASK, (1, 3, 3, 2), {}, "input_size must be 2 for the task echo, the graph has 3"),
+        (TASK, (1, 3, 2, 5), {}, "num_classes must be 2 for the task echo, the graph has 5"),
+        (TASK, (1, 3, 2, 2), {"input_kind": "real"}, "input_kind must be 'classes' for the task echo, "),
         (TASK, (4, 3, 2, 2), {"optimizer": None}, "graph must have an optimizer to be trained, "),
-        (TASK, (4, 63, 2, 2), {}, "batch_size must be at most 62 for the 62 tokens of split 'train', got 63"),
+        (TASK, (1, 63, 2, 2), {}, "batch_size must be at most 62 for the 62 tokens of split 'train', got 63"),
         (TASK, (21, 3, 2, 2), {}, "num_steps must be at most 20 (the 62 tokens of split 'train' cut into "),
-        (ADDING, (6, 3, 2, 1), REAL | {"loss_steps": "all"}, ONLY_SOME + "the graph has 'all'"),
-        (ADDING, (6, 3, 2, 1), REAL | {"loss_steps": "last"}, ONLY_SOME + "the graph has 'last'"),
-        (OneBased(), (4, 3, 3, 3), {}, "targets of split 'train' must be classes from 0 to 2, got "),
+        (ADDING, (2, 3, 2, 1), REAL | {"loss_steps": "all"}, ONLY_SOME + "the graph has 'all'"),
+        (ADDING, (2, 3, 2, 1), REAL | {"loss_steps": "last"}, ONLY_SOME + "the graph has 'last'"),
+        (OneBased(), (1, 3, 3, 3), {}, "targets of split 'train' must be classes from 0 to 2, got "),
     ],
 )
 def test_a_graph_data_and_a_plan_that_do_not_fit_are_refused_before_training(
@@ -280,6 +280,9 @@ def test_a_graph_data_and_a_plan_that_do_not_fit_are_refused_before_training(
     with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
         train(graph_of(sizes=sizes, **options), task, updates=1, out=tmp_path / "out", callbacks=())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_that_is_none_is_refused() -> None:
     wrong: dict[str, Any] = {"truncation": "sliding", "schedule": 0.5, "seed": None, "state": "keep"}
     for name, value in wrong.items():
         with pytest.raises(OptionError, match=rf"^{name} must be .*{re.escape(repr(value))}$"):
