@@ -1,13 +1,13 @@
-"""Three workers with two rows each train what one process trains with all six; real processes."""
+"""Three workers with two rows each train what one process trains with all six; one of them is a process."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,28 +25,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE = 240.0
-WORKERS = 3
 ALONE = ClusterTask(("127.0.0.1:1",))
 
 
 @contextlib.contextmanager
-def others(addresses: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
-    """All workers but the first, as processes that run `parallel_worker.py`; they end with the block."""
-    with contextlib.ExitStack() as stack:
-        processes = []
-        for index in range(1, WORKERS):
-            config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            process = subprocess.Popen(
-                [sys.executable, parallel_worker.__file__],
-                env=os.environ | {"TF_CONFIG": json.dumps(config)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            processes.append(process)
-        yield processes
+def started(addresses: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
+    """Worker 1 as a process, which runs `parallel_worker.py`; it ends with the block."""
+    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 1}}
+    with subprocess.Popen(
+        [sys.executable, parallel_worker.__file__],
+        env=os.environ | {"TF_CONFIG": json.dumps(config)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def outcome(name: str, worker: int) -> list[np.ndarray]:
@@ -54,45 +49,31 @@ def outcome(name: str, worker: int) -> list[np.ndarray]:
         return [file[f"arr_{number}"] for number in range(len(file.files))]
 
 
-def assert_equal_one_process() -> None:
-    for name, case in CASES.items():
-        expected = trained(case, ALONE)
-        assert len({round(loss, 12) for loss in expected[0]}) >= 4, "the weights hardly change"
-        first, *rest = (outcome(name, worker) for worker in range(WORKERS))
-        assert_close(first, expected, 1e-12, name)
-        for found in rest:
-            assert_close(found, first, 0, f"{name}: bits of the workers")
-
-
 def test_workers_with_a_part_of_the_rows_each_equal_one_process_stop_and_end_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One asks to stop, and all stop after the same update; one is killed, and the others end with a line.
-
-    Worker 0 is this process.
-    """
+    """One asks to stop, and all stop after the same update; it is killed, and the others end with a line."""
     monkeypatch.chdir(tmp_path)
-    addresses, said, expected = free_addresses(WORKERS), [], ["1", "2", "3", "4", "1"]
-
-    def say(line: str) -> None:
-        said.append(line)
-        if len(said) == len(expected):
-            assert said == expected
-            for process in processes:
-                assert process.stdout is not None
-                lines = [process.stdout.readline().strip() for _ in expected]
-                assert lines == expected, f"{lines}: {process.poll()}"
-            processes[0].kill()
-
-    with others(addresses) as processes:
-        with pytest.raises(LostWorkerError, match=r"^another worker has ended; so does worker 0$"):
-            work(ClusterTask(tuple(addresses)), say)
-        found = [(process.communicate(timeout=DEADLINE)[1], process.returncode) for process in processes]
-    assert found == [
-        ("", -signal.SIGKILL),
-        ("worker 2: another worker has ended; so does worker 2\n", 1),
-    ]
-    assert_equal_one_process()
+    alone = {name: trained(case, ALONE) for name, case in CASES.items()}
+    addresses, said = tuple(free_addresses(3)), dict[int, list[str]]()
+    with ThreadPoolExecutor(2) as pool, started(addresses) as process:
+        others = {
+            index: pool.submit(work, ClusterTask(addresses, index), said.setdefault(index, []).append)
+            for index in (0, 2)
+        }
+        assert process.stdout is not None
+        said[1] = [process.stdout.readline().strip() for _ in range(5)]
+        process.kill()
+        for index, other in others.items():
+            with pytest.raises(LostWorkerError, match=f"^another worker has ended; so does worker {index}$"):
+                other.result(DEADLINE)
+    assert [said[index][:5] for index in range(3)] == [["1", "2", "3", "4", "1"]] * 3
+    for name, expected in alone.items():
+        assert len({round(loss, 12) for loss in expected[0]}) >= 4, "the weights hardly change"
+        first, *rest = (outcome(name, worker) for worker in range(3))
+        assert_close(first, expected, 1e-12, name)
+        for found in rest:
+            assert_close(found, first, 0, f"{name}: bits of the workers")
 
 
 def test_styles_whose_windows_depend_on_data_are_refused() -> None:
