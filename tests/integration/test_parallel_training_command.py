@@ -26,9 +26,9 @@ from tf_rnn.training.checkpoints import read_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UPDATES = 300
+UPDATES = 600
 AMOUNT = f"--updates {UPDATES} --evaluations 20 --threads 1 --batch-size 6"
-TEXT = "--task text --data text.txt --cell lstm --state-size 24 --num-steps 20"
+TEXT = "--task text --data text.txt --cell lstm --state-size 16 --num-steps 5"
 ADDING = "--task adding --span 7 --state-size 5 --num-steps 5"
 CASES = {
     "text": f"{TEXT} --optimizer sgd --learning-rate 0.5 --clip-norm 0.1 {AMOUNT}".split(),
@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a text and, as they are needed, the runs of one process, which is the current one."""
     folder = tmp_path_factory.mktemp("place")
     with contextlib.chdir(folder):
-        Path("text.txt").write_text(made_up_text(20_000), encoding="utf-8")
+        Path("text.txt").write_text(made_up_text(8_000), encoding="utf-8")
         yield folder
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MIXED = "mixed_bfloat16"
 LINE = f"this processor has no bfloat16 instructions: {MIXED} works, and is slower than float32"
-MODEL = ["--cell", "gru", "--state-size", "5", "--batch-size", "20"]
+MODEL = ["--cell", "vanilla", "--state-size", "5", "--batch-size", "20"]
 TRAIN = ["train", *MODEL, "--num-steps", "3", "--threads", "1"]
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_said_where_the_processor_has_them_or_nobody_knows(
 
 
 def test_whatever_compares_says_it_once_and_is_another_comparison(tmp_path: Path) -> None:
-    words = ["--num-steps", "2", "4", "--seeds", "1", "--state", "carry", "--amount", "800", *MODEL]
+    words = ["--num-steps", "1", "2", "--seeds", "1", "--state", "carry", "--amount", "200", *MODEL]
     with workers_here():
         found = said("compare", tmp_path / "a", *words, "--precision", MIXED)
     assert found.errors.count(LINE) == 1, found.errors
@@ -72,8 +72,8 @@ def test_whatever_compares_says_it_once_and_is_another_comparison(tmp_path: Path
     assert results["config"]["precision"] == MIXED
     assert f"precision {MIXED}" in (tmp_path / "a" / "report.md").read_text(encoding="utf-8")
     with pytest.raises(OptionError, match=r"^out must hold results of the same .* precision is"):
-        Experiment("echo", cell="gru", state_size=5, batch_size=20).compare(
-            [2, 4], state=["carry"], seeds=1, amount=800, out=tmp_path / "a"
+        Experiment("echo", cell="vanilla", state_size=5, batch_size=20).compare(
+            [1, 2], state=["carry"], seeds=1, amount=200, out=tmp_path / "a"
         )
 
 

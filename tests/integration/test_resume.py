@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -26,8 +25,7 @@ from tf_rnn.options import OPTIMIZERS, SCHEDULES, STYLES, OptionError
 from tf_rnn.tasks import Adding, Copy, Echo, Influence, Stream, Text
 from tf_rnn.training import Callback, Schedule, Truncation, loop, session_loop, train
 from tf_rnn.training.resume_rules import BUDGET, MAY_CHANGE, require_same_run
-from tf_rnn.training.run_folder import RunFolder, find_start, saved_config
-from tf_rnn.training.tensorboard import TensorBoard
+from tf_rnn.training.run_folder import find_start, saved_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,12 +39,11 @@ UPDATES = 5
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[pytest.MonkeyPatch]:
+def quick() -> Iterator[None]:
     """Nothing is written for TensorBoard."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(loop, "TensorBoard", lambda *_: Callback())
-        patched.setattr(os, "fsync", lambda *_: None)
-        yield patched
+        yield
 
 
 def echo(row: int, **options: Any) -> Echo:
@@ -357,18 +354,6 @@ def test_a_run_that_ended_within_an_epoch_has_an_evaluation_that_a_longer_one_ha
     longer = run(case, graph, tokens=ROWS * 4 * 5, resume=tmp_path)  # in other units
     assert_same_run(longer, run(case, graph, updates=5))
     assert [line["step"] for line in metrics(tmp_path)] == [2, 4, 5]
-
-
-def test_a_run_that_is_saved_is_trained_like_one_that_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a checkpoint after every update, and TensorBoard's files."""
-    case, graph = CASES["block"], graph_of("block")
-    whole = run(case, graph, updates=3)
-    monkeypatch.setattr(loop, "TensorBoard", TensorBoard)
-    monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
-    monkeypatch.setattr(RunFolder, "save_share", math.inf)
-    assert_same_run(run(case, graph, updates=3, out=tmp_path), whole)
 
 
 @pytest.mark.parametrize("name", ["adding", "influence"])

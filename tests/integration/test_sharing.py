@@ -177,10 +177,7 @@ def test_widths_share_slots_and_models_do_not(optimizer: str) -> None:
         assert_close(session.run(graphs[0].variables), reference.values, 1e-12, optimizer)
 
 
-@pytest.mark.parametrize(
-    ("cell", "optimizer"),
-    [("stacked" if optimizer == "adam" else "tanh", optimizer) for optimizer in OPTIMIZERS],
-)
+@pytest.mark.parametrize(("cell", "optimizer"), [("stacked", "adam"), ("tanh", "adagrad")])
 def test_a_checkpoint_of_one_size_restores_in_another(tmp_path: Path, cell: str, optimizer: str) -> None:
     options: dict[str, Any] = {"optimizer": optimizer, "embedding_size": 6, "num_classes": 2}
     generator = np.random.default_rng(71)

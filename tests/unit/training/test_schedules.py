@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,12 @@ def make_graph(cell: Any = None, rate: float = RATE) -> UnrolledGraph:
     return UnrolledGraph(cell, 4, 3, 2, 2, seed=7, optimizer="sgd", learning_rate=rate)
 
 
+@functools.cache
+def the_graph() -> UnrolledGraph:
+    """One for all tests; each of its sessions starts from the same weights."""
+    return make_graph()
+
+
 class Notebook(Callback):
     """Writes the rates down."""
 
@@ -122,7 +129,7 @@ class Notebook(Callback):
 
 def trained(schedule: Schedule, epochs: int, **options: Any) -> tuple[dict[str, Any], list[float]]:
     """Weights, and the rates that were told, one an update."""
-    graph, notes = make_graph(), Notebook()
+    graph, notes = the_graph(), Notebook()
     with graph.session(threads=1) as session:
         result = train(
             graph, TASK, epochs=epochs, schedule=schedule, session=session, callbacks=[notes], **options
@@ -133,7 +140,7 @@ def trained(schedule: Schedule, epochs: int, **options: Any) -> tuple[dict[str, 
 def by_hand(schedule: Schedule, epochs: int) -> tuple[list[Any], list[float]]:
     """The loop of the notes with the rate fed, its moment taken from the loop's own counters."""
     unwarmed = Schedule(schedule.name, schedule.decay, schedule.decay_after)
-    graph = make_graph()
+    graph = the_graph()
     evaluator = Evaluator(graph, TASK)
     losses: list[float] = []
     rates: list[float] = []
@@ -195,5 +202,5 @@ def test_the_rate_told_at_the_end_of_an_epoch_is_that_of_its_last_update() -> No
 
     notes = Pairs()
     schedule = Schedule("step", decay=0.5, decay_after=1)
-    train(make_graph(), TASK, epochs=3, schedule=schedule, callbacks=[notes])
+    train(the_graph(), TASK, epochs=3, schedule=schedule, callbacks=[notes])
     assert notes.rates == [0, RATE, -1, RATE / 2, -2, RATE / 4, -3]

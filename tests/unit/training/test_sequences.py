@@ -11,7 +11,7 @@ import pytest
 from helpers import Run, assert_close, assign, random_values
 from sequence_helpers import CLASSES, INPUTS, Sequences, one_by_one
 
-from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
+from tf_rnn.cells import LSTMCell, StackedCell, VanillaCell
 from tf_rnn.graph import StepGraph, UnrolledGraph, make_graph
 from tf_rnn.inference import Stepper as SingleSteps
 from tf_rnn.options import STYLES, OptionError
@@ -50,7 +50,7 @@ def flow_and_weights(window: Window) -> tuple[Any, Any]:
 @functools.cache
 def graph_of_all_styles() -> UnrolledGraph:
     """One, which keeps those that it is compared with, a graph for each length of a sequence."""
-    return graph_of(GRUCell(6))
+    return graph_of(VanillaCell(6))
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -136,7 +136,7 @@ def test_an_evaluation_is_a_loop_of_single_steps_at_any_width_and_in_any_number_
     assert all(starts[first : first + 11].any() for first in range(0, 53, 11)), (
         "a row starts with no sequence"
     )
-    graph = graph_of(LSTMCell(4), num_steps)
+    graph = graph_of(VanillaCell(5), num_steps)
     evaluator = Evaluator(graph, task)
     with graph.session() as session:
         assign(session, graph.variables, random_values(np.random.default_rng(2), graph.variables))

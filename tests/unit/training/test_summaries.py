@@ -12,7 +12,7 @@ import pytest
 from model_helpers import events, metrics, scalars, write_splits
 
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import GRUCell, InfluenceCell, LSTMCell, VanillaCell
+from tf_rnn.cells import InfluenceCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.lags import gradient_norms
 from tf_rnn.inference import load
@@ -56,7 +56,7 @@ class Kept:
         self.task = Text(write_splits(folder / "texts"))
         self.folder, self.recorder = folder / "out", Recorder()
         self.summaries = self.folder / "summaries"
-        graph = make_graph(self.task, LSTMCell(4))
+        graph = make_graph(self.task, VanillaCell(4))
         narrator = Narrator(graph, self.task.vocabulary, self.summaries / "samples")
         options: dict[str, Any] = {"out": self.folder, "callbacks": [self.recorder, narrator]}
         options["schedule"] = Schedule("step", decay=0.5, decay_after=1)
@@ -119,7 +119,7 @@ def test_the_gradient_is_measured_after_evaluations_1_2_and_4(kept: Kept, tmp_pa
 
 def test_the_gradient_is_that_of_the_first_blocks(kept: Kept) -> None:
     """At the initial weights: the same graph built once more, its blocks run one after another."""
-    graph = make_graph(kept.task, LSTMCell(4))
+    graph = make_graph(kept.task, VanillaCell(4))
     norms = gradient_norms(graph)
     with graph.session(1) as session:
         state, found = graph.zero_state(), []
@@ -182,7 +182,7 @@ def test_squared_errors_have_no_perplexity(name: str, tmp_path: Path) -> None:
 
 def test_nothing_of_the_training_changes(tmp_path: Path, kept: Kept) -> None:
     """Weights and curve of a run with dropout, without a folder and with all that writes into one."""
-    graph, results = make_graph(kept.task, GRUCell(4), dropout=0.3), []
+    graph, results = make_graph(kept.task, VanillaCell(4), dropout=0.3), []
     for folder in (None, tmp_path / "out"):
         place = folder and folder / "summaries" / "samples"
         callbacks = [Narrator(graph, kept.task.vocabulary, place)] if place else []

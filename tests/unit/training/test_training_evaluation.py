@@ -131,16 +131,6 @@ def test_an_evaluation_depends_on_the_graph_no_more_than_it_must(state: str) -> 
     assert [found.loss == first.loss for found in wider] == [found == first for found in wider]
 
 
-def test_the_split_may_be_shorter_than_a_block() -> None:
-    task, graph = Echo(**LAGS, valid_length=3), vanilla(num_steps=8)
-    evaluator = Evaluator(graph, task, "reset")
-    with graph.session() as session:
-        found = evaluator(session)
-        expected = token_by_token(graph.cell, session, task, Cut(3, row_length=3, num_rows=1), block=8)
-    assert found.loss == pytest.approx(expected.losses.mean(), rel=1e-12)
-    assert (found.tokens, found.dependency_scores) == (3, {})
-
-
 def test_each_session_has_weights_of_its_own() -> None:
     """One evaluator for two of them, in turns."""
     graph = vanilla()
@@ -150,20 +140,6 @@ def test_each_session_has_weights_of_its_own() -> None:
         found = [evaluator(session).loss for session in (one, other, one, other)]
     assert found[:2] == found[2:]
     assert abs(found[0] - found[1]) > 1e-3, f"{found[0]} and {found[1]}"
-
-
-def test_it_evaluates_the_variables_as_they_are_now() -> None:
-    task = Echo(**LAGS, valid_length=50)
-    graph = vanilla()
-    evaluator = Evaluator(graph, task)
-    with graph.session() as session:
-        values = [np.zeros(variable.shape) for variable in graph.variables]
-        assert evaluator(session).loss != pytest.approx(math.log(2), abs=1e-6)
-        assign(session, graph.variables, values)
-        found = evaluator(session)
-    assert found.loss == pytest.approx(math.log(2), rel=1e-14)
-    assert found.standard_error == pytest.approx(0, abs=1e-14)
-    assert found.dependency_scores == pytest.approx({2: 0, 5: 0}, abs=1e-14)
 
 
 def shift_register(effect: float) -> list[np.ndarray]:
