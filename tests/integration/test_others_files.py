@@ -142,29 +142,22 @@ def test_resume_and_export_write_nothing_through_a_link_as_lock(
 def test_a_folder_with_other_files_is_refused_and_untouched(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for number, name in enumerate(("report.md", "results.json", ".profile", "checkpoints/mine", "loss.png")):
+    """A config of something else does not make it ours, nor does a lock of something else become ours."""
+    names = "report.md", "results.json", ".profile", "checkpoints/mine", "loss.png"
+    other = {"report.md": "mine", LOCK: "mine"}
+    cases: list[tuple[str, dict[str, str]]] = [
+        *(("must be a new folder", {name: "{}"}) for name in names),
+        *(("must ", other | {"config.json": content}) for content in ('{"model": 3}', "no JSON")),
+    ]
+    for number, (problem, contents) in enumerate(cases):
         folder = tmp_path / f"out-{number}"
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).write_text("{}", encoding="utf-8")
-        before = state(folder)
+        for name, content in contents.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content, encoding="utf-8")
+        before = files(folder) if LOCK in contents else state(folder)
         line = assert_fails([command, *TO_FOLDERS[command], "--out", str(folder)], 2, capsys)
-        assert "error: --out must be a new folder" in line, name
-        assert state(folder) == before, name
-
-
-@pytest.mark.parametrize("command", TO_FOLDERS)
-def test_a_config_of_something_else_does_not_make_a_folder_ours(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Nor does a lock of something else become ours."""
-    (tmp_path / "report.md").write_text("mine", encoding="utf-8")
-    (tmp_path / LOCK).write_text("mine", encoding="utf-8")
-    for content in ('{"model": 3}', "no JSON"):
-        (tmp_path / "config.json").write_text(content, encoding="utf-8")
-        before = files(tmp_path)
-        line = assert_fails([command, *TO_FOLDERS[command], "--out", str(tmp_path)], 2, capsys)
-        assert "error: --out must " in line
-        assert files(tmp_path) == before
+        assert f"error: --out {problem}" in line, contents
+        assert (files(folder) if LOCK in contents else state(folder)) == before, contents
 
 
 def test_what_a_killed_process_leaves_before_its_configuration_is_no_obstacle(
