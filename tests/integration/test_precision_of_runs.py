@@ -11,7 +11,7 @@ from helpers import assert_close
 from model_helpers import keep_run, made_up_text
 
 from tf_rnn import processor
-from tf_rnn.cells import GRUCell
+from tf_rnn.cells import VanillaCell
 from tf_rnn.experiment import Experiment
 from tf_rnn.inference import load
 from tf_rnn.inference.exporting import export
@@ -97,7 +97,7 @@ def test_a_trained_network_is_the_same_whatever_it_was_trained_in(tmp_path: Path
     path.write_text(made_up_text(200), encoding="utf-8")
     task, found, written = Text(path), [], []
     for precision in (MIXED, "float32"):
-        folder = keep_run(tmp_path / precision, task, GRUCell(4), precision=precision)
+        folder = keep_run(tmp_path / precision, task, VanillaCell(4), precision=precision)
         assert precision_of(folder) == precision
         model = load(folder)
         assert model.graph.options.precision == "float32"

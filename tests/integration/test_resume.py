@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tf_rnn.training import CurvePoint, Progress, TrainingResult
 
 ROWS = 3
-UPDATES = 5
+UPDATES = 4
 
 
 @pytest.fixture(scope="module", autouse=True)

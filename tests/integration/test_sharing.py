@@ -62,7 +62,7 @@ def test_variables_of_the_network_have_the_documented_names() -> None:
 
 
 def test_graphs_on_one_cell_have_one_set_of_variables() -> None:
-    cell = StackedCell([LSTMCell(4), GRUCell(3)])
+    cell = StackedCell([VanillaCell(4), GRUCell(3)])
     options: dict[str, Any] = {"embedding_size": 6, "optimizer": "adam"}
     first = UnrolledGraph(cell, 2, 3, 5, 2, **options)
     with first.tf_graph.as_default():

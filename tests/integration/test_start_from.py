@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for task in ("text", "words"):
         cut = {"valid_fraction": 0.1, "batch_size": 3}
         experiment = tf_rnn.Experiment(task, data=folder / "old.txt", **cut, **NETWORK)
-        experiment.train(4, epochs=2, out=folder / task, **QUIET)
+        experiment.train(2, epochs=2, out=folder / task, **QUIET)
         worse = tf_rnn.resume(folder / task, epochs=3, learning_rate=1.0, **QUIET).curve
         assert worse[-1].valid_loss > worse[-2].valid_loss, worse
     return folder
@@ -49,7 +49,7 @@ def begun(place: Path, task: str = "text", out: Path | None = None, **more: Any)
     how = {"updates": 3, "evaluations": 1, "seed": 1, "out": out} | more
     new = {"batch_size": 2, "learning_rate": 0.1, "optimizer": "adam", "dropout": 0.25}
     return tf_rnn.Experiment(task, data=place / "new.txt", **new).train(
-        4, start_from=place / task, **QUIET | how
+        2, start_from=place / task, **QUIET | how
     )
 
 
@@ -174,7 +174,7 @@ def test_typed_it_needs_nothing_but_the_data(
 ) -> None:
     """Repeating the network does no harm; unknown words are counted."""
     words = ["train", "--start-from", str(place / "words"), "--data", str(place / "odd.txt")]
-    words += ["--updates", "1", "--batch-size", "3", "--num-steps", "4", "--cell", "vanilla"]
+    words += ["--updates", "1", "--batch-size", "3", "--num-steps", "2", "--cell", "vanilla"]
     _, lines = succeeds([*words, "--out", str(tmp_path / "run")], capsys)
     assert lines[1].startswith("unknown words, read as <unk>: ")
     assert lines[2] == f"starts with the weights of {str(place / 'words')!r}, " + (
@@ -185,14 +185,14 @@ def test_typed_it_needs_nothing_but_the_data(
 
 def test_a_task_object_and_a_graph_must_fit(place: Path, whole: Any) -> None:
     fits, other = Text(place / "new.txt", vocabulary=whole.task.vocabulary), Text(place / "new.txt")
-    tf_rnn.Experiment(fits, batch_size=2).train(4, updates=1, start_from=place / "text", **QUIET)
+    tf_rnn.Experiment(fits, batch_size=2).train(2, updates=1, start_from=place / "text", **QUIET)
     start: dict[str, Any] = {"start_from": place / "text", "callbacks": ()}
     for task, message in (
         (other, f"task must have the vocabulary of the run in {str(place / 'text')!r}"),
         (Echo(), f"task must be 'text', as in the run in {str(place / 'text')!r}, "),
     ):
         with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
-            tf_rnn.Experiment(task, batch_size=2).train(4, updates=1, **start)
-    graph = UnrolledGraph(tf_rnn.cells.VanillaCell(5), 4, 2, 7, 7)
+            tf_rnn.Experiment(task, batch_size=2).train(2, updates=1, **start)
+    graph = UnrolledGraph(tf_rnn.cells.VanillaCell(5), 2, 2, 7, 7)
     with pytest.raises(OptionError, match=r"^start_from must hold the variables of its configuration: "):
         tf_rnn.train(graph, fits, updates=1, **start)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from model_helpers import keep_run, random_weights, write_splits
 
-from tf_rnn.cells import LSTMCell
+from tf_rnn.cells import LSTMCell, VanillaCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.inference import load
 from tf_rnn.tasks import Echo, Text
@@ -43,7 +43,7 @@ def together(work: Callable[[int], Any], count: int = THREADS) -> list[Any]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("threads")
     weights = partial(random_weights, seed=17, scale=2.0)
-    return keep_run(path / "run", Text(write_splits(path / "splits")), LSTMCell(7), weights, num_steps=1)
+    return keep_run(path / "run", Text(write_splits(path / "splits")), VanillaCell(7), weights, num_steps=1)
 
 
 def test_texts_sampled_at_the_same_time_are_those_of_one_thread(folder: Path) -> None:
@@ -86,7 +86,7 @@ def test_evaluations_of_a_model_at_the_same_time(folder: Path) -> None:
 
 
 def test_an_evaluator_in_several_sessions_at_the_same_time() -> None:
-    graph = UnrolledGraph(LSTMCell(4), 4, 3, 2, 2)
+    graph = UnrolledGraph(VanillaCell(4), 4, 3, 2, 2)
     evaluator = Evaluator(graph, TASK)
     sessions = [graph.session() for _ in range(THREADS)]
     expected = [evaluator(session).loss for session in sessions]
@@ -95,7 +95,7 @@ def test_an_evaluator_in_several_sessions_at_the_same_time() -> None:
 
 
 def test_a_graph_of_another_size_is_made_once() -> None:
-    graph = UnrolledGraph(LSTMCell(4), 4, 3, 2, 2)
+    graph = UnrolledGraph(VanillaCell(4), 4, 3, 2, 2)
     found = together(lambda _: graph.forward(num_steps=9))
     assert all(each is found[0] for each in found)
 
