@@ -135,7 +135,7 @@ class Leaving(Screen):
 
 def compared(verb: Callable[..., Sweep | Recommendation], place: Path) -> list[Path]:
     little = TASK_OPTIONS | {"length": 100}
-    runs: dict[str, Any] = {"num_steps": (2, 1), "seeds": 1, "state": ("carry",), "amount": 100}
+    runs: dict[str, Any] = {"num_steps": (4,), "seeds": 1, "state": ("carry",), "amount": 100}
     settings = make_comparison(batch_size=20, task_options=little, **runs)  # rows of 5 steps
     with workers_here():
         return list(verb(settings, out="results", workers=1, screen=Leaving(place)).files)
