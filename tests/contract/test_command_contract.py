@@ -45,6 +45,7 @@ SIZES = ["--state-size", "3", "--batch-size", "10"]
 # Learnt in so little training that there is an answer.
 EASY = ["--lags", "1", "--effects", "0.5", "--learning-rate", "0.3", "--amount", "20000"]
 ONE = ["--workers", "1"]
+CARRIED = ["--state", "carry", "--seeds", "1"]
 ECHO = [*SIZES, "--num-steps", "3", "--tokens", "600"]
 SUMMARIES = {
     "summaries/events",
@@ -125,7 +126,7 @@ LINES = {
         "tf_rnn.analysis.study.measure_lags",
     ),
     "recommend": Line(
-        ["recommend", *SIZES, *EASY, "--num-steps", "2", "3", "--seeds", "2", *ONE, "--out"],
+        ["recommend", *SIZES, *EASY, "--num-steps", "2", "3", "--seeds", "1", *ONE, "--out"],
         "advice [bold]",
         {f"recommendation.{kind}" for kind in ("csv", "json", "png")}
         | {"config.json", "results.json", *REPORTS, "run.toml"},
@@ -134,18 +135,10 @@ LINES = {
         aside=("config.json", "results.json"),
     ),
     "compare": Line(
-        ["compare", *SIZES, "--num-steps", "2", "3", "--seeds", "1", "--amount", "600", *ONE, "--out"],
+        ["compare", *SIZES, *CARRIED, "--num-steps", "2", "3", "--amount", "600", *ONE, "--out"],
         "[/] 'sweep'",
-        {
-            "config.json",
-            "cost.png",
-            "curves.png",
-            "loss.png",
-            *REPORTS,
-            "results.csv",
-            "results.json",
-            "run.toml",
-        },
+        {"config.json", "run.toml", *REPORTS, "results.csv", "results.json"}
+        | {"cost.png", "curves.png", "loss.png"},
         ["--cell", "lstm"],
         "tf_rnn.comparison.comparing.completed",
     ),
@@ -503,13 +496,13 @@ def test_bad_input_is_one_line_that_names_the_option(case: str, place: Path, don
 def test_a_closed_standard_output_is_no_error(
     place: Path, done: dict[str, Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`| head` is no error."""
-    for name in ("compare", "sample"):
+    """As of `| head`, whether a table is printed or a text is written piece by piece."""
+    for words in ([*LINES["compare"].typed, "--dry-run"], LINES["sample"].typed):
         read, write = os.pipe()
         stdout = os.fdopen(write, "w", encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stdout)
         os.close(read)
-        assert ended(LINES[name].typed) == 0, name
+        assert ended(words) == 0, words
         stdout.close()  # into nowhere, where it was turned
 
 
