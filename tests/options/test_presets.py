@@ -177,9 +177,10 @@ def penn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_of_the_small_network_of_the_paper(
     penn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All but the number of units: what the run says of itself, its 13 epochs, its learning rates."""
+    """All but its sizes: what the run says of itself, its 13 epochs of 14 updates, its learning rates."""
     folder = tmp_path / "out"
     words = ["--preset", "ptb-small", "--data", str(penn), "--state-size", "3"]
+    words += ["--num-layers", "1", "--num-steps", "3"]
     _, lines = succeeds(["train", *words, "--threads", "1", "--out", str(folder)], capsys)
     assert lines[0] == "words: 840 train / 60 valid / 54 test tokens, 6 types"
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -195,7 +196,7 @@ def test_a_run_of_the_small_network_of_the_paper(
     }
     assert config["task"]["options"]["data"] == str(penn)
     assert [line["epoch"] for line in metrics(folder)] == list(range(1, 14))
-    rates = {(step - 1) // 2 + 1: rate for step, rate in scalars(folder / "summaries")["learning_rate"]}
+    rates = {(step - 1) // 14 + 1: rate for step, rate in scalars(folder / "summaries")["learning_rate"]}
     assert rates == {epoch: 0.5 ** max(0, epoch - 4) for epoch in range(1, 14)}
 
 
@@ -204,7 +205,7 @@ def test_a_resumed_run_is_not_changed_by_a_preset(tmp_path: Path, capsys: pytest
     text, folder = tmp_path / "text.txt", tmp_path / "run"
     text.write_text(made_up_text(400), encoding="utf-8")
     words = ["train", "--preset", "char-rnn", "--data", str(text), "--state-size", "4", "--batch-size", "3"]
-    words += ["--num-steps", "5"]
+    words += ["--num-steps", "2", "--cell", "vanilla", "--num-layers", "1"]
     succeeds([*words, "--clip-norm", "0.5", "--updates", "2", "--out", str(folder)], capsys)
     typed: list[tuple[list[str], float]] = [([], 0.5), (["--clip-norm", "5"], 5.0)]
     for more, limit in typed:

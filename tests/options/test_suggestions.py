@@ -18,25 +18,22 @@ def test_other_names_are_of_options_and_are_none_themselves() -> None:
     assert not set(OTHER_NAMES) & KNOWN
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        *OTHER_NAMES.items(),
-        ("--lr", "learning_rate"),
-        ("--hidden-size", "state_size"),
-        ("--Learning-Rat", "learning_rate"),
-        ("epoch", "epochs"),
-        ("lag", "lag"),
-        ("statesize", "state_size"),
-        ("xyzzy", None),
-        ("", None),
-    ],
-)
-def test_what_was_meant(word: str, expected: str | None) -> None:
-    assert meant(word, KNOWN) == expected
+MEANT: dict[str, str | None] = {
+    **OTHER_NAMES,
+    "--lr": "learning_rate",
+    "--hidden-size": "state_size",
+    "--Learning-Rat": "learning_rate",
+    "epoch": "epochs",
+    "lag": "lag",
+    "statesize": "state_size",
+    "xyzzy": None,
+    "": None,
+}
 
 
-def test_only_what_is_allowed_is_suggested() -> None:
+def test_what_was_meant() -> None:
+    """And only what is allowed is suggested."""
+    assert {word: meant(word, KNOWN) for word in MEANT} == MEANT
     assert meant("lr", {"seed"}) is None
 
 
@@ -51,12 +48,9 @@ LINES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_the_command_line_says_what_was_meant(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main(line.split(), capsys) == (2, "", LINES[line] + "\n")
-
-
-def test_a_command_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_says_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    for line, expected in LINES.items():
+        assert run_main(line.split(), capsys) == (2, "", f"{expected}\n")
     status, _, errors = run_main(["comprae"], capsys)
     assert (status, errors.endswith("'audit'); did you mean compare?\n")) == (2, True), errors
 
