@@ -20,7 +20,7 @@ from model_helpers import keep_run, made_up_text, write_splits
 
 from tf_rnn.__main__ import OUT_OF_MEMORY
 from tf_rnn.analysis import cost
-from tf_rnn.cells import LSTMCell
+from tf_rnn.cells import VanillaCell
 from tf_rnn.comparison import comparing, planning, recommending
 from tf_rnn.inference import export, load, sampling
 from tf_rnn.options import OptionError
@@ -64,7 +64,7 @@ def furnish(folder: Path) -> None:
     (folder / "empty.txt").touch()
     write_splits(folder / "splits")
     os.mkfifo(folder / "pipe")
-    keep_run(folder / KEPT, Text(folder / "text.txt", 0.2, 0.2), LSTMCell(3))
+    keep_run(folder / KEPT, Text(folder / "text.txt", 0.2, 0.2), VanillaCell(3))
     export(load(folder / KEPT), folder / EXPORTED)
 
 

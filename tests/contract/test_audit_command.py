@@ -1,4 +1,4 @@
-"""`audit`: from a file of probes to the sentence, what it refuses, and that it needs no TensorFlow."""
+"""`audit`: from a file of probes to the sentence, and what it refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from command_helpers import assert_light, assert_refused, succeeds
+from command_helpers import assert_refused, succeeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,11 +131,3 @@ def test_one_thing_is_done_with_its_own_options(capsys: pytest.CaptureFixture[st
 def test_a_loss_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     shown, _ = succeeds(["audit", "--read-loss", "0.5523"], capsys)
     assert shown.startswith("0.5523 nats fits a width of 10 ")
-
-
-def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
-    good = [["--write", "a.npz"], ["--export-echo", "b.npz"], ["--read-loss", "0.5"]]
-    bad = [["--read", "a.npz"], ["--write", "a.npz"]]
-    assert_light(
-        {0: [["audit", *words] for words in good], 2: [["audit", *words] for words in bad]}, tmp_path
-    )

@@ -510,7 +510,7 @@ def test_a_closed_standard_output_is_no_error(
 
 
 def test_help_and_bad_input_load_nothing_heavy(tmp_path: Path) -> None:
-    """Nor does a line that only the data or the folder refuse."""
+    """Nor does a line that only the data or the folder refuse, nor `audit` at all."""
     for folder in ("run/checkpoints", "full/something", "empty", "exported"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "exported" / "config.json").touch()
@@ -520,7 +520,10 @@ def test_help_and_bad_input_load_nothing_heavy(tmp_path: Path) -> None:
     bad += [["recommend", "--num-steps", "5:1:2"], ["sample", "missing"]]
     bad += [["evaluate", "missing"], ["export", "empty", "new"], ["export", "run", "full"]]
     bad += [["import", "empty", "new"], ["import", "exported", "full"]]
-    assert_light({0: helps, 2: bad}, tmp_path)
+    bad += [["launch"], ["launch", "--", "train", "--no-such"], ["launch", "--workers", "0", "--", "train"]]
+    bad += [["audit", "--read", "a.npz"], ["audit", "--write", "a.npz"]]
+    audits = [["audit", *words] for words in (["--write", "a.npz"], ["--export-echo", "b.npz"])]
+    assert_light({0: [*helps, *audits, ["audit", "--read-loss", "0.5"]], 2: bad}, tmp_path)
     assert not (tmp_path / "new").exists()
 
 

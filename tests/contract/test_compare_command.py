@@ -7,6 +7,7 @@ import math
 import os
 import re
 import signal
+import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL = ["--amount", "4000", "--batch-size", "20", "--state-size", "3"]
-WIDTHS, STATES, SEEDS = (2, 4), ("carry", "reset"), (0, 1)
-SWEEP = ["--num-steps", "2", "4", "--seeds", "2", *MODEL]
+WIDTHS, STATES = (2, 4), ("carry", "reset")
+SWEEP = ["--num-steps", "2", "4", "--seeds", "1", *MODEL]
 
 
 def compare(folder: Path, *words: str) -> Said:
@@ -79,14 +80,14 @@ def test_it_prints_tables_and_the_verdict(place: Path, done: Said, results: dict
 def test_it_tells_every_run_as_it_ends(done: Said, results: dict[str, Any]) -> None:
     lines = done.errors
     assert lines[0] == "measuring the cost of 2 widths, one at a time"
-    assert re.fullmatch(r"8 runs, about (\d+ min )?\d+ s with 1 worker", lines[1]), lines[1]
-    assert [line.split("]")[0] for line in lines[2:]] == [f"[{k}/8" for k in range(1, 9)]
+    assert re.fullmatch(r"4 runs, about (\d+ min )?\d+ s with 1 worker", lines[1]), lines[1]
+    assert [line.split("]")[0] for line in lines[2:]] == [f"[{k}/4" for k in range(1, 5)]
     for key, loss in losses(results).items():
         assert sum(f"{key.title}: loss {loss:.4f} after" in line for line in lines) == 1, key.title
 
 
 def test_every_run_is_there_with_an_equal_budget(results: dict[str, Any]) -> None:
-    keys = [RunKey(width, state, seed, 0.1) for width in WIDTHS for state in STATES for seed in SEEDS]
+    keys = [RunKey(width, state, 0, 0.1) for width in WIDTHS for state in STATES]
     assert list(losses(results)) == keys
     for run in results["runs"]:
         assert (run["updates"], run["tokens"]) == (4000 // (20 * run["num_steps"]), 4000)
@@ -111,14 +112,10 @@ def test_losses_stand_beside_what_the_task_allows(results: dict[str, Any]) -> No
 
 
 def test_all_widths_start_from_the_same_weights(results: dict[str, Any]) -> None:
-    """Before any update the carried evaluation is the same to the last bit, for each seed another."""
+    """Before any update the carried evaluation is the same to the last bit."""
     assert {run["parameters"] for run in results["runs"]} == {(2 + 3) * 3 + 3 + 3 * 2 + 2}
-    first: dict[int, set[float]] = {}
-    for run in results["runs"]:
-        if run["state"] == "carry":
-            first.setdefault(run["seed"], set()).add(run["curve"][0]["valid_loss"])
-    assert [len(values) for values in first.values()] == [1, 1]
-    assert first[0] != first[1]
+    first = [run["curve"][0]["valid_loss"] for run in results["runs"] if run["state"] == "carry"]
+    assert first == [first[0]] * len(WIDTHS)
 
 
 @pytest.fixture
@@ -153,19 +150,21 @@ def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
 
 
 def test_text(tmp_path: Path) -> None:
+    """Of each seed other weights are trained."""
     path = tmp_path / "cats.txt"
     path.write_text("A cat — ein Kätzchen — sat on a mat.\n" * 100, encoding="utf-8")
-    words = ["--task", "text", "--data", str(path), "--cell", "gru", "--num-steps", "2", "--seeds", "1"]
+    words = ["--task", "text", "--data", str(path), "--cell", "gru", "--num-steps", "2", "--seeds", "2"]
     shown, _ = compare(tmp_path / "out", *words, "--state", "carry", *MODEL)
     assert "bits per" in shown
     assert "character" in shown
     results = load(tmp_path / "out")
     assert (results["task"], results["cell"]) == ("text", "gru")
     assert list(results["baselines"]) == ["uniform", "unigram"]
-    (run,) = results["runs"]
-    assert run["loss"] < results["baselines"]["uniform"] + 0.1
-    assert run["tokens"] == 4000
-    bits = f"{run['loss'] / math.log(2):.3f}"
+    runs = run, other = results["runs"]
+    assert run["curve"][0]["valid_loss"] != other["curve"][0]["valid_loss"]
+    assert max(each["loss"] for each in runs) < results["baselines"]["uniform"] + 0.1
+    assert [each["tokens"] for each in runs] == [4000, 4000]
+    bits = f"{statistics.fmean(each['loss'] for each in runs) / math.log(2):.3f}"
     assert bits in shown
     assert f"| {bits} |" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert results["config"]["task_options"]["data"] == str(path)

@@ -22,7 +22,7 @@ from tf_rnn.tasks import TABLES, TASKS
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALL = ["--state-size", "3", "--batch-size", "20", "--num-steps", "4", "--threads", "1"]
+SMALL = ["--state-size", "3", "--batch-size", "20", "--num-steps", "2", "--threads", "1"]
 
 
 def help_of(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -164,7 +164,7 @@ def test_a_run_says_what_it_trains_and_whether_it_learnt_anything(
         _, better = succeeds(
             [*words, str(tmp_path / "b"), "--learning-rate", "1e-3", "--updates", "300"], capsys
         )
-    assert lines[1] == "network: 1 layer of 3 units (vanilla), 26 parameters; graph of 4 steps, batch 20"
+    assert lines[1] == "network: 1 layer of 3 units (vanilla), 26 parameters; graph of 2 steps, batch 20"
     assert last > nothing
     worse = f"the last loss, {last:.4f}, is worse than with nothing learnt, {nothing:.4f} (no dependency)"
     assert lines[-2] == worse
@@ -197,10 +197,10 @@ def test_resume_auto_in_python(tmp_path: Path) -> None:
             )
             experiment = tf_rnn.Experiment(task, cell="vanilla", state_size=3, batch_size=20)
             for updates in (3, 8):
-                run = experiment.train(4, updates=updates, resume="auto", out=folder, callbacks=(), threads=1)
+                run = experiment.train(2, updates=updates, resume="auto", out=folder, callbacks=(), threads=1)
                 assert (run.result.updates, run.new_updates) == (updates, updates if updates == 3 else 5)
             with pytest.raises(OptionError, match=r"^state must stay 'carry' in a resumed run, got 'reset'$"):
-                experiment.train(4, state="reset", resume="auto", out=folder)
+                experiment.train(2, state="reset", resume="auto", out=folder)
     with pytest.raises(
         OptionError, match=r"^resume must be None or 'auto' \(see tf_rnn.resume\), got 'runs/a'$"
     ):

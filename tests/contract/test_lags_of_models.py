@@ -15,7 +15,7 @@ from model_helpers import keep_run, made_up_text
 
 import tf_rnn
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import GRUCell
+from tf_rnn.cells import VanillaCell
 from tf_rnn.options import OptionError
 from tf_rnn.tasks import Arrays, Text
 
@@ -152,11 +152,11 @@ def test_the_command_writes_what_the_function_finds(place: Path, capsys: pytest.
 def test_a_run_knows_its_text(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("text", "other"):
         Path(f"{name}.txt").write_text(made_up_text(900, seed=len(name)), encoding="utf-8")
-    keep_run(place / "run", Text("text.txt"), GRUCell(4))
+    keep_run(place / "run", Text("text.txt"), VanillaCell(3))
     found = {}
     for data in ([], ["--data", "other.txt"]):
         out = f"out{len(data)}"
-        succeeds(["lags", "--model", "run", *data, "--num-steps", "3", "--out", out], capsys)
+        succeeds(["lags", "--model", "run", *data, "--num-steps", "2", "--out", out], capsys)
         found[out] = json.loads((place / out / "lags.json").read_text(encoding="utf-8"))
     model = tf_rnn.load("run")
     assert found["out0"]["loss"] == pytest.approx(model.evaluator().loss, rel=1e-6)
@@ -218,7 +218,7 @@ def test_what_does_not_go_together_is_refused_before_anything_is_written(
         Path(name).write_text("abcde" * 30, encoding="utf-8")
     Path("folder").mkdir()
     if "run" in words.split():
-        keep_run(place / "run", Text("text.txt"), GRUCell(4))
+        keep_run(place / "run", Text("text.txt"), VanillaCell(3))
     before = sorted(place.rglob("*"))
     line = assert_fails(["lags", *words.split(), "--out", "out"], 2, capsys)
     assert line.startswith(f"tf_rnn lags: error: {message}"), line

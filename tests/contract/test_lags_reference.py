@@ -32,7 +32,7 @@ def _little_data() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("words", "how", "directions"),
     [
-        (["--cell", "gru", "--num-layers", "2"], "exact", 0),
+        (["--cell", "gru"], "exact", 0),
         pytest.param(["--cell", "lstm", "--state-size", "48"], ALONG, 50, marks=pytest.mark.slow),
     ],
 )
@@ -59,7 +59,7 @@ def test_it_says_how_much_of_the_whole_past_is_needed(
 
 def test_of_examples_there_is_no_exponent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "out"
-    task = ["--task", "copy", "--delay", "3", "--num-recalled", "2", "--cell", "gru"]
+    task = ["--task", "copy", "--delay", "3", "--num-recalled", "2", "--cell", "vanilla"]
     shown, _ = succeeds([*TINY, *task, "--reference", "infinite", "--out", str(folder)], capsys)
     assert shown.splitlines()[3].endswith(" of it (exact).")
     assert json.loads((folder / "lags.json").read_text(encoding="utf-8"))["lyapunov"] is None

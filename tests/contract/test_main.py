@@ -94,7 +94,7 @@ def test_a_full_disk_under_standard_output_is_one_line(
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [(["lags", "--seed", "-1"], 2), (["lags", "--seed", "x"], 2), (["lags", "--help"], 0)],
+    [(["lags", "--seed", "-1"], 2), (["lags", "--help"], 0)],
 )
 def test_a_program_without_standard_streams(words: list[str], status: int, tmp_path: Path) -> None:
     """As `<&- >&- 2>&-` starts it: the files that it opens must not become its standard error."""

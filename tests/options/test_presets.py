@@ -177,7 +177,7 @@ def penn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_of_the_small_network_of_the_paper(
     penn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All but its sizes: what the run says of itself, its 13 epochs of 14 updates, its learning rates."""
+    """All but its sizes: what the run says of itself, its 13 epochs of 13 updates, its learning rates."""
     folder = tmp_path / "out"
     words = ["--preset", "ptb-small", "--data", str(penn), "--state-size", "3"]
     words += ["--num-layers", "1", "--num-steps", "3"]
@@ -196,7 +196,7 @@ def test_a_run_of_the_small_network_of_the_paper(
     }
     assert config["task"]["options"]["data"] == str(penn)
     assert [line["epoch"] for line in metrics(folder)] == list(range(1, 14))
-    rates = {(step - 1) // 14 + 1: rate for step, rate in scalars(folder / "summaries")["learning_rate"]}
+    rates = {(step - 1) // 13 + 1: rate for step, rate in scalars(folder / "summaries")["learning_rate"]}
     assert rates == {epoch: 0.5 ** max(0, epoch - 4) for epoch in range(1, 14)}
 
 

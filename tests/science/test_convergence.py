@@ -42,7 +42,7 @@ def learn(
 
 def test_four_units_learn_only_the_short_lag() -> None:
     """At width 5 with the state carried: 4 units cannot hold the 8 bits that lag 8 requires."""
-    results = [learn(5, 4, epochs=5, seed=seed) for seed in range(5)]
+    results = [learn(5, 4, epochs=5, seed=seed) for seed in range(3)]
     losses = [result.evaluation.loss for result in results]
     mean = statistics.fmean(losses)
     expected = TASK.baselines()["lag 3 alone"]
@@ -72,7 +72,7 @@ def test_a_carried_state_reaches_beyond_the_width() -> None:
     assert evaluation.dependency_scores[8] > 0.5, f"{evaluation.dependency_scores}"
 
 
-@pytest.mark.parametrize("num_steps", [5, 10, 20])
+@pytest.mark.parametrize("num_steps", [5, 20])
 def test_a_reset_state_comes_close_to_the_floor(num_steps: int) -> None:
     """Lag 3 can only be used at the steps of a block that have seen the input 3 steps before."""
     floor = TASK.floor(num_steps)
@@ -108,19 +108,19 @@ def test_width_1_with_a_reset_state_learns_nothing() -> None:
     assert evaluation.dependency_scores == pytest.approx({3: 0, 8: 0}, abs=1e-2)
 
 
-@pytest.mark.parametrize("has", [True, False])
-def test_bfloat16_operands_learn_what_float32_does(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
+def curves(precision: str) -> np.ndarray:
+    """The learning curves of four seeds."""
+    results = [learn(10, 16, epochs=3, seed=seed, precision=precision) for seed in range(4)]
+    return np.array([[point.valid_loss for point in result.curve if point.updates] for result in results])
+
+
+def test_bfloat16_operands_learn_what_float32_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """All along the curve the mean over seeds is off by less than seeds differ; both ways to round."""
-    monkeypatch.setattr(products, "has_bfloat16", lambda: has)
-    plain, mixed = (
-        np.array([curve(learn(10, 16, epochs=3, seed=seed, precision=precision)) for seed in range(4)])
-        for precision in ("float32", "mixed_bfloat16")
-    )
+    plain = curves("float32")
     spread = plain.std(axis=0, ddof=1)
-    off = np.abs(mixed.mean(axis=0) - plain.mean(axis=0))
-    assert (off < spread).all(), f"off by {off}, seeds by {spread}"
-    assert (mixed != plain).any(), "nothing is rounded"
-
-
-def curve(result: TrainingResult) -> list[float]:
-    return [point.valid_loss for point in result.curve if point.updates]
+    for has in (True, False):
+        monkeypatch.setattr(products, "has_bfloat16", lambda has=has: has)
+        mixed = curves("mixed_bfloat16")
+        off = np.abs(mixed.mean(axis=0) - plain.mean(axis=0))
+        assert (off < spread).all(), f"off by {off}, seeds by {spread}, bfloat16 products: {has}"
+        assert (mixed != plain).any(), f"nothing is rounded, bfloat16 products: {has}"

@@ -27,7 +27,7 @@ TASK = Echo(lags=(1, 3), effects=(0.3, -0.15), length=62, valid_length=7)
 
 def make_graph(**options: Any) -> UnrolledGraph:
     given: dict[str, Any] = {"seed": 7, "optimizer": "adam", "dropout": 0.3}
-    return UnrolledGraph(cells.LSTMCell(5), 3, 4, 2, 2, **(given | options))
+    return UnrolledGraph(cells.VanillaCell(5), 3, 4, 2, 2, **(given | options))
 
 
 def operations(graph: UnrolledGraph) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workplace import EXPORTED, KEPT, OUT, assert_well_ended, copied, furnish, little_work
+from workplace import EXPORTED, KEPT, OUT, assert_well_ended, copied, little_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,13 +28,6 @@ OF_A_RUN = (
     ["export", KEPT, OUT],
 )
 OF_A_MODEL = (["import", EXPORTED, OUT],)
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("furnished")
-    furnish(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -141,21 +134,14 @@ SEARCHES: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("metrics.jsonl", "a link"),
-        ("metrics.jsonl", "overwritten"),
-        ("run.toml", "a pipe"),
-        ("run.toml", "overwritten"),
-    ],
-)
-def test_what_has_no_end_is_written_anew_or_left(furnished: Path, damage: str, name: str) -> None:
+@pytest.mark.parametrize("damages", [("a link", "a pipe"), ("overwritten", "overwritten")])
+def test_what_has_no_end_is_written_anew_or_left(furnished: Path, damages: tuple[str, str]) -> None:
     """What the device gives is never read to its end, nor is a pipe that nobody writes to."""
     with copied(furnished) as place:
-        (place / KEPT / name).touch()
-        DAMAGES[damage](place / KEPT / name, b"a = " * (name == "run.toml") + b"[" * 100_000, 0)
-        path = place / KEPT / "metrics.jsonl"
+        path, typed = (place / KEPT / name for name in ("metrics.jsonl", "run.toml"))
+        typed.touch()
+        for damaged, damage, begin in zip((path, typed), damages, (b"", b"a = "), strict=True):
+            DAMAGES[damage](damaged, begin + b"[" * 100_000, 0)
         resumed = assert_well_ended(["train", "--resume", KEPT, "--epochs", "2"], place, [OUT, KEPT])
         assert resumed.status == 0, resumed
         epochs = [json.loads(line)["epoch"] for line in path.read_text(encoding="utf-8").splitlines()]
