@@ -158,4 +158,4 @@ def test_any_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
 @pytest.mark.parametrize("case", SEARCHES)
 def test_much_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
     lines, spoil, names = SEARCHES[case]
-    search(furnished, lines, spoil, names, settings(settings.get_profile("wide"), max_examples=40))
+    search(furnished, lines, spoil, names, settings(settings.get_profile("wide"), max_examples=25))

@@ -116,7 +116,7 @@ def test_options_are_taken_or_told(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_many_options_are_taken_or_told(name: str) -> None:
-    search_maker(name, settings(settings.get_profile("wide"), max_examples=200))
+    search_maker(name, settings(settings.get_profile("wide"), max_examples=120))
 
 
 # --- texts and trained models --------------------------------------------------------------------
