@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_helpers import DEADLINE, Said, assert_refused, files, said, started, workers_here
+from workplace import listing
 
 from tf_rnn.comparison import RunKey
 from tf_rnn.comparison.worker import EVALUATED_AT
@@ -147,6 +148,16 @@ def test_one_worker_gives_the_same_losses_and_a_new_width_is_added(
         kept = () if key == new else ("seconds", "curve")
         for name in ("loss", "train_loss", "standard_error", "dependency_scores", "updates", "error", *kept):
             assert run[name] == first[key][name], f"{name} of {key.title}"
+
+
+def test_a_dry_run_leaves_out_what_the_folder_holds(place: Path, done: Said) -> None:
+    before = listing(place)
+    shown, errors = compare(place, "--num-steps", "2", "4", "9", "--seeds", "1", *MODEL, "--dry-run")
+    assert errors == ["measuring the cost of 1 width, one at a time"]
+    assert re.search(r"\n2 runs, about (\d+ min )?\d+ s with 1 worker\.", shown), shown
+    shown, errors = compare(place, *SWEEP, "--dry-run")
+    assert (shown.splitlines()[-1], errors) == ("nothing to train: all 4 runs are finished.", [])
+    assert listing(place) == before
 
 
 def test_text(tmp_path: Path) -> None:

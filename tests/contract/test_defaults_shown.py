@@ -189,18 +189,15 @@ def test_resume_auto_begins_a_run_and_resumes_it(tmp_path: Path, capsys: pytest.
 
 
 def test_resume_auto_in_python(tmp_path: Path) -> None:
-    for own in (False, True):  # a name, and a task object
-        folder = tmp_path / str(own)
-        with workers_here():
-            task = (
-                type("Own", (TASKS["echo"],), {"name": "own"})(length=400, valid_length=90) if own else "echo"
-            )
-            experiment = tf_rnn.Experiment(task, cell="vanilla", state_size=3, batch_size=20)
-            for updates in (3, 8):
-                run = experiment.train(2, updates=updates, resume="auto", out=folder, callbacks=(), threads=1)
-                assert (run.result.updates, run.new_updates) == (updates, updates if updates == 3 else 5)
-            with pytest.raises(OptionError, match=r"^state must stay 'carry' in a resumed run, got 'reset'$"):
-                experiment.train(2, state="reset", resume="auto", out=folder)
+    """Of a task object; of a name, above."""
+    folder = tmp_path / "run"
+    task = type("Own", (TASKS["echo"],), {"name": "own"})(length=400, valid_length=90)
+    experiment = tf_rnn.Experiment(task, cell="vanilla", state_size=3, batch_size=20)
+    for updates, new in ((3, 3), (8, 5)):
+        run = experiment.train(2, updates=updates, resume="auto", out=folder, callbacks=(), threads=1)
+        assert (run.result.updates, run.new_updates) == (updates, new)
+    with pytest.raises(OptionError, match=r"^state must stay 'carry' in a resumed run, got 'reset'$"):
+        experiment.train(2, state="reset", resume="auto", out=folder)
     with pytest.raises(
         OptionError, match=r"^resume must be None or 'auto' \(see tf_rnn.resume\), got 'runs/a'$"
     ):

@@ -1,4 +1,7 @@
-"""`compare --dry-run` and `recommend --dry-run`: what would be refused is, and nothing is written."""
+"""`compare --dry-run` and `recommend --dry-run`: what would be refused is, and nothing is written.
+
+What a folder holds already is left out: see `test_compare_command`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from command_helpers import assert_fails, said, succeeds, workers_here
+from command_helpers import assert_fails, succeeds, workers_here
 from workplace import listing
 
 import tf_rnn
@@ -30,15 +33,6 @@ def _workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     with workers_here():
         yield
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished sweep of width 2."""
-    folder = tmp_path_factory.mktemp("sweep") / "out"
-    with workers_here():
-        said("compare", folder, "--num-steps", "2", "--seeds", "1", *MODEL)
-    return folder
 
 
 def no_training(*_: object) -> None:
@@ -81,17 +75,6 @@ def test_runs_are_printed_and_nothing_is_written(
     ]
     rows = [line.split()[:3] for line in lines if re.match(r" *\d+  ", line)]
     assert rows == wanted, f"{rows}, not {wanted}"
-
-
-def test_runs_that_a_folder_holds_are_left_out(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = listing(sweep)
-    shown, errors = succeeds(["compare", *WORDS, "--out", str(sweep), "--dry-run"], capsys)
-    assert errors == ["measuring the cost of 1 width, one at a time"]
-    assert re.search(rf"\n6 runs, about {TIME}\.", shown), shown
-    same = ["--num-steps", "2", "--seeds", "1", *MODEL, "--out", str(sweep), "--dry-run"]
-    shown, errors = succeeds(["compare", *same], capsys)
-    assert (shown.splitlines()[-1], errors) == ("nothing to train: all 2 runs are finished.", [])
-    assert listing(sweep) == before
 
 
 REFUSED = {

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from command_helpers import (
-    assert_fails,
-    files,
-    little_data,
-    printed,
-    succeeds,
-)
+from command_helpers import assert_fails, files, little_data, printed, succeeds
 
 from tf_rnn.analysis.study import study_lags
 from tf_rnn.setup import Setup
@@ -96,6 +90,17 @@ def test_without_training_there_is_nothing_trained(
     assert untrained["gradient_norm"] == pytest.approx(found["untrained"]["gradient_norm"], rel=1e-6)
     rows = (folder / "lags.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["weights", *["untrained"] * 4]
+
+
+def test_a_folder_is_of_one_reference(
+    place: Path, done: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = assert_fails(["lags", *TINY, "--reference", "infinite", "--out", str(place)], 2, capsys)
+    assert "--out" in line, line
+    words = ["lags", *TINY, "--reference", "longest", "--out", str(tmp_path / "new")]
+    line = assert_fails(words, 2, capsys)
+    assert line.endswith("error: --reference must be one of widest, infinite; got 'longest'"), line
+    assert not (tmp_path / "new").exists()
 
 
 RELU = ["--task", "adding", "--cell", "vanilla", "--activation", "relu", "--recurrent-init", "identity"]

@@ -100,7 +100,7 @@ def test_a_state_that_does_not_last_is_named() -> None:
 
 def test_every_source_gives_the_same(place: Path) -> None:
     """Arrays, a file of them, the run made of them, its export; in Keras, and in a file of Keras."""
-    how: dict[str, Any] = {"num_steps": 3, "batch_size": 1}
+    how: dict[str, Any] = {"num_steps": 2, "batch_size": 1}
     run = tf_rnn.from_torch(WEIGHTS, ONES, "run", activation="relu")
     model = tf_rnn.load(run, task=ONES)
     tf_rnn.inference.export(model, "exported")

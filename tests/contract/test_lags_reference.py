@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_helpers import assert_fails, little_data, succeeds
+from command_helpers import little_data, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,13 +63,3 @@ def test_of_examples_there_is_no_exponent(tmp_path: Path, capsys: pytest.Capture
     shown, _ = succeeds([*TINY, *task, "--reference", "infinite", "--out", str(folder)], capsys)
     assert shown.splitlines()[3].endswith(" of it (exact).")
     assert json.loads((folder / "lags.json").read_text(encoding="utf-8"))["lyapunov"] is None
-
-
-def test_a_folder_is_of_one_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "out"
-    succeeds([*TINY[:-1], "0", "--out", str(folder)], capsys)
-    line = assert_fails([*TINY[:-1], "0", "--reference", "infinite", "--out", str(folder)], 2, capsys)
-    assert "--out" in line, line
-    line = assert_fails([*TINY, "--reference", "longest", "--out", str(tmp_path / "new")], 2, capsys)
-    assert line.endswith("error: --reference must be one of widest, infinite; got 'longest'"), line
-    assert not (tmp_path / "new").exists()
