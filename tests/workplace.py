@@ -57,7 +57,7 @@ class ReachedError(Exception):
     """A line was good enough for the long work to begin."""
 
 
-def furnish(folder: Path) -> None:
+def furnish(folder: Path) -> Path:
     """Makes what command lines may name: texts, bytes, a run, an exported model."""
     (folder / "text.txt").write_text(made_up_text(600), encoding="utf-8")
     (folder / "bytes.txt").write_bytes(bytes(range(256)))
@@ -66,6 +66,7 @@ def furnish(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     keep_run(folder / KEPT, Text(folder / "text.txt", 0.2, 0.2), VanillaCell(3))
     export(load(folder / KEPT), folder / EXPORTED)
+    return folder
 
 
 @contextlib.contextmanager

@@ -83,18 +83,16 @@ def test_a_sample_keeps_the_users_own_words(kept: Path, capsys: pytest.CaptureFi
     assert same.removeprefix("the <unk>\nsat <unk> <unk>") == shown.removeprefix("the dög\nsat \x1b[31m dög")
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_all_ends_of_lines_are_ends_of_lines(end: str, tmp_path: Path) -> None:
-    path = tmp_path / "text.txt"
-    path.write_bytes(TEXT.replace("\n", end).encode())
-    task = Words(path)
-    assert task.vocabulary == Words(_plain(tmp_path)).vocabulary
-    assert task.stream("all").targets.tolist() == Words(_plain(tmp_path)).stream("all").targets.tolist()
-
-
-def _plain(folder: Path) -> Path:
-    (folder / "plain.txt").write_text(TEXT, encoding="utf-8")
-    return folder / "plain.txt"
+def test_all_ends_of_lines_are_ends_of_lines(tmp_path: Path) -> None:
+    tasks = list[Words]()
+    for end in ("\n", "\r\n", "\r"):
+        path = tmp_path / f"{len(tasks)}.txt"
+        path.write_bytes(TEXT.replace("\n", end).encode())
+        tasks.append(Words(path))
+    plain, *others = tasks
+    for task in others:
+        assert task.vocabulary == plain.vocabulary
+        assert task.stream("all").targets.tolist() == plain.stream("all").targets.tolist()
 
 
 def test_a_text_is_continued_as_it_stands() -> None:

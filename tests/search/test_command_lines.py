@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workplace import (
-    EXPORTED,
-    KEPT,
-    OUT,
-    TEXTS,
-    assert_well_ended,
-    copied,
-    little_work,
-)
+from workplace import EXPORTED, KEPT, OUT, TEXTS, assert_well_ended, copied, furnish, little_work
 
 from tf_rnn.__main__ import COMMANDS
 from tf_rnn.cli.parser import Parser
@@ -168,6 +160,11 @@ def lines(draw: st.DrawFn, command: str) -> list[str]:
     for action in draw(st.lists(st.sampled_from(options), max_size=4)) if options else ():
         words += draw(typed(action))
     return words
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return furnish(tmp_path_factory.mktemp("furnished"))
 
 
 @pytest.fixture(autouse=True)

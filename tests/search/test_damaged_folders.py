@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workplace import EXPORTED, KEPT, OUT, assert_well_ended, copied, little_work
+from workplace import EXPORTED, KEPT, OUT, assert_well_ended, copied, furnish, little_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +28,11 @@ OF_A_RUN = (
     ["export", KEPT, OUT],
 )
 OF_A_MODEL = (["import", EXPORTED, OUT],)
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return furnish(tmp_path_factory.mktemp("furnished"))
 
 
 @pytest.fixture(autouse=True)
