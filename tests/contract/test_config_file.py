@@ -144,21 +144,11 @@ def test_a_file_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path = tmp_path / "mine.toml"
     path.write_text('num-steps = ["2:6:2", 9]\nstate = ["carry"]\nseeds = 1\namount = 900\nverify = true\n')
     read = read_options(path, RECOMMEND_OPTIONS | {"state": tf_rnn.options.declared.COMPARE_OPTIONS["state"]})
-    assert read == {
-        "num_steps": (2, 4, 6, 9),
-        "state": ("carry",),
-        "seeds": 1,
-        "amount": 900.0,
-        "verify": True,
-    }
-    shown, _ = succeeds(["train", "--config", str(_typed(tmp_path)), "--dry-run", "--lags", "4", "9"], capsys)
-    assert tomllib.loads(shown)["lags"] == [4, 9]
-
-
-def _typed(folder: Path) -> Path:
-    path = folder / "typed.toml"
+    sweep = {"num_steps": (2, 4, 6, 9), "state": ("carry",), "seeds": 1, "amount": 900.0}
+    assert read == {**sweep, "verify": True}
     path.write_text('task = "echo"\nlags = [1, 2]\neffects = [0.5, 0.25]\n', encoding="utf-8")
-    return path
+    shown, _ = succeeds(["train", "--config", str(path), "--dry-run", "--lags", "4", "9"], capsys)
+    assert tomllib.loads(shown)["lags"] == [4, 9]
 
 
 REFUSED = {

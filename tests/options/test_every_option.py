@@ -115,9 +115,9 @@ def list_of(rule: ListOf) -> tuple[list[Example], list[Example]]:
     typed = [example for example in good if isinstance(example.words, str)]
     pair = Example([example.value for example in typed[:2]], [str(example.words) for example in typed[:2]])
     refused = [
-        Example([typed[0].value, example.value], [str(typed[0].words), example.words])
-        for example in bad
-        if isinstance(example.words, str)
+        Example([typed[0].value, value], [str(typed[0].words), words])
+        for value, words in bad
+        if isinstance(words, str)
     ]
     good = [pair, Example(tuple(pair.value)), Example(np.array(pair.value))]
     if rule.distinct:
@@ -134,12 +134,8 @@ def names(_: Names) -> tuple[list[Example], list[Example]]:
 
 def widths(rule: Widths) -> tuple[list[Example], list[Example]]:
     good, bad = list_of(ListOf(Whole(at_most=rule.at_most)))
-    good += [
-        Example(range(2, 9, 3)),
-        Example("1:64:log2", ["1:64:log2"]),
-        Example([3, "5:50:5"], ["3", "5:50:5"]),
-        Example("3:6"),
-    ]
+    good += [Example(range(2, 9, 3)), Example("1:64:log2", ["1:64:log2"]), Example("3:6")]
+    good += [Example([3, "5:50:5"], ["3", "5:50:5"])]
     words = ("6:3", "0:4", "1:8:0", "1:8:log3", "1:8:2:2", "1:x", ":", f"1:{rule.at_most + 1}")
     return good, [*bad, *(Example([word], [word]) for word in words)]
 
@@ -157,11 +153,8 @@ def text(_: Text) -> tuple[list[Example], list[Example]]:
 
 def encoding(_: Encoding) -> tuple[list[Example], list[Example]]:
     good = [Example("utf-8", "utf-8"), Example("latin-1", "latin-1"), Example("UTF-16", "UTF-16")]
-    return good, [
-        *(Example(word, word) for word in ("latin-99", "zip", "a\0", "")),
-        Example(3),
-        Example(None),
-    ]
+    wrong = ("latin-99", "zip", "a\0", "")
+    return good, [*(Example(word, word) for word in wrong), Example(3), Example(None)]
 
 
 def escaped_text(_: EscapedText) -> tuple[list[Example], list[Example]]:
