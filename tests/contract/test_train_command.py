@@ -191,7 +191,7 @@ def assert_same_weights(folder: Path, other: Path) -> None:
 def test_a_finished_run_says_so_each_time(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing changes, but that lines of metrics are repaired which a kill has cut off."""
     before, there = metrics(copy), files(copy)
-    for words in ([], [], ["--epochs", "1"]):
+    for words in ([], ["--epochs", "1"]):
         _, lines = succeeds(["train", "--resume", str(copy), *words], capsys)
         epochs = "1 epoch" if words else "2 epochs"
         assert lines[3] == f"nothing left to do: already trained for {epochs}; raise --epochs to continue"

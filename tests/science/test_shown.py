@@ -67,10 +67,10 @@ SEEDS = (0, 1)
 
 
 def test_tanh_forgets_and_an_lstm_with_open_gates_remembers() -> None:
-    lag = 80
+    lag = 60
     task = make_task("memory", lag=lag)
     losses = {
-        name: [run(task, lag + 1, 4e6, state="reset", seed=seed, **cell).evaluation.loss for seed in SEEDS]
+        name: [run(task, lag + 1, 3e6, state="reset", seed=seed, **cell).evaluation.loss for seed in SEEDS]
         for name, cell in (("tanh", TANH), ("lstm", OPEN_GATES))
     }
     memoryless = task.baselines()["memoryless"]

@@ -22,7 +22,7 @@ from model_helpers import keep_run, made_up_text
 
 from tf_rnn import cells, tasks
 from tf_rnn._tensorflow import tf
-from tf_rnn.cells import LSTMCell, VanillaCell
+from tf_rnn.cells import VanillaCell
 from tf_rnn.comparison import Comparison
 from tf_rnn.graph import StepGraph, UnrolledGraph
 from tf_rnn.inference import load
@@ -131,7 +131,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(text: Path) -> Model:
-    return load(keep_run(text.parent / "run", Text(text, 0.2, 0.2), LSTMCell(3)))
+    return load(keep_run(text.parent / "run", Text(text, 0.2, 0.2), VanillaCell(3)))
 
 
 @pytest.mark.parametrize("kind", [tasks.Text, tasks.Words])
