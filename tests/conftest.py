@@ -58,6 +58,13 @@ def _pictures(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs take their steps in chunks of two, which only large ones do otherwise."""
+    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: to look through it for garbage again and again takes long."""
     gc.collect()

@@ -116,12 +116,12 @@ def in_numpy(run: Run, steps: tuple[tuple[ref.Step, int], ...]) -> tuple[list[An
     return logits, losses, [graph.cell.join_states(state) for state in states]
 
 
-# Every kind of layers meets three kinds of inputs, one of them by default.
+# Every kind of layers meets two kinds of inputs, one of them by default.
 PAIRS = [
     pytest.param(cell, kind, marks=pytest.mark.slow if (column - row) % 6 else ())
     for row, cell in enumerate(LAYERS)
     for column, kind in enumerate(INPUTS)
-    if (column - row) % 2 == 0
+    if (column - row) % 6 in (0, 2)
 ]
 
 
@@ -143,12 +143,7 @@ def test_values_are_those_of_numpy_with_the_same_masks_and_gradients_the_numeric
         assert np.abs(gradient).max() > 1e-4, f"nothing flows to {variable.name}"
 
 
-def test_gradients_of_another_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    options: dict[str, Any] = {"loss": "squared_error", "reduction": "sum", "loss_steps": 2}
-    assert_slopes_agree(dropped_run(monkeypatch, LAYERS["two"].make(), **INPUTS["few embedded"], **options))
-
-
-@pytest.mark.parametrize(("cell", "kind"), [("tanh", "classes"), ("gru", "real"), ("lstm", "none")])
+@pytest.mark.parametrize(("cell", "kind"), [("gru", "real"), ("lstm", "none")])
 def test_what_a_layer_hands_to_itself_is_never_dropped(
     monkeypatch: pytest.MonkeyPatch, cell: str, kind: str
 ) -> None:
@@ -162,25 +157,26 @@ def test_what_a_layer_hands_to_itself_is_never_dropped(
     assert np.abs(np.array(predictions) - np.array(other)).max() > 0.1, "nothing was dropped"
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_what_is_dropped_below_shows_above(place: int) -> None:
+def test_what_is_dropped_below_shows_above() -> None:
     """Everything but a trace dropped at a place: the layer above hardly hears of what is below."""
-    options: dict[str, Any] = {"input_size": 5, "embedding_size": 2, "dropout": 1 - 1e-9}
+    options: dict[str, Any] = {"input_size": 5, "embedding_size": 2, "dropout": 1 - 1e-9, "optimizer": None}
     run = make_run(LAYERS["two"].make(), 4, 3, **options)
     run.more = {run.graph.dropout_seed: SEED}
-    before = run.fetch(run.graph.states)
-    if place == 0:
-        run.inputs = (run.inputs + 1) % 5
-    else:
-        run.values[1] = run.values[1] + 1  # W of the lower layer
-    after = run.fetch(run.graph.states)
-    changed = [not np.array_equal(before[-1][layer], after[-1][layer]) for layer in (0, 1)]
-    assert changed == [place == 1, False]
+    before = run.fetch(run.graph.states)[-1]
+
+    def changed() -> list[bool]:
+        after = run.fetch(run.graph.states)[-1]
+        return [not np.array_equal(before[layer], after[layer]) for layer in (0, 1)]
+
+    run.inputs = (run.inputs + 1) % 5
+    assert changed() == [False, False]
+    run.values[1] = run.values[1] + 1  # W of the lower layer
+    assert changed() == [True, False]
 
 
-def one_to_one(share: float, **options: Any) -> tuple[UnrolledGraph, list[Any]]:
+def one_to_one(share: float) -> tuple[UnrolledGraph, list[Any]]:
     """A graph whose predictions are what is left of a layer's outputs: U = 1, b_p = 0."""
-    given: dict[str, Any] = {"loss": "squared_error", "dtype": "float64", "dropout": share} | options
+    given: dict[str, Any] = {"loss": "squared_error", "dtype": "float64", "dropout": share, "optimizer": None}
     graph = UnrolledGraph(VanillaCell(5), 4, 3, 2, 5, **given)
     generator = np.random.default_rng(5)
     W = generator.normal(size=(7, 5))
@@ -226,7 +222,7 @@ def losses_of(session: Any, graph: UnrolledGraph, fed: dict[Any, Any], seeds: li
 
 
 def test_a_run_is_a_function_of_the_seed() -> None:
-    run = make_run(LAYERS["three"].make(), 4, 3, input_size=5, embedding_size=3, dropout=SHARE)
+    run = make_run(LAYERS["two"].make(), 4, 3, input_size=5, embedding_size=3, dropout=SHARE, optimizer=None)
     seeds = [[3, 1], [3, 2], [4, 1], [4, 0], [2, 2], [-3, 2**31 - 1], [1, 3]]
     found = []
     for _ in range(2):
@@ -239,7 +235,7 @@ def test_a_run_is_a_function_of_the_seed() -> None:
 
 def test_a_seed_that_is_not_fed_is_drawn_at_each_run() -> None:
     def losses(seed: int | None) -> list[float]:
-        graph = UnrolledGraph(VanillaCell(7), 4, 3, 5, 2, dropout=SHARE, seed=seed)
+        graph = UnrolledGraph(VanillaCell(7), 4, 3, 5, 2, dropout=SHARE, seed=seed, optimizer=None)
         assert (graph.dropout_seed.shape.as_list(), graph.dropout_seed.dtype) == ([2], tf.int32)
         fed = graph.feed(np.ones((3, 4), int), np.ones((3, 4), int), graph.zero_state())
         with graph.session() as session:
@@ -259,7 +255,7 @@ def test_a_seed_that_is_not_fed_is_drawn_at_each_run() -> None:
 def dropout_masks(session: Any, options: dict[str, Any], cell: Any, shapes: dict[Any, list[int]]) -> Any:
     """What is left of ones, by place and chunk."""
     given: dict[str, Any] = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 2}
-    graph = UnrolledGraph(cell, **(given | {"dropout": 0.5} | options))
+    graph = UnrolledGraph(cell, **(given | {"dropout": 0.5, "optimizer": None} | options))
     ones = {where: tf.ones(shape, graph.options.dtype) for where, shape in shapes.items()}
     left = {(place, chunk): graph._forward.dropout(place, chunk, ones[place, chunk]) for place, chunk in ones}
     return session.run(left, {graph.dropout_seed: SEED})
@@ -282,9 +278,8 @@ def test_masks_depend_on_seed_place_and_chunk_alone() -> None:
     with tf.Graph().as_default(), new_session() as session:
         cases: list[tuple[dict[str, Any], Any]] = [
             ({}, LSTMCell(2)),
-            ({"num_steps": 9, "batch_size": 2, "seed": 5}, GRUCell(7)),
-            ({"embedding_size": 3, "dtype": "float64"}, LAYERS["three"].make()),
-            ({"input_kind": "real", "loss_steps": "last", "optimizer": None}, VanillaCell(3)),
+            ({"num_steps": 9, "batch_size": 2, "seed": 5, "optimizer": "sgd"}, GRUCell(7)),
+            ({"embedding_size": 3, "dtype": "float64", "loss_steps": "last"}, LAYERS["two"].make()),
         ]
         for options, cell in cases:
             found.append(dropout_masks(session, options, cell, shapes))
@@ -313,7 +308,7 @@ def test_nothing_is_added_where_nothing_is_dropped() -> None:
 
 
 def test_graphs_run_forward_drop_nothing_and_other_widths_as_much() -> None:
-    options: dict[str, Any] = {"embedding_size": 3, "dropout": SHARE, "dtype": "float64"}
+    options: dict[str, Any] = {"embedding_size": 3, "dropout": SHARE, "dtype": "float64", "optimizer": None}
     with tf.Graph().as_default() as place:
         graph = UnrolledGraph(LAYERS["two"].make(), 4, 3, 5, 2, **options)
         kinds = op_types(place)
@@ -381,7 +376,7 @@ def test_a_seed_may_be_fed_where_there_is_nothing_to_drop() -> None:
 
 @pytest.mark.parametrize("kind", ["few embedded", "real"])
 def test_cell_inputs_are_what_the_layers_read(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    run = dropped_run(monkeypatch, LAYERS["three"].make(), **INPUTS[kind])
+    run = dropped_run(monkeypatch, LAYERS["two"].make(), **INPUTS[kind], optimizer=None)
     graph = run.graph
     with graph.tf_graph.as_default():
         inputs = graph.cell_inputs
@@ -406,6 +401,6 @@ def test_cell_inputs_are_what_the_layers_read(monkeypatch: pytest.MonkeyPatch, k
 )
 def test_where_dropout_acts(cell: str, options: dict[str, Any], places: list[int]) -> None:
     given = {"num_steps": 4, "batch_size": 3, "input_size": 5, "num_classes": 5} | options
-    graph = UnrolledGraph(LAYERS[cell].make(), **given, dropout=0.1)
+    graph = UnrolledGraph(LAYERS[cell].make(), **given, dropout=0.1, optimizer=None)
     dropout = Dropout(graph.options, graph.network)
     assert [place for place in range(5) if dropout.acts(place)] == places

@@ -31,7 +31,7 @@ from tf_rnn.graph import UnrolledGraph
 from tf_rnn.graph.chunks import Chunks
 from tf_rnn.options import GraphOptions
 
-# 3 examples and 5 steps are 15 rows: tables of up to 7 classes are projected whole, and those of
+# 3 examples and 3 steps are 9 rows: tables of up to 4 classes are projected whole, and those of
 # more than 512 are scattered.
 INPUTS: dict[str, dict[str, Any]] = {
     "few classes": {"input_size": 2},
@@ -45,7 +45,7 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 LOSSES = list(itertools.product(["cross_entropy", "squared_error"], ["all", "last"], ["mean", "sum"]))
 # A cell knows nothing of where its vectors come from, nor of what is made of its outputs. Each cell meets one
-# kind of inputs, so that each kind and each of the losses is met, and three more in a slow run.
+# kind of inputs, so that each kind and each of the losses is met, and two more in a slow run.
 COVERING = [
     pytest.param(
         cell,
@@ -55,7 +55,7 @@ COVERING = [
     )
     for row, cell in enumerate(ALL_CASES)
     for column, kind in enumerate(INPUTS)
-    if (column - row) % len(INPUTS) in (1, 2, 4, 7)
+    if (column - row) % len(INPUTS) in (1, 2, 5)
     if (cell in CASES) or kind != "none"  # nothing is normalised: `test_layer_norm.py`
 ]
 
@@ -87,16 +87,15 @@ def assert_values_agree(run: Run, step: Any) -> None:
 @pytest.mark.parametrize(
     ("cell", "kind", "losses"), COVERING, ids=lambda part: part if isinstance(part, str) else "-".join(part)
 )
-def test_values_and_gradients_of_every_kind(
-    monkeypatch: pytest.MonkeyPatch, cell: str, kind: str, losses: tuple[str, str, str]
-) -> None:
-    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)  # chunks of 2, 2 and 1
+@pytest.mark.usefixtures("chunks_of_two")
+def test_values_and_gradients_of_every_kind(cell: str, kind: str, losses: tuple[str, str, str]) -> None:
     options = dict(zip(("loss", "loss_steps", "reduction"), losses, strict=True))
-    run = make_run(ALL_CASES[cell].make(), 5, 3, **INPUTS[kind], **options)
-    assert len(run.graph._forward.unrolled.outputs) == 3
+    run = make_run(ALL_CASES[cell].make(), 3, 3, **INPUTS[kind], **options)
+    assert len(run.graph._forward.unrolled.outputs) == 2
     assert_values_agree(run, ALL_CASES[cell].step)
     assert_gradients_agree(run)
+    if cell in CASES:  # differences are less precise where steps are normalised: `test_layer_norm.py`
+        assert_slopes_agree(run)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_how_many_steps_a_chunk_has(num_steps: int, batch_size: int, expected: l
 
 @pytest.mark.parametrize(
     ("cell", "num_steps", "batch_size"),
-    [("tanh", 4, 3), ("gru", 1, 3), ("gru_reset_before", 4, 3), ("lstm", 4, 1), ("stacked", 1, 1)],
+    [("gru_reset_before", 3, 3), ("lstm", 3, 1), ("stacked", 1, 1)],
 )
 def test_values_and_gradients_in_one_chunk(cell: str, num_steps: int, batch_size: int) -> None:
     run = make_run(CASES[cell].make(), num_steps, batch_size, input_size=5, input_kind="real")
@@ -140,19 +139,16 @@ def test_a_large_table_that_is_projected_whole(embedding_size: int | None) -> No
 
 
 def test_gradients_in_float32() -> None:
-    cell = StackedCell([LSTMCell(4), GRUCell(3)])
-    run = make_run(cell, 5, 3, input_size=4, embedding_size=6, dtype="float32")
+    run = make_run(LSTMCell(4), 3, 3, input_size=4, embedding_size=6, dtype="float32")
     assert {gradient.dtype for gradient, _ in run.graph.gradients} == {tf.float32}
     assert_gradients_agree(run, 2e-6)
 
 
-@pytest.mark.parametrize("chunk_steps", [1, 2, 5])
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_steps: int) -> None:
+def test_values_and_gradients_in_chunks_of_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", chunk_steps)
-    monkeypatch.setattr("tf_rnn.graph.chunks.FEWEST_CHUNKS", 1)
-    run = make_run(StackedCell([LSTMCell(4), VanillaCell(5)]), 4, 3, input_size=5)
-    assert len(run.graph._forward.unrolled.outputs) == -(-4 // chunk_steps)
+    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 1)
+    run = make_run(StackedCell([LSTMCell(4), VanillaCell(5)]), 3, 3, input_size=5)
+    assert len(run.graph._forward.unrolled.outputs) == 3
     assert_values_agree(run, stacked_step((lstm_step, 2), (tanh_step, 2)))
     assert_gradients_agree(run)
 
@@ -162,16 +158,16 @@ def test_steps_are_chunked_only_where_they_are_large(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
     for limit, chunks in [(1177, 1), (1176, 3)]:
         monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", limit)
-        run = make_run(StackedCell([LSTMCell(7), VanillaCell(8)]), 5, 3, input_size=2)
+        run = make_run(StackedCell([LSTMCell(7), VanillaCell(8)]), 5, 3, input_size=2, optimizer=None)
         assert len(run.graph._forward.unrolled.outputs) == chunks, limit
 
 
 def test_two_blocks_are_one_of_twice_the_width_but_for_the_border() -> None:
     n = 3
     generator = np.random.default_rng(59)
-    options: dict[str, Any] = {"reduction": "sum", "dtype": "float64"}
+    options: dict[str, Any] = {"reduction": "sum", "dtype": "float64", "optimizer": "sgd"}
     with tf.Graph().as_default(), new_session() as session:
-        made = CASES["stacked"].make()
+        made = StackedCell([LSTMCell(4), GRUCell(3)])
         wide = UnrolledGraph(made, 2 * n, 3, 5, 4, **options)
         block = UnrolledGraph(made, n, 3, 5, 4, **options)
         assign(session, wide.variables, random_values(generator, wide.variables))
@@ -205,10 +201,3 @@ def test_two_blocks_are_one_of_twice_the_width_but_for_the_border() -> None:
         assert_close(found, expected, 1e-12, "gradient over the border")
         for variable, gradient in zip(block.variables[:-2], expected, strict=False):
             assert np.abs(gradient).max() > 1e-3, f"nothing flows to {variable.name}"
-
-
-@pytest.mark.parametrize("embedding_size", [None, 5])
-def test_gradients_are_the_numeric_ones(embedding_size: int | None) -> None:
-    cell = StackedCell([GRUCell(2), LSTMCell(3)])
-    run = make_run(cell, 4, 3, input_size=4, embedding_size=embedding_size, num_classes=2)
-    assert_slopes_agree(run)

@@ -12,13 +12,12 @@ from helpers import (
     Run,
     Summing,
     assert_close,
-    assert_gradients_agree,
     assert_slopes_agree,
     assign,
     make_run,
     new_session,
 )
-from sequence_helpers import INPUTS, Found, Plain, assert_equal_to, one_by_one
+from sequence_helpers import INPUTS, STARTS, Plain, assert_equal_to, one_by_one, packed
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.lags import measure_lags
@@ -30,19 +29,13 @@ from tf_rnn.options import OptionError
 from tf_rnn.tasks import Arrays
 from tf_rnn.training import train
 
+pytestmark = pytest.mark.usefixtures("chunks_of_two")
 STEPS, BATCH = 5, 3
 # Row 0 starts by its flag, row 1 by the state that it is fed, row 2 is carried on.
-STARTS = np.array([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]], bool)
 FED_NOTHING = np.array([0, 1, 0], bool)
 ALL_STARTS = STARTS | (np.arange(STEPS) == 0) & FED_NOTHING[:, np.newaxis]
 LEARNT: dict[str, Any] = {"initial_state": "learnt"}
 ONES = np.ones(STEPS)
-
-
-@pytest.fixture(autouse=True)
-def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
 
 
 def run_of(cell: Any, **options: Any) -> Run:
@@ -56,21 +49,9 @@ def run_of(cell: Any, **options: Any) -> Run:
     return run
 
 
-def packed(run: Run, graph: UnrolledGraph, *more: Any) -> Found:
-    """All rows at once."""
-    with new_session(graph.tf_graph) as session:
-        assign(session, run.graph.variables, run.values)
-        gradients = [gradient for gradient, _ in graph.gradients]
-        step = graph.runner(session, graph.losses, graph.states, graph.total_loss, gradients)
-        losses, states, total, found = step(run.inputs, run.targets, run.state, *more, starts=STARTS)
-    parts = zip(*(tf.nest.flatten(state) for state in states), strict=True)
-    return Found(np.stack(losses, axis=1), [np.stack(part, axis=1) for part in parts], total, found)
-
-
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
-        ("relu", {}),
         ("lstm", {"recompute": "sqrt"}),
         pytest.param("stacked", {"recompute": 2, "input_kind": "real"}, marks=pytest.mark.slow),
         ("third-party", {"input_kind": "real"}),
@@ -86,7 +67,7 @@ def test_sequences_end_to_end_are_each_one_alone_from_the_learnt_state(
 @pytest.mark.parametrize(
     ("make", "recompute"),
     [
-        (CASES["lstm"].make, 2),
+        (CASES["relu"].make, None),
         pytest.param(Plain, None, marks=pytest.mark.slow),
     ],
 )
@@ -109,17 +90,13 @@ def test_in_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) 
         ("lstm", {"embedding_size": 4, "readout": "tied", "num_classes": INPUTS}),
     ],
 )
-def test_without_flags_values_and_gradients_are_those_of_a_plain_unroll_and_numeric(
-    cell: str, options: dict[str, Any]
-) -> None:
-    run = run_of(CASES[cell].make(), **options)
-    assert_gradients_agree(run)
-    assert_slopes_agree(run)
+def test_without_flags_gradients_are_the_numeric_ones(cell: str, options: dict[str, Any]) -> None:
+    assert_slopes_agree(run_of(CASES[cell].make(), **options))
 
 
 def test_states_are_those_of_the_equations_from_the_learnt_state() -> None:
     """Gate by gate in NumPy."""
-    run = run_of(CASES["stacked"].make(), input_kind="real")
+    run = run_of(CASES["stacked"].make(), input_kind="real", optimizer=None)
     learnt = run.graph.network.initial_state
     assert learnt is not None
     with new_session(run.graph.tf_graph) as session:
@@ -134,7 +111,7 @@ def test_states_are_those_of_the_equations_from_the_learnt_state() -> None:
     assert_close(states, expected, 1e-13, "states")
 
 
-@pytest.mark.parametrize("make", [CASES["stacked"].make, Plain])
+@pytest.mark.parametrize("make", [lambda: StackedCell([LSTMCell(4), GRUCell(3)]), Plain])
 def test_single_steps_are_the_wide_graph_and_rows_start_again_one_by_one(make: Any) -> None:
     run = run_of(make(), input_kind="real")
     with new_session(run.graph.tf_graph) as session:
@@ -179,7 +156,7 @@ def test_at_first_it_is_the_graph_whose_initial_state_is_zero() -> None:
 
 def test_a_state_with_numbers_in_it_is_no_start() -> None:
     """Only a row of -inf alone is one: a state that overflows in some units goes on, and is nan."""
-    run = run_of(GRUCell(6), input_kind="real")
+    run = run_of(GRUCell(6), input_kind="real", optimizer=None)
     run.state = np.where(np.arange(6) == 2, -np.inf, run.state)
     run.state[0] = -np.inf
     losses = np.stack(run.fetch(run.graph.losses), axis=1)
@@ -213,7 +190,7 @@ def test_widths_share_it_under_a_name_of_its_own() -> None:
 
 def test_what_lags_measures_does_not_depend_on_how_zero_came_about() -> None:
     """s_0 = 0: the influence of the weights is that of a state of zero."""
-    numbers = np.random.default_rng(7).normal(size=(200, 1))
+    numbers = np.random.default_rng(7).normal(size=(60, 1))
     task = Arrays(numbers, numbers, valid_inputs=numbers, valid_targets=numbers)
     found = []
     for options in ({}, LEARNT):
@@ -265,9 +242,9 @@ def test_it_learns_what_every_sequence_begins_with(lengths: tuple[int, ...], opt
         with tf.Graph().as_default():
             graph = UnrolledGraph(
                 Halving(), 6, 8, 1, 1, input_kind="real", loss="squared_error", starts=task.has_starts,
-                initial_state=initial_state, optimizer="adam", learning_rate=0.01, seed=1,
+                initial_state=initial_state, optimizer="adam", learning_rate=0.03, seed=1,
             )  # fmt: skip
-        losses.append(train(graph, task, epochs=25, callbacks=[], **options).curve[-1].valid_loss)
+        losses.append(train(graph, task, epochs=12, callbacks=[], **options).curve[-1].valid_loss)
     assert 0.98 * floor < losses[0] < 1.05 * floor, f"from zero {losses[0]}, the floor is {floor}"
     assert losses[1] < floor / 1000, f"from s_0 {losses[1]}, from zero {losses[0]}"
 

@@ -9,7 +9,6 @@ import pytest
 from helpers import (
     NORMED,
     assert_close,
-    assert_gradients_agree,
     assert_slopes_agree,
     assign,
     make_run,
@@ -24,13 +23,8 @@ from tf_rnn.inference.stepper import Stepper
 from tf_rnn.options import OptionError
 from tf_rnn.run_config import options_of_run
 
+pytestmark = pytest.mark.usefixtures("chunks_of_two")
 STEPS, BATCH, INPUTS = 5, 3, 5
-
-
-@pytest.fixture(autouse=True)
-def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
 
 
 def run_of(name: str, **options: Any) -> Any:
@@ -66,7 +60,6 @@ def test_gradients_where_steps_are_computed_again_and_with_other_options(
     run.state = tf.nest.map_structure(
         lambda start, part: np.where(first, start, part), run.graph.zero_state(), run.state
     )
-    assert_gradients_agree(run)
     assert_slopes_agree(run)
 
 
@@ -82,9 +75,8 @@ def gradients_of(run: Any) -> list[Any]:
     return [gradient for gradient, _ in run.graph.gradients]
 
 
-@pytest.mark.parametrize("name", ["normed gru", "normed stacked"])
-def test_single_steps_are_the_wide_graph(name: str) -> None:
-    run = run_of(name, input_kind="real")
+def test_single_steps_are_the_wide_graph() -> None:
+    run = run_of("normed stacked", input_kind="real", optimizer=None)
     with new_session(run.graph.tf_graph) as session:
         stepper = Stepper(StepGraph.of(run.graph, BATCH), session)
         assign(session, run.graph.variables, run.values)
@@ -95,14 +87,11 @@ def test_single_steps_are_the_wide_graph(name: str) -> None:
 
 def test_the_scale_of_the_weights_does_not_matter() -> None:
     """Weights of 1,000 times the size, as of 100,000 times: the variance of the sums dwarfs 1e-5."""
-    found = []
-    for scale in (1e3, 1e5):
-        run = run_of("normed lstm", input_kind="real")
-        W, *_ = run.graph.cell.variables
-        run.values = [
-            scale * value if variable is W else value
-            for variable, value in zip(run.graph.variables, run.values, strict=True)
-        ]
+    run, found = run_of("normed lstm", input_kind="real", optimizer=None), []
+    W, *_ = run.graph.cell.variables
+    place = [variable is W for variable in run.graph.variables].index(True)
+    for factor in (1e3, 1e2):
+        run.values[place] = factor * run.values[place]
         found.append(run.fetch(run.graph.losses))
     assert_close(found[1], found[0], 1e-9, "losses")
 

@@ -78,6 +78,23 @@ def test_extreme_logits(dtype: Any) -> None:
     assert_close(gradient, np.array(rows), np.finfo(dtype).eps, "gradient")
 
 
+@pytest.mark.parametrize("offset", [1e4, -1e8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("classes", [5, 600])
+@pytest.mark.usefixtures("both_ways")
+def test_an_offset_of_all_logits_costs_no_digits(classes: int, dtype: Any, offset: float) -> None:
+    """The logits are rounded when the offset is added; from there on nothing is lost."""
+    generator = np.random.default_rng(11)
+    step = 1 if offset == 1e4 else 8  # so that logits of 0, 8, ... differ in float32 at 1e8
+    logits = (offset + step * generator.integers(3, size=(7, classes))).astype(dtype)
+    labels = generator.integers(classes, size=7)
+    exact = logits.astype(np.float64) - offset
+    losses, gradient = run_cross_entropy(logits, labels, np.ones(7))
+    assert np.ptp(exact) > 0
+    assert_close(losses, cross_entropy(exact, labels), 40 * np.finfo(dtype).eps, "losses")
+    assert_close(gradient, softmax(exact) - np.eye(classes)[labels], 4 * np.finfo(dtype).eps, "gradient")
+
+
 @pytest.mark.usefixtures("both_ways")
 def test_cross_entropy_in_float32_loses_little() -> None:
     generator = np.random.default_rng(97)

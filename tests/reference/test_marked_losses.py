@@ -61,9 +61,7 @@ def losses_in_numpy(
     return np.stack(rows, axis=1)
 
 
-@pytest.mark.parametrize(
-    ("loss", "name"), [("squared_error", "tanh"), ("cross_entropy", "lstm"), ("squared_error", "stacked")]
-)
+@pytest.mark.parametrize(("loss", "name"), [("squared_error", "tanh"), ("cross_entropy", "lstm")])
 def test_only_marked_rows_count(loss: str, name: str) -> None:
     """The loss is the mean over marked rows; its gradient that of plain TensorFlow over those rows."""
     graph = make_graph(loss, CASES[name].make())
@@ -89,25 +87,8 @@ def test_only_marked_rows_count(loss: str, name: str) -> None:
 
 
 @BOTH_LOSSES
-def test_with_every_target_it_is_the_loss_of_all_steps(loss: str) -> None:
-    marked = make_graph(loss)
-    everywhere = make_graph(loss, marked.cell, loss_steps="all")
-    generator = np.random.default_rng(2)
-    inputs, targets = random_block(generator, marked)
-    with marked.session() as session:
-        shown = [
-            session.run(
-                (graph.total_loss, graph.losses, gradients_of(graph)),
-                graph.feed(inputs, targets, graph.zero_state()),
-            )
-            for graph in (marked, everywhere)
-        ]
-    assert_close(shown[0], shown[1], 1e-15, loss)
-
-
-@BOTH_LOSSES
 def test_the_sum_is_over_marked_steps_and_the_mean_over_all_examples(loss: str) -> None:
-    mean, total = make_graph(loss), make_graph(loss, reduction="sum")
+    mean, total = (make_graph(loss, reduction=each, optimizer=None) for each in ("mean", "sum"))
     generator = np.random.default_rng(3)
     inputs, targets = random_block(generator, mean)
     shown = []
@@ -120,12 +101,7 @@ def test_the_sum_is_over_marked_steps_and_the_mean_over_all_examples(loss: str) 
 
 @pytest.mark.parametrize(
     ("loss", "reduction", "optimizer"),
-    [
-        ("cross_entropy", "mean", "adam"),
-        ("squared_error", "sum", "adagrad"),
-        ("squared_error", "mean", "sgd"),
-        ("cross_entropy", "sum", "sgd"),
-    ],
+    [("cross_entropy", "mean", "adam"), ("squared_error", "sum", "sgd")],
 )
 def test_a_block_without_targets_is_0_and_changes_nothing(loss: str, reduction: str, optimizer: str) -> None:
     graph = make_graph(loss, LSTMCell(4), reduction=reduction, optimizer=optimizer, clip_norm=1.0)
@@ -166,9 +142,7 @@ def test_some_values_of_a_step_may_be_missing() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("loss", "newest"), [("cross_entropy", 1), ("squared_error", 2), ("cross_entropy", 4)]
-)
+@pytest.mark.parametrize(("loss", "newest"), [("cross_entropy", 1), ("squared_error", 4)])
 def test_a_number_counts_the_newest_steps(loss: str, newest: int) -> None:
     graph = make_graph(loss, loss_steps=newest)
     generator = np.random.default_rng(6)
@@ -187,19 +161,6 @@ def test_a_number_counts_the_newest_steps(loss: str, newest: int) -> None:
     assert_close(found, rows[:, -newest:].mean(), 1e-13, f"newest {newest}")
     assert_close(gradients, expected, 1e-13, "gradients")
     assert graph.options.num_loss_steps == newest
-
-
-@pytest.mark.parametrize(("word", "number"), [("last", 1), ("all", STEPS)])
-def test_last_and_all_are_numbers_too(word: str, number: int) -> None:
-    graph = make_graph("cross_entropy", loss_steps=word)
-    same = make_graph("cross_entropy", graph.cell, loss_steps=number)
-    inputs, targets = random_block(np.random.default_rng(7), graph)
-    with graph.session() as session:
-        one, other = (
-            session.run((each.total_loss, gradients_of(each)), each.feed(inputs, targets, each.zero_state()))
-            for each in (graph, same)
-        )
-    assert_close(one, other, 1e-15, word)
 
 
 @pytest.mark.parametrize(("reduction", "newest"), [("mean", "all"), ("sum", "last"), ("sum", 3)])
@@ -249,7 +210,7 @@ ADDING = Adding(span=7, length=210, valid_length=7 * 11)
 def graph_for(task: Task, num_steps: int = 4) -> UnrolledGraph:
     return UnrolledGraph(
         LSTMCell(4), num_steps, 2, task.input_size, task.num_classes, input_kind=task.input_kind,
-        loss=task.loss, loss_steps=task.loss_steps, dtype="float64", seed=3,
+        loss=task.loss, loss_steps=task.loss_steps, dtype="float64", seed=3, optimizer=None,
     )  # fmt: skip
 
 
@@ -270,28 +231,23 @@ def example_losses(graph: UnrolledGraph, session: Any, task: Task, begins: list[
     return np.array(losses)
 
 
-@pytest.mark.parametrize(
-    ("minimum_row_length", "row", "state"), [(1000, 77, "carry"), (15, 21, "carry"), (15, 21, "reset")]
-)
-def test_evaluation_counts_marked_tokens_alone(
-    monkeypatch: pytest.MonkeyPatch, minimum_row_length: int, row: int, state: str
-) -> None:
+def test_evaluation_counts_marked_tokens_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """77 tokens, 11 examples: one row, or 5 rows of 16 tokens rounded up to whole examples: 21."""
-    monkeypatch.setattr(evaluation, "MINIMUM_ROW_LENGTH", minimum_row_length)
     graph = graph_for(ADDING)
-    evaluator = Evaluator(graph, ADDING, state)
     with graph.session() as session:
-        found = evaluator(session)
-        begins = [t for t in range(77) if t % row == 0 or (state == "reset" and t % row % 4 == 0)]
-        losses = example_losses(graph, session, ADDING, begins)
-    assert evaluator._counted.shape[1] == row
-    assert len(losses) == found.tokens == 11
-    assert found.loss == pytest.approx(losses.mean(), rel=1e-6)  # the inputs are float32
-    assert found.standard_error == pytest.approx(losses.std() / np.sqrt(11), rel=1e-6)
+        for minimum_row_length, row, state in ((1000, 77, "carry"), (15, 21, "carry"), (15, 21, "reset")):
+            monkeypatch.setattr(evaluation, "MINIMUM_ROW_LENGTH", minimum_row_length)
+            evaluator = Evaluator(graph, ADDING, state)
+            found = evaluator(session)
+            begins = [t for t in range(77) if t % row == 0 or (state == "reset" and t % row % 4 == 0)]
+            losses = example_losses(graph, session, ADDING, begins)
+            assert evaluator._counted.shape[1] == row
+            assert len(losses) == found.tokens == 11
+            assert found.loss == pytest.approx(losses.mean(), rel=1e-6)  # the inputs are float32
+            assert found.standard_error == pytest.approx(losses.std() / np.sqrt(11), rel=1e-6)
 
 
-@pytest.mark.parametrize("state", ["carry", "reset"])
-def test_evaluation_leaves_the_warm_up_out(state: str) -> None:
+def test_evaluation_leaves_the_warm_up_out() -> None:
     """Theta 0.25: carried, unit 1 has settled at -6 theta; reset, it is at what a block makes of it."""
     task = Influence(valid_length=260)
     cell = InfluenceCell(start=0.25)
@@ -300,12 +256,10 @@ def test_evaluation_leaves_the_warm_up_out(state: str) -> None:
         dtype="float64",
     )  # fmt: skip
     with graph.session() as session:
-        found = Evaluator(graph, task, state)(session)
-    assert found.tokens == 60
-    if state == "carry":
-        assert found.loss == pytest.approx((-6 * 0.25 - 1) ** 2, rel=1e-9)
-        assert found.standard_error < 1e-9
-    else:
-        by_step = [(0.25 * cell.truncated_influence(k) - 1) ** 2 for k in (1, 2, 3)]
-        # 200 = 3 * 66 + 2: the 60 tokens begin with the last step of a block.
-        assert found.loss == pytest.approx(np.mean(by_step), rel=1e-14)
+        carried, reset = (Evaluator(graph, task, state)(session) for state in ("carry", "reset"))
+    assert (carried.tokens, reset.tokens) == (60, 60)
+    assert carried.loss == pytest.approx((-6 * 0.25 - 1) ** 2, rel=1e-9)
+    assert carried.standard_error < 1e-9
+    by_step = [(0.25 * cell.truncated_influence(k) - 1) ** 2 for k in (1, 2, 3)]
+    # 200 = 3 * 66 + 2: the 60 tokens begin with the last step of a block.
+    assert reset.loss == pytest.approx(np.mean(by_step), rel=1e-14)

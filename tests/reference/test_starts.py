@@ -7,63 +7,52 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import CASES, Run, assert_close, assign, make_run, new_session
-from sequence_helpers import INPUTS, Found, Plain, assert_equal_to, one_by_one
+from sequence_helpers import INPUTS, STARTS, Plain, assert_equal_to, one_by_one, packed
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell
 from tf_rnn.graph import UnrolledGraph
 from tf_rnn.options import OptionError
 
+pytestmark = pytest.mark.usefixtures("chunks_of_two")
 STEPS, BATCH = 5, 3
-# A start in the first step, two in a row, one in the last step, and a row without any.
-STARTS = np.array([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]], bool)
-
-
-@pytest.fixture(autouse=True)
-def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_rnn.graph.chunks.TINY_STEP", 0)
-    monkeypatch.setattr("tf_rnn.graph.chunks.CHUNK_STEPS", 2)
 
 
 def run_of(cell: Any, **options: Any) -> Run:
     return make_run(cell, STEPS, BATCH, input_size=INPUTS, starts=True, optimizer="sgd", **options)
 
 
-def packed(run: Run, graph: UnrolledGraph, *more: Any, starts: Any = STARTS) -> Found:
-    """All rows at once; losses [batch_size, num_steps], states a list of parts [batch, steps, size]."""
-    with new_session(graph.tf_graph) as session:
-        assign(session, run.graph.variables, run.values)
-        gradients = [gradient for gradient, _ in graph.gradients]
-        step = graph.runner(session, graph.losses, graph.states, graph.total_loss, gradients)
-        losses, states, total, found = step(run.inputs, run.targets, run.state, *more, starts=starts)
-    parts = zip(*(tf.nest.flatten(state) for state in states), strict=True)
-    return Found(np.stack(losses, axis=1), [np.stack(part, axis=1) for part in parts], total, found)
-
-
 ONES = np.ones(STEPS)
+CELLS: dict[str, Any] = {
+    "tanh": CASES["tanh"].make,
+    "two layers": lambda: StackedCell([LSTMCell(4), GRUCell(3)]),
+    "third-party": Plain,
+}
 
 
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
         ("tanh", {}),
-        ("lstm", {"recompute": "sqrt"}),
-        ("stacked", {"recompute": 2, "input_kind": "real"}),
+        ("two layers", {"recompute": "sqrt", "input_kind": "real"}),
         ("third-party", {"input_kind": "real"}),
     ],
 )
 def test_sequences_end_to_end_are_each_one_alone(cell: str, options: dict[str, Any]) -> None:
-    run = run_of(Plain() if cell == "third-party" else CASES[cell].make(), **options)
+    run = run_of(CELLS[cell](), **options)
     assert_equal_to(packed(run, run.graph), one_by_one(run, ONES, ONES / (STEPS * BATCH), STARTS))
 
 
-@pytest.mark.parametrize(("make", "recompute"), [(CASES["gru"].make, 2), (Plain, None)])
-def test_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) -> None:
-    """Windows count some of their losses, and weigh what flows back; graphs of other widths have starts."""
-    run = run_of(make(), input_kind="real", recompute=recompute)
+def test_in_windows_that_count_some_of_their_losses() -> None:
+    """Graphs of other widths have starts, too."""
+    run = run_of(CASES["gru"].make(), input_kind="real", recompute=2)
     counted = np.arange(STEPS) >= STEPS - 3
     sliding = run.graph.with_steps(STEPS, 3)
     assert_equal_to(packed(run, sliding), one_by_one(run, ONES, counted / (3 * BATCH), STARTS))
+
+
+def test_in_graphs_that_weigh_what_flows_back() -> None:
+    run = run_of(Plain(), input_kind="real")
     flow, weights = np.linspace(0.5, 2, STEPS), np.r_[np.linspace(0.1, 0.3, 4), 0]
     reweighted = run.graph.with_steps(STEPS, reweighted=True)
     assert_equal_to(packed(run, reweighted, flow, weights), one_by_one(run, flow, weights, STARTS))
@@ -71,7 +60,7 @@ def test_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) -> 
 
 def test_the_final_state_carries_a_sequence_on_unless_the_next_block_starts_one() -> None:
     """Two blocks of n are one of 2n, flags included."""
-    run = make_run(GRUCell(6), 2 * STEPS, BATCH, input_size=INPUTS, starts=True)
+    run = make_run(GRUCell(6), 2 * STEPS, BATCH, input_size=INPUTS, starts=True, optimizer=None)
     starts = np.concatenate([STARTS[::-1], STARTS], axis=1)
     half = run.graph.with_steps(STEPS)
     with new_session(run.graph.tf_graph) as session:
@@ -123,29 +112,27 @@ def test_flags_may_be_of_any_type_and_one_step_alone_may_be_fed() -> None:
     assert_close(run.fetch(graph.total_loss), expected, 0, "step by step")
 
 
-@pytest.mark.parametrize(
-    ("starts", "problem"),
-    [
+def test_flags_that_are_none_are_refused() -> None:
+    graph = UnrolledGraph(CASES["tanh"].make(), STEPS, BATCH, INPUTS, 4, starts=True, optimizer=None)
+    block = np.zeros((BATCH, STEPS), int)
+    refused: list[tuple[Any, str]] = [
         (STARTS[:, 1:], "have shape [3, 5], got [3, 4]"),
         (STARTS * 0.5, "hold True or False, got 0.5"),
         (STARTS - 1, "hold True or False, got -1"),
         (np.full((3, 5), np.nan), "hold True or False, got nan"),
         (STARTS.astype(str), "hold True or False, got np.str_('True')"),
-    ],
-)
-def test_flags_that_are_none_are_refused(starts: Any, problem: str) -> None:
-    graph = UnrolledGraph(CASES["tanh"].make(), STEPS, BATCH, INPUTS, 4, starts=True)
-    block = np.zeros((BATCH, STEPS), int)
+    ]
     with graph.session() as session:
         run = graph.runner(session, graph.total_loss)
-        for feed in (graph.feed, lambda *given: run(*given[:3], starts=given[3])):
-            with pytest.raises(OptionError) as error:
-                feed(block, block, graph.zero_state(), starts)
-            assert str(error.value) == f"starts must {problem}"
+        for starts, problem in refused:
+            for feed in (graph.feed, lambda *given: run(*given[:3], starts=given[3])):
+                with pytest.raises(OptionError) as error:
+                    feed(block, block, graph.zero_state(), starts)
+                assert str(error.value) == f"starts must {problem}"
 
 
 def test_flags_for_a_graph_that_was_made_without_are_refused() -> None:
-    graph = UnrolledGraph(CASES["tanh"].make(), STEPS, BATCH, INPUTS, 4)
+    graph = UnrolledGraph(CASES["tanh"].make(), STEPS, BATCH, INPUTS, 4, optimizer=None)
     block = np.zeros((BATCH, STEPS), int)
     message = "^starts must be left out, as the graph was made without starts=True$"
     with graph.session() as session:

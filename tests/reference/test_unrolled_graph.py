@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -262,19 +263,26 @@ def test_without_a_readout_there_are_as_many_classes_as_units(make: Any) -> None
     assert [variable.op.name for variable in network.variables] == ["vanilla/W", "vanilla/b_s"]
 
 
+@functools.cache
+def cell_of_a_graph(embedding_size: int | None) -> GRUCell:
+    cell = GRUCell(3)
+    UnrolledGraph(cell, 1, **GOOD, embedding_size=embedding_size, optimizer=None)
+    return cell
+
+
 @pytest.mark.parametrize(
-    ("first", "second", "message"),
+    ("embedded", "second", "message"),
     [
-        ({}, {"input_size": 6}, "input_size must be 5, as the cell was built, got 6"),
-        ({}, {"num_classes": 3}, "num_classes must be what the cell's readout was made with, got 3"),
-        ({}, {"dtype": "float64"}, "dtype must be 'float32', as the cell was built, got 'float64'"),
+        (None, {"input_size": 6}, "input_size must be 5, as the cell was built, got 6"),
+        (None, {"num_classes": 3}, "num_classes must be what the cell's readout was made with, got 3"),
+        (None, {"dtype": "float64"}, "dtype must be 'float32', as the cell was built, got 'float64'"),
         (
-            {"embedding_size": 3},
+            3,
             {"input_size": 6, "embedding_size": 3},
             "input_size must be what the cell's embedding was made with, got 6",
         ),
         (
-            {"embedding_size": 3},
+            3,
             {"embedding_size": 3, "num_classes": 5, "readout": "tied"},
             "num_classes must be what the cell's readout was made with, got 5",
         ),
@@ -282,10 +290,9 @@ def test_without_a_readout_there_are_as_many_classes_as_units(make: Any) -> None
 )
 @BOTH
 def test_a_second_graph_must_fit_the_first(
-    make: Any, first: dict[str, Any], second: dict[str, Any], message: str
+    make: Any, embedded: int | None, second: dict[str, Any], message: str
 ) -> None:
-    cell = GRUCell(3)
-    UnrolledGraph(cell, 4, **(GOOD | first))
+    cell = cell_of_a_graph(embedded)
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         make(cell, **(GOOD | second))
 
