@@ -180,11 +180,10 @@ def input_vectors(
     return [table[inputs[:, t]] for t in range(options.num_steps)]
 
 
-def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
-    """Loss and gradients of the same network by `tf.gradients` over plain TensorFlow operations.
+def naive_loss(graph: UnrolledGraph) -> Any:
+    """The loss of the same network by plain TensorFlow operations, on the tensors that `graph.feed` feeds.
 
-    Step after step by calling the cell, each use of a variable a read of its own, on the tensors
-    that `graph.feed` feeds.
+    Step after step by calling the cell, each use of a variable a read of its own.
     """
     options, network = graph.options, graph.network
     with graph.tf_graph.as_default():
@@ -210,6 +209,13 @@ def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
         total = tf.add_n([tf.reduce_mean(loss) for loss in losses])
         if options.reduction == "mean":
             total /= len(losses)
+        return total
+
+
+def naive_gradients(graph: UnrolledGraph) -> tuple[Any, list[Any]]:
+    """That loss, and its gradients by `tf.gradients`."""
+    total = naive_loss(graph)
+    with graph.tf_graph.as_default():
         return total, dense(tf.gradients(total, list(graph.variables)))
 
 
@@ -265,6 +271,13 @@ def assert_gradients_agree(run: Run, tolerance: float = 1e-10) -> None:
         assert_close(one, other, tolerance, variable.name)
     whole = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in expected))
     assert_close(norm, whole, tolerance, "norm")
+
+
+def assert_loss_and_slopes_agree(run: Run) -> None:
+    """The loss is the naive graph's, and its gradients are the numeric ones."""
+    loss, expected = run.fetch([run.graph.total_loss, naive_loss(run.graph)])
+    assert_close(loss, expected, 1e-10, "loss")
+    assert_slopes_agree(run)
 
 
 def assert_slopes_agree(run: Run) -> None:

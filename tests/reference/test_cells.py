@@ -13,7 +13,7 @@ from helpers import (
     ALL_CASES,
     CASES,
     assert_close,
-    assert_slopes_agree,
+    assert_loss_and_slopes_agree,
     assign,
     make_run,
     new_session,
@@ -508,4 +508,4 @@ class Leaking(Cell):
 def test_a_cell_needs_combine_alone(recompute: int | None) -> None:
     """Its derivative is found by TensorFlow; gradients are the numeric ones."""
     run = make_run(StackedCell([Leaking(4), LSTMCell(3)]), 3, 3, input_size=6, recompute=recompute)
-    assert_slopes_agree(run)
+    assert_loss_and_slopes_agree(run)

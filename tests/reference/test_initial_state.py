@@ -12,7 +12,7 @@ from helpers import (
     Run,
     Summing,
     assert_close,
-    assert_slopes_agree,
+    assert_loss_and_slopes_agree,
     assign,
     make_run,
     new_session,
@@ -90,8 +90,10 @@ def test_in_reweighted_and_sliding_graphs_too(make: Any, recompute: int | None) 
         ("lstm", {"embedding_size": 4, "readout": "tied", "num_classes": INPUTS}),
     ],
 )
-def test_without_flags_gradients_are_the_numeric_ones(cell: str, options: dict[str, Any]) -> None:
-    assert_slopes_agree(run_of(CASES[cell].make(), **options))
+def test_without_flags_the_loss_is_that_of_a_plain_unroll_and_gradients_the_numeric_ones(
+    cell: str, options: dict[str, Any]
+) -> None:
+    assert_loss_and_slopes_agree(run_of(CASES[cell].make(), **options))
 
 
 def test_states_are_those_of_the_equations_from_the_learnt_state() -> None:

@@ -9,6 +9,7 @@ import pytest
 from helpers import (
     NORMED,
     assert_close,
+    assert_loss_and_slopes_agree,
     assert_slopes_agree,
     assign,
     make_run,
@@ -60,7 +61,7 @@ def test_gradients_where_steps_are_computed_again_and_with_other_options(
     run.state = tf.nest.map_structure(
         lambda start, part: np.where(first, start, part), run.graph.zero_state(), run.state
     )
-    assert_slopes_agree(run)
+    assert_loss_and_slopes_agree(run)
 
 
 def test_without_inputs_their_gain_has_no_effect_and_all_else_is_learnt() -> None:

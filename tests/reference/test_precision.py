@@ -35,9 +35,9 @@ STEPS, BATCH = 5, 3
 MIXED = "mixed_bfloat16"
 # A bfloat16 number has 8 bits: rounding changes it by at most so much of itself.
 ROUNDING = 2.0**-8
-# By variable, a gradient is off by at most so many roundings; the worst of all is an LSTM's learnt initial
-# state below two layers, with layer normalisation, by 11.3.
-ROUNDINGS = 12
+# By variable, a gradient is off by at most so many roundings; the worst of all is that of the embedding below
+# an LSTM with layer normalisation, by 5.6.
+ROUNDINGS = 8
 INPUTS: dict[str, dict[str, Any]] = {
     "one-hot": {"input_size": 5},
     "many classes": {"input_size": 40, "num_classes": 40, "initial_state": "learnt"},
@@ -72,7 +72,7 @@ def relative_errors(one: Run, other: Run) -> dict[str, float]:
 
 
 # Each class of cells once, with layer normalisation and without.
-CELLS = ["tanh", "gru", "gru_reset_before", "lstm", "stacked", "normed gru", "normed lstm", "normed stacked"]
+CELLS = ["tanh", "gru", "gru_reset_before", "lstm", "stacked", "normed lstm", "normed gru", "normed stacked"]
 COVERING = list(zip(CELLS, itertools.cycle(INPUTS), strict=False))
 
 

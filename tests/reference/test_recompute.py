@@ -12,6 +12,7 @@ from helpers import (
     Summing,
     ancestors,
     assert_close,
+    assert_loss_and_slopes_agree,
     assert_slopes_agree,
     assign,
     make_run,
@@ -33,11 +34,13 @@ LARGE = 1e9  # operations a step, so that steps are taken in chunks
     ("case", "recompute", "segment"),
     [("tanh", 1, 1), ("gru", "sqrt", 3), ("stacked", 3, 3), ("lstm", 50, STEPS)],
 )
-def test_the_gradient_is_the_numeric_one(case: str, recompute: int | str, segment: int) -> None:
+def test_the_loss_is_the_naive_one_and_the_gradient_the_numeric_one(
+    case: str, recompute: int | str, segment: int
+) -> None:
     """Segments of one step, of chunks that do not come out even, and of more steps than there are."""
     run = make_run(CASES[case].make(), STEPS, BATCH, input_size=5, recompute=recompute)
     assert run.graph.options.segment_steps == segment
-    assert_slopes_agree(run)
+    assert_loss_and_slopes_agree(run)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ def test_the_gradient_is_the_numeric_one(case: str, recompute: int | str, segmen
 )
 def test_whatever_the_options(options: dict[str, Any]) -> None:
     given: dict[str, Any] = {"input_size": 5, "recompute": 3} | options
-    assert_slopes_agree(make_run(VanillaCell(7), STEPS, BATCH, **given))
+    assert_loss_and_slopes_agree(make_run(VanillaCell(7), STEPS, BATCH, **given))
 
 
 def test_marked_losses_count_where_they_stand() -> None:

@@ -13,6 +13,7 @@ from helpers import (
     Summing,
     assert_close,
     assert_gradients_agree,
+    assert_loss_and_slopes_agree,
     assert_slopes_agree,
     assign,
     dense,
@@ -56,7 +57,7 @@ def test_values_and_gradients(cell: str, classes: str) -> None:
 
 @pytest.mark.parametrize("options", [{"reduction": "sum"}, {"loss": "squared_error", "loss_steps": "last"}])
 def test_gradients_of_other_losses(options: dict[str, Any]) -> None:
-    assert_slopes_agree(make_run(GRUCell(3), 4, 2, **tied(5, 3, **options)))
+    assert_loss_and_slopes_agree(make_run(GRUCell(3), 4, 2, **tied(5, 3, **options)))
 
 
 @pytest.mark.parametrize("classes", [5, 520])
