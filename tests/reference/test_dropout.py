@@ -297,7 +297,7 @@ def op_types(graph: Any) -> list[str]:
 def test_nothing_is_added_where_nothing_is_dropped() -> None:
     def make(dropout: float) -> UnrolledGraph:
         cell = StackedCell([LSTMCell(8), LSTMCell(8)])
-        return UnrolledGraph(cell, 6, 3, 5, 2, embedding_size=4, dropout=dropout)
+        return UnrolledGraph(cell, 2, 3, 5, 2, embedding_size=4, dropout=dropout)
 
     graph = make(0)
     assert graph.dropout_seed is None

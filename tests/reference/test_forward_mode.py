@@ -105,7 +105,7 @@ class Walk:
         ("gru_reset_before", {"input_kind": "real"}),
         ("tanh", {"input_kind": "none", "input_size": 0}),
         ("lstm", {"starts": True}),
-        ("normed lstm", {}),
+        ("normed tanh", {}),
     ],
 )
 def test_real_time_recurrent_learning_is_full_backpropagation(name: str, options: dict[str, Any]) -> None:

@@ -254,7 +254,6 @@ def check_contributions(graph: UnrolledGraph) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("tanh", "one-hot, more classes than rows"),
         ("gru", "embedding"),
         ("lstm", "embedding, more classes than rows"),
         ("gru_reset_before", "one-hot"),  # two products a step

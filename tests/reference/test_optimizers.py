@@ -60,7 +60,7 @@ def test_training_is_that_of_dense_gradients_by_hand(
     options: dict[str, Any] = {"embedding_size": 3, "readout": readout, "dtype": "float64"}
     options |= {"optimizer": optimizer, "learning_rate": 0.07, "clip_norm": clip_norm}
     with tf.Graph().as_default(), new_session() as session:
-        graph = UnrolledGraph(GRUCell(3), 3, 2, input_size, num_classes, **options)
+        graph = UnrolledGraph(VanillaCell(3), 3, 2, input_size, num_classes, **options)
         assert readout == "linear" or isinstance(graph.gradients[0].gradient, tf.Tensor)
         _, naive = naive_gradients(graph)
         session.run(tf.global_variables_initializer())
