@@ -198,7 +198,7 @@ def test_what_lags_measures_does_not_depend_on_how_zero_came_about() -> None:
     for options in ({}, LEARNT):
         with tf.Graph().as_default():
             graph = UnrolledGraph(
-                GRUCell(3), 4, 2, 1, 1, input_kind="real", loss="squared_error", dtype="float64",
+                VanillaCell(3), 4, 2, 1, 1, input_kind="real", loss="squared_error", dtype="float64",
                 optimizer=None, seed=3, **options,
             )  # fmt: skip
         with graph.session(1) as session:

@@ -36,8 +36,8 @@ TABLES = [
     (520, "linear", None),
     (520, "tied", 0.01),
 ]
-# Each optimizer meets one of them by default, and those that average gradients of single rows the sparse one;
-# in a slow run two more.
+# Each optimizer meets one of them by default, and RMSProp, which must not be given single rows, the sparse
+# one; in a slow run two more.
 PAIRS = [
     pytest.param(
         optimizer,

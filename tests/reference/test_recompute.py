@@ -32,7 +32,7 @@ LARGE = 1e9  # operations a step, so that steps are taken in chunks
 
 @pytest.mark.parametrize(
     ("case", "recompute", "segment"),
-    [("tanh", 1, 1), ("gru", "sqrt", 3), ("stacked", 3, 3), ("lstm", 50, STEPS)],
+    [("tanh", 1, 1), ("gru", "sqrt", 3), ("gru_reset_before", 3, 3), ("lstm", 50, STEPS)],
 )
 def test_the_loss_is_the_naive_one_and_the_gradient_the_numeric_one(
     case: str, recompute: int | str, segment: int

@@ -14,7 +14,7 @@ from sequence_helpers import CLASSES, INPUTS, Sequences
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.analysis.positions import by_position
-from tf_rnn.cells import GRUCell, VanillaCell
+from tf_rnn.cells import VanillaCell
 from tf_rnn.graph import UnrolledGraph, make_graph
 from tf_rnn.inference import load
 from tf_rnn.options import OptionError
@@ -48,7 +48,6 @@ class Weighted(Sequences):
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
-        ("tanh", {}),
         ("lstm", {"recompute": 3, "reduction": "sum", "starts": True}),
         ("gru", {"recompute": 2, "loss_steps": 3}),
         ("relu", {"input_kind": "real", "loss": "squared_error"}),
@@ -79,7 +78,7 @@ def test_weights_of_0_and_1_are_marked_targets_and_a_step_without_a_target_has_n
         ({"target_weights": True}, marks.astype(float)),
         ({"loss_steps": "marked", "target_weights": True}, np.ones_like(WEIGHTS)),
     ):
-        run = make_run(GRUCell(6), STEPS, BATCH, input_size=INPUTS, **options)
+        run = make_run(VanillaCell(7), STEPS, BATCH, input_size=INPUTS, **options)
         if "loss_steps" in options:
             run.targets[~marks] = -1
         run.more = run.graph.feed(run.inputs, run.targets, run.state, target_weights=given)
@@ -157,7 +156,7 @@ def test_training_is_the_loop_of_the_notes_with_weights() -> None:
     found, task = [], Weighted()
     for by_hand in (True, False):
         options: dict[str, Any] = {"starts": True, "target_weights": True, "seed": 4}
-        graph = UnrolledGraph(GRUCell(4), 4, BATCH, INPUTS, CLASSES, **options)
+        graph = UnrolledGraph(VanillaCell(4), 4, BATCH, INPUTS, CLASSES, **options)
         with graph.session(1) as session:
             if not by_hand:
                 train(graph, task, epochs=1, session=session, callbacks=())
@@ -173,7 +172,7 @@ def test_an_evaluation_is_the_weighted_mean(monkeypatch: pytest.MonkeyPatch, tmp
     """In one row and in several, of a graph and of a loaded model."""
     task = Weighted(valid_length=29)
     options: dict[str, Any] = {"starts": True, "target_weights": True, "dtype": "float64", "seed": 4}
-    graph = UnrolledGraph(GRUCell(4), 4, BATCH, INPUTS, CLASSES, **options)
+    graph = UnrolledGraph(VanillaCell(4), 4, BATCH, INPUTS, CLASSES, **options)
     stream = task.stream("valid")
     with graph.session() as session:
         assign(session, graph.variables, random_values(np.random.default_rng(2), graph.variables))
