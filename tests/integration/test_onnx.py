@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 from command_helpers import succeeds
 from helpers import CASES, assert_close
-from test_export import KINDS, STEPS, WITHOUT_KERAS, Example, as_model
+from test_export import REAL, STEPS, WITHOUT_KERAS, Example, as_model
 from test_export import make_example as make_example_of
 
 from tf_rnn._tensorflow import tf
@@ -28,6 +28,11 @@ from tf_rnn.options import OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
+KINDS: dict[str, dict[str, Any]] = {
+    "classes": {"input_size": 5},
+    "embedded": {"input_size": 5, "embedding_size": 2},
+    "real": {"input_size": 5, **REAL},
+}
 TOLERANCE = 1e-5  # single precision, in another order of sums
 make_example = functools.partial(make_example_of, optimizer=None)  # no gradients
 
