@@ -77,11 +77,11 @@ class Example(NamedTuple):
     from_zero: NDArray[Any]
 
 
-def make_example(cell: Any, **options: Any) -> Example:
+def make_example(cell: Any, *, batch_size: int = BATCH, **options: Any) -> Example:
     generator = np.random.default_rng(211)
     options = {"input_size": 5, "num_classes": 3, "dtype": "float64", "optimizer": None, **options}
     with tf.Graph().as_default():
-        graph = UnrolledGraph(cell, STEPS, BATCH, **options)
+        graph = UnrolledGraph(cell, STEPS, batch_size, **options)
     names = weight_names(graph)
     weights = {
         name: (0.6 * generator.normal(size=variable.shape)).astype(options["dtype"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import itertools
 import re
@@ -16,8 +15,7 @@ import onnxruntime
 import pytest
 from command_helpers import succeeds
 from helpers import CASES, assert_close
-from test_export import REAL, STEPS, WITHOUT_KERAS, Example, as_model
-from test_export import make_example as make_example_of
+from test_export import REAL, STEPS, WITHOUT_KERAS, Example, as_model, make_example
 
 from tf_rnn._tensorflow import tf
 from tf_rnn.cells import GRUCell, LSTMCell, StackedCell, VanillaCell
@@ -34,7 +32,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "real": {"input_size": 5, **REAL},
 }
 TOLERANCE = 1e-5  # single precision, in another order of sums
-make_example = functools.partial(make_example_of, optimizer=None)  # no gradients
 
 
 def session_of(model: Any) -> Any:
