@@ -361,6 +361,7 @@ def test_in_memory_nothing_is_written_and_what_is_written_later_is_the_same(
     assert [cost["num_steps"] for cost in saved["costs"]] == [2, 3, 4]
 
 
+@pytest.mark.slow
 def test_seeds_drop_different_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """All graphs start from equal weights here, so that dropout alone makes a difference."""
     make_graph = graph.make_graph

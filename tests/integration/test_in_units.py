@@ -112,7 +112,11 @@ def expected_of(model: Model, task: Any, number: int) -> NDArray[np.float64]:
     return np.reshape(split, (len(one), -1))
 
 
-@pytest.mark.parametrize("case", [*SERIES, *LABELS])
+# "several" has all kinds of columns, "quantiles" all that is done to targets.
+RARE = [pytest.param(case, marks=pytest.mark.slow) for case in ("values", "changes", "labels of words")]
+
+
+@pytest.mark.parametrize("case", ["several", "quantiles", "labels", *RARE])
 def test_an_exported_graph_takes_and_gives_units(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -249,6 +249,7 @@ def test_of_examples_the_past_begins_with_the_example() -> None:
     assert found.relative_bias[-1] > 0.01, found.relative_bias
 
 
+@pytest.mark.slow
 def test_the_influence_task_has_the_bias_that_it_was_made_for() -> None:
     """One weight, whose effect within K steps is known: at first it has the wrong sign."""
     task = make_task("influence", length=2000, valid_length=2000)

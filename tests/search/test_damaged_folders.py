@@ -156,7 +156,7 @@ def test_what_has_no_end_is_written_anew_or_left(furnished: Path, damages: tuple
 @pytest.mark.parametrize("case", SEARCHES)
 def test_any_damage_is_told_in_one_line(furnished: Path, case: str) -> None:
     lines, spoil, names = SEARCHES[case]
-    search(furnished, lines, spoil, names, settings(settings.get_profile("quick"), max_examples=8))
+    search(furnished, lines, spoil, names, settings(settings.get_profile("quick"), max_examples=5))
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ def search_maker(name: str, profile: settings) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_options_are_taken_or_told(name: str) -> None:
-    search_maker(name, settings(max_examples=40))
+    search_maker(name, settings(max_examples=25))
 
 
 @pytest.mark.slow
