@@ -189,7 +189,7 @@ def search(command: str, furnished: Path, profile: settings) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_any_line_is_done_or_refused_in_one_line(furnished: Path, command: str) -> None:
-    search(command, furnished, settings(settings.get_profile("quick"), max_examples=6))
+    search(command, furnished, settings(settings.get_profile("quick"), max_examples=10))
 
 
 @pytest.mark.slow
