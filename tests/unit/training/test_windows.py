@@ -20,7 +20,9 @@ from tf_rnn.options import OptionError
 from tf_rnn.setup import Setup
 from tf_rnn.tasks import Adding, Echo, Influence
 from tf_rnn.training import Truncation, session_loop, train
+from tf_rnn.training.epoch import Epoch
 from tf_rnn.training.probe import GradientProbe
+from tf_rnn.training.state import StreamPosition
 from tf_rnn.training.stepper import Stepper
 from tf_rnn.truncation import Style, Window
 
@@ -241,6 +243,38 @@ def test_train_counts_an_epoch(style: str, stride: int, updates: int, steps: int
     result = run(truncation, epochs=1)
     assert (result.updates, result.tokens) == (enough, spent[enough - 1])
     assert updates - result.updates < STEPS / stride, "the first window counts for several updates, no more"
+
+
+class Measuring:
+    """A probe of gradients that end after lag 0 at some starts, and do not decay at others."""
+
+    def __init__(self, *short: int) -> None:
+        self.short, self.starts = short, list[int]()
+
+    def norms(self, _rows: Any, start: int, _state: Any) -> np.ndarray:
+        self.starts.append(start)
+        return np.eye(STEPS)[0] if start in self.short else np.ones(STEPS)
+
+
+def test_a_resumed_epoch_measures_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The windows that were trained on are those of norms measured then, with other weights."""
+    monkeypatch.setattr("tf_rnn.truncation.MEASURE_EVERY", 3)
+    first, graph, position = Measuring(0), graph_of(), StreamPosition()
+    whole = Epoch(graph, TASK, Truncation("adaptive"), first, position)  # type: ignore[arg-type]
+    windows = []
+    while (window := whole.next_window(None)) is not None:
+        windows.append(window)
+        if len(windows) == 2:
+            position = whole.after(window)
+    other = Measuring()
+    rest = Epoch(graph, TASK, Truncation("adaptive"), other, position)  # type: ignore[arg-type]
+    for expected in windows[2:]:
+        found = rest.next_window(None)
+        assert found is not None
+        assert (found.start, found.graph.num_steps) == (expected.start, expected.graph.num_steps)
+    assert rest.next_window(None) is None
+    assert windows[0].graph.num_steps < windows[-1].graph.num_steps, "one width alone shows nothing"
+    assert (first.starts[0], other.starts) == (0, first.starts[1:])
 
 
 @pytest.mark.parametrize("style", ["random", "adaptive"])
