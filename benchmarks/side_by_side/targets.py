@@ -16,7 +16,7 @@ START_WIDTH, START_RATIO = 200, 0.4
 # ... and upper limits on build plus first run and on memory at this one.
 WIDEST, WIDEST_SECONDS, WIDEST_BYTES = 1000, 12.0, 2.5e9
 
-# Lower limit on the fraction of `train` spent inside session runs, and upper limit on the time that
+# Lower limit on the fraction of training time spent inside session runs, and upper limit on the time that
 # `--help` and a bad option take.
 SESSION_SHARE = 0.95
 START_SECONDS = 0.3

@@ -378,8 +378,8 @@ class FakeSession:
     def run(self, seconds: float) -> None:
         self.pass_time(seconds)
 
-    def _make_callable_from_options(self, seconds: float) -> Callable[[], None]:
-        return lambda: self.pass_time(seconds)
+    def _make_callable_from_options(self, options: Any) -> Callable[[], None]:
+        return lambda: self.pass_time(options.seconds)
 
 
 def test_session_runs_are_timed_and_the_class_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,12 +390,14 @@ def test_session_runs_are_timed_and_the_class_is_restored(monkeypatch: pytest.Mo
     with clock.watching(FakeSession):
         session = FakeSession()
         session.run(0.25)
-        session._make_callable_from_options(0.5)()
+        session._make_callable_from_options(types.SimpleNamespace(seconds=0.5, target=[]))()
+        session._make_callable_from_options(types.SimpleNamespace(seconds=2.0, target=["step"]))()
     session.run(8.0)
-    assert (clock.runs, clock.seconds) == (2, 0.75)
-    assert vars(FakeSession) == before | {"now": 8.75}
-    table = overhead.overhead_table(overhead.Share(10.0, 9.7, 1000), {"help": 0.21})
-    assert table.rows[0] == ["train, inside session runs", "97.0%", "at least 95%"]
+    assert (clock.runs, clock.seconds, clock.step_seconds) == (3, 2.75, 2.0)
+    assert vars(FakeSession) == before | {"now": 10.75}
+    table = overhead.overhead_table(overhead.Share(10.0, 9.7, 8.0, 7.2, 1000), {"help": 0.21})
+    assert table.rows[0] == ["training, inside session runs", "90.0%", "at least 95%"]
+    assert table.rows[1][:2] == ["train, inside session runs", "97.0%"]
 
 
 def test_cpu_time_includes_children() -> None:

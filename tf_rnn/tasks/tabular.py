@@ -15,7 +15,7 @@ import numpy as np
 from tf_rnn.options import OptionError, require_choice, require_whole, shown
 from tf_rnn.tasks.base import Defaults, Task
 from tf_rnn.tasks.features import Fit, input_columns
-from tf_rnn.tasks.stream import Stream
+from tf_rnn.tasks.stream import Stream, starts_of
 from tf_rnn.tasks.table_options import VALID_FRACTION, TableOptions, column_names, full_signature
 from tf_rnn.tasks.tables import Columns, Measured, cut_table, listed, open_table, single_columns
 from tf_rnn.tasks.times import calendar_step, months_between, usual_step
@@ -275,10 +275,7 @@ class Tabular(Task):
 
     def series_starts(self, split: str) -> NDArray[np.bool_]:
         """Which steps of a split's stream are the first of a series, [length]."""
-        starts = np.zeros(self.length(split), bool)
-        lengths = [part.stop - part.first for part in self.parts(split)]
-        starts[np.cumsum([0, *lengths[:-1]])] = True
-        return starts
+        return starts_of([part.stop - part.first for part in self.parts(split)])
 
     def inputs_of(self, part: Part) -> NDArray[np.float32]:
         """The inputs of a part, those before the rows that count included, [rows, input_size]."""

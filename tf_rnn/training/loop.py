@@ -252,6 +252,7 @@ def run_loop(
         carried = worker.own_rows(tf.nest.pack_sequence_as(zero_state, start.carried))
     stepper, probe = Stepper(session, _feeds(graph, plan), worker.loss), GradientProbe(graph, session)
     batch_size = graph.batch_size * worker.num_workers
+    own_seed = (plan.seed + SEED_STRIDE * worker.index) % SEEDS
     epoch, at_epoch_end, growing = None, False, graph
     if plan.schedule_width:  # the last window may have been of another width
         position = position.for_new_width()
@@ -292,7 +293,7 @@ def run_loop(
 
         # Train on it.
         rate = watch.learning_rate(graph.options.learning_rate)
-        seed = np.array([(plan.seed + SEED_STRIDE * worker.index) % SEEDS, history.updates], np.int32)
+        seed = np.array([own_seed, history.updates], np.int32) if graph.options.dropout else None
         step = stepper(window, epoch.rows, state, learning_rate=rate, dropout_seed=seed)
         monitor.count(step, int(window.new_steps * batch_size), rate)
         carried, position = step.state, epoch.after(window)

@@ -12,7 +12,7 @@ from tf_rnn.training.callbacks import Progress
 from tf_rnn.training.schedules import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tf_rnn.training.epoch import Epoch
     from tf_rnn.training.plan import Plan
@@ -43,11 +43,20 @@ class Stopwatch:
         until: float = 1.0,
     ) -> None:
         self._plan, self._history, self._unit, self._until = plan, history, unit, until
-        self._kind, self._limit = plan.budget.kind, plan.budget.seconds
+        self._kind = plan.budget.kind
         self._total = plan.budget.updates(tokens_per_update, updates_per_epoch)
         self._per_epoch = updates_per_epoch
         self._epoch_tokens = updates_per_epoch * tokens_per_update
         self._total_tokens = self._total * tokens_per_update
+        used_of: dict[str, Callable[[], float]] = {  # one of them is asked for, several times at every update
+            "epochs": lambda: (
+                (history.epochs * self._epoch_tokens + history.epoch_tokens) / self._total_tokens
+            ),
+            "tokens": lambda: history.tokens / self._total_tokens,
+            "updates": lambda: history.updates / self._total,
+            "seconds": lambda: history.seconds / plan.budget.seconds,
+        }
+        self._used = used_of[self._kind]
         self._next_evaluation = 1
         self._paused = 0.0
         self._seconds_before = history.seconds
@@ -82,14 +91,7 @@ class Stopwatch:
     @property
     def fraction(self) -> float:
         """The part of the budget that is used, 0 to 1."""
-        history = self._history
-        used = {
-            "epochs": (history.epochs * self._epoch_tokens + history.epoch_tokens) / self._total_tokens,
-            "tokens": history.tokens / self._total_tokens,
-            "updates": history.updates / self._total,
-            "seconds": history.seconds / self._limit,
-        }
-        return min(1.0, used[self._kind])
+        return min(1.0, self._used())
 
     @property
     def is_spent(self) -> bool:
