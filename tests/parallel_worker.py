@@ -44,6 +44,7 @@ CASES = {
         lambda: VanillaCell(3),
         {"input_kind": "real", "loss": "squared_error", "loss_steps": "marked", "optimizer": "momentum"},
     ),
+    "classes, marked": Case(lambda: GRUCell(3), {"loss_steps": "marked", "optimizer": "rmsprop"}),
     "weighted, starting": Case(
         lambda: GRUCell(3),
         {"target_weights": True, "starts": True, "optimizer": "sgd", "learning_rate": 0.7}
@@ -57,12 +58,13 @@ def stream(case: Case) -> Stream:
     generator = np.random.default_rng(5)
     shape = (ROWS, STEPS * BLOCKS)
     if case.options.get("input_kind") == "real":
-        inputs, targets = generator.normal(size=(2, *shape, 7))
-        targets[generator.random(shape) < 0.4] = np.nan
-        targets[ROWS // 2 :, : 2 * STEPS] = np.nan
-        targets[:, 3 * STEPS : 4 * STEPS] = np.nan
-        return Stream(inputs, targets)
-    inputs, targets = generator.integers(7, size=(2, *shape))
+        inputs, targets, none = *generator.normal(size=(2, *shape, 7)), np.nan
+    else:
+        inputs, targets, none = *generator.integers(7, size=(2, *shape)), -1
+    if case.options.get("loss_steps") == "marked":
+        targets[generator.random(shape) < 0.4] = none
+        targets[ROWS // 2 :, : 2 * STEPS] = none
+        targets[:, 3 * STEPS : 4 * STEPS] = none
     if not case.options.get("target_weights"):
         return Stream(inputs, targets)
     # Of a block the sum of the weights is below 1.
