@@ -18,6 +18,7 @@ from tf_rnn.options import (
     require_choice,
     require_number_of,
     shown,
+    suggestion,
     unexpected,
 )
 from tf_rnn.options.declared import (
@@ -189,7 +190,8 @@ class Setup:
         for option, value in self.task_options.items():
             declared = TASK_OPTIONS.get(option)
             if option not in known and declared and declared.only:
-                raise OptionError(option, f"must be left out unless task is {' or '.join(declared.only[1])}")
+                tasks, hint = " or ".join(declared.only[1]), suggestion(option, known)
+                raise OptionError(option, f"must be left out unless task is {tasks}{hint}")
             if option not in known:
                 raise OptionError("task_options", f"must be options of {task}, got {shown(option)}")
             found[option] = declared.check(value) if declared else value

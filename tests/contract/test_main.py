@@ -103,6 +103,18 @@ def test_a_program_without_standard_streams(words: list[str], status: int, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_file_takes_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    """What libraries write to standard error would end up in it."""
+    script = (
+        "import contextlib; from tf_rnn.__main__ import main\n"
+        "with contextlib.suppress(SystemExit): main(['lags', '--seed', '-1'])\n"
+        "with open('found', 'x') as file: print(file.fileno(), file=file)"
+    )
+    shell = ["bash", "-c", '"$@" <&- >&- 2>&-', "bash", sys.executable, "-c", script]
+    subprocess.run(shell, cwd=tmp_path, check=True)
+    assert int((tmp_path / "found").read_text(encoding="utf-8")) > 2
+
+
 @pytest.mark.slow
 def test_a_run_without_standard_streams(tmp_path: Path) -> None:
     words = ["train", "--task", "memory", "--state-size", "3", "--updates", "2", "--out", "run"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from command_helpers import run_main
 
 import tf_rnn
-from tf_rnn.options import meant
+from tf_rnn.options import OptionError, meant
 from tf_rnn.options.declared import LENGTH_OPTIONS, SETUP_OPTIONS, TRAINING_OPTIONS, WORKER_OPTIONS
 from tf_rnn.options.names import OTHER_NAMES
 
@@ -53,6 +55,18 @@ def test_the_command_line_says_what_was_meant(capsys: pytest.CaptureFixture[str]
         assert run_main(line.split(), capsys) == (2, "", f"{expected}\n")
     status, _, errors = run_main(["comprae"], capsys)
     assert (status, errors.endswith("'audit'); did you mean compare?\n")) == (2, True), errors
+
+
+def test_an_option_of_another_task_names_the_one_of_this() -> None:
+    unless = "must be left out unless task is"
+    for task, option, problem in (
+        ("labels", "target", f"{unless} series; did you mean label?"),
+        ("series", "label", f"{unless} labels; did you mean target?"),
+        ("echo", "lag", f"{unless} memory; did you mean lags?"),
+        ("echo", "horizon", f"{unless} series"),
+    ):
+        with pytest.raises(OptionError, match=f"^{re.escape(f'{option} {problem}')}$"):
+            tf_rnn.Experiment(task, **{option: 3 if option in ("lag", "horizon") else "x"})
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,8 @@ def test_what_is_no_count_is_refused(value: str) -> None:
 @pytest.mark.parametrize("value", ["-inf", "-Infinity", "-nan", "-1e999"])
 def test_what_is_not_finite_is_refused_by_name(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Though it begins with a dash."""
-    message = f"--forget-bias must be a number, got {float(value)!r}"
+    number = float(value)
+    message = f"--forget-bias must be a {'finite ' if number < 0 else ''}number, got {number!r}"
     assert_refused(["train", "--forget-bias", value], message, capsys)
 
 

@@ -10,7 +10,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Never
 
 from tf_rnn.console import shell_word, visible
-from tf_rnn.options import meant
+from tf_rnn.options import meant, suggestion
 from tf_rnn.options.declared import CONFIG_FILE, TASK
 from tf_rnn.options.file import overridden, read_options
 from tf_rnn.options.rules import Flag
@@ -63,8 +63,8 @@ class Parser(argparse.ArgumentParser):
         """Ends the program."""
         if lacking := LACKING_VALUE.match(message):
             message += f"; one that begins with a dash is given as {lacking[1]}=-..."
-        if (wrong := NO_COMMAND.match(message)) and (likely := meant(wrong[1], re.findall(r"\w+", wrong[2]))):
-            message += f"; did you mean {likely}?"
+        if wrong := NO_COMMAND.match(message):
+            message += suggestion(wrong[1], re.findall(r"\w+", wrong[2]))
         self.exit(BAD_INPUT, f"{self.prog}: error: {visible(message)}\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

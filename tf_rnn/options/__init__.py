@@ -18,7 +18,7 @@ from tf_rnn.options.checks import (
 from tf_rnn.options.errors import OptionError, call_text, shown
 from tf_rnn.options.fields import check_fields
 from tf_rnn.options.graph_options import GraphOptions
-from tf_rnn.options.names import meant, suggests, unexpected
+from tf_rnn.options.names import meant, suggestion, suggests, unexpected
 from tf_rnn.options.option import SUITS_TASK, Option
 from tf_rnn.options.words import (
     ACTIVATIONS,
@@ -77,6 +77,7 @@ __all__ = [
     "require_schedule",
     "require_whole",
     "shown",
+    "suggestion",
     "suggests",
     "unexpected",
 ]

@@ -13,7 +13,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from tf_rnn.options.errors import OptionError
-from tf_rnn.options.names import meant
+from tf_rnn.options.names import suggestion
 from tf_rnn.options.option import SUITS_TASK
 from tf_rnn.options.rules import OFF, OrNone
 
@@ -75,8 +75,7 @@ def read_options(path: Path, options: Mapping[str, Option]) -> dict[str, Any]:
     for written, value in found.items():
         name = written.replace("-", "_")
         if name not in options:
-            likely = meant(name, options)
-            hint = f"; did you mean {likely}?" if likely else ""
+            hint = suggestion(name, options)
             raise OptionError(
                 "config", f"must have options of this command, {str(path)!r} has {name!r}{hint}"
             )

@@ -40,6 +40,8 @@ _ELSEWHERE = {
     "workers": "jobs n_jobs num_workers",
 }
 OTHER_NAMES = {other: name for name, others in _ELSEWHERE.items() for other in others.split()}
+# What another task calls an option.
+_OTHER_TASKS = {"label": "target", "target": "label"}
 
 # How alike two names must be, from 0 to 1: epoch is epochs, and lags is no layers.
 ALIKE = 0.7
@@ -53,9 +55,21 @@ def meant(word: str, known: Iterable[str]) -> str | None:
         known: The names that are allowed.
     """
     names = {name: name for name in known}
-    names = {other: name for other, name in OTHER_NAMES.items() if name in names} | names
+    others = {other: name for other, name in (OTHER_NAMES | _OTHER_TASKS).items() if name in names}
+    names = others | names
     near = difflib.get_close_matches(word.strip("-").replace("-", "_").lower(), names, n=1, cutoff=ALIKE)
     return names[near[0]] if near else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not allowed: what was probably meant; "" if nothing is alike.
+
+    Args:
+        word: The word.
+        known: The names that are allowed.
+    """
+    likely = meant(word, known)
+    return f"; did you mean {likely}?" if likely else ""
 
 
 def unexpected(where: str, name: str, known: Iterable[str]) -> TypeError:
@@ -66,8 +80,7 @@ def unexpected(where: str, name: str, known: Iterable[str]) -> TypeError:
         name: The keyword.
         known: Those that it has.
     """
-    likely = meant(name, known)
-    hint = f"; did you mean {likely}?" if likely else ""
+    hint = suggestion(name, known)
     return TypeError(f"{where}() got an unexpected keyword argument {name!r}{hint}")
 
 

@@ -123,17 +123,17 @@ class Number(Rule):
             and (self.at_least is None or number >= self.at_least)
             and (self.below is None or number < self.below)
         ):
-            raise OptionError(option, f"must be {self._allowed}, got {shown(value)}")
+            raise OptionError(option, f"must be {self._allowed(value)}, got {shown(value)}")
         return number
 
-    @property
-    def _allowed(self) -> str:
+    def _allowed(self, value: Any) -> str:
+        kind = "a finite number" if isinstance(value, float) and math.isinf(value) else "a number"
         limits = [
             *([] if self.above is None else [f"above {self.above}"]),
             *([] if self.at_least is None else [f"of at least {self.at_least}"]),
             *([] if self.below is None else [f"below {self.below}"]),
         ]
-        return " ".join(["a number", " and ".join(limits)]).strip()
+        return " ".join([kind, " and ".join(limits)]).strip()
 
     def read(self, text: str) -> Any:
         """Python's spelling of floats."""
