@@ -240,8 +240,10 @@ def test_each_update_may_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(RunFolder, "save_seconds", 0.0)
     monkeypatch.setattr(RunFolder, "save_share", math.inf)
     seen: list[int] = []
-    run(Looking(), updates=4, out=tmp_path)
+    graph = graph_of()
+    result = run(Looking(), graph, updates=4, out=tmp_path)
     assert [*seen, saved(tmp_path).history.updates] == [1, 2, 3, 4]
+    assert_close(result.weights, run(None, graph, updates=4).weights, 0, "with checkpoints and without")
 
 
 def test_the_best_checkpoint_is_kept_and_holds_the_weights_with_the_lowest_loss(tmp_path: Path) -> None:
