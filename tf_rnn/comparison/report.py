@@ -22,10 +22,11 @@ best checkpoint; the mean over seeds (initial weights) ± its standard deviation
 same loss in bits. With the state carried, the evaluation carries it, too, and does not depend on the width;
 with the state reset, the evaluation resets it at every block, as training does. **above optimum** is the
 distance to the lowest loss that any predictor can reach, **above floor** to the lowest that one can reach
-whose state is reset. **lag learnt** is the effect of the input at that lag on the predictions at the end,
-divided by its true effect: 1 is learnt, 0 is not. **reach** is the fraction of the errors that flow back
-that far, (n - lag) / n in blocks of n steps. **updates** is the number of training steps: for the same
-tokens a narrower graph has more.
+whose state is reset; both are expectations, and on held-out data a loss can come out a little lower.
+**lag learnt** is the effect of the input at that lag on the predictions at the end, divided by its true
+effect: 1 is learnt, 0 is not. **reach** is the fraction of the errors that flow back that far, (n - lag) / n
+in blocks of n steps. **updates** is the number of training steps: for the same tokens a narrower graph has
+more.
 
 The width to use is the cheapest among those as good as the best; of equally cheap ones (within {price:.0%})
 the narrowest. As good means: the mean difference to the best, paired by seed, is at most {margin:.0%} of the
