@@ -261,10 +261,10 @@ def run_loop(
         monitor.last_good.at(position, state)
 
         # Evaluate or report.
-        evaluated = monitor.look(at_epoch_end=at_epoch_end)
+        evaluated, over = monitor.look(at_epoch_end=at_epoch_end)
 
         # Save and stop: all decisions are made here.
-        over, save_is_due = watch.is_over, saver is not None and saver.save_is_due
+        save_is_due = saver is not None and saver.save_is_due
         votes = worker.agree(Votes(watch.seconds, interrupts.is_requested, save_is_due))
         if saver is not None and (evaluated or over or votes.stop or votes.save):
             with watch.paused():
@@ -278,7 +278,7 @@ def run_loop(
             return worker.all_rows(carried)
 
         # The next window, of a graph that may have grown; after the last one the epoch ends.
-        width = plan.width_at(watch.fraction) or graph.num_steps
+        width = plan.width_at(watch.fraction) if plan.schedule_width else graph.num_steps
         if width != growing.num_steps:
             growing, epoch, position = graph.with_steps(width), None, position.for_new_width()
         if epoch is None:

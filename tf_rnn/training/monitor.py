@@ -85,14 +85,17 @@ class Monitor:
         self.watch.add_loss(step.loss)
         self._last = history.epoch_updates, step.gradient_norm, learning_rate
 
-    def look(self, *, at_epoch_end: bool) -> bool:
-        """Evaluates if that is due, or else reports if that is due; returns whether it evaluated.
+    def look(self, *, at_epoch_end: bool) -> tuple[bool, bool]:
+        """Evaluates if that is due, or else reports if that is due.
 
         An evaluation at the very end that is not due otherwise is in the curve, but not in the history:
         a longer run does not have it.
 
         Args:
             at_epoch_end: Whether an epoch has just ended.
+
+        Returns:
+            Whether it evaluated because that was due, and whether the run is over.
 
         Raises:
             DivergedError: If the validation loss is not finite.
@@ -103,9 +106,10 @@ class Monitor:
             self.watch.pass_evaluations()
         elif self.watch.report_is_due:
             self._report()
-        if self.watch.is_over and self.curve[-1].updates != self.history.updates:
+        over = self.watch.is_over
+        if over and self.curve[-1].updates != self.history.updates:
             self.curve = [*self.curve, self._evaluate()]
-        return evaluates
+        return evaluates, over
 
     def _evaluate(self) -> CurvePoint:
         if self.watch.has_news:

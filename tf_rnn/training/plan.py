@@ -68,10 +68,10 @@ class Plan:
         widths = TRAINING_OPTIONS["schedule_width"].check(self.schedule_width)
         object.__setattr__(self, "schedule_width", widths)
 
-    def width_at(self, fraction: float) -> int | None:
-        """The width of a graph that grows after a fraction of the budget; None for the graph's own."""
-        widths = self.schedule_width
-        return widths[min(int(fraction * len(widths)), len(widths) - 1)] if widths else None
+    def width_at(self, fraction: float) -> int:
+        """The width of a graph that grows, after a fraction of the budget."""
+        widths = self.schedule_width or ()
+        return widths[min(int(fraction * len(widths)), len(widths) - 1)]
 
     def evaluated_at(self, number: int) -> float:
         """The fraction of the budget at which an evaluation is due, counted from 1; inf for none."""
