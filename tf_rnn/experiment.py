@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from tf_rnn.comparison import Plan, Recommendation, Sweep
     from tf_rnn.training.origin import Origin
 
-EPOCHS = 10.0
 # How much each run of a comparison gets if nothing else is said; of tokens, what suits the task.
 AMOUNTS = {"updates": 2000.0, "seconds": 5.0, "epochs": 5.0}
 # Networks whose gradient is measured are trained for this fraction of the tokens that suit the task.
@@ -183,7 +182,8 @@ class Experiment:
 
         Args:
             num_steps: See `train`.
-            epochs: Total training length; give this or one of the next three (default: 10 epochs).
+            epochs: Total training length; give this or one of the next three (default: 10 epochs;
+                small tables and arrays more).
             tokens: The same in time steps over all rows.
             updates: The same in training steps.
             seconds: The same in seconds of training, evaluation not counted.
@@ -206,7 +206,7 @@ class Experiment:
             OptionError: If an option is not allowed.
         """
         amounts = {"epochs": epochs, "tokens": tokens, "updates": updates, "seconds": seconds}
-        amount = one_amount(amounts) or {"epochs": EPOCHS}
+        amount = one_amount(amounts)
         setup, task, origin = self._started(start_from)
         widths = TRAINING_OPTIONS["schedule_width"].check(schedule_width)
         if widths:
@@ -214,6 +214,7 @@ class Experiment:
                 raise OptionError("num_steps", f"must be left out beside schedule_width, got {num_steps!r}")
             require_block(setup.style)
         suits = verb_defaults("train", getattr(task, "defaults", setup.defaults))
+        amount = amount or {"epochs": suits["epochs"]}
         longest = max(widths) if widths else suits["num_steps"]
         given = {
             "num_steps": longest if num_steps is None else num_steps,
@@ -470,7 +471,7 @@ def verb_defaults(verb: str, defaults: Defaults) -> dict[str, Any]:
         defaults: What suits the task.
     """
     if verb == "train":
-        return {"num_steps": max(defaults.num_steps)}
+        return {"num_steps": max(defaults.num_steps), "epochs": float(defaults.epochs)}
     if verb == "lags":
         return {"num_steps": defaults.longest, "tokens": defaults.tokens * SHARE_OF_TOKENS}
     return {"num_steps": defaults.num_steps, "amount": defaults.tokens}
@@ -491,7 +492,8 @@ def task_defaults(verb: str, task: str) -> dict[str, Any]:
         name: each.default for name, each in inspect.signature(TASKS[task]).parameters.items() if each.default
     }
     if task in TABLES:
-        return own | suits | setup.cell_options | {"batch_size": "what suits the size of the table"}
+        sized = dict.fromkeys(("batch_size", "epochs"), "what suits the size of the table")
+        return own | suits | setup.cell_options | sized
     return own | suits | setup.cell_options | verb_defaults(verb, setup.defaults)
 
 

@@ -110,6 +110,9 @@ def test_a_dry_run_reads_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
     task = tf_rnn.Experiment("series", data=path)
     assert (found["task"], found["batch_size"]) == ("series", task.setup.batch_size)
     assert (found["num_steps"], found["target"]) == (max(task.defaults.num_steps), ["x"])
+    assert found["epochs"] == 100 == task.prepare().options["epochs"]
+    shown = succeeds(["train", "--data", str(path), "--updates", "7", "--dry-run"], capsys)[0]
+    assert "epochs" not in tomllib.loads(shown)
 
 
 def test_options_of_another_style_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,7 +158,7 @@ def planned(given: dict[str, Any]) -> str:
     Raises:
         OptionError: If a value is not allowed.
     """
-    from tf_rnn.experiment import EPOCHS, verb_defaults  # noqa: PLC0415 (they take longer than help may)
+    from tf_rnn.experiment import verb_defaults  # noqa: PLC0415 (it takes longer than help may)
     from tf_rnn.setup import options_file  # noqa: PLC0415
 
     for name in ("resume", "start_from"):
@@ -168,9 +168,12 @@ def planned(given: dict[str, Any]) -> str:
     experiment = tf_rnn.Experiment(**chosen(options, SETUP_OPTIONS))
     setup, is_table = experiment.setup, experiment.setup.task in tf_rnn.tasks.TABLES
     task, suits = (experiment.task, experiment.defaults) if is_table else (None, setup.defaults)
-    length = {} if any(name in options for name in LENGTH_OPTIONS) else {"epochs": EPOCHS}
-    usual = {name: option.default for name, option in TRAINING_OPTIONS.items()} | length
-    usual |= verb_defaults(NAME, suits) if "schedule_width" not in options else {}
+    suited = verb_defaults(NAME, suits)
+    if any(name in options for name in LENGTH_OPTIONS):
+        del suited["epochs"]
+    if "schedule_width" in options:
+        del suited["num_steps"]
+    usual = {name: option.default for name, option in TRAINING_OPTIONS.items()} | suited
     typed = usual | chosen(options, [name for name in RUN if name != "out"])
     return options_file(NAME, setup, task, **typed) or ""
 

@@ -395,7 +395,12 @@ GRAPH_OPTIONS = NETWORK_OPTIONS | by_name(
 # --- how long and how to train ------------------------------------------------------------------------
 
 LENGTH_OPTIONS = by_name(
-    Option(name="epochs", rule=POSITIVE, may_change=True, help="passes over the training data (default 10)"),
+    Option(
+        name="epochs",
+        rule=POSITIVE,
+        may_change=True,
+        help="passes over the training data (default 10; of small tables up to 100)",
+    ),
     Option(name="tokens", rule=POSITIVE, may_change=True, help="time steps over all rows of a batch"),
     Option(name="updates", rule=POSITIVE, may_change=True, help="training steps"),
     Option(

@@ -18,7 +18,7 @@ from tf_rnn.options import (
     require_whole,
     shown,
 )
-from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.base import EPOCHS, Defaults, Task
 from tf_rnn.tasks.sequences import has_lengths, read_lists, with_weights
 from tf_rnn.tasks.values import Kind, as_numbers, frequency_loss, has_target, read_sequences
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tf_rnn.tasks.stream import Stream
 
 VALID_FRACTION = 0.1
-EPOCHS = 20  # of the default budget, up to
+MOST_EPOCHS = 20  # of the default budget
 MOST_TOKENS = 1_000_000
 WIDTHS = (1, 2, 5, 10, 20, 50)
 UNITS = {"cross_entropy": "nats", "squared_error": "squared error"}
@@ -252,12 +252,15 @@ class Arrays(Task):
         """Returns training settings that suit the size of the data."""
         shortest = min(map(self.length, self.splits))
         batch_size = min(20, max(1, shortest // 100) if self.period == 1 else shortest // self.period)
+        length = self.length()
+        tokens = max(length, min(MOST_EPOCHS * length, MOST_TOKENS))
         longest = min(WIDTHS[-1], *(self.row_length(batch_size, split) for split in self.splits))
         return Defaults(
             batch_size=batch_size,
             optimizer="adam",
             learning_rate=0.005,
-            tokens=max(self.length(), min(EPOCHS * self.length(), MOST_TOKENS)),
+            tokens=tokens,
+            epochs=max(EPOCHS, tokens // length),
             cell="lstm",
             state_size=32,
             clip_norm=5.0,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "valid")
+EPOCHS = 10.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Defaults:
         num_steps: The widths to compare.
         longest: The number of steps over which to measure how far gradients reach back.
         embeds: Whether inputs become learnt vectors, by default as long as the state.
+        epochs: The length of a training run, in passes over the training data.
     """
 
     batch_size: int
@@ -54,6 +56,7 @@ class Defaults:
     num_steps: tuple[int, ...] = (1, 2, 3, 5, 10, 20, 40)
     longest: int = 40
     embeds: bool = False
+    epochs: float = EPOCHS
 
 
 class Task(ABC):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from tf_rnn.options import OptionError, require_choice, require_whole, shown
-from tf_rnn.tasks.base import Defaults, Task
+from tf_rnn.tasks.base import EPOCHS, Defaults, Task
 from tf_rnn.tasks.features import Fit, input_columns
 from tf_rnn.tasks.stream import Stream, starts_of
 from tf_rnn.tasks.table_options import VALID_FRACTION, TableOptions, column_names, full_signature
@@ -39,7 +39,7 @@ WIDTHS = (1, 2, 5, 10, 25, 50, 100)
 MOST_BATCH, SHORTEST_ROW = 20, 100
 # In seconds.
 UNITS_OF_TIME = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-MOST_TOKENS, EPOCHS = 1_000_000, 100
+MOST_TOKENS, MOST_EPOCHS = 1_000_000, 100
 
 
 class Part(NamedTuple):
@@ -384,10 +384,12 @@ class Tabular(Task):
         length, held_out = self.length("train"), self.length("valid")
         batch_size = min(MOST_BATCH, max(1, min(length, held_out) // SHORTEST_ROW))
         longest = min(WIDTHS[-1], length // batch_size, held_out // batch_size)
+        tokens = max(length, min(MOST_EPOCHS * length, MOST_TOKENS))
         return dataclasses.replace(
             type(self).defaults,
             batch_size=batch_size,
-            tokens=max(length, min(EPOCHS * length, MOST_TOKENS)),
+            tokens=tokens,
+            epochs=max(EPOCHS, tokens // length),
             num_steps=tuple(width for width in WIDTHS if width <= longest),
             longest=longest,
         )

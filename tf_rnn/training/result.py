@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TITLE = "Learning curve"
 FILES = ("curve.csv", "curve.png", *REPORTS)
+# Evaluations in the table of the page.
+MOST_ROWS = 30
 # The configuration of a folder that holds nothing else.
 CONTENT = {"content": "learning curve"}
 
@@ -63,9 +65,27 @@ class TrainingResult:
         """A dictionary for each evaluation after training began: the lines of `metrics.jsonl`."""
         return records(self.curve, self.unit)
 
-    def table(self) -> Table:
-        """The learning curve: a row for each evaluation after training began."""
-        points = [point for point in self.curve if point.updates]
+    @property
+    def _trained(self) -> list[CurvePoint]:
+        """The evaluations after training began."""
+        return [point for point in self.curve if point.updates]
+
+    @property
+    def _best(self) -> CurvePoint | None:
+        """The evaluation with the lowest validation loss, the first of several; None without any."""
+        return min(self._trained, key=lambda point: point.valid_loss, default=None)
+
+    def table(self, most: int | None = None) -> Table:
+        """The learning curve: a row for each evaluation after training began.
+
+        Args:
+            most: The largest number of rows: the best evaluation, and others that are evenly spread, the
+                first and the last among them; None for all.
+        """
+        points = self._trained
+        if most is not None and len(points) > most:
+            spread = {round(number * (len(points) - 1) / (most - 2)) for number in range(most - 1)}
+            points = [point for number, point in enumerate(points) if number in spread or point is self._best]
         columns = {
             "epoch": [str(point.epoch) for point in points],
             "step": [f"{point.updates:,}" for point in points],
@@ -105,10 +125,9 @@ class TrainingResult:
             baselines: Losses to compare with, by name.
         """
         last = f"Validation loss: {loss_in_units(self.evaluation.loss, self.unit)}."
-        trained = [point for point in self.curve if point.updates]
-        best = min(trained, key=lambda point: point.valid_loss, default=None)
+        best, number = self._best, len(self._trained)
         lowest = ""
-        if best is not None and best is not trained[-1]:
+        if best is not None and best is not self._trained[-1]:
             loss = loss_text(best.valid_loss, self.unit)
             lowest = f"The lowest was {loss} {self.unit}, after epoch {best.epoch} (step {best.updates:,})."
         figure = functools.partial(self.figure, baselines)
@@ -118,7 +137,8 @@ class TrainingResult:
             command_code(command),
             Image("Training and validation loss against tokens", "curve.png", figure),
             *baseline_sections(baselines or {}, self.unit),
-            self.table(),
+            self.table(MOST_ROWS),
+            f"Of {number} evaluations; all are in curve.csv." if number > MOST_ROWS else None,
         )
 
     def write(

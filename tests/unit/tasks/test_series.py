@@ -37,6 +37,13 @@ def standard(values: NDArray[Any], part: slice = slice(TRAIN)) -> NDArray[Any]:
     return np.asarray((values - known.mean()) / known.std())
 
 
+@pytest.mark.parametrize(("rows", "epochs"), [(LENGTH, 100), (30_000, 1e6 // 21_000), (150_000, 10)])
+def test_small_tables_are_read_more_often(rows: int, epochs: int) -> None:
+    """Up to the tokens of a comparison's run, but at least ten times; 70 % of the rows are for training."""
+    task = Series(pd.DataFrame({"load": np.arange(rows) % 7.0}))
+    assert task.defaults.epochs == epochs
+
+
 def test_inputs_and_targets_are_what_the_table_says() -> None:
     """Two targets, an observed and a known column, words, a calendar and two steps ahead, row by row."""
     times = pd.date_range("2024-02-28 20:00", periods=LENGTH, freq="3h")

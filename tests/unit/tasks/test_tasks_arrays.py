@@ -174,6 +174,7 @@ def test_defaults_suit_the_size_of_the_data(examples: int, period: int) -> None:
         for split in task.splits:
             task.blocks(found.batch_size, width, split)
     assert found.tokens >= task.length()
+    assert found.epochs == 20, "so few tokens leave a network untrained after 10"
     own = Defaults(batch_size=2, optimizer="sgd", learning_rate=1.0, tokens=5)
     assert Arrays(values, values, valid_fraction=0.5, defaults=own).defaults is own
 

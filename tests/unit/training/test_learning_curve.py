@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tf_rnn.tasks import Echo
@@ -34,6 +36,20 @@ def test_baselines_are_lines_and_those_far_above_are_named() -> None:
 def test_a_run_is_compared_with_the_baselines_of_its_task() -> None:
     run, baselines = Run(Echo(), None, RESULT, 8), Echo().baselines()
     assert drawn(run.figure())[0] == list(baselines.values())
+
+
+def test_the_report_of_many_evaluations_has_some_of_them_and_the_best() -> None:
+    losses = [0.5 + abs(number - 38) / 100 for number in range(101)]
+    curve = [CurvePoint(2 * number, number, 0.0, 0.5, loss, number) for number, loss in enumerate(losses)]
+    result = TrainingResult(curve, Evaluation(losses[-1], 0.0, 9, {}), 200, 100, 1.0, None, {})
+    epochs = [int(row[0]) for row in result.table(30).rows]
+    assert (len(epochs), epochs[0], epochs[-1]) == (30, 1, 100)
+    assert 38 in epochs
+    assert {after - before for before, after in itertools.pairwise(epochs)} <= {1, 2, 3, 4}
+    assert [int(row[0]) for row in result.table().rows] == [*range(1, 101)]
+    assert "| 38 | 76 |" in (page := result.page().markdown())
+    assert page.endswith("\n\nOf 100 evaluations; all are in curve.csv.\n"), page[-200:]
+    assert "Of " not in RESULT.page().markdown()
 
 
 def test_the_report_has_the_baselines() -> None:
