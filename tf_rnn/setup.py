@@ -251,7 +251,7 @@ def task_of(options: Mapping[str, Any]) -> str:
     """The task that options without one mean: that of a file if there is one, else "echo".
 
     A table is for series, or for labels if other options are for labels alone; any other file is a text, or
-    words likewise.
+    words likewise, or a table after all if other options are for tables alone.
 
     Args:
         options: Options by name; those of tasks count.
@@ -259,11 +259,11 @@ def task_of(options: Mapping[str, Any]) -> str:
     data = options.get("data")
     if data is None or not isinstance(data, str | os.PathLike):
         return str(TASK.default)
-    kinds = [name for name, kind in TASKS.items() if (name in TABLES) == is_table(data)]
-    kinds = [name for name in kinds if "data" in inspect.signature(TASKS[name]).parameters]
+    kinds = [name for name, kind in TASKS.items() if "data" in inspect.signature(kind).parameters]
+    usual = [name for name in kinds if (name in TABLES) == is_table(data)]
     given = [TASK_OPTIONS[name].only for name in options if name in TASK_OPTIONS]
-    fitting = [kind for kind in kinds if all(only is None or kind in only[1] for only in given)]
-    return (fitting or kinds)[0]
+    fitting = [kind for kind in (*usual, *TABLES) if all(only is None or kind in only[1] for only in given)]
+    return (fitting or usual)[0]
 
 
 def setup_identity(setup: Setup, task: Task) -> dict[str, Any]:

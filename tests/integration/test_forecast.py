@@ -152,6 +152,19 @@ def test_what_is_known_ahead_is_read_ahead(tmp_path: Path) -> None:
         model.forecast(data=frame)
 
 
+def test_a_single_row_is_enough(level: Kept, of_two: Kept) -> None:
+    """Of a table, or of one series of several, whose step is that of the others."""
+    frame = pd.read_csv(level.data)
+    (found,) = level.model.forecast(data=frame[:1]).records
+    assert found["load"] == pytest.approx(
+        level.model.forecast(data=frame[:2], hold_back=1).records[0]["load"]
+    )
+    frame = pd.read_csv(of_two.data)
+    lone = frame[-1:].assign(who="lone")
+    records = of_two.model.forecast(2, pd.concat([frame, lone])).records
+    assert [record["time"] for record in records[2:4]] == [record["time"] for record in records[4:]]
+
+
 def test_a_new_series_knows_nothing_of_what_is_held_back(of_two: Kept) -> None:
     """Its scale is that of all series, not its own."""
     frame = pd.read_csv(of_two.data)[:65].assign(who="new")
@@ -165,7 +178,9 @@ def test_observed_columns_end_where_the_table_ends(tmp_path: Path) -> None:
     wind = np.random.default_rng(6).normal(0, 1, LENGTH)
     model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv", wind=wind), inputs="wind")
     assert len(model.forecast().records) == 1
-    with pytest.raises(OptionError, match="horizon must be at most 1, as trained, since wind are not known"):
+    with pytest.raises(
+        OptionError, match=r"horizon must be at most 1, as trained, since its inputs \(wind\) are not known"
+    ):
         model.forecast(2)
 
 

@@ -141,15 +141,19 @@ def test_a_model_of_labels_forecasts_nothing_and_only_such_a_one_names_some(
     found = model.evaluator.task(other)
     assert isinstance(found, Labels)
     assert found.sha256 == expected.sha256
+    problem = r"^inputs must be columns of the data frame, got 'y'; it has who, x$"
+    with pytest.raises(OptionError, match=problem):
+        model.label(other[["who", "x"]])
     with pytest.raises(OptionError, match=r"got 'perhaps'$"):
         model.evaluator.task(other.replace("well", "perhaps"))
     other.to_csv(tmp_path / "a.csv", index=False)
     message = "DIR must hold a model of series, got one of the task labels"
     words = ["forecast", f"{folder}", "--data", f"{tmp_path}/a.csv", "--out", f"{tmp_path}/x.csv"]
     assert_refused(words, message, capsys)
+    assert_refused([*words[:3], f"{tmp_path}/none.csv", *words[4:]], message, capsys)  # which is not read
     values = pd.DataFrame({"x": np.sin(np.arange(60))})
     of_series = tf_rnn.load(keep_run(tmp_path / "series", Series(values), VanillaCell(5)))
-    message = "^folder must hold a model of labels, got one of the task dataframe$"
+    message = "^folder must hold a model of labels, got one of the task series$"
     with pytest.raises(OptionError, match=message):
         of_series.label(values)
 

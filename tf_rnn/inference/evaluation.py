@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,9 @@ FRACTIONS = ("valid_fraction", "test_fraction")
 KEPT = ("fit",)
 # What a task of a data frame, which cannot be read again, is for other data.
 OF_OTHER_DATA = {kind.of_frame: kind.name for kind in (Series, Labels)}
+
+
+OfTable = TypeVar("OfTable", bound=Tabular)
 
 
 class Layout(NamedTuple):
@@ -221,8 +224,25 @@ class ModelEvaluator:
         require_text(self._description["options"], "the model")
         task = described_task(self._description, **changes)
         if getattr(task, "sha256", None) != self._description.get("sha256"):
-            raise OptionError("data", "must be given: the text that the model was trained on has changed")
+            what = "table" if isinstance(task, Tabular) else "text"
+            problem = f"must be given: the {what} that the model was trained on has changed"
+            raise OptionError("data", problem)
         return task
+
+    def table(self, kind: type[OfTable], data: Any, encoding: str | None) -> OfTable:
+        """The task of a model that was trained on a kind of table, or the same with other data; see `task`.
+
+        Raises:
+            OptionError: For `folder`, if the model is of another task; or see `task`.
+        """
+        name = self._description["name"]
+        name = OF_OTHER_DATA.get(name, name)
+        if issubclass(TASKS.get(name, kind), kind):  # that of another is not read
+            task = self.task(data, encoding)
+            if isinstance(task, kind):
+                return task
+            name = task.name
+        raise OptionError("folder", f"must hold a model of {kind.name}, got one of the task {name}")
 
     def _kept(self) -> dict[str, Any]:
         """What the run has kept of its training data, beside the vocabulary; see `Task.kept`."""

@@ -34,6 +34,7 @@ def forecast_page(forecast: Forecast, picture: str) -> Page:
     return Page(
         "Forecast",
         f"The next {ahead} of {', '.join(targets)}{series}.",
+        Bullets(forecast.notes) if forecast.notes else None,
         Bullets([*said[:MOST_SAID], *left_out]),
         Image("The past, the forecast and, where it is known, what came", picture, forecast.figure),
         Table(table.title, table.header, rows),

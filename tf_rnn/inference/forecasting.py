@@ -65,7 +65,7 @@ class Forecast:
         quantiles: Those that are predicted; None where it is the mean.
         time: The name of the column of times.
         series_id: The name of the column of series; None for a single one.
-        notes: Lines about words that the network does not know.
+        notes: Lines about words and series that the network was not trained on.
     """
 
     forecasts: list[SeriesForecast]
@@ -153,7 +153,7 @@ def forecast(
         OptionError: If a value is not allowed, the network is of another task, or the table lacks what is
             known ahead.
     """
-    task = _task(model, data, encoding)
+    task = model.evaluator.table(Series, data, encoding)
     horizon = task.horizon if horizon is None else require_whole("horizon", horizon)
     hold_back = require_whole("hold_back", hold_back, at_least=0)
     if horizon > task.horizon and task.quantiles is not None:
@@ -163,21 +163,15 @@ def forecast(
             f"would be too narrow; got {horizon}",
         )
     if horizon > task.horizon and task.columns.inputs:
+        inputs = ", ".join(task.columns.inputs)
         raise OptionError(
             "horizon",
-            f"must be at most {task.horizon}, as trained, since {', '.join(task.columns.inputs)} are not "
-            f"known ahead, got {horizon}",
+            f"must be at most {task.horizon}, as trained, since its inputs ({inputs}) are not known ahead, "
+            f"got {horizon}",
         )
     found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
     columns = task.columns
     return Forecast(found, task.quantiles, columns.time or "row", columns.series_id, task.notes())
-
-
-def _task(model: Model, data: Any, encoding: str | None) -> Series:
-    task = model.evaluator.task(data, encoding)
-    if not isinstance(task, Series):
-        raise OptionError("folder", f"must hold a model of series, got one of the task {task.name}")
-    return task
 
 
 def _forecast(model: Model, task: Series, one: Measured, horizon: int, hold_back: int) -> SeriesForecast:
@@ -243,7 +237,8 @@ def _without_future(task: Series, one: Measured, origin: int, horizon: int) -> M
 
     times = one.times
     if times is not None and length > len(one):
-        times = np.concatenate([times, times_after(times, length - len(one))])
+        longest = max(task.series, key=len).times
+        times = np.concatenate([times, times_after(times, length - len(one), longest)])
     return dataclasses.replace(
         one,
         times=times,

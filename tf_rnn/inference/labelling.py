@@ -9,7 +9,6 @@ import numpy as np
 
 from tf_rnn.files import new_table, write_text
 from tf_rnn.inference.outputs import outputs
-from tf_rnn.options import OptionError
 from tf_rnn.reporting import Table
 from tf_rnn.tasks import Labels
 
@@ -71,9 +70,7 @@ def label(model: Model, data: Any = None, *, encoding: str | None = None) -> Nam
     Raises:
         OptionError: If a value is not allowed, or the network is of another task.
     """
-    task = model.evaluator.task(data, encoding)
-    if not isinstance(task, Labels):
-        raise OptionError("folder", f"must hold a model of labels, got one of the task {task.name}")
+    task = model.evaluator.table(Labels, data, encoding)
     has_labels = any(word is not None for one in task.series for word in one.words[task.label])
     found: dict[int, dict[str, Any]] = {}
     for one, part in zip(task.series, task.parts("all"), strict=True):

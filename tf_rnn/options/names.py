@@ -40,8 +40,8 @@ _ELSEWHERE = {
     "workers": "jobs n_jobs num_workers",
 }
 OTHER_NAMES = {other: name for name, others in _ELSEWHERE.items() for other in others.split()}
-# What another task calls an option.
-_OTHER_TASKS = {"label": "target", "target": "label"}
+# What another task or command calls an option.
+_OTHER_PLACES = {"label": "target", "target": "label", "tokens": "amount", "epochs": "amount"}
 
 # How alike two names must be, from 0 to 1: epoch is epochs, and lags is no layers.
 ALIKE = 0.7
@@ -55,7 +55,7 @@ def meant(word: str, known: Iterable[str]) -> str | None:
         known: The names that are allowed.
     """
     names = {name: name for name in known}
-    others = {other: name for other, name in (OTHER_NAMES | _OTHER_TASKS).items() if name in names}
+    others = {other: name for other, name in (OTHER_NAMES | _OTHER_PLACES).items() if name in names}
     names = others | names
     near = difflib.get_close_matches(word.strip("-").replace("-", "_").lower(), names, n=1, cutoff=ALIKE)
     return names[near[0]] if near else None

@@ -83,8 +83,6 @@ class Labels(Tabular):
             _require_several(table)
         opened = self._open(data, table)
         self.label = _label(label, opened, data)
-        if self._options.fit is not None and self.label not in opened.frame.columns:
-            opened = opened._replace(frame=opened.frame.assign(**{self.label: None}))
         columns = self._columns(opened, data)
         inputs = _inputs(columns.inputs, self.label, opened, data)
         self._build(opened, dataclasses.replace(columns, inputs=inputs, label=self.label))

@@ -197,7 +197,11 @@ def _read_csv(path: Path, pd: Any, encoding: str) -> Any:
     head = pd.read_csv(path, sep="\0", header=None, nrows=1, dtype=str, encoding=encoding)
     first_line = "" if head.empty else str(head.iloc[0, 0])
     separator = max(SEPARATORS, key=first_line.count)
-    return pd.read_csv(path, sep=separator, encoding=encoding, low_memory=False)
+    frame = pd.read_csv(path, sep=separator, encoding=encoding, low_memory=False)
+    names = pd.read_csv(path, sep=separator, encoding=encoding, header=None, nrows=1, dtype=str).iloc[0]
+    if names.dropna().duplicated().any() and len(names) == frame.shape[1]:
+        frame.columns = names.fillna("")  # pandas has renamed those that occur twice
+    return frame
 
 
 def numeric_columns(frame: Any) -> list[str]:
@@ -226,7 +230,8 @@ def cut_table(
     Raises:
         OptionError: For the option whose column is missing or holds what it may not.
     """
-    _require_columns(frame, columns, origin)
+    is_new = fitted_words is not None and columns.label not in frame.columns
+    _require_columns(frame, dataclasses.replace(columns, label=None) if is_new else columns, origin)
     numbers, words = {}, {}
     for option, names in {"target": columns.target, **columns.features}.items():
         for name in names:
@@ -237,11 +242,11 @@ def cut_table(
             else:
                 words[name] = _as_words(option, column)
     if columns.label is not None:
-        column = frame[columns.label]
-        is_new = fitted_words is not None and column.isna().all()
-        words[columns.label] = np.full(len(frame), None) if is_new else _as_labels(column, origin)
+        is_new = is_new or (fitted_words is not None and frame[columns.label].isna().all())
+        without = np.full(len(frame), None)
+        words[columns.label] = without if is_new else _as_labels(frame[columns.label], origin)
     times, clock = (None, UTC) if columns.time is None else read_times(frame[columns.time], origin)
-    groups = _groups(frame, columns.series_id)
+    groups = _groups(frame, columns.series_id, origin)
     found = [_series(name, rows, times, clock, numbers, words, origin) for name, rows in groups]
     for one in found:
         _require_static(one, columns.static)
@@ -358,14 +363,14 @@ def _whole_numbers(column: Any, origin: str) -> Any:
     return type(column)(whole, dtype=object)
 
 
-def _groups(frame: Any, series_id: str | None) -> list[tuple[str, NDArray[np.intp]]]:
+def _groups(frame: Any, series_id: str | None, origin: str) -> list[tuple[str, NDArray[np.intp]]]:
     """The names of the series, and the numbers of their rows."""
     if series_id is None:
         return [("", np.arange(len(frame)))]
     column = frame[series_id]
     if column.isna().any():
-        row = int(np.flatnonzero(column.isna())[0])
-        raise OptionError("series_id", f"must name a series in every row, row {row} has none")
+        line = line_of(int(np.flatnonzero(column.isna())[0]), origin)
+        raise OptionError("series_id", f"must name a series in every row, there is none in {line}")
     codes, names = column.factorize()
     order = np.argsort(codes, kind="stable")
     borders = np.searchsorted(codes[order], np.arange(1, len(names)))

@@ -18,7 +18,7 @@ from tf_rnn.tasks.features import Fit, input_columns
 from tf_rnn.tasks.stream import Stream, starts_of
 from tf_rnn.tasks.table_options import VALID_FRACTION, TableOptions, column_names, full_signature
 from tf_rnn.tasks.tables import Columns, Measured, cut_table, listed, open_table, single_columns
-from tf_rnn.tasks.times import calendar_step, months_between, usual_step
+from tf_rnn.tasks.times import calendar_step, is_uneven, longest_gap, months_between, usual_step
 from tf_rnn.tasks.values import has_target, is_marked
 from tf_rnn.text import counted
 
@@ -133,7 +133,7 @@ class Tabular(Task):
         words = None if given is None else tuple(given.categories)
         self.series = cut_table(opened.frame, columns, opened.origin, words)
         self._borders = self._find_borders()
-        if self.horizon >= max(map(len, self.series)):  # what would be made for nothing is large
+        if given is None and self.horizon >= max(map(len, self.series)):  # it would be large, and for nothing
             raise self._no_targets("train")
         self.fit = given or self._fitted()
         of_series = [
@@ -179,9 +179,8 @@ class Tabular(Task):
             return None
         for option, time in given.items():
             if time is None:
-                raise OptionError(
-                    option, "must be given where the other held-out part begins at a time, got None"
-                )
+                other = next(name for name in given if name != option)
+                raise OptionError(option, f"must be given with {other}, got None")
             if self.columns.time is None:
                 raise OptionError(option, f"must be left out unless time is given, got {shown(time)}")
             fraction = option.replace("from", "fraction")
@@ -331,8 +330,12 @@ class Tabular(Task):
         return len(names)
 
     def notes(self) -> list[str]:
-        """Returns a line for each column of words that has some which the training part lacks."""
+        """Returns lines about what the training part lacks: series, if each has its own scale, and words."""
         found = []
+        trained = {name for name, scales in self.fit.scales.items() if name and scales}
+        if trained and (new := [one.name for one in self.series if one.name not in self.fit.scales]):
+            which = f"{self.columns.series_id} has series that were not trained on"
+            found.append(f"{which}, and are scaled as all others together: {listed(new)}")
         for name, known in self.fit.categories.items():
             words = {word for one in self.series for word in one.words.get(name, ()) if word is not None}
             if name != self.columns.label and (unknown := sorted(words.difference(known))):
@@ -359,9 +362,18 @@ class Tabular(Task):
         }
 
     def _gaps(self) -> list[str]:
-        """A line about the rows that were missing."""
+        """Lines about the rows that were missing, and about times that are not equally spaced."""
         gaps = sum(one.gaps for one in self.series)
-        return [f"{gaps} missing rows were filled in as missing values"] if gaps else []
+        found = [f"{gaps} missing rows were filled in as missing values"] if gaps else []
+        timed = [(one, one.times) for one in self.series if one.times is not None]
+        if any(is_uneven(times) for _, times in timed):
+            found.append("times are not equally spaced: each row counts as one step")
+        gap = next(((one, pair) for one, times in timed if (pair := longest_gap(times))), None)
+        if gap is not None:
+            one, times = gap
+            between = " to ".join(map(one.clock.shown, times))
+            found.append(f"the gap from {between} was not filled in: too long, or no whole number of steps")
+        return found
 
     def _all_names(self) -> tuple[str, ...]:
         """The names that inputs and targets have."""
@@ -389,7 +401,7 @@ class Tabular(Task):
             type(self).defaults,
             batch_size=batch_size,
             tokens=tokens,
-            epochs=max(EPOCHS, tokens // length),
+            epochs=max(EPOCHS, tokens // max(1, length)),  # there may be none where others were trained on
             num_steps=tuple(width for width in WIDTHS if width <= longest),
             longest=longest,
         )

@@ -114,7 +114,7 @@ def read_times(column: Any, origin: str) -> tuple[NDArray[Any], Clock]:
         unclear = np.flatnonzero(is_text & column.astype(str).str.match(TWO_WAYS).to_numpy(bool))
         if len(unclear):
             row = unclear[0]
-            problem = f"got {str(column.iloc[row])!r} in {line_of(row, origin)}, which may be two"
+            problem = f"got {str(column.iloc[row])!r} in {line_of(row, origin)}: which is the day?"
             raise OptionError("time", f"must be dates such as 2013-07-04 18:00, {problem}")
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is no date at all
             parsed = pd.to_datetime(column, errors="coerce", utc=True)
@@ -186,16 +186,39 @@ def _lie_on(times: NDArray[Any], grid: NDArray[Any]) -> bool:
     return len(grid) <= 2 * len(times) and bool(np.isin(times, grid).all())
 
 
-def times_after(times: NDArray[Any], count: int) -> NDArray[Any]:
-    """The times after the last one: by the calendar, or at the usual step, or that of the last two."""
+def times_after(times: NDArray[Any], count: int, like: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The times after the last one: by the calendar, or at the usual step, or at the median of the last ones.
+
+    Args:
+        times: The times.
+        count: How many.
+        like: Other times, whose steps are those of a single time.
+    """
     import pandas as pd  # noqa: PLC0415
 
-    step, offset = usual_step(times), calendar_step(times[-RECENT:])
+    known = times if like is None or len(times) > 1 else like
+    step, offset = usual_step(known), calendar_step(known[-RECENT:])
     if offset is not None and (step is None or step > DAY):
         return np.asarray(pd.date_range(times[-1], periods=count + 1, freq=offset)[1:], "datetime64[ns]")
     if step is None:
-        step = times[-1] - times[-2] if len(times) > 1 else times[-1] - times[-1]
+        steps = np.sort(np.diff(known[-RECENT:]))
+        step = steps[len(steps) // 2] if len(steps) else times[-1] - times[-1]
     return np.asarray(times[-1] + np.arange(1, count + 1) * step)
+
+
+def is_uneven(times: NDArray[Any]) -> bool:
+    """Whether times follow each other neither at equal steps nor by a calendar."""
+    return len(times) > 2 and usual_step(times) is None and calendar_step(times) is None
+
+
+def longest_gap(times: NDArray[Any]) -> tuple[Any, Any] | None:
+    """The times around the longest gap among equal steps; None without any, or where steps are not equal."""
+    step = usual_step(times)
+    if step is None:
+        return None
+    steps = np.diff(times)
+    place = int(steps.argmax())
+    return (times[place], times[place + 1]) if steps[place] > step else None
 
 
 def without_gaps(times: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:

@@ -15,6 +15,7 @@ from tf_rnn.options import OptionError
 from tf_rnn.tasks import Series
 from tf_rnn.tasks.tables import KENNEDY_AIRPORT, KENNEDY_AIRPORT_SHA256
 from tf_rnn.tasks.tabular import LEAD
+from tf_rnn.tasks.times import times_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +179,50 @@ def test_missing_rows_of_equal_steps_are_filled_in() -> None:
     assert "3 missing rows were filled in as missing values" in task.lines()
 
 
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        (
+            pd.Timedelta(LENGTH + 1, "D"),
+            "the gap from 2024-01-08 00:00:00 to 2024-02-19 00:00:00 was not filled",
+        ),
+        (
+            pd.Timedelta(90, "min"),
+            "the gap from 2024-01-08 00:00:00 to 2024-01-09 01:30:00 was not filled in",
+        ),
+    ],
+)
+def test_a_gap_that_is_not_filled_in_is_told(late: pd.Timedelta, said: str) -> None:
+    """One of more rows than were measured, and one that is no whole number of steps."""
+    times = pd.date_range("2024-01-01", periods=LENGTH, freq="D")
+    task = Series(made_frame(day=times.where(times < "2024-01-09", times + late)), target="load", time="day")
+    assert [line for line in task.lines() if line.startswith(said)], task.lines()
+    assert len(task.series[0]) == LENGTH
+
+
+def test_times_at_no_equal_steps_are_told_and_go_on_at_the_median_of_the_last() -> None:
+    """They were about an hour apart, the last two three hours."""
+    minutes = np.cumsum([60, 61, 62] * 13 + [180])
+    times = pd.Timestamp("2024-01-01") + pd.to_timedelta(minutes, "min")
+    task = Series(made_frame(at=times), target="load", time="at")
+    assert "times are not equally spaced: each row counts as one step" in task.lines()
+    assert task.series[0].times is not None
+    (after,) = times_after(task.series[0].times, 1)
+    assert pd.Timestamp(after) == times[-1] + pd.Timedelta(61, "min")
+    even = Series(
+        made_frame(at=pd.date_range("2024-01-31", periods=LENGTH, freq="ME")), target="load", time="at"
+    )
+    assert not [line for line in even.lines() if "spaced" in line or "gap" in line], even.lines()
+
+
+def test_a_single_time_goes_on_as_those_of_other_series() -> None:
+    days = pd.date_range("2024-01-01", periods=5).to_numpy()
+    assert list(times_after(days[:1], 2, days)) == list(days[1:3])
+    months = pd.date_range("2024-01-01", periods=5, freq="MS").to_numpy()
+    assert list(times_after(months[1:2], 2, months)) == list(months[2:4])
+    assert list(times_after(np.array([3.0]), 2)) == [3, 3]
+
+
 def test_several_series_have_their_own_scale_and_start_anew() -> None:
     """Rows of two series in turns: 20 of "b" around 100, 20 of "a" around -5."""
     generator = np.random.default_rng(3)
@@ -334,6 +379,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"t": [*range(39), 38]}, {"time": "t"}, "time must increase from row to row, got 38 again"),
     ({"t": [*range(38), 50, 40]}, {"time": "t"}, "got 40 after 50 in row 39"),
     ({"t": range(40)}, {"time": "t", "calendar": "hour"}, "unless time is a column of dates"),
+    ({"who": ["a"] * 39 + [None]}, {"series_id": "who"}, "there is none in row 39 of the data frame"),
     ({"kind": ["a", "b"] * 20}, {"static": "kind"}, "never change, but 'kind' does"),
     ({}, {"static": "price", "known": "price"}, "as known, too"),
     ({}, {"horizon": 7}, "leave none for 'valid' with a horizon of 7"),
@@ -343,7 +389,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 ]
 # Where the held-out parts begin: valid_from, test_from, and what is said.
 BORDERS: list[tuple[Any, Any, str]] = [
-    ("2024-01-15", None, "test_from must be given where the other held-out part begins at a time"),
+    ("2024-01-15", None, "test_from must be given with valid_from, got None"),
     ("2024-01-15", "2024-01-15", "test_from must be later than valid_from"),
     ("soon", "later", "valid_from must be a time as in the column of times"),
     ("NaT", "2024-02-01", "valid_from must be a time as in the column of times, got 'NaT'"),
@@ -372,6 +418,7 @@ def test_bad_borders_are_refused_in_one_line() -> None:
         (b"", "must be a table, but"),
         (b"a,b\n", "must hold rows, but the file"),
         (b"a\n1\n2\nthree\n", "has 'three' in line 4 of the file"),
+        (b"a,b,a\n1,2,3\n", "target must be columns that occur once, the file"),
         (b"a\n\xff\xfe\n", "must be utf-8 text, but"),
         (b"a\n1\n2\n", "must leave at least one step with a target for each split, but the 2 rows"),
         (b'a\n"1\n', "must be a table, but"),
@@ -400,6 +447,8 @@ def test_a_series_that_opens_late_has_the_scale_of_all() -> None:
     new = frame.drop(columns="day").assign(who="new")
     other = Series(new, target="load", series_id="who", fit=task.kept()["fit"])
     assert other.fit.scale(other.series[0], "load") == task.fit.scales[""]["load"]
+    said = "who has series that were not trained on, and are scaled as all others together: new"
+    assert (task.notes(), other.notes()) == ([], [said])
 
 
 def test_odd_data_frames() -> None:
