@@ -52,12 +52,14 @@ class Fit:
             labels those of all rows, each a class.
         difference: Whether targets are changes since the last row: the scale of a target has no mean then,
             and the standard deviation is that of the changes from row to row.
+        step: The usual time between two rows in words, "1 hour"; "" where there is none.
     """
 
     scales: dict[str, dict[str, tuple[float, float]]]
     gappy: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
     difference: bool = False
+    step: str = ""
 
     @classmethod
     def of(
@@ -130,6 +132,7 @@ class Fit:
             "gappy": list(self.gappy),
             "categories": {name: list(words) for name, words in self.categories.items()},
             "difference": self.difference,
+            "step": self.step,
         }
 
     @classmethod
@@ -145,7 +148,8 @@ class Fit:
                 for series, of in value["scales"].items()
             }
             categories = {str(name): tuple(map(str, words)) for name, words in value["categories"].items()}
-            return cls(scales, tuple(map(str, value["gappy"])), categories, bool(value["difference"]))
+            gappy, step = tuple(map(str, value["gappy"])), str(value.get("step", ""))
+            return cls(scales, gappy, categories, bool(value["difference"]), step)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise OptionError("fit", f"must be what a run has kept, got {shown(value)}") from error
 

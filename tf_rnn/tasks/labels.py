@@ -13,7 +13,7 @@ from tf_rnn.tasks.features import Fit, class_targets
 from tf_rnn.tasks.logistic import LogisticPredictor
 from tf_rnn.tasks.table_options import column_names
 from tf_rnn.tasks.tables import listed, numeric_columns
-from tf_rnn.tasks.tabular import Tabular, step_words
+from tf_rnn.tasks.tabular import Tabular
 from tf_rnn.tasks.values import NO_CLASS, frequency_loss, has_target
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Labels(Tabular):
         counts = {split: len(self._known(split)) for split in self.splits}
         sizes = " / ".join(f"{count:,} {split}" for split, count in counts.items())
         several = f" of {len(self.series)} series" if len(self.series) > 1 else ""
-        what = "series" if self._of_series else f"rows{step_words(self.series[0])}{several}"
+        what = "series" if self._of_series else f"rows{self._of_step}{several}"
         known = np.concatenate([targets[has_target(targets)] for targets in self._targets])
         shares = np.bincount(known, minlength=self.num_classes) / len(known)
         order = np.argsort(-shares, kind="stable")

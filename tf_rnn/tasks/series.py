@@ -16,7 +16,7 @@ from tf_rnn.tasks.features import Fit, last_known, last_value_is_better, target_
 from tf_rnn.tasks.references import LinearPredictor, partial_autocorrelations, season
 from tf_rnn.tasks.table_options import column_names
 from tf_rnn.tasks.tables import numeric_columns
-from tf_rnn.tasks.tabular import Tabular, step_words
+from tf_rnn.tasks.tabular import Tabular
 from tf_rnn.tasks.values import has_target, mean_loss
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Series(Tabular):
         of_series = f" of {len(self.series)} series" if len(self.series) > 1 else ""
         targets = ", ".join(self.columns.target)
         ahead = "the next step" if self.horizon == 1 else f"the next {self.horizon} steps"
-        found = [f"{self.name}: {sizes} steps{step_words(self.series[0])}{of_series}; {ahead} of {targets}"]
+        found = [f"{self.name}: {sizes} steps{self._of_step}{of_series}; {ahead} of {targets}"]
         if self.fit.difference:
             found.append("predicted are changes since the last row, in units of their standard deviation")
         return [*found, *self._gaps(), *self.notes(), *self._marked_lags(), *self._guess()]

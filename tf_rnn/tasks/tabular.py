@@ -135,7 +135,7 @@ class Tabular(Task):
         self._borders = self._find_borders()
         if given is None and self.horizon >= max(map(len, self.series)):  # it would be large, and for nothing
             raise self._no_targets("train")
-        self.fit = given or self._fitted()
+        self.fit = given or dataclasses.replace(self._fitted(), step=self._step)
         of_series = [
             input_columns(one, self.columns, self.fit, self.horizon, self.calendar) for one in self.series
         ]
@@ -330,8 +330,12 @@ class Tabular(Task):
         return len(names)
 
     def notes(self) -> list[str]:
-        """Returns lines about what the training part lacks: series, if each has its own scale, and words."""
+        """Returns lines about what is not as in the data that were trained on: steps, series, words."""
         found = []
+        if self._step and self.fit.step not in ("", self._step):
+            found.append(
+                f"rows are {self._step} apart; those that were trained on were {self.fit.step} apart"
+            )
         trained = {name for name, scales in self.fit.scales.items() if name and scales}
         if trained and (new := [one.name for one in self.series if one.name not in self.fit.scales]):
             which = f"{self.columns.series_id} has series that were not trained on"
@@ -343,6 +347,16 @@ class Tabular(Task):
                     f"{name} has words that were not trained on, and are read as none: {listed(unknown)}"
                 )
         return found
+
+    @property
+    def _step(self) -> str:
+        """The usual time between two rows of the longest series in words; "" where there is none."""
+        return step_words(max(self.series, key=len))
+
+    @property
+    def _of_step(self) -> str:
+        """The end of a line about rows: " of 1 hour"."""
+        return f" of {self._step}" if self._step else ""
 
     def _options_of_table(self) -> dict[str, Any]:
         """The options that all tables have."""
@@ -422,7 +436,7 @@ def _as_text(data: Any) -> str | None:
 
 
 def step_words(one: Measured) -> str:
-    """The usual step of a series for people to read: " of 1 hour"; "" where there is none."""
+    """The usual step of a series for people to read: "1 hour"; "" where there is none."""
     if one.times is None:
         return ""
     step = usual_step(one.times)
@@ -430,10 +444,10 @@ def step_words(one: Measured) -> str:
         if calendar_step(one.times) is None:
             return ""
         months = months_between(one.times).min()
-        return f" of {counted(months, 'month')}" if months else " of 1 business day"
+        return counted(months, "month") if months else "1 business day"
     if not isinstance(step, np.timedelta64):
-        return f" of {step:g}"
+        return f"{step:g}"
     seconds = step / np.timedelta64(1, "s")
     length, name = next((unit for unit in UNITS_OF_TIME if seconds >= unit[0]), UNITS_OF_TIME[-1])
     count = seconds / length
-    return f" of {count:g} {name}{'' if count == 1 else 's'}"
+    return f"{count:g} {name}{'' if count == 1 else 's'}"

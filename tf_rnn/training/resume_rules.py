@@ -23,6 +23,7 @@ MAY_CHANGE = (
     ("graph", "seed"),
     ("task", "options", "data"),
     ("task", "options", "encoding"),
+    ("task", "fit", "step"),  # runs from before it was kept
     ("start_from",),  # a run that is resumed has weights of its own
 )
 BUDGET = ("training", "budget")

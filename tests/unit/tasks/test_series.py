@@ -215,6 +215,22 @@ def test_times_at_no_equal_steps_are_told_and_go_on_at_the_median_of_the_last() 
     assert not [line for line in even.lines() if "spaced" in line or "gap" in line], even.lines()
 
 
+def test_rows_at_other_steps_than_those_trained_on_are_told() -> None:
+    def notes(frequency: str, fit: dict[str, Any]) -> list[str]:
+        at = pd.date_range("2024-01-01", periods=LENGTH, freq=frequency)
+        return Series(made_frame(at=at), target="load", time="at", fit=fit).notes()
+
+    hours = made_frame(at=pd.date_range("2024-01-01", periods=LENGTH, freq="h"))
+    fit = Series(hours, target="load", time="at").kept()["fit"]
+    assert fit["step"] == "1 hour"
+    assert notes("h", fit) == []
+    for frequency, step in {"2h": "2 hours", "D": "1 day", "MS": "1 month"}.items():
+        told = f"rows are {step} apart; those that were trained on were 1 hour apart"
+        assert notes(frequency, fit) == [told]
+        before = {name: value for name, value in fit.items() if name != "step"}
+        assert notes(frequency, before) == [], "a run of an earlier version does not know"
+
+
 def test_a_single_time_goes_on_as_those_of_other_series() -> None:
     days = pd.date_range("2024-01-01", periods=5).to_numpy()
     assert list(times_after(days[:1], 2, days)) == list(days[1:3])
