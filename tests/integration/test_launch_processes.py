@@ -77,7 +77,7 @@ def test_when_a_worker_is_killed_all_start_again_until_they_succeed(tmp_path: Pa
     what = """
 if restart == 1:
     print("out", index, flush=True)
-    print("err", index, file=sys.stderr, flush=True)
+    sys.stderr.write(f"err {index}\\n")  # at once: the launcher writes there, too
     sys.exit()
 """
     process = launched(tmp_path, what)
