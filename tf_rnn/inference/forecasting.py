@@ -147,7 +147,8 @@ def forecast(
         horizon: Steps ahead; None for as many as the network was trained to predict.
         data: Other measurements with the same columns: a path or a data frame; None for those of the run.
         encoding: That of other data; None for UTF-8.
-        hold_back: The number of last rows that the forecast may not know, to be compared with it.
+        hold_back: The number of last rows with a target that the forecast may not know, to be compared with
+            it.
 
     Raises:
         OptionError: If a value is not allowed, the network is of another task, or the table lacks what is

@@ -724,7 +724,7 @@ FORECAST_OPTIONS = by_name(
         name="hold_back",
         rule=Whole(at_least=0),
         default=0,
-        help="forecast without the last N rows, and put them beside it",
+        help="forecast without the last N rows that have a target, and put them beside it",
     ),
     OUT.but(help="new file for the forecast; a picture and a page are put beside it (default: forecast.csv)"),
 )
