@@ -82,10 +82,10 @@ class TrainingResult:
             most: The largest number of rows: the best evaluation, and others that are evenly spread, the
                 first and the last among them; None for all.
         """
-        points = self._trained
+        points, best = self._trained, self._best
         if most is not None and len(points) > most:
             spread = {round(number * (len(points) - 1) / (most - 2)) for number in range(most - 1)}
-            points = [point for number, point in enumerate(points) if number in spread or point is self._best]
+            points = [point for number, point in enumerate(points) if number in spread or point is best]
         columns = {
             "epoch": [str(point.epoch) for point in points],
             "step": [f"{point.updates:,}" for point in points],
