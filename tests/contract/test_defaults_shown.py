@@ -139,6 +139,9 @@ def test_options_of_another_style_are_refused(capsys: pytest.CaptureFixture[str]
         ({"data": "a.csv", "horizon": 3}, "series"),
         ({"data": "a.csv", "label": "kind"}, "labels"),
         ({"data": "a.csv", "document_separator": "x"}, "series"),  # which refuses it
+        ({"data": "a.tsv", "target": "load"}, "series"),
+        ({"data": "a.tsv", "label": "kind", "inputs": ["x"]}, "labels"),
+        ({"data": "a.tsv", "encoding": "latin-1"}, "text"),
     ],
 )
 def test_a_file_says_what_is_learnt(options: dict[str, Any], task: str) -> None:

@@ -152,35 +152,51 @@ def test_what_is_known_ahead_is_read_ahead(tmp_path: Path) -> None:
         model.forecast(data=frame)
 
 
-def test_a_single_row_is_enough(level: Kept, of_two: Kept) -> None:
-    """Of a table, or of one series of several, whose step is that of the others."""
+def test_a_single_row_is_enough_where_the_next_time_is_known(
+    level: Kept, of_two: Kept, tmp_path: Path
+) -> None:
+    """Where rows have no times, or in one series of several, whose step is that of the others."""
     frame = pd.read_csv(level.data)
-    (found,) = level.model.forecast(data=frame[:1]).records
-    assert found["load"] == pytest.approx(
-        level.model.forecast(data=frame[:2], hold_back=1).records[0]["load"]
-    )
+    model = tf_rnn.load(keep_run(tmp_path / "run", Series(frame[["load"]]), VanillaCell(5)))
+    (found,) = model.forecast(data=frame[:1][["load"]]).records
+    (expected,) = model.forecast(data=frame[:2][["load"]], hold_back=1).records
+    assert (found["row"], found["load"]) == ("1", pytest.approx(expected["load"]))
+    with pytest.raises(
+        OptionError, match=r"^data must have at least 2 rows, which say how far apart times are"
+    ):
+        level.model.forecast(data=frame[:1])
     frame = pd.read_csv(of_two.data)
     lone = frame[-1:].assign(who="lone")
     records = of_two.model.forecast(2, pd.concat([frame, lone])).records
     assert [record["time"] for record in records[2:4]] == [record["time"] for record in records[4:]]
 
 
-def test_a_new_series_knows_nothing_of_what_is_held_back(of_two: Kept) -> None:
-    """Its scale is that of all series, not its own."""
+def test_a_new_series_knows_nothing_of_what_is_held_back(of_two: Kept, tmp_path: Path) -> None:
+    """Its scale is that of all series, not its own, and the page says so."""
     frame = pd.read_csv(of_two.data)[:65].assign(who="new")
     changed = frame.copy()
     changed.loc[60:, "load"] *= 50
-    before, after = (of_two.model.forecast(data=each, hold_back=5).records for each in (frame, changed))
-    assert [record["load"] for record in after] == [record["load"] for record in before]
+    before, after = (of_two.model.forecast(data=each, hold_back=5) for each in (frame, changed))
+    assert [record["load"] for record in after.records] == [record["load"] for record in before.records]
+    *_, page = before.write(tmp_path / "new.csv")
+    assert "who has series that were not trained on" in page.read_text(encoding="utf-8")
+
+
+def test_a_table_that_has_changed_must_be_given(tmp_path: Path) -> None:
+    model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv"))
+    write_table(tmp_path / "a.csv", length=LENGTH + 1)
+    with pytest.raises(
+        OptionError, match=r"^data must be given: the table that the model was trained on has"
+    ):
+        model.forecast()
 
 
 def test_observed_columns_end_where_the_table_ends(tmp_path: Path) -> None:
     wind = np.random.default_rng(6).normal(0, 1, LENGTH)
     model = kept_model(tmp_path / "run", write_table(tmp_path / "a.csv", wind=wind), inputs="wind")
     assert len(model.forecast().records) == 1
-    with pytest.raises(
-        OptionError, match=r"horizon must be at most 1, as trained, since its inputs \(wind\) are not known"
-    ):
+    problem = r"^horizon must be at most 1, as trained, since its inputs \(wind\) are not known ahead, got 2$"
+    with pytest.raises(OptionError, match=problem):
         model.forecast(2)
 
 

@@ -566,6 +566,9 @@ def test_everything_must_stay_but_what_may_change(kept: Path) -> None:
             require_same_run(kept, config, with_other(config, place))
         assert caught.value.option == names.get(place, place[-1]), place
         assert str(caught.value).endswith(f" to resume the run in {str(kept)!r}, got 'other'")
+    after = config | {"task": config["task"] | {"fit": {"step": "1 hour", "scales": 3}}}
+    before = config | {"task": config["task"] | {"fit": {"scales": 3}}}
+    require_same_run(kept, before, after)  # a run of an earlier version
     layers = config | {"cell": [*config["cell"], *config["cell"]]}
     with pytest.raises(OptionError, match=r"^cell must stay None to resume"):
         require_same_run(kept, config, layers)

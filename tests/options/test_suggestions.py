@@ -44,6 +44,7 @@ LINES = {
     "train --lr 0.1": f"tf_rnn train: {UNKNOWN}--lr 0.1; did you mean --learning-rate?",
     "train --seq-len=3": f"tf_rnn train: {UNKNOWN}--seq-len=3; did you mean --num-steps?",
     "compare --layers 2 --x": f"tf_rnn compare: {UNKNOWN}--layers --x; did you mean --num-layers?",
+    "compare --tokens 3": f"tf_rnn compare: {UNKNOWN}--tokens; did you mean --amount?",
     "evaluate r --jsn": f"tf_rnn evaluate: {UNKNOWN}--jsn; did you mean --json?",
     "lags --xyzzy": f"tf_rnn lags: {UNKNOWN}--xyzzy",
     "lags more": f"tf_rnn lags: {UNKNOWN}more",

@@ -170,6 +170,8 @@ def forecast(
             f"must be at most {task.horizon}, as trained, since its inputs ({inputs}) are not known ahead, "
             f"got {horizon}",
         )
+    if task.columns.time is not None and max(map(len, task.series)) < 2:
+        raise OptionError("data", "must have at least 2 rows, which say how far apart times are; there is 1")
     found = [_forecast(model, task, one, horizon, hold_back) for one in task.series]
     columns = task.columns
     return Forecast(found, task.quantiles, columns.time or "row", columns.series_id, task.notes())
